@@ -1,0 +1,1 @@
+//! The mesh: libp2p over QUIC behind a credential handshake.

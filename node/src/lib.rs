@@ -1,0 +1,1 @@
+//! The node: storage, runtime, local API and command line.

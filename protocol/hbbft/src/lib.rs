@@ -1,0 +1,1 @@
+//! HoneyBadger asynchronous Byzantine agreement, sans-IO.

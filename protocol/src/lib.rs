@@ -1,0 +1,1 @@
+//! The coalition protocol of Entente, sans-IO and deterministic.

@@ -1,0 +1,1 @@
+//! Local networks of real processes: demo, faults, benchmarks.
