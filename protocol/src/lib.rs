@@ -1,1 +1,11 @@
-//! The coalition protocol of Entente, sans-IO and deterministic.
+//! The coalition protocol of Entente: sans-IO and deterministic.
+//!
+//! No clock, file, socket, task or global randomness: everything enters through [`wire`]-encoded bytes and the
+//! engine's inputs, and everything that must happen leaves as effects.
+
+pub mod feed;
+pub mod identity;
+mod lane;
+pub mod record;
+pub mod time;
+pub mod wire;
