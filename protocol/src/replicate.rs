@@ -1,0 +1,1 @@
+//! What peers say to each other: frontiers, wants, and the things themselves.

@@ -1,0 +1,138 @@
+//! The messages between two nodes, each at most [`MAX_MESSAGE_BYTES`] encoded.
+//!
+//! Authors push what is new to every peer; everyone else learns by frontiers ([`Have`]) what there is and asks for
+//! what it lacks ([`Want`]). So a full mesh carries each thing once per link at most, and where a link is cut, words
+//! travel through any member in between.
+
+use entente_hbbft::{Digest, Seat};
+use serde::{Deserialize, Serialize};
+
+use crate::feed::{FeedKey, Head, Run};
+use crate::identity::{Hash, Signature};
+use crate::ledger::Certificate;
+use crate::vote::{HeadReport, HeadRequest, VoteFrame};
+use crate::wire::byte_string;
+
+/// Largest encoded message between peers, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+
+/// A message between two nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerMessage {
+    /// What the sender holds.
+    Have(Have),
+    /// What the sender asks for.
+    Want(Want),
+    /// Entries of a record feed.
+    Run(Run),
+    /// A seat's frame.
+    Frame(VoteFrame),
+    /// A seat's contribution to an epoch.
+    Payload {
+        /// The epoch.
+        epoch: u64,
+        /// Its bytes.
+        #[serde(with = "byte_string")]
+        bytes: Vec<u8>,
+    },
+    /// A seat's cosignature of the checkpoint of an epoch.
+    Cosign(Cosign),
+    /// A certified checkpoint.
+    Certificate {
+        /// The epoch that it ends with.
+        epoch: u64,
+        /// Checkpoint and cosignatures.
+        certificate: Certificate,
+    },
+    /// A seat asks after its start what others know it to have said.
+    HeadRequest(HeadRequest),
+    /// The answer.
+    HeadReport(HeadReport),
+}
+
+/// A frontier: the whole on connecting, later what has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Have {
+    /// Whether this is the sender's whole frontier.
+    pub whole: bool,
+    /// Record feeds: how far the sender holds them durably.
+    pub feeds: Vec<(FeedKey, Head)>,
+    /// The last epoch that the sender has applied.
+    pub applied: u64,
+    /// The last epoch whose certificate the sender holds.
+    pub certified: u64,
+    /// Open epochs.
+    pub epochs: Vec<EpochHave>,
+    /// The seats whose nodes the sender is connected with, its own included, as a bitmap.
+    #[serde(with = "byte_string")]
+    pub linked: Vec<u8>,
+}
+
+/// What the sender holds of an open epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochHave {
+    /// The epoch.
+    pub epoch: u64,
+    /// How many frames of each seat, in seat order.
+    pub frames: Vec<u32>,
+    /// The seats whose cosignatures it holds, as a bitmap; empty for none.
+    #[serde(with = "byte_string")]
+    pub cosigned: Vec<u8>,
+}
+
+/// Something that the sender lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Want {
+    /// Entries of a record feed after `from`.
+    Entries {
+        /// The feed.
+        feed: FeedKey,
+        /// The last length held.
+        from: u64,
+        /// Serve only if this is the hash at that place of the branch that is asked for.
+        to: Option<Head>,
+    },
+    /// Frames of an epoch from a place on in each named seat's chain.
+    Frames {
+        /// The epoch.
+        epoch: u64,
+        /// Seat and first place wanted.
+        from: Vec<(Seat, u32)>,
+    },
+    /// A contribution.
+    Payload {
+        /// The epoch.
+        epoch: u64,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// Cosignatures of an epoch by the named seats.
+    Cosignatures {
+        /// The epoch.
+        epoch: u64,
+        /// The seats.
+        seats: Vec<Seat>,
+    },
+    /// The certificate of the first certified epoch at or after this one.
+    Certificate {
+        /// The epoch.
+        epoch: u64,
+    },
+}
+
+/// A seat's cosignature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cosign {
+    /// The seat.
+    pub seat: Seat,
+    /// The epoch that the checkpoint ends with.
+    pub epoch: u64,
+    /// Size of the log.
+    pub size: u64,
+    /// Root of the log.
+    pub root: Hash,
+    /// Batch time in whole seconds.
+    pub time_s: u64,
+    /// The cosignature/v1 signature.
+    pub signature: Signature,
+}
