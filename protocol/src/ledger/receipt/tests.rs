@@ -196,3 +196,12 @@ fn reads_and_makes_no_more_than_its_limits() {
         Err(ReceiptError::Extra(WireError::TooLarge { .. }))
     ));
 }
+
+#[test]
+fn the_bytes_of_format_1_have_not_changed() {
+    // A receipt that was written once must verify for ever: if this fails, the format needs a new version.
+    let receipt = testing::receipt(6, 2).encode();
+    assert_eq!(receipt, include_str!("vector.tlog-proof"));
+    let policy = crate::ledger::policy::export(&cosigners());
+    assert_eq!(policy, include_str!("vector.policy"));
+}
