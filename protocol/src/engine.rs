@@ -31,16 +31,17 @@ use crate::coalition::State;
 use crate::feed::FeedKey;
 use crate::founding::Founded;
 use crate::frontier::Basis;
-use crate::identity::{CoalitionId, PublicKey, SecretKey};
+use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey};
 use crate::ledger::cosignature::Cosigners;
 use crate::ledger::merkle::Frontier;
-use crate::replicate::{EpochProof, PeerMessage, Want};
+use crate::record::Due;
+use crate::replicate::{Cosign, EpochProof, PeerMessage, Want};
 use crate::store::Write;
 use crate::time::Time;
 use apply::Uncertified;
 use epochs::{Chains, Proposals};
-use feeds::Feed;
-use peers::Peer;
+use feeds::{Feed, Written};
+use peers::{Asked, Peer, Subject};
 use start::Start;
 
 /// Spans that a link profile sets, in ms.
@@ -109,15 +110,26 @@ pub struct Engine {
     applied: u64,
     certified: u64,
     chains: BTreeMap<u64, Chains>,
+    /// Seats convicted of two frames at one place, by open epoch.
+    equivocators: BTreeSet<(u64, Seat)>,
     proposals: Proposals,
 
     state: State,
     log: Frontier,
     uncertified: BTreeMap<u64, Uncertified>,
+    /// Verified cosignatures of epochs that are not certified.
+    cosigns: BTreeMap<u64, BTreeMap<Seat, Cosign>>,
     last_proof: Option<Box<EpochProof>>,
+
+    /// Own entries that are not ordered: where each record stands.
+    own_records: BTreeMap<RecordId, (FeedKey, u64)>,
+    due_written: BTreeMap<Due, Written>,
 
     start: Start,
     peers: BTreeMap<NodeId, Peer>,
+    /// What was asked for, of whom; and what has come since.
+    asked: BTreeMap<Subject, Asked>,
+    progress: BTreeSet<Subject>,
     gossip_at: Option<Time>,
     repeat_at: Option<Time>,
     woken_for: Option<Time>,

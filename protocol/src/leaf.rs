@@ -7,7 +7,7 @@
 use entente_hbbft::{Digest, Seat};
 use serde::{Deserialize, Serialize};
 
-use crate::coalition::{Decision, Outcome};
+use crate::coalition::{Decision, Disposition};
 use crate::feed::{FeedKey, Head};
 use crate::identity::{CoalitionId, Hash, RecordId};
 use crate::time::Time;
@@ -47,12 +47,12 @@ pub struct EntryLeaf {
     pub feed: FeedKey,
     /// The length there.
     pub length: u64,
-    /// The digest of its body.
-    pub digest: Hash,
+    /// The entry's hash.
+    pub hash: Hash,
     /// The id of the record in it; none for a body that is no signed record.
     pub record: Option<RecordId>,
-    /// What it did.
-    pub outcome: Outcome,
+    /// What became of it.
+    pub disposition: Disposition,
 }
 
 /// What an epoch ends with: all that steers the next one. Nothing that depends on what a seat happens to hold.

@@ -12,9 +12,10 @@ use super::epochs::ERA;
 use super::feeds::id_of;
 use super::peers::Subject;
 use super::{Engine, Event, Halt, NodeId};
-use crate::coalition::{ApplyContext, Decision, Outcome, Refusal};
-use crate::feed::{Head, body_digest};
-use crate::frontier::{Basis, Contribution, batch_time, cut, order};
+use crate::coalition::{ApplyContext, Decision, Released};
+use crate::feed::{Head, body_digest, entry_hash};
+use crate::identity::{Hash, RecordId};
+use crate::frontier::{Contribution, batch_time, cut, order};
 use crate::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
 use crate::ledger::cosignature::{Certificate, TreeHead};
 use crate::ledger::merkle::Frontier;
@@ -40,6 +41,41 @@ pub(super) struct Applied {
     uncertified: Uncertified,
     moved: Vec<bool>,
     committed: Vec<Head>,
+}
+
+/// The leaves of a batch as they come, and what is told once it is certified.
+struct Leaves {
+    epoch: u64,
+    first_index: u64,
+    leaves: Vec<Leaf>,
+    events: Vec<Event>,
+}
+
+impl Leaves {
+    fn next_index(&self) -> u64 {
+        self.first_index + self.leaves.len() as u64
+    }
+
+    fn entry(&mut self, id: RecordId, leaf: EntryLeaf) {
+        let (index, epoch, feed, length) = (self.next_index(), self.epoch, leaf.feed, leaf.length);
+        let outcome = leaf.disposition.to_string();
+        self.events.push(Event::Ordered { id, index, epoch, feed, length, outcome });
+        self.leaves.push(Leaf::Entry(leaf));
+    }
+
+    /// Entries that were parked: a second leaf says what became of each.
+    fn released(&mut self, released: Vec<Released>) {
+        for Released { record, feed, length, hash, disposition, .. } in released {
+            self.entry(record, EntryLeaf { feed, length, hash, record: Some(record), disposition });
+        }
+    }
+
+    fn decided(&mut self, decisions: Vec<Decision>) {
+        for decision in decisions {
+            self.events.push(Event::Decided { index: self.next_index(), decision: decision.clone() });
+            self.leaves.push(Leaf::Decision(Box::new(decision)));
+        }
+    }
 }
 
 impl Engine {
@@ -102,45 +138,35 @@ impl Engine {
         let time = batch_time(self.basis.time, self.basis.step_ms, &self.committee, clocks);
 
         let first_index = self.log.size();
-        let (mut leaves, mut nodes, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        let mut nodes = Vec::new();
         // Windows that end at this batch's time are over before its entries speak.
-        let mut decisions = self.state.advance(time);
-        let ordered = order(&self.basis, &committed, &contributions);
-        self.decide(&mut decisions, first_index, &mut leaves, &mut events);
-        for (index, length) in ordered {
+        let advanced = self.state.advance(time);
+        let mut leaves = Leaves { epoch, first_index, leaves: Vec::new(), events: Vec::new() };
+        leaves.decided(advanced.decisions);
+        leaves.released(advanced.released);
+        let mut tips: Vec<Hash> = self.basis.committed.iter().map(|head| head.hash).collect();
+        for (index, length) in order(&self.basis, &committed, &contributions) {
             let body = bodies(self, index, length)?;
             let feed = self.basis.feeds[index];
-            let context = ApplyContext { index: first_index + leaves.len() as u64, epoch, time, feed, length };
-            let decoded = Body::decode(&body);
-            let (outcome, mut decisions, released) = match &decoded {
-                Ok(body) => {
-                    let applied = self.state.apply(&context, body);
-                    (applied.outcome, applied.decisions, applied.released)
-                }
-                Err(_) => (Outcome::Refused(Refusal::Malformed), Vec::new(), Vec::new()),
-            };
+            let hash = entry_hash(&tips[index], &body_digest(&body));
+            tips[index] = hash;
+            let context = ApplyContext { index: leaves.next_index(), epoch, time, feed, length, hash };
+            let applied = self.state.apply_bytes(&context, &body);
+            let decoded = Body::decode(&body).ok();
             let record = match &decoded {
-                Ok(Body::Signed(signed)) => Some(signed.record.id()),
+                Some(Body::Signed(signed)) => Some(signed.record.id()),
                 _ => None,
             };
-            if let (Ok(Body::Due(due)), true) = (&decoded, feed.node == self.node.public()) {
-                self.due_ordered(due);
+            if let Some(Body::Due(due)) = decoded.filter(|_| feed.node == self.node.public()) {
+                self.due_ordered(&due);
             }
-            self.own_records.remove(&id_of(&body));
-            let id = id_of(&body);
-            events.push(Event::Ordered { id, index: context.index, epoch, feed, length, outcome: outcome.to_string() });
-            leaves.push(Leaf::Entry(EntryLeaf { feed, length, digest: body_digest(&body), record, outcome }));
-            for released in released {
-                let index = first_index + leaves.len() as u64;
-                let (feed, length, outcome) = (released.feed, released.length, released.outcome);
-                let event =
-                    Event::Ordered { id: released.record, index, epoch, feed, length, outcome: outcome.to_string() };
-                events.push(event);
-                let record = Some(released.record);
-                leaves.push(Leaf::Entry(EntryLeaf { feed, length, digest: released.digest, record, outcome }));
-            }
-            self.decide(&mut decisions, first_index, &mut leaves, &mut events);
+            let id = record.unwrap_or_else(|| id_of(&body));
+            self.own_records.remove(&id);
+            leaves.entry(id, EntryLeaf { feed, length, hash, record, disposition: applied.disposition });
+            leaves.decided(applied.decisions);
+            leaves.released(applied.released);
         }
+        let Leaves { mut leaves, events, .. } = leaves;
         let record = self.epoch_record(&agreed, &committed, time);
         leaves.push(Leaf::Epoch(Box::new(record)));
 
@@ -158,20 +184,6 @@ impl Engine {
         let uncertified = Uncertified { head, before, leaf, events };
         let batch = Batch { epoch, agreed, time, first_index, leaves, nodes, root };
         Ok(Applied { batch, uncertified, moved, committed })
-    }
-
-    fn decide(
-        &self,
-        decisions: &mut Vec<Decision>,
-        first_index: u64,
-        leaves: &mut Vec<Leaf>,
-        events: &mut Vec<Event>,
-    ) {
-        for decision in decisions.drain(..) {
-            let index = first_index + leaves.len() as u64;
-            events.push(Event::Decided { index, decision: decision.clone() });
-            leaves.push(Leaf::Decision(Box::new(decision)));
-        }
     }
 
     fn epoch_record(&self, agreed: &[(Seat, Vec<u8>)], committed: &[Head], time: crate::time::Time) -> EpochRecord {
@@ -203,7 +215,9 @@ impl Engine {
             feed.commit(*head);
         }
         self.applied = epoch;
-        self.basis = Basis { epoch: epoch + 1, committed, time: batch.time, ..std::mem::take(&mut self.basis) };
+        self.basis.epoch = epoch + 1;
+        self.basis.committed = committed;
+        self.basis.time = batch.time;
         self.uncertified.insert(epoch, uncertified);
         self.proposals.next(epoch, moved);
         self.forget_due();

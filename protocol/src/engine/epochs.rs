@@ -63,6 +63,11 @@ pub(super) struct Proposals {
 }
 
 impl Proposals {
+    /// Puts back a payload that the store holds.
+    pub(super) fn stash(&mut self, epoch: u64, bytes: Vec<u8>) {
+        self.stash.insert((epoch, Digest::of(&bytes)), bytes);
+    }
+
     /// Forgets the epoch that has been applied. `moved` says which feeds its cut moved.
     pub(super) fn next(&mut self, applied: u64, moved: Vec<bool>) {
         self.contributions.clear();

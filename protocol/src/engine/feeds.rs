@@ -13,7 +13,7 @@ use crate::feed::{
     Chain, Extended, FeedKey, ForkProof, Head, Lane, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run, body_digest,
 };
 use crate::identity::RecordId;
-use crate::record::{Body, Due, MAX_BODY_BYTES, SignedRecord};
+use crate::record::{Act, Body, Due, MAX_BODY_BYTES, Record, SignedRecord};
 use crate::replicate::PeerMessage;
 use crate::store::Write;
 use crate::time::Time;
@@ -118,8 +118,13 @@ impl Engine {
                 if let Some(held) = self.known(signed) {
                     return Ok(Admitted::Known(held));
                 }
-                self.state.check(signed, self.now).map_err(|refusal| refused(code_of(&refusal), refusal))?;
-                lane.unwrap_or_else(|| self.state.lane_of(&signed.record))
+                match self.state.check(signed, self.now) {
+                    // Whoever holds what a record names may go on: it is parked until that is applied.
+                    Err(Refusal::NotYetApplied { awaits }) if self.holds_record(&awaits) => {}
+                    Err(refusal) => return Err(refused(code_of(&refusal), refusal)),
+                    Ok(()) => {}
+                }
+                lane.unwrap_or_else(|| self.lane_of(&signed.record))
             }
             Body::Due(_) | Body::Fork(_) => {
                 return Err(refused("denied", "a node writes these by itself"));
@@ -136,11 +141,39 @@ impl Engine {
     /// Whether this record is held or ordered already: submitting it again is harmless.
     fn known(&self, signed: &SignedRecord) -> Option<Held> {
         let id = signed.record.id();
-        if let Some(place) = self.state.place_of(&id) {
-            return Some(Held { id, feed: place.feed, length: place.length, ordered: Some(place.index) });
+        if let Some(seen) = self.state.seen(&id) {
+            return Some(Held { id, place: None, ordered: Some(seen.index) });
         }
-        let (feed, length) = *self.own_records.get(&id)?;
-        Some(Held { id, feed, length, ordered: None })
+        let place = *self.own_records.get(&id)?;
+        Some(Held { id, place: Some(place), ordered: None })
+    }
+
+    /// Whether some feed holds this record and it is not ordered.
+    fn holds_record(&self, id: &RecordId) -> bool {
+        self.own_records.contains_key(id) || self.held().any(|(_, _, body)| id_of(body) == *id)
+    }
+
+    /// The precedence of the operation type that a record is about.
+    fn lane_of(&self, record: &Record) -> Lane {
+        let charter = self.founded.charter();
+        let operation = |id: &RecordId| self.state.operation(id).map(|operation| operation.open.kind.clone());
+        let kind = match &record.act {
+            Act::Open(open) => Some(open.kind.clone()),
+            Act::Attest(attest) => operation(&attest.operation).or_else(|| self.held_kind(&attest.operation)),
+        };
+        let kind: Option<String> = kind;
+        kind.and_then(|kind| charter.kind(&kind)).map_or(Lane::Routine, |kind| kind.precedence)
+    }
+
+    /// The type of an operation whose opening is held and not ordered.
+    fn held_kind(&self, id: &RecordId) -> Option<String> {
+        self.held().find_map(|(_, _, body)| match Body::decode(body) {
+            Ok(Body::Signed(SignedRecord { record, .. })) if record.id() == *id => match record.act {
+                Act::Open(open) => Some(open.kind),
+                Act::Attest(_) => None,
+            },
+            _ => None,
+        })
     }
 
     pub(super) fn own_feed(&self, lane: Lane) -> usize {
@@ -161,12 +194,12 @@ impl Engine {
             let id = id_of(&body.0);
             self.own_records.insert(id, (key, head.length));
             self.feeds[index].written.insert(head.length, self.now);
-            held.push(Held { id, feed: key, length: head.length, ordered: None });
+            held.push(Held { id, place: Some((key, head.length)), ordered: None });
         }
         self.persist(Write::Run { run: run.clone(), heads: heads.clone() });
         self.broadcast(&PeerMessage::Run(run));
-        for held in &held {
-            self.notify(Event::Held { id: held.id, feed: held.feed, length: held.length });
+        for (held, head) in held.iter().zip(&heads) {
+            self.notify(Event::Held { id: held.id, feed: key, length: head.length });
         }
         self.changed();
         held
@@ -352,5 +385,12 @@ enum Admitted {
 
 /// The stable word for a refusal.
 fn code_of(refusal: &Refusal) -> &'static str {
-    refusal.code()
+    match refusal {
+        Refusal::Malformed | Refusal::TooLong { .. } | Refusal::Unshowable { .. } => "malformed",
+        Refusal::Closed { .. } => "closed",
+        Refusal::UndeclaredType { .. } => "undeclared",
+        Refusal::NotYetApplied { .. } | Refusal::NeverApplied { .. } => "unknown",
+        Refusal::TooManyParked { .. } | Refusal::TooManyOpen { .. } => "backlog",
+        _ => "denied",
+    }
 }
