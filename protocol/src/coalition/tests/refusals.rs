@@ -304,3 +304,19 @@ fn a_fork_proof_is_checked_and_notes_and_dues_have_no_effect() {
     );
     assert_eq!(bench.state.root(), root);
 }
+
+#[test]
+fn a_partner_has_a_bounded_number_of_operations_open() {
+    let mut bench = Bench::four();
+    // All but one place is taken; filling it up with real records would take minutes.
+    bench.state.open.insert(name("norden"), MAX_OPEN_PER_PARTNER - 1);
+    let id = bench.open();
+    let more = open(&bench.founded, "norden", "more");
+    assert!(matches!(bench.refusal(&more), Refusal::TooManyOpen { .. }));
+    let other = open(&bench.founded, "sudria", "other");
+    assert_eq!(bench.apply(&other).disposition, Disposition::Applied);
+    bench.say("norden", id, Lead, Endorse);
+    bench.say("sudria", id, Supporting, Endorse);
+    bench.say("estmark", id, Supporting, Endorse);
+    assert_eq!(bench.apply(&more).disposition, Disposition::Applied);
+}
