@@ -5,6 +5,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    io::ErrorKind,
+    net::{SocketAddr, UdpSocket},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -48,8 +50,8 @@ const MAX_GATE_REPORTS: usize = 1024;
 const MAX_PENDING_EVENTS: usize = 4096;
 /// Closing all connections at shutdown takes at most this long.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// QUIC sends its last packets after the swarm reports a connection closed.
-const SHUTDOWN_LINGER: Duration = Duration::from_millis(50);
+/// How often a stopping node looks whether its ports are free again.
+const PORT_POLL: Duration = Duration::from_millis(10);
 
 /// The mesh of one coalition.
 pub struct Mesh;
@@ -406,8 +408,22 @@ impl MeshTask {
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, close).await.is_err() {
             tracing::warn!("some connections did not close in time");
         }
+        let sockets: Vec<SocketAddr> = self
+            .listening
+            .iter()
+            .filter_map(|(_, address)| socket_of(address))
+            .collect();
         drop(self.swarm);
-        tokio::time::sleep(SHUTDOWN_LINGER).await;
+        // quinn keeps the sockets until the last closing packets are out and late ones have been answered (RFC 9000, 10.2),
+        // and tells nobody; a node that starts again at once wants its port back.
+        let freed = async {
+            while sockets.iter().any(|socket| is_taken(*socket)) {
+                tokio::time::sleep(PORT_POLL).await;
+            }
+        };
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, freed).await.is_err() {
+            tracing::warn!("a port was not given back in time");
+        }
     }
 }
 
@@ -469,6 +485,14 @@ fn listen(
         Ok(listener) => Ok((listener, Some(wanted))),
         Err(error) => Err(failed(network::error_text(&error))),
     }
+}
+
+fn socket_of(address: &Multiaddr) -> Option<SocketAddr> {
+    ip_of(address).zip(udp_port(address)).map(SocketAddr::from)
+}
+
+fn is_taken(socket: SocketAddr) -> bool {
+    UdpSocket::bind(socket).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }
 
 /// Whether an address can be of use to others: not loopback, not unspecified, not link-local.

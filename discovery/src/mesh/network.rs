@@ -6,7 +6,7 @@ use libp2p::{
     Multiaddr, PeerId, TransportError,
     connection_limits::Exceeded,
     core::ConnectedPoint,
-    swarm::{ConnectionId, DialError, ListenError, SwarmEvent},
+    swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, SwarmEvent},
 };
 
 use super::{Dial, MeshTask, unix_ms};
@@ -78,34 +78,22 @@ impl MeshTask {
             }
             SwarmEvent::IncomingConnectionError {
                 send_back_addr,
-                error,
+                error: ListenError::Denied { cause },
                 peer_id,
                 ..
             } => {
-                if let ListenError::Denied { cause } = error {
-                    if let Some(peer) = peer_id {
-                        self.pairs.denied(peer);
-                    }
-                    let reason = if let Some(exceeded) = cause.downcast_ref::<Exceeded>() {
-                        RefusalReason::TooManyPending(exceeded.to_string())
-                    } else {
-                        match cause.downcast_ref::<Denied>() {
-                            Some(Denied::Blocked(_)) => RefusalReason::Blocked,
-                            Some(Denied::NotEnrolled(_)) => RefusalReason::NotEnrolled,
-                            Some(Denied::Source(_)) => {
-                                RefusalReason::TooManyPending("from this source".into())
-                            }
-                            None => RefusalReason::TooManyPending(error_text(&cause)),
-                        }
-                    };
-                    self.refuse(Refusal {
-                        remote: send_back_addr,
-                        peer: peer_id,
-                        inbound: true,
-                        reason,
-                        count: 1,
-                    });
+                if let Some(peer) = peer_id {
+                    self.pairs.denied(peer);
                 }
+                let reason = denial(&cause);
+                let refusal = Refusal {
+                    remote: send_back_addr,
+                    peer: peer_id,
+                    inbound: true,
+                    reason,
+                    count: 1,
+                };
+                self.refuse(refusal);
             }
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
             _ => {}
@@ -224,6 +212,18 @@ impl MeshTask {
             tracing::warn!(remote = %refusal.remote, peer = ?refusal.peer, reason = %refusal.reason, "refused");
             self.tell(MeshEvent::Refused(refusal));
         }
+    }
+}
+
+fn denial(cause: &ConnectionDenied) -> RefusalReason {
+    if let Some(exceeded) = cause.downcast_ref::<Exceeded>() {
+        return RefusalReason::TooManyPending(exceeded.to_string());
+    }
+    match cause.downcast_ref::<Denied>() {
+        Some(Denied::Blocked(_)) => RefusalReason::Blocked,
+        Some(Denied::NotEnrolled(_)) => RefusalReason::NotEnrolled,
+        Some(Denied::Source(_)) => RefusalReason::TooManyPending("from this source".into()),
+        None => RefusalReason::TooManyPending(error_text(cause)),
     }
 }
 
