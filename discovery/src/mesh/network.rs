@@ -105,24 +105,31 @@ impl MeshTask {
         let remote = split_address(endpoint.get_remote_address()).map(|(bare, _)| bare);
         if let Some(remote) = remote {
             if endpoint.is_dialer() {
-                if let Some(Dial::Static(address)) = self.dials.remove(&connection) {
-                    self.static_leads_to(&address, peer);
-                } else {
-                    self.targets
-                        .learn(peer, remote.clone(), PeerSource::Kad, now, unix_ms());
+                match self.dials.remove(&connection) {
+                    Some(Dial::Static(address)) => self.static_leads_to(&address, peer),
+                    Some(Dial::Peer(_)) | None => {
+                        self.targets
+                            .learn(peer, remote.clone(), PeerSource::Kad, now, unix_ms());
+                    }
                 }
                 self.targets.proved(&peer, &remote);
                 self.route(peer, remote);
                 self.book_dirty = true;
-            } else {
-                // Nodes dial from the port that they listen on, so this is likely where it can be dialled.
+            } else if self
+                .targets
+                .get(&peer)
+                .is_none_or(|target| target.addresses().is_empty())
+            {
+                // Nodes dial from the port that they listen on, so this is likely where it can be dialled, if nothing better
+                // is known.
                 self.targets
                     .learn(peer, remote, PeerSource::Inbound, now, unix_ms());
             }
         }
+        // Also when it is to be closed at once: the dial is over, and the closing makes the next one due.
+        self.targets.connected(&peer);
         if self.pairs.established(peer, connection) {
             tracing::debug!(%peer, dialled = endpoint.is_dialer(), "connection established");
-            self.targets.connected(&peer);
             self.link_connected(peer, connection);
         } else {
             self.swarm.close_connection(connection);
