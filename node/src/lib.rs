@@ -1,3 +1,4 @@
 //! The node `entente`: storage, runtime, local API and command line.
 
 pub mod api;
+pub mod storage;
