@@ -6,6 +6,7 @@
 pub mod feed;
 pub mod identity;
 mod lane;
+pub mod ledger;
 pub mod record;
 pub mod time;
 pub mod wire;

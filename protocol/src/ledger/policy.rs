@@ -1,0 +1,36 @@
+//! The trust policy of a coalition as a file that other tools read.
+//!
+//! Guarantees: a tool that follows the tlog-policy format accepts with this file exactly the checkpoints that `quorum`
+//! of the listed seats have cosigned.
+//!
+//! How: every seat is a `witness`, all of them form one `group` with the quorum as its threshold, and that group is
+//! the `quorum`. There is no `log` line. A coalition has no log operator and no key of one: the seats *are* the log.
+//! The format allows it (only the quorum is mandatory; the log may be known from other context), and listing a seat's
+//! key once more as a log's would put one key under two names, which tlog-cosignature forbids. What a tool loses is
+//! the pinned origin, which a `log` line's key name would give; so callers compare the checkpoint's first line with
+//! [`origin`], which the file states in a comment. It costs no safety: cosignatures cover the origin, and a seat's
+//! key signs for one coalition.
+//!
+//! Source: C2SP tlog-policy; C2SP signed-note, section "Verifier keys".
+
+use std::fmt::Write as _;
+
+use super::checkpoint::origin;
+use super::cosignature::Cosigners;
+
+/// The policy file: who must have cosigned a checkpoint of the coalition's log.
+pub fn export(cosigners: &Cosigners) -> String {
+    let origin = origin(cosigners.coalition());
+    let mut file = format!(
+        "# Log: {origin}\n\
+         # Compare this with the first line of a checkpoint. The log has no key of its own: its seats cosign.\n"
+    );
+    let mut members = String::new();
+    for seat in cosigners.seats() {
+        // The prefix keeps witness names apart from the group's and from the predefined `none`.
+        let _ = writeln!(file, "witness seat/{} {}", seat.partner(), seat.vkey());
+        let _ = write!(members, " seat/{}", seat.partner());
+    }
+    let _ = writeln!(file, "group seats {}{members}\nquorum seats", cosigners.quorum());
+    file
+}
