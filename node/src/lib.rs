@@ -1,1 +1,3 @@
-//! The node: storage, runtime, local API and command line.
+//! The node `entente`: storage, runtime, local API and command line.
+
+pub mod api;

@@ -1,0 +1,569 @@
+//! What travels over the local API, as types that node and client share.
+//!
+//! Guarantees: every answer is one of these as JSON, or [`ErrorView`] with a 4xx or 5xx status; ids and keys are in
+//! their text form, times are milliseconds since 1970 ([`Time`]), spans end in `_ms`. Names stand beside ids, so that
+//! a client needs no charter. Fields may be added; a client ignores what it does not know.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/status` | [`StatusView`] |
+//! | `GET /v1/peers` | list of [`PeerView`] |
+//! | `GET /v1/listeners` | list of addresses with `/p2p` |
+//! | `POST /v1/peers` with [`AddPeer`] | `{}` |
+//! | `POST /v1/peers/{partner or node}/block`, `/unblock` | list of the [`PeerView`]s concerned |
+//! | `POST /v1/records?wait=&timeout_ms=` with an encoded body | [`SubmitView`] |
+//! | `POST /v1/notes?wait=&timeout_ms=&lane=` with raw bytes | [`SubmitView`] |
+//! | `POST /v1/notes/batch?..` with notes, each behind its length as u32, little endian | list of [`SubmitView`] |
+//! | `GET /v1/ops` | list of [`OperationView`] |
+//! | `GET /v1/ops/{id or unique prefix}` | [`OperationView`] |
+//! | `GET /v1/log?from=&limit=` | [`LogPage`] |
+//! | `GET /v1/receipts/{id or unique prefix}?record=1` | text, a `.tlog-proof` file |
+//! | `GET /v1/faults` | list of [`FaultView`], oldest first |
+//! | `GET /v1/charter` | text, the founded charter without the secret |
+//! | `GET /v1/policy` | text, a tlog-policy file |
+//! | `GET /v1/metrics` | [`MetricsView`] |
+//! | `GET /v1/events?from=` | server-sent events, each [`EventView`] |
+//! | `POST /v1/stop` | `{}`, then the node stops |
+
+use std::collections::BTreeMap;
+
+use entente_protocol::feed::{FeedKey, Lane};
+use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
+use entente_protocol::record::{Role, Stance};
+use entente_protocol::time::Time;
+use serde::{Deserialize, Serialize};
+
+/// Why a request failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// A stable word: `bad_request`, `unknown`, `ambiguous`, `denied`, `too_large`, `malformed`, `closed`, `backlog`,
+    /// `not_ordered`, `corrupt`, `disk_full`, `stopping`, `internal`.
+    pub code: String,
+    /// What, and why.
+    pub error: String,
+    /// What to do next, if there is something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// How the coalition stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// A quorum can be reached and nothing waits.
+    Agreed,
+    /// A quorum can be reached; something that is durable here is not ordered yet.
+    Held,
+    /// Fewer than a quorum of seats can be reached: nothing is ordered until some return.
+    Stalled,
+}
+
+impl std::fmt::Display for Word {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Agreed => "agreed",
+            Self::Held => "held",
+            Self::Stalled => "stalled",
+        })
+    }
+}
+
+/// A coalition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoalitionView {
+    /// The hash of its charter.
+    pub id: CoalitionId,
+    /// Its name in the charter.
+    pub name: String,
+}
+
+/// The answer to `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The partner of this node.
+    pub partner: String,
+    /// The node's key.
+    pub node: PublicKey,
+    /// The coalition.
+    pub coalition: CoalitionView,
+    /// In one word.
+    pub word: Word,
+    /// The seats, in seat order.
+    pub seats: Vec<SeatView>,
+    /// The own seat, if this node holds one.
+    pub seat: Option<u16>,
+    /// Seats needed to order.
+    pub quorum: usize,
+    /// Seats that can be reached beyond the quorum; negative: so many are missing.
+    pub margin: i64,
+    /// Epochs.
+    pub epoch: EpochView,
+    /// The log.
+    pub log: LogView,
+    /// Batch time of the last applied epoch.
+    pub batch_time: Time,
+    /// The node's clock.
+    pub now: Time,
+    /// Records durable here and not ordered.
+    pub held: u64,
+    /// What only this node holds.
+    pub custody: CustodyView,
+    /// Whether the own seat votes; after a start it first hears what others know it to have said.
+    pub voting: bool,
+    /// Head reports received since the start, the own included; `quorum` of them are needed to vote.
+    pub reports: usize,
+    /// Faults seen since the start.
+    pub faults: u64,
+    /// Milliseconds since the start.
+    pub uptime_ms: u64,
+    /// Version of the wire format.
+    pub wire_version: u16,
+    /// Version of the program.
+    pub version: String,
+}
+
+/// Epochs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochView {
+    /// The last one applied.
+    pub applied: u64,
+    /// The last one certified.
+    pub certified: u64,
+}
+
+/// The log at the last applied epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogView {
+    /// Number of leaves.
+    pub size: u64,
+    /// Root of the tree.
+    pub root: Hash,
+}
+
+/// Own records that no other node is known to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustodyView {
+    /// How many.
+    pub records: u64,
+    /// Age of the oldest.
+    pub oldest_ms: Option<u64>,
+}
+
+/// A seat as this node sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatView {
+    /// Whose it is.
+    pub partner: String,
+    /// Its number.
+    pub seat: u16,
+    /// The node that holds it.
+    pub node: PublicKey,
+    /// Whether it can be reached over any path.
+    pub reachable: bool,
+    /// Whether there is a direct link (for the own seat: true).
+    pub connected: bool,
+    /// Since when there is no direct link; the node's start if there never was one.
+    pub missing_since: Option<Time>,
+    /// When it is dialled again, from now.
+    pub next_retry_ms: Option<u64>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+}
+
+/// A node of another partner, or a further one of the own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Its partner.
+    pub partner: String,
+    /// Its key.
+    pub node: PublicKey,
+    /// The same key as libp2p writes it.
+    pub peer_id: String,
+    /// Where it was last found.
+    pub addresses: Vec<String>,
+    /// Whether its stream is up.
+    pub connected: bool,
+    /// Since when it is up.
+    pub since: Option<Time>,
+    /// Since when it is missing.
+    pub missing_since: Option<Time>,
+    /// When it is dialled again, from now.
+    pub next_retry_ms: Option<u64>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// Where its addresses come from: `static`, `book`, `beacon`, ...
+    pub source: Option<String>,
+    /// Whether the operator blocked the link.
+    pub blocked: bool,
+}
+
+/// Dial this address from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddPeer {
+    /// A multiaddr, with or without `/p2p/ID`.
+    pub address: String,
+}
+
+/// How long a submission waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    /// Until it is durable here.
+    Held,
+    /// Until it is in a certified batch.
+    #[default]
+    Ordered,
+    /// Until the operation that it belongs to is decided and the decision is certified.
+    Agreed,
+}
+
+impl std::fmt::Display for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Held => "held",
+            Self::Ordered => "ordered",
+            Self::Agreed => "agreed",
+        })
+    }
+}
+
+/// How far a record has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordState {
+    /// Durable here.
+    Held,
+    /// In a certified batch.
+    Ordered,
+    /// The operation is decided, and the decision certified.
+    Agreed,
+}
+
+impl std::fmt::Display for RecordState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Held => "held",
+            Self::Ordered => "ordered",
+            Self::Agreed => "agreed",
+        })
+    }
+}
+
+/// Why waiting ended before what was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Short {
+    /// Fewer than a quorum of seats can be reached. The record is held, not lost.
+    Stalled,
+    /// The time is over. The record is held, not lost.
+    Timeout,
+    /// It was ordered and had no effect; `outcome` says why.
+    Void,
+    /// The node stops.
+    Stopping,
+}
+
+/// What became of a submission. It is durable here in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmitView {
+    /// The record's id; for a note, the id made of its digest.
+    pub id: RecordId,
+    /// How far it has come.
+    pub state: RecordState,
+    /// Why no further, if it was to come further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Short>,
+    /// The feed that carries it.
+    pub feed: FeedKey,
+    /// Its length there.
+    pub length: u64,
+    /// Its place in the log, once ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    /// The epoch that ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// What it did once ordered: `applied`, or why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// The operation's decision, once agreed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionView>,
+    /// Partners whose seats cannot be reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+/// A decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionView {
+    /// The operation.
+    pub operation: RecordId,
+    /// The leaf of the log that states it.
+    pub index: u64,
+    /// The outcome in a word.
+    pub outcome: String,
+    /// Why.
+    pub explanation: String,
+}
+
+/// An operation, derived from the records known here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationView {
+    /// Its id.
+    pub id: RecordId,
+    /// The operation type.
+    pub kind: String,
+    /// One line.
+    pub title: String,
+    /// Named values.
+    pub body: BTreeMap<String, String>,
+    /// The partner that opened it.
+    pub opened_by: String,
+    /// Batch time at which it was opened; `None` while held.
+    pub opened_at: Option<Time>,
+    /// Until when it may be attested, in batch time.
+    pub closes_at: Option<Time>,
+    /// Held, ordered or agreed.
+    pub state: RecordState,
+    /// The outcome in a word: `pending` until decided.
+    pub outcome: String,
+    /// Why it stands so, from ordered records.
+    pub explanation: String,
+    /// What exactly is missing, one thing a line.
+    pub deficit: Vec<String>,
+    /// The outcome that would stand if all records held here were ordered now, where it differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisional: Option<String>,
+    /// The index of the opening record's leaf.
+    pub index: Option<u64>,
+    /// The decision, once certified.
+    pub decision: Option<DecisionView>,
+    /// What was said, in order; held ones last.
+    pub attestations: Vec<AttestationView>,
+}
+
+/// A partner's word on an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestationView {
+    /// Its id.
+    pub id: RecordId,
+    /// Who said it.
+    pub partner: String,
+    /// In which role.
+    pub role: Role,
+    /// What.
+    pub stance: Stance,
+    /// A condition or reservation.
+    pub caveat: Option<String>,
+    /// The attestation that it replaces.
+    pub supersedes: Option<RecordId>,
+    /// Held or ordered.
+    pub state: RecordState,
+    /// Whether it counts: ordered, applied, not superseded, not an observer's.
+    pub counts: bool,
+    /// Its place in the log.
+    pub index: Option<u64>,
+}
+
+/// A part of the ordered log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    /// The leaves, in order.
+    pub leaves: Vec<LeafView>,
+    /// Number of leaves in the log.
+    pub size: u64,
+    /// How many of them are certified.
+    pub certified: u64,
+}
+
+/// What a leaf of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeafKind {
+    /// An entry of a record feed.
+    Entry,
+    /// The decision of an operation.
+    Decision,
+    /// The record that ends an epoch.
+    Epoch,
+}
+
+/// A leaf of the log, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeafView {
+    /// Its index.
+    pub index: u64,
+    /// The epoch that appended it.
+    pub epoch: u64,
+    /// What it is.
+    pub kind: LeafKind,
+    /// Whether a certificate covers it.
+    pub certified: bool,
+    /// The author, for entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<FeedView>,
+    /// The record's id, or the operation's for a decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<RecordId>,
+    /// What an entry did, or what was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// The leaf in one line.
+    pub text: String,
+}
+
+/// A place in a record feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedView {
+    /// The author's partner.
+    pub partner: String,
+    /// The author.
+    pub node: PublicKey,
+    /// The lane.
+    pub lane: Lane,
+    /// The author's incarnation.
+    pub incarnation: u32,
+    /// The length.
+    pub length: u64,
+}
+
+/// Who did what it must not, and when that was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultView {
+    /// When it was seen.
+    pub at: Time,
+    /// The partner at fault, if it is a member.
+    pub partner: Option<String>,
+    /// The node.
+    pub node: Option<PublicKey>,
+    /// The seat.
+    pub seat: Option<u16>,
+    /// A stable word: `stranger`, `credential`, `malformed`, `bad_signature`, `gap`, `fork`, `equivocation`, ...
+    pub code: String,
+    /// What, with values and place.
+    pub what: String,
+}
+
+/// Counters since the start.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct MetricsView {
+    /// Milliseconds since the start.
+    pub uptime_ms: u64,
+    /// Durable transactions.
+    pub commits: u64,
+    /// Writes in them.
+    pub writes: u64,
+    /// Time that a durable transaction takes.
+    pub commit_us: Histogram,
+    /// Inputs that the engine took in one turn.
+    pub turn_inputs: Histogram,
+    /// Time that the engine computes in one turn, without storage and sending.
+    pub handle_us: Histogram,
+    /// Epochs applied since the start.
+    pub epochs: u64,
+    /// Entries ordered since the start.
+    pub entries: u64,
+    /// Submissions taken since the start.
+    pub submissions: u64,
+    /// Submissions refused since the start.
+    pub refused: u64,
+    /// Frames received from peers.
+    pub frames_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Frames handed to the mesh.
+    pub frames_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
+    /// Frames that the mesh did not take, because the stream was gone or full.
+    pub frames_dropped: u64,
+    /// Resident memory of the process.
+    pub rss_kb: u64,
+    /// CPU time of the process.
+    pub cpu_ms: u64,
+}
+
+/// A distribution in powers of two.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Histogram {
+    /// How many values.
+    pub count: u64,
+    /// Their sum.
+    pub sum: u64,
+    /// The greatest.
+    pub max: u64,
+    /// Half of them lie at or below this; exact to within 1/8.
+    pub p50: u64,
+    /// 99 of 100 lie at or below this; exact to within 1/8.
+    pub p99: u64,
+}
+
+/// What happened, for those who follow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventView {
+    /// A record is durable here and not ordered yet.
+    Held {
+        /// Its id.
+        id: RecordId,
+        /// Where it stands.
+        feed: FeedView,
+    },
+    /// An entry is in a certified batch.
+    Ordered {
+        /// The record's id.
+        id: RecordId,
+        /// Its place in the log.
+        index: u64,
+        /// The epoch.
+        epoch: u64,
+        /// Where it stands.
+        feed: FeedView,
+        /// What it did.
+        outcome: String,
+    },
+    /// An operation was decided, and the decision is certified.
+    Decided(DecisionView),
+    /// A checkpoint has `quorum` cosignatures.
+    Certified {
+        /// The epoch.
+        epoch: u64,
+        /// Size of the log.
+        size: u64,
+        /// Root of the log.
+        root: Hash,
+    },
+    /// Which seats can be reached has changed.
+    Reach {
+        /// Partners whose seats can be reached.
+        reachable: Vec<String>,
+        /// Partners whose seats cannot.
+        missing: Vec<String>,
+        /// Seats needed.
+        quorum: usize,
+    },
+    /// A fault.
+    Fault(FaultView),
+    /// A peer's stream is up.
+    PeerUp {
+        /// Its partner.
+        partner: String,
+        /// Its key.
+        node: PublicKey,
+    },
+    /// A peer's stream is gone.
+    PeerDown {
+        /// Its partner.
+        partner: String,
+        /// Its key.
+        node: PublicKey,
+        /// Why.
+        reason: String,
+    },
+    /// This follower was too slow: so many events are missing before the next one.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+}
