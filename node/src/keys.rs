@@ -114,7 +114,7 @@ pub fn read(path: &Path, wanted: &[KeyKind]) -> Result<(KeyKind, SecretKey), Cli
     if !wanted.contains(&file.kind) {
         let kinds = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
         return Err(refuse(
-            format!("it holds a {} key, and a key of kind {kinds} is needed", file.kind),
+            format!("it holds a key of kind {}, and a key of kind {kinds} is needed", file.kind),
             format!("name the {kinds} key"),
         ));
     }
@@ -156,8 +156,12 @@ pub struct NewKeys {
 }
 
 impl NewKeys {
-    /// Draws all keys and writes them to `dir/keys`, all or none: the folder gets its name when it is complete.
-    pub fn create(dir: &DataDir) -> Result<Self, CliError> {
+    /// Draws all keys and writes them to `dir/keys`, all or none: the folder gets its name when it is complete and
+    /// `before` has seen the keys.
+    pub fn create(
+        dir: &DataDir,
+        before: impl FnOnce(&Self) -> Result<(), CliError>,
+    ) -> Result<Self, CliError> {
         let keys = Self {
             root: generate()?,
             officer: generate()?,
@@ -172,7 +176,8 @@ impl NewKeys {
         let written = KeyKind::ALL
             .into_iter()
             .zip([&keys.root, &keys.officer, &keys.seat, &keys.node])
-            .try_for_each(|(kind, key)| write(&unfinished.join(format!("{kind}.key")), kind, key));
+            .try_for_each(|(kind, key)| write(&unfinished.join(format!("{kind}.key")), kind, key))
+            .and_then(|()| before(&keys));
         if let Err(error) = written {
             let _ = std::fs::remove_dir_all(&unfinished);
             return Err(error);
@@ -199,7 +204,7 @@ mod tests {
     #[test]
     fn keys_come_back_from_their_files() {
         let (_folder, dir) = folder();
-        let keys = NewKeys::create(&dir).expect("created");
+        let keys = NewKeys::create(&dir, |_| Ok(())).expect("created");
         for (kind, key) in [(KeyKind::Root, &keys.root), (KeyKind::Node, &keys.node)] {
             assert_eq!(load(&dir, kind).expect("loaded").public(), key.public());
             let mode = std::fs::metadata(dir.key(kind)).expect("there").permissions().mode();
@@ -210,10 +215,10 @@ mod tests {
     #[test]
     fn a_readable_wrong_or_altered_key_file_is_refused() {
         let (_folder, dir) = folder();
-        NewKeys::create(&dir).expect("created");
+        NewKeys::create(&dir, |_| Ok(())).expect("created");
         let path = dir.key(KeyKind::Officer);
         let wrong = read(&path, &[KeyKind::Seat]).err().expect("wrong kind");
-        assert!(wrong.why.contains("holds a officer key") || wrong.why.contains("officer"), "{wrong}");
+        assert!(wrong.why.contains("kind officer, and a key of kind seat"), "{wrong}");
 
         let text = std::fs::read_to_string(&path).expect("text");
         let other = generate().expect("a key").public();
@@ -231,7 +236,7 @@ mod tests {
     #[test]
     fn an_error_never_quotes_the_seed() {
         let (_folder, dir) = folder();
-        NewKeys::create(&dir).expect("created");
+        NewKeys::create(&dir, |_| Ok(())).expect("created");
         let path = dir.key(KeyKind::Root);
         let text = std::fs::read_to_string(&path).expect("text");
         let seed = text.split('"').nth(5).expect("the seed").to_owned();
