@@ -11,7 +11,10 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+mod chain;
+
 pub use crate::lane::Lane;
+pub use chain::{Chain, Extended, MAX_UNORDERED_BYTES, MAX_UNORDERED_ENTRIES, RECENT_LINKS};
 
 use crate::identity::{CoalitionId, Hash, PublicKey, SecretKey, Signature, hash};
 use crate::record::MAX_BODY_BYTES;

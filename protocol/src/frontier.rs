@@ -1,0 +1,351 @@
+//! Frontiers: what a seat contributes, how agreed contributions become a cut, and the order of what lies below it.
+//!
+//! Guarantees: every function here is pure in its arguments, so all honest seats, which agree on the contributions
+//! and on the record of the epoch before, compute the same cut, order and batch time. A feed advances only to a
+//! length and hash that `weak` contributions name exactly, so an honest seat holds it and no liar steers it; and it
+//! advances by at least half of what `weak` honest seats hold, whatever the scheduler does, because claims stand at
+//! powers of two.
+//!
+//! Assumes at most f faulty seats, and that honest claims extend the committed heads.
+//! Source: `docs/architecture.md`, section "Agreement"; HoneyBadger (Miller et al., CCS 2016) for the epoch around it.
+
+use std::collections::BTreeMap;
+
+use entente_hbbft::{Committee, Seat};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::feed::{FeedKey, Head, Lane};
+use crate::identity::{Hash, PublicKey, hash};
+use crate::time::Time;
+use crate::wire::{self, WireError};
+
+/// Largest encoded contribution, in bytes.
+pub const MAX_CONTRIBUTION_BYTES: usize = 48 * 1024;
+/// Most claims on one feed: powers of two below the largest quota, and the top.
+pub const MAX_CLAIMS_PER_FEED: usize = 18;
+/// Most feeds of a coalition.
+pub const MAX_FEEDS: usize = 4096;
+
+/// What steers one epoch: a function of the record of the epoch before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basis {
+    /// The epoch that is steered.
+    pub epoch: u64,
+    /// Enrolled feeds, lane by lane in order of precedence, within a lane in the charter's order of nodes.
+    pub feeds: Vec<FeedKey>,
+    /// Their committed heads.
+    pub committed: Vec<Head>,
+    /// Which of them are frozen.
+    pub frozen: Vec<bool>,
+    /// Most entries of a feed that one epoch orders, by lane.
+    pub quota: [u64; 4],
+    /// Batch time of the epoch before.
+    pub time: Time,
+    /// Largest advance of batch time that one median decides, in ms.
+    pub step_ms: u64,
+}
+
+impl Basis {
+    /// The feeds of `nodes` in the order that claims refer to.
+    pub fn feeds_of(nodes: &[PublicKey]) -> Vec<FeedKey> {
+        Lane::ALL
+            .into_iter()
+            .flat_map(|lane| nodes.iter().map(move |&node| FeedKey { node, lane, incarnation: 0 }))
+            .collect()
+    }
+
+    /// The greatest length of feed `index` that a contribution to this epoch may claim.
+    pub fn ceiling(&self, index: usize) -> u64 {
+        self.committed[index].length.saturating_add(self.quota[self.feeds[index].lane as usize])
+    }
+
+    /// Feed indexes in the order in which a full contribution takes them: by precedence, within a lane cyclically
+    /// from the one that the epoch's number names, so that no feed is always the one left out.
+    fn turn(&self) -> impl Iterator<Item = usize> + '_ {
+        let per_lane = self.feeds.len() / Lane::ALL.len();
+        let shift = if per_lane == 0 { 0 } else { (self.epoch % per_lane as u64) as usize };
+        (0..self.feeds.len()).map(move |i| i / per_lane * per_lane + (i % per_lane + shift) % per_lane)
+    }
+}
+
+/// What a seat holds of the feeds that have something to order, and its clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contribution {
+    /// The seat's clock.
+    pub clock: Time,
+    /// Claims by ascending feed index.
+    pub claims: Vec<FeedClaims>,
+}
+
+/// Exact lengths and hashes held of one feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedClaims {
+    /// Index into [`Basis::feeds`].
+    pub feed: u16,
+    /// (entries beyond the committed head, hash there), at 1, 2, 4, ... and at the top.
+    pub heads: Vec<(u64, Hash)>,
+}
+
+/// Why a contribution is invalid. Invalid ones are not echoed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ContributionError {
+    /// The bytes are no contribution.
+    #[error("contribution: {0}")]
+    Wire(#[from] WireError),
+    /// Feeds out of order, unknown or frozen.
+    #[error("feed index {0} is out of order, unknown or frozen")]
+    Feed(u16),
+    /// Lengths other than the powers of two and the top, or beyond the quota.
+    #[error("claims on feed index {0} are not at 1, 2, 4, ... and a top within the quota")]
+    Lengths(u16),
+}
+
+/// The lengths beyond the committed head at which a seat that holds `top` of them claims.
+fn claim_lengths(top: u64) -> impl Iterator<Item = u64> {
+    (0..63).map(|power| 1u64 << power).take_while(move |&length| length < top).chain((top > 0).then_some(top))
+}
+
+impl Contribution {
+    /// What a seat contributes: for each unfrozen feed, in turn, all of its claims or none, as far as the limit of
+    /// bytes goes. `held` gives how much of a feed is held, and `hash_at` its hash at a length, both on the branch
+    /// that extends the committed head.
+    pub fn compose(
+        basis: &Basis,
+        clock: Time,
+        held: impl Fn(usize) -> u64,
+        hash_at: impl Fn(usize, u64) -> Option<Hash>,
+    ) -> Self {
+        let mut claims = BTreeMap::new();
+        let mut bytes = wire::encode(&clock).len() + 5;
+        for index in basis.turn().filter(|&index| !basis.frozen[index]) {
+            let base = basis.committed[index].length;
+            let top = held(index).min(basis.ceiling(index)).saturating_sub(base);
+            let heads: Option<Vec<_>> =
+                claim_lengths(top).map(|beyond| Some((beyond, hash_at(index, base + beyond)?))).collect();
+            let Some(heads) = heads.filter(|heads| !heads.is_empty()) else { continue };
+            let feed = FeedClaims { feed: index as u16, heads };
+            let size = wire::encode(&feed).len();
+            if bytes + size > MAX_CONTRIBUTION_BYTES {
+                break;
+            }
+            bytes += size;
+            claims.insert(index, feed);
+        }
+        Self { clock, claims: claims.into_values().collect() }
+    }
+
+    /// Canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        wire::encode(self)
+    }
+
+    /// Reads and checks a contribution: a pure function of its bytes and the basis, never of what the checker holds.
+    pub fn decode(bytes: &[u8], basis: &Basis) -> Result<Self, ContributionError> {
+        let contribution: Self = wire::decode(bytes, MAX_CONTRIBUTION_BYTES)?;
+        let mut next = 0;
+        for claims in &contribution.claims {
+            let index = usize::from(claims.feed);
+            if index < next || index >= basis.feeds.len() || basis.frozen[index] {
+                return Err(ContributionError::Feed(claims.feed));
+            }
+            next = index + 1;
+            let top = claims.heads.last().map_or(0, |&(beyond, _)| beyond);
+            let quota = basis.ceiling(index) - basis.committed[index].length;
+            let lengths = claims.heads.iter().map(|&(beyond, _)| beyond);
+            if top == 0 || top > quota || claims.heads.len() > MAX_CLAIMS_PER_FEED || !lengths.eq(claim_lengths(top)) {
+                return Err(ContributionError::Lengths(claims.feed));
+            }
+        }
+        Ok(contribution)
+    }
+
+    /// The greatest length claimed of each feed that is claimed.
+    pub fn tops<'a>(&'a self, basis: &'a Basis) -> impl Iterator<Item = (usize, Head)> + 'a {
+        self.claims.iter().filter_map(|claims| {
+            let index = usize::from(claims.feed);
+            let &(beyond, hash) = claims.heads.last()?;
+            Some((index, Head { length: basis.committed[index].length + beyond, hash }))
+        })
+    }
+
+    /// All claims: feed index and head.
+    pub fn heads<'a>(&'a self, basis: &'a Basis) -> impl Iterator<Item = (usize, Head)> + 'a {
+        self.claims.iter().flat_map(move |claims| {
+            let index = usize::from(claims.feed);
+            let base = basis.committed[index].length;
+            claims.heads.iter().map(move |&(beyond, hash)| (index, Head { length: base + beyond, hash }))
+        })
+    }
+}
+
+/// The cut: per feed the greatest length at which one hash has at least `weak` exact claims, the lower hash if there
+/// are two; the committed head where there is none.
+pub fn cut(basis: &Basis, committee: &Committee, agreed: &BTreeMap<Seat, Contribution>) -> Vec<Head> {
+    let mut counts: BTreeMap<(usize, u64, Hash), usize> = BTreeMap::new();
+    for contribution in agreed.values() {
+        for (index, head) in contribution.heads(basis) {
+            *counts.entry((index, head.length, head.hash)).or_default() += 1;
+        }
+    }
+    let mut cut = basis.committed.clone();
+    // Ascending by length, then by hash: of one length the lower hash comes first and stays.
+    for ((index, length, hash), count) in counts {
+        if count >= committee.weak() && length > cut[index].length {
+            cut[index] = Head { length, hash };
+        }
+    }
+    cut
+}
+
+/// The order of the entries between the committed heads and the cut: (feed index, length). Lane by lane; within a lane
+/// feeds rotated by a hash of the agreed set and the epoch, which no author knows when it writes; then by length.
+pub fn order(basis: &Basis, cut: &[Head], agreed: &BTreeMap<Seat, Contribution>) -> Vec<(usize, u64)> {
+    let seats: Vec<u16> = agreed.keys().map(|seat| seat.0).collect();
+    let digest = hash("entente/order/v1", &[&wire::encode(&(basis.epoch, seats))]);
+    let draw = u64::from_le_bytes(digest.0[..8].try_into().expect("eight bytes"));
+    let per_lane = basis.feeds.len() / Lane::ALL.len();
+    let mut order = Vec::new();
+    for lane in 0..Lane::ALL.len() {
+        for i in 0..per_lane {
+            let index = lane * per_lane + (i + (draw % per_lane as u64) as usize) % per_lane;
+            order.extend((basis.committed[index].length + 1..=cut[index].length).map(|length| (index, length)));
+        }
+    }
+    order
+}
+
+/// Batch time from the clocks of the agreed contributions: their lower median, moved by at most a step unless even
+/// the k-th smallest clock lies beyond, so f liars and one bad honest clock cannot throw time forward. Never backwards.
+pub fn batch_time(previous: Time, step_ms: u64, committee: &Committee, clocks: impl Iterator<Item = Time>) -> Time {
+    let mut clocks: Vec<Time> = clocks.collect();
+    clocks.sort_unstable();
+    let Some(&median) = clocks.get(clocks.len().saturating_sub(1) / 2) else { return previous };
+    if median <= previous {
+        return previous;
+    }
+    if median.since(previous) <= step_ms {
+        return median;
+    }
+    let k = committee.size().saturating_sub(2 * committee.faulty() + 1).max(1);
+    let kth = clocks[(k - 1).min(clocks.len() - 1)];
+    previous.plus(step_ms).max(median.min(kth))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::SecretKey;
+
+    fn basis(nodes: u8, quota: u64) -> Basis {
+        let nodes: Vec<_> = (1..=nodes).map(|i| SecretKey::from_seed(&[i; 32]).public()).collect();
+        let feeds = Basis::feeds_of(&nodes);
+        let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();
+        let frozen = vec![false; feeds.len()];
+        Basis { epoch: 5, feeds, committed, frozen, quota: [quota; 4], time: Time(0), step_ms: 1000 }
+    }
+
+    fn at(index: usize, length: u64) -> Hash {
+        hash("test", &[&index.to_le_bytes(), &length.to_le_bytes()])
+    }
+
+    fn holding(basis: &Basis, held: impl Fn(usize) -> u64) -> Contribution {
+        Contribution::compose(basis, Time(1), held, |index, length| Some(at(index, length)))
+    }
+
+    #[test]
+    fn claims_stand_at_powers_of_two_and_at_the_top() {
+        let basis = basis(1, 100);
+        let contribution = holding(&basis, |index| if index == 0 { 10 + 11 } else { 10 });
+        let lengths: Vec<_> = contribution.claims[0].heads.iter().map(|claim| claim.0).collect();
+        assert_eq!(lengths, [1, 2, 4, 8, 11]);
+        assert_eq!(contribution.claims.len(), 1);
+        assert_eq!(Contribution::decode(&contribution.encode(), &basis), Ok(contribution));
+    }
+
+    #[test]
+    fn a_backlog_is_claimed_up_to_the_quota() {
+        let basis = basis(1, 4);
+        let contribution = holding(&basis, |_| 1_000);
+        assert_eq!(contribution.tops(&basis).map(|(_, head)| head.length).collect::<Vec<_>>(), [14; 4]);
+    }
+
+    #[test]
+    fn refuses_claims_that_are_not_where_they_must_be() {
+        let basis = basis(2, 100);
+        let good = holding(&basis, |_| 15);
+        let mut order = good.clone();
+        order.claims.swap(0, 1);
+        assert_eq!(Contribution::decode(&order.encode(), &basis), Err(ContributionError::Feed(0)));
+        let mut gap = good.clone();
+        gap.claims[2].heads.remove(1);
+        assert_eq!(Contribution::decode(&gap.encode(), &basis), Err(ContributionError::Lengths(2)));
+        let mut beyond = good.clone();
+        beyond.claims[0].heads.last_mut().expect("not empty").0 = 101;
+        assert_eq!(Contribution::decode(&beyond.encode(), &basis), Err(ContributionError::Lengths(0)));
+        let mut unknown = good;
+        unknown.claims[7].feed = 8;
+        assert_eq!(Contribution::decode(&unknown.encode(), &basis), Err(ContributionError::Feed(8)));
+    }
+
+    #[test]
+    fn a_feed_advances_to_what_weak_seats_name_and_no_liar_steers_it() {
+        let basis = basis(1, 100);
+        let committee = Committee::new(4).expect("four seats");
+        let mut agreed = BTreeMap::new();
+        agreed.insert(Seat(0), holding(&basis, |_| 10 + 13));
+        agreed.insert(Seat(1), holding(&basis, |_| 10 + 9));
+        let liar = Contribution::compose(&basis, Time(1), |_| 110, |_, length| Some(hash("lie", &[&length.to_le_bytes()])));
+        agreed.insert(Seat(2), liar);
+        let cut = cut(&basis, &committee, &agreed);
+        // Both honest seats hold nine, and the greatest power of two within is eight.
+        assert_eq!(cut[0], Head { length: 18, hash: at(0, 18) });
+        assert_eq!(order(&basis, &cut, &agreed).iter().filter(|(index, _)| *index == 0).count(), 8);
+    }
+
+    #[test]
+    fn flash_goes_before_all_other_lanes_and_lengths_ascend() {
+        let basis = basis(3, 100);
+        let mut agreed = BTreeMap::new();
+        for seat in 0..3 {
+            agreed.insert(Seat(seat), holding(&basis, |_| 13));
+        }
+        let cut = cut(&basis, &Committee::new(4).expect("four seats"), &agreed);
+        let order = order(&basis, &cut, &agreed);
+        let lanes: Vec<_> = order.iter().map(|(index, _)| basis.feeds[*index].lane).collect();
+        assert!(lanes.is_sorted());
+        for feed in 0..basis.feeds.len() {
+            let lengths: Vec<_> = order.iter().filter(|(index, _)| *index == feed).map(|(_, l)| *l).collect();
+            assert_eq!(lengths, [11, 12, 13]);
+        }
+    }
+
+    #[test]
+    fn every_feed_gets_its_turn_when_the_limit_of_bytes_bites() {
+        let mut basis = basis(200, 1 << 16);
+        let mut claimed = vec![false; basis.feeds.len()];
+        for epoch in 0..200 {
+            basis.epoch = epoch;
+            let contribution = holding(&basis, |index| if index < 200 { 10 + 60_000 } else { 10 });
+            assert!(contribution.encode().len() <= MAX_CONTRIBUTION_BYTES);
+            assert!(contribution.claims.len() < 200, "the limit must bite for this test");
+            Contribution::decode(&contribution.encode(), &basis).expect("own contributions are valid");
+            contribution.tops(&basis).for_each(|(index, _)| claimed[index] = true);
+        }
+        assert!(claimed[..200].iter().all(|&claimed| claimed));
+    }
+
+    #[test]
+    fn liars_and_one_bad_clock_cannot_throw_time_forward() {
+        let four = Committee::new(4).expect("four seats");
+        let time = |previous, clocks: &[u64]| {
+            batch_time(Time(previous), 1_000, &four, clocks.iter().map(|&ms| Time(ms))).0
+        };
+        assert_eq!(time(5_000, &[5_100, 5_200, 5_300]), 5_200);
+        assert_eq!(time(5_000, &[4_000, 4_500, 9_000]), 5_000, "never backwards");
+        // A liar and a bad clock far ahead: the median moves by a step only.
+        assert_eq!(time(5_000, &[5_100, 900_000, 900_000]), 6_000);
+        // All agree that much time has passed: it is caught up at once.
+        assert_eq!(time(5_000, &[900_000, 900_001, 900_002]), 900_000);
+    }
+}
