@@ -3,7 +3,11 @@
 //! No clock, file, socket, task or global randomness: everything enters through [`wire`]-encoded bytes and the
 //! engine's inputs, and everything that must happen leaves as effects.
 
+pub mod charter;
+pub mod coalition;
+pub mod credential;
 pub mod feed;
+pub mod founding;
 pub mod identity;
 mod lane;
 pub mod ledger;

@@ -6,8 +6,11 @@
 //! and resubmitting is harmless: the id is the hash of the signed content, and one id counts once.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use data_encoding::BASE32_NOPAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::feed::ForkProof;
 use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey, Signature, hash};
@@ -16,6 +19,19 @@ use crate::wire::{self, WireError, byte_string};
 
 /// Largest encoded body of an entry, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// Longest title of an operation, in bytes.
+pub const MAX_TITLE_BYTES: usize = 120;
+/// Most named values of an operation.
+pub const MAX_FIELDS: usize = 32;
+/// Longest name of a value, in bytes.
+pub const MAX_FIELD_NAME_BYTES: usize = 32;
+/// Longest value, in bytes.
+pub const MAX_FIELD_BYTES: usize = 512;
+/// Longest caveat, in bytes.
+pub const MAX_CAVEAT_BYTES: usize = 256;
+/// An ordinary signed attestation encodes to no more than this, the payload of one long-range radio packet.
+pub const RADIO_PACKET_BYTES: usize = 237;
 
 const RECORD_DOMAIN: &str = "entente/record/v1";
 
@@ -53,9 +69,51 @@ pub struct Due {
     pub deadline: Time,
 }
 
-/// Sixteen bytes that make a record unique; derived from `--key` where a submission must be idempotent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// Sixteen bytes that make a record unique; derived from `--key` where a submission must be idempotent. Base32 in text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Nonce(pub [u8; 16]);
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE32_NOPAD.encode(&self.0).to_ascii_lowercase())
+    }
+}
+
+impl FromStr for Nonce {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let error = || "expected a nonce: 16 bytes in base32".to_owned();
+        if text.len() != 26 || text.bytes().any(|b| b.is_ascii_uppercase()) {
+            return Err(error());
+        }
+        let bytes = BASE32_NOPAD
+            .decode(text.to_ascii_uppercase().as_bytes())
+            .map_err(|_| error())?;
+        bytes.try_into().map(Self).map_err(|_| error())
+    }
+}
+
+impl Serialize for Nonce {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Nonce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?
+                .parse()
+                .map_err(de::Error::custom)
+        } else {
+            <[u8; 16]>::deserialize(deserializer).map(Self)
+        }
+    }
+}
 
 impl Nonce {
     /// The nonce that `signer` uses for the submission key `key`: the same for the same key, so that submitting again
@@ -124,6 +182,16 @@ pub enum Act {
     Attest(Attest),
 }
 
+impl Act {
+    /// The operation that this is about, where it is not the record itself that opens it.
+    pub fn operation(&self) -> Option<RecordId> {
+        match self {
+            Self::Open(_) => None,
+            Self::Attest(attest) => Some(attest.operation),
+        }
+    }
+}
+
 /// Opens an operation of a type that the charter declares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
@@ -162,6 +230,41 @@ pub enum Role {
     Observing,
 }
 
+impl Role {
+    /// All roles.
+    pub const ALL: [Self; 3] = [Self::Lead, Self::Supporting, Self::Observing];
+
+    /// The name in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lead => "lead",
+            Self::Supporting => "supporting",
+            Self::Observing => "observing",
+        }
+    }
+
+    /// Whether attestations in this role count towards an outcome.
+    pub fn counts(self) -> bool {
+        self != Self::Observing
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.name() == text)
+            .ok_or_else(|| format!("{text:?} is no role: lead, supporting or observing"))
+    }
+}
+
 /// What an attestation says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -172,4 +275,102 @@ pub enum Stance {
     Object,
     /// Neither; seen and recorded.
     Abstain,
+}
+
+impl Stance {
+    /// All stances.
+    pub const ALL: [Self; 3] = [Self::Endorse, Self::Object, Self::Abstain];
+
+    /// The name in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Endorse => "endorse",
+            Self::Object => "object",
+            Self::Abstain => "abstain",
+        }
+    }
+}
+
+impl fmt::Display for Stance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Stance {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|stance| stance.name() == text)
+            .ok_or_else(|| format!("{text:?} is no stance: endorse, object or abstain"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attestation(caveat: Option<String>, supersedes: Option<RecordId>) -> SignedRecord {
+        let key = SecretKey::from_seed(&[1; 32]);
+        Record {
+            coalition: CoalitionId(hash("test", &[])),
+            nonce: Nonce::from_key(&key.public(), "a"),
+            signer: key.public(),
+            act: Act::Attest(Attest {
+                operation: RecordId(hash("operation", &[])),
+                role: Role::Supporting,
+                stance: Stance::Endorse,
+                caveat,
+                supersedes,
+            }),
+        }
+        .sign(&key)
+    }
+
+    #[test]
+    fn an_ordinary_attestation_fits_one_radio_packet() {
+        let other = Some(RecordId(hash("earlier", &[])));
+        for (caveat, supersedes) in [
+            (None, None),
+            (None, other),
+            (Some("daylight only".to_owned()), other),
+            (
+                Some("not before 06:40, at most two aircraft at a time".to_owned()),
+                None,
+            ),
+        ] {
+            let body = Body::Signed(attestation(caveat, supersedes));
+            let bytes = body.encode();
+            assert!(bytes.len() <= RADIO_PACKET_BYTES, "{} bytes", bytes.len());
+            assert_eq!(Body::decode(&bytes), Ok(body));
+        }
+    }
+
+    #[test]
+    fn the_id_leaves_the_signature_out_and_the_signature_covers_every_word() {
+        let signed = attestation(None, None);
+        assert!(signed.verify());
+        let mut other = signed.clone();
+        other.signature = SecretKey::from_seed(&[2; 32]).sign(RECORD_DOMAIN, &wire::encode(&other.record));
+        assert_eq!(other.record.id(), signed.record.id());
+        assert!(!other.verify());
+        let mut changed = signed.clone();
+        changed.record.nonce.0[0] ^= 1;
+        assert_ne!(changed.record.id(), signed.record.id());
+        assert!(!changed.verify());
+    }
+
+    #[test]
+    fn nonces_roles_and_stances_come_back_from_text() {
+        let nonce = Nonce::from_key(&SecretKey::from_seed(&[1; 32]).public(), "k");
+        assert_eq!(nonce.to_string().parse(), Ok(nonce));
+        assert_eq!(wire::encode(&nonce).len(), 16);
+        for role in Role::ALL {
+            assert_eq!(role.to_string().parse(), Ok(role));
+        }
+        for stance in Stance::ALL {
+            assert_eq!(stance.to_string().parse(), Ok(stance));
+        }
+    }
 }

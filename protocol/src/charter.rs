@@ -1,0 +1,539 @@
+//! The charter: the declared specification of a coalition, version 1.
+//!
+//! Guarantees: one charter has one canonical encoding (partners, types and lists are sorted and without
+//! duplicates), and the hash of the first version's bytes is the coalition's identity, so whoever pins the id pins
+//! every word of it. Every list and text is bounded. A version or field that this code does not know is refused,
+//! because ignoring one could change an outcome.
+//!
+//! How: the same types are read from TOML by people ([`Charter::from_toml`], any order) and hashed in the wire
+//! encoding ([`Charter::encode`]). What the rules mean is said in [`crate::coalition`]; what a charter tolerates and
+//! what in it can never work, in [`lint`].
+
+mod card;
+mod lint;
+mod name;
+mod template;
+pub(crate) mod text;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use card::{Card, MAX_CONTACT_BYTES};
+pub use lint::{Lint, Severity, lint, lint_at};
+pub use name::{KindName, MAX_NAME_BYTES, NameError, PartnerName};
+pub use template::{DraftSpec, RoleHints, TEMPLATES, draft};
+pub use text::{parse_time, show_span, show_time};
+
+use crate::identity::{CoalitionId, PublicKey, hash};
+use crate::lane::Lane;
+use crate::record::{Nonce, Role};
+use crate::time::Time;
+use crate::wire::{self, WireError};
+use text::time_text;
+
+/// The only version of today.
+pub const CHARTER_VERSION: u32 = 1;
+/// Most partners, and so most seats.
+pub const MAX_PARTNERS: usize = 64;
+/// Most officers of a partner.
+pub const MAX_OFFICERS: usize = 16;
+/// Most nodes of a partner.
+pub const MAX_NODES: usize = 8;
+/// Most operation types.
+pub const MAX_KINDS: usize = 64;
+/// Longest window of an operation: a year and a day.
+pub const MAX_WINDOW_MS: u64 = 366 * 86_400_000;
+/// Greatest step of batch time and greatest clock tolerance: an hour.
+pub const MAX_STEP_MS: u64 = 3_600_000;
+/// Greatest quota of entries per feed and epoch.
+pub const MAX_QUOTA: u32 = 65_536;
+/// Largest canonical encoding, in bytes.
+pub const MAX_CHARTER_BYTES: usize = 256 * 1024;
+/// Largest text form, in bytes.
+pub const MAX_CHARTER_TOML_BYTES: usize = 512 * 1024;
+
+const CHARTER_DOMAIN: &str = "entente/charter/v1";
+
+/// Why a charter or card was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CharterError {
+    /// The text is not what is expected; names the line where it can.
+    #[error("{0}")]
+    Text(String),
+    /// The bytes are no charter.
+    #[error("charter bytes: {0}")]
+    Wire(#[from] WireError),
+    /// Written for another version of this program.
+    #[error("charter version {found}; this program knows version {CHARTER_VERSION}")]
+    Version {
+        /// The version named.
+        found: u32,
+    },
+    /// More of something than is allowed.
+    #[error("{found} {what}; {least} to {most} are allowed")]
+    Bound {
+        /// What there is too much or too little of.
+        what: String,
+        /// How much there is.
+        found: u64,
+        /// The least allowed.
+        least: u64,
+        /// The most allowed.
+        most: u64,
+    },
+    /// A list that is not sorted or names something twice.
+    #[error("{what} are not in canonical order or name {item} twice")]
+    Order {
+        /// Which list.
+        what: String,
+        /// Where it breaks.
+        item: String,
+    },
+    /// A card whose signature does not hold.
+    #[error("the card of {partner} is not signed by its root")]
+    CardSignature {
+        /// The partner named.
+        partner: PartnerName,
+    },
+    /// A card and the charter's entry for its partner differ.
+    #[error("the charter's entry for {partner} is not what the card says: {what} differ")]
+    CardDiffers {
+        /// The partner.
+        partner: PartnerName,
+        /// What differs.
+        what: &'static str,
+    },
+    /// No template of this name.
+    #[error("no template {name:?}; there are: {}", TEMPLATES.join(", "))]
+    NoTemplate {
+        /// The name asked for.
+        name: String,
+    },
+    /// A role is given to somebody without a card.
+    #[error("{partner} has a role but no card")]
+    NoCard {
+        /// The partner named.
+        partner: PartnerName,
+    },
+    /// A role hint that cannot be followed.
+    #[error("{partner} cannot be lead and observing")]
+    RoleConflict {
+        /// The partner named.
+        partner: PartnerName,
+    },
+}
+
+/// The declared specification of a coalition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charter {
+    /// [`CHARTER_VERSION`].
+    pub version: u32,
+    /// What people call the coalition.
+    pub name: KindName,
+    /// When it was drawn up; batch time begins here.
+    #[serde(with = "time_text")]
+    pub created: Time,
+    /// Sets two coalitions with the same words apart.
+    pub nonce: Nonce,
+    /// How far batch time may move at once on the word of few clocks, in milliseconds.
+    pub step_ms: u64,
+    /// How far a clock may differ from batch time before its node is told, in milliseconds.
+    pub clock_tolerance_ms: u64,
+    /// Entries per feed and epoch.
+    pub quota: Quota,
+    /// The partners, sorted by name. Their order is the order of seats.
+    pub partners: Vec<Partner>,
+    /// The operation types, sorted by name.
+    pub operations: Vec<OperationType>,
+}
+
+/// Most entries that one feed may bring into one epoch, by lane. A seat must be able to fetch that much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// For [`Lane::Flash`], the smallest.
+    pub flash: u32,
+    /// For [`Lane::Immediate`].
+    pub immediate: u32,
+    /// For [`Lane::Priority`].
+    pub priority: u32,
+    /// For [`Lane::Routine`].
+    pub routine: u32,
+}
+
+impl Quota {
+    /// The quota of a lane, in entries.
+    pub fn of(&self, lane: Lane) -> u32 {
+        match lane {
+            Lane::Flash => self.flash,
+            Lane::Immediate => self.immediate,
+            Lane::Priority => self.priority,
+            Lane::Routine => self.routine,
+        }
+    }
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self {
+            flash: 16,
+            immediate: 128,
+            priority: 512,
+            routine: 1024,
+        }
+    }
+}
+
+/// A member and its keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partner {
+    /// Its name.
+    pub name: PartnerName,
+    /// Its offline root, which signs charters and delegations.
+    pub root: PublicKey,
+    /// Who speaks for it, sorted.
+    pub officers: Vec<PublicKey>,
+    /// Its vote.
+    pub seat: PublicKey,
+    /// What carries its records, sorted.
+    pub nodes: Vec<PublicKey>,
+    /// Last millisecond at which its delegations are valid.
+    #[serde(with = "time_text")]
+    pub credentials_until: Time,
+}
+
+impl Partner {
+    /// Whether this entry says what the partner's own card says; a root should sign nothing else.
+    pub fn matches(&self, card: &Card) -> Result<(), CharterError> {
+        let sorted = |keys: &[PublicKey]| {
+            let mut keys = keys.to_vec();
+            keys.sort_unstable();
+            keys
+        };
+        let what = if self.name != card.partner {
+            "names"
+        } else if self.root != card.root {
+            "roots"
+        } else if self.seat != card.seat {
+            "seats"
+        } else if self.officers != sorted(&card.officers) {
+            "officers"
+        } else if self.nodes != sorted(&card.nodes) {
+            "nodes"
+        } else {
+            return Ok(());
+        };
+        Err(CharterError::CardDiffers {
+            partner: self.name.clone(),
+            what,
+        })
+    }
+}
+
+/// A type of operation: who may act in which role, and when it is agreed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperationType {
+    /// Its name.
+    pub name: KindName,
+    /// How urgent its records are.
+    pub precedence: Lane,
+    /// How long attestations are taken after the opening, in milliseconds of batch time.
+    pub window_ms: u64,
+    /// Who may lead, sorted.
+    pub lead: Vec<PartnerName>,
+    /// Who may support, sorted.
+    #[serde(default)]
+    pub supporting: Vec<PartnerName>,
+    /// Who may observe, sorted.
+    #[serde(default)]
+    pub observing: Vec<PartnerName>,
+    /// When it is agreed.
+    pub rule: OutcomeRule,
+}
+
+impl OperationType {
+    /// The partners that may act in `role`, sorted.
+    pub fn eligible(&self, role: Role) -> &[PartnerName] {
+        match role {
+            Role::Lead => &self.lead,
+            Role::Supporting => &self.supporting,
+            Role::Observing => &self.observing,
+        }
+    }
+
+    /// Whether `partner` may act in `role`.
+    pub fn holds(&self, partner: &PartnerName, role: Role) -> bool {
+        self.eligible(role).binary_search(partner).is_ok()
+    }
+
+    /// Whose objection can block: partners with a veto that have a role that counts, sorted.
+    pub fn veto_holders(&self) -> Vec<&PartnerName> {
+        let by_name = self
+            .rule
+            .veto
+            .partners
+            .iter()
+            .filter(|partner| self.holds(partner, Role::Lead) || self.holds(partner, Role::Supporting));
+        let by_role = self
+            .rule
+            .veto
+            .roles
+            .iter()
+            .filter(|role| role.counts())
+            .flat_map(|role| self.eligible(*role));
+        let mut holders = by_name.chain(by_role).collect::<Vec<_>>();
+        holders.sort_unstable();
+        holders.dedup();
+        holders
+    }
+
+    /// Whether an objection of `partner` in `role` blocks.
+    pub fn is_veto(&self, partner: &PartnerName, role: Role) -> bool {
+        let veto = &self.rule.veto;
+        role.counts() && (veto.roles.contains(&role) || veto.partners.binary_search(partner).is_ok())
+    }
+
+    /// The roles that `partner` may act in.
+    pub fn roles_of(&self, partner: &PartnerName) -> Vec<Role> {
+        Role::ALL
+            .into_iter()
+            .filter(|role| self.holds(partner, *role))
+            .collect()
+    }
+}
+
+/// When an operation is agreed: every requirement is met, and no veto stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeRule {
+    /// Roles in which at least one endorsement is required, sorted.
+    #[serde(default)]
+    pub required: Vec<Role>,
+    /// Least numbers of endorsements, sorted by role.
+    #[serde(default)]
+    pub at_least: Vec<AtLeast>,
+    /// Whose objection blocks.
+    #[serde(default)]
+    pub veto: Veto,
+}
+
+impl OutcomeRule {
+    /// How many endorsements are needed in `role`.
+    pub fn needed(&self, role: Role) -> u32 {
+        let required = u32::from(self.required.contains(&role));
+        let counted = self
+            .at_least
+            .iter()
+            .filter(|least| least.role == role)
+            .map(|least| least.count);
+        counted.max().unwrap_or(0).max(required)
+    }
+}
+
+/// At least `count` partners endorse in `role`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AtLeast {
+    /// The role.
+    pub role: Role,
+    /// How many.
+    pub count: u32,
+}
+
+/// Whose objection blocks an operation while it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Veto {
+    /// These partners, in any role that counts, sorted.
+    #[serde(default)]
+    pub partners: Vec<PartnerName>,
+    /// Whoever acts in one of these roles, sorted.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+}
+
+impl Charter {
+    /// Reads a draft, in any order; refuses unknown fields and names the line of an error.
+    pub fn from_toml(text: &str) -> Result<Self, CharterError> {
+        let mut charter: Self = text::from_toml(text, MAX_CHARTER_TOML_BYTES).map_err(CharterError::Text)?;
+        charter.sort();
+        charter.check()?;
+        Ok(charter)
+    }
+
+    /// The text form; [`Charter::from_toml`] gives the same charter back.
+    pub fn to_toml(&self) -> String {
+        text::to_toml(self)
+    }
+
+    /// Reads canonical bytes, at most [`MAX_CHARTER_BYTES`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, CharterError> {
+        let charter: Self = wire::decode(bytes, MAX_CHARTER_BYTES)?;
+        charter.check()?;
+        Ok(charter)
+    }
+
+    /// Canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        wire::encode(self)
+    }
+
+    /// The coalition's identity.
+    pub fn id(&self) -> CoalitionId {
+        CoalitionId(hash(CHARTER_DOMAIN, &[&self.encode()]))
+    }
+
+    /// The partner of this name.
+    pub fn partner(&self, name: &str) -> Option<&Partner> {
+        self.partners
+            .binary_search_by(|partner| partner.name.as_str().cmp(name))
+            .ok()
+            .map(|at| &self.partners[at])
+    }
+
+    /// The operation type of this name.
+    pub fn kind(&self, name: &str) -> Option<&OperationType> {
+        self.operations
+            .binary_search_by(|kind| kind.name.as_str().cmp(name))
+            .ok()
+            .map(|at| &self.operations[at])
+    }
+
+    /// The longest window of any type, in milliseconds.
+    pub fn longest_window_ms(&self) -> u64 {
+        self.operations
+            .iter()
+            .map(|kind| kind.window_ms)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Brings every list into canonical order.
+    pub fn sort(&mut self) {
+        self.partners.sort_by(|a, b| a.name.cmp(&b.name));
+        for partner in &mut self.partners {
+            partner.officers.sort_unstable();
+            partner.nodes.sort_unstable();
+        }
+        self.operations.sort_by(|a, b| a.name.cmp(&b.name));
+        for kind in &mut self.operations {
+            kind.lead.sort_unstable();
+            kind.supporting.sort_unstable();
+            kind.observing.sort_unstable();
+            kind.rule.required.sort_unstable();
+            kind.rule.at_least.sort_by_key(|least| least.role);
+            kind.rule.veto.partners.sort_unstable();
+            kind.rule.veto.roles.sort_unstable();
+        }
+    }
+
+    /// Whether version, bounds and order are those of a canonical charter. What it *means* is [`lint`]'s question.
+    pub fn check(&self) -> Result<(), CharterError> {
+        if self.version != CHARTER_VERSION {
+            return Err(CharterError::Version { found: self.version });
+        }
+        bound("partners", self.partners.len(), 1, MAX_PARTNERS)?;
+        bound("operation types", self.operations.len(), 1, MAX_KINDS)?;
+        bound("milliseconds of step_ms", self.step_ms, 1, MAX_STEP_MS)?;
+        bound(
+            "milliseconds of clock_tolerance_ms",
+            self.clock_tolerance_ms,
+            1,
+            MAX_STEP_MS,
+        )?;
+        for lane in Lane::ALL {
+            bound(
+                &format!("entries of quota {lane}"),
+                self.quota.of(lane),
+                1,
+                MAX_QUOTA,
+            )?;
+        }
+        ascending("partners", self.partners.iter().map(|partner| &partner.name))?;
+        for partner in &self.partners {
+            let name = &partner.name;
+            bound(
+                &format!("officers of {name}"),
+                partner.officers.len(),
+                1,
+                MAX_OFFICERS,
+            )?;
+            bound(&format!("nodes of {name}"), partner.nodes.len(), 1, MAX_NODES)?;
+            ascending(&format!("officers of {name}"), &partner.officers)?;
+            ascending(&format!("nodes of {name}"), &partner.nodes)?;
+        }
+        ascending("operation types", self.operations.iter().map(|kind| &kind.name))?;
+        for kind in &self.operations {
+            let name = &kind.name;
+            bound(
+                &format!("milliseconds of window_ms of {name}"),
+                kind.window_ms,
+                0,
+                MAX_WINDOW_MS,
+            )?;
+            for role in Role::ALL {
+                let what = format!("partners {role} in {name}");
+                bound(&what, kind.eligible(role).len(), 0, MAX_PARTNERS)?;
+                ascending(&what, kind.eligible(role))?;
+            }
+            ascending(&format!("required roles of {name}"), &kind.rule.required)?;
+            ascending(
+                &format!("at_least of {name}"),
+                kind.rule.at_least.iter().map(|least| &least.role),
+            )?;
+            bound(
+                &format!("vetoes of {name}"),
+                kind.rule.veto.partners.len(),
+                0,
+                MAX_PARTNERS,
+            )?;
+            ascending(&format!("vetoes of {name}"), &kind.rule.veto.partners)?;
+            ascending(&format!("veto roles of {name}"), &kind.rule.veto.roles)?;
+        }
+        bound("bytes of charter", self.encode().len(), 0, MAX_CHARTER_BYTES)
+    }
+}
+
+fn bound(
+    what: &str,
+    found: impl TryInto<u64>,
+    least: impl TryInto<u64>,
+    most: impl TryInto<u64>,
+) -> Result<(), CharterError> {
+    let number = |value: Option<u64>| value.unwrap_or(u64::MAX);
+    let (found, least, most) = (
+        number(found.try_into().ok()),
+        number(least.try_into().ok()),
+        number(most.try_into().ok()),
+    );
+    if (least..=most).contains(&found) {
+        Ok(())
+    } else {
+        Err(CharterError::Bound {
+            what: what.to_owned(),
+            found,
+            least,
+            most,
+        })
+    }
+}
+
+fn ascending<'a, T: Ord + ToString + 'a>(
+    what: &str,
+    items: impl IntoIterator<Item = &'a T>,
+) -> Result<(), CharterError> {
+    let mut before: Option<&T> = None;
+    for item in items {
+        if before.is_some_and(|before| before >= item) {
+            return Err(CharterError::Order {
+                what: what.to_owned(),
+                item: item.to_string(),
+            });
+        }
+        before = Some(item);
+    }
+    Ok(())
+}

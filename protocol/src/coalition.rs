@@ -1,0 +1,40 @@
+//! The coalition's state: a pure function of the ordered records.
+//!
+//! Guarantees: two replicas that apply the same entries at the same indices and times have the same state, give the
+//! same [`Applied`] for each and the same [`State::root`]. Every record, valid or not, has a defined result; nothing
+//! panics, and what one partner can make the state hold open is bounded. Operations are derived, never stored as
+//! truth: everything here can be recomputed from the log.
+//!
+//! How a batch is applied: [`State::advance`] moves batch time and decides every window that has ended; then
+//! [`State::apply`] takes the entries one by one. A record that names one not yet applied is *parked* under the state
+//! root and applied right after what it names, because heads differ per seat and a cause may be cut after its
+//! effect. When an operation is agreed is said in [`outcome`].
+//!
+//! What a record needs, in the order in which it is checked: this coalition; parts within bounds; an officer of a
+//! partner; its signature; not said before; a credential that has not run out by batch time; and then what the
+//! charter says of its operation. The same signed record in two feeds counts once; a refused one leaves no mark, so that
+//! nobody can spoil another's record by carrying it too early.
+
+mod find;
+pub mod map;
+mod operation;
+pub mod outcome;
+mod park;
+mod refusal;
+#[cfg(test)]
+pub(crate) mod rng;
+mod state;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use find::{FindError, MAX_CANDIDATES, MIN_PREFIX_CHARS, find_id};
+pub use operation::{Attestation, Operation};
+pub use outcome::{Assessment, Candidate, Decision, Deficit, MAX_DECISION_BYTES, Need, Standing, Verdict};
+pub use park::MAX_PARKED_PER_PARTNER;
+pub use refusal::{Part, Refusal};
+pub use state::{
+    Advanced, Applied, ApplyContext, Disposition, MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER,
+    Released, Seen, State,
+};
+pub use view::{AttestationView, DecisionView, OperationView, Provisional, Status};

@@ -1,0 +1,127 @@
+//! An operation as ordered records make it.
+
+use serde::Serialize;
+
+use super::outcome::{Assessment, Decision, Standing};
+use crate::charter::{Charter, OperationType, PartnerName};
+use crate::identity::{Hash, RecordId, hash};
+use crate::record::{Open, Role, Stance};
+use crate::time::Time;
+use crate::wire;
+
+const OPERATION_DOMAIN: &str = "entente/state/operation/v1";
+
+/// An operation: what opened it, what was said, how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// The record that opened it.
+    pub id: RecordId,
+    /// What it is.
+    pub open: Open,
+    /// Who opened it.
+    pub opened_by: PartnerName,
+    /// Log index of the opening.
+    pub index: u64,
+    /// Batch time of the opening.
+    pub opened_at: Time,
+    /// When its window ends, in batch time.
+    pub closes: Time,
+    /// All that was said, in the order of application.
+    pub attestations: Vec<Attestation>,
+    /// How it ended.
+    pub decision: Option<Decision>,
+}
+
+/// An attestation that was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attestation {
+    /// The record.
+    pub record: RecordId,
+    /// Who says it.
+    pub partner: PartnerName,
+    /// In which role.
+    pub role: Role,
+    /// What.
+    pub stance: Stance,
+    /// Under which condition.
+    pub caveat: Option<String>,
+    /// Log index of its entry.
+    pub index: u64,
+    /// Batch time at which it was applied.
+    pub at: Time,
+    /// The later attestation that replaces it.
+    pub superseded_by: Option<RecordId>,
+}
+
+impl Operation {
+    /// The attestation of `partner` that stands.
+    pub fn standing(&self, partner: &PartnerName) -> Option<&Attestation> {
+        self.attestations
+            .iter()
+            .rev()
+            .find(|said| said.partner == *partner && said.superseded_by.is_none())
+    }
+
+    /// What the attestations that stand amount to under the rule of `kind`, which is this operation's type.
+    pub fn assess(&self, kind: &OperationType) -> Assessment {
+        let standing = self
+            .attestations
+            .iter()
+            .filter(|said| said.superseded_by.is_none())
+            .map(|said| Standing {
+                record: said.record,
+                partner: said.partner.clone(),
+                role: said.role,
+                stance: said.stance,
+                caveat: said.caveat.clone(),
+            });
+        Assessment::of(kind, standing)
+    }
+
+    /// Decides it if the rule says so now. `decided_by` is the log index of the entry just applied; `None` says that
+    /// the window is over.
+    pub(super) fn decide(
+        &mut self,
+        charter: &Charter,
+        now: Time,
+        decided_by: Option<u64>,
+    ) -> Option<Decision> {
+        if self.decision.is_some() {
+            return None;
+        }
+        let kind = charter.kind(&self.open.kind)?;
+        let assessment = self.assess(kind);
+        let verdict = assessment.verdict(decided_by.is_none())?;
+        let decision = Decision {
+            operation: self.id,
+            kind: kind.name.clone(),
+            title: self.open.title.clone(),
+            verdict,
+            decided_at: now,
+            decided_by,
+            charter_version: charter.version,
+            counted: assessment.counted,
+            deficit: assessment.deficit,
+        };
+        self.decision = Some(decision.clone());
+        Some(decision)
+    }
+
+    /// What the state root says of it. The id stands for what opened it; a decision follows from the rest, but for its
+    /// time and cause.
+    pub(super) fn digest(&self) -> Hash {
+        let decision = self
+            .decision
+            .as_ref()
+            .map(|decision| (decision.verdict, decision.decided_at, decision.decided_by));
+        let content = wire::encode(&(
+            &self.id,
+            self.index,
+            self.opened_at,
+            self.closes,
+            &self.attestations,
+            decision,
+        ));
+        hash(OPERATION_DOMAIN, &[&content])
+    }
+}

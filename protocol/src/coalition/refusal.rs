@@ -1,0 +1,228 @@
+//! Why a record has no effect: typed for programs, in words for people.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::Verdict;
+use crate::charter::text::{all_of, either};
+use crate::charter::{PartnerName, show_time};
+use crate::identity::{CoalitionId, PublicKey, RecordId};
+use crate::record::Role;
+use crate::time::Time;
+
+/// Why a record is refused. It stays in the log and changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+pub enum Refusal {
+    /// Not an encoding of a body.
+    #[error("not a well-formed record")]
+    Malformed,
+    /// Carried by a key that is not enrolled.
+    #[error("carried by {node}, which is no node of this coalition")]
+    UnknownNode {
+        /// Whose feed.
+        node: PublicKey,
+    },
+    /// Said in another coalition.
+    #[error("said in coalition {named}, not here")]
+    ForeignCoalition {
+        /// The coalition named.
+        named: CoalitionId,
+    },
+    /// Signed by a key that is no officer's.
+    #[error("{signer} is no officer of any partner")]
+    UnknownSigner {
+        /// The key.
+        signer: PublicKey,
+    },
+    /// The signature is not the signer's.
+    #[error("the signature of {signer} does not hold")]
+    BadSignature {
+        /// The key.
+        signer: PublicKey,
+    },
+    /// The delegation of officer or node has run out.
+    #[error("the credential of {partner} ran out at {}", show_time(*.not_after))]
+    CredentialExpired {
+        /// Whose.
+        partner: PartnerName,
+        /// Last valid millisecond.
+        not_after: Time,
+    },
+    /// A text or list that is too long.
+    #[error("{what} too long: {found}, at most {most}")]
+    TooLong {
+        /// What.
+        what: Part,
+        /// How long or how many.
+        found: u64,
+        /// The most allowed.
+        most: u64,
+    },
+    /// Text with control or override characters.
+    #[error("{what} not showable: it has control characters")]
+    Unshowable {
+        /// What.
+        what: Part,
+    },
+    /// The charter declares no such operation type.
+    #[error("the charter declares no operation type {kind:?}")]
+    UndeclaredType {
+        /// The type named.
+        kind: String,
+    },
+    /// Opened by somebody who neither leads nor supports.
+    #[error("{partner} may not open: only who may lead or support does: {}", either(.eligible))]
+    MayNotOpen {
+        /// Who tried.
+        partner: PartnerName,
+        /// Who may.
+        eligible: Vec<PartnerName>,
+    },
+    /// A partner has too many operations open.
+    #[error("{partner} has {most} operations open, the most allowed; wait until some are decided")]
+    TooManyOpen {
+        /// Who.
+        partner: PartnerName,
+        /// The most allowed.
+        most: u64,
+    },
+    /// A role that the partner may not act in.
+    #[error("{partner} may not act as {role} here{}", held_roles(.held))]
+    RoleNotHeld {
+        /// Who.
+        partner: PartnerName,
+        /// The role named.
+        role: Role,
+        /// The roles that it may act in.
+        held: Vec<Role>,
+    },
+    /// Attests to a record that opened no operation.
+    #[error("{named} is no operation")]
+    NotAnOperation {
+        /// What it names.
+        named: RecordId,
+    },
+    /// The operation no longer takes attestations.
+    #[error("{operation} takes no attestations any more: {} at {}", verdict_text(.verdict), show_time(*.since))]
+    Closed {
+        /// Which.
+        operation: RecordId,
+        /// How it ended; `None` if its window is over and that is not ordered yet.
+        verdict: Option<Verdict>,
+        /// When.
+        since: Time,
+    },
+    /// The partner has attested, and this one does not say that it replaces that.
+    #[error("{partner} has attested already; to replace that, supersede {standing}")]
+    AlreadyAttested {
+        /// Who.
+        partner: PartnerName,
+        /// What stands.
+        standing: RecordId,
+    },
+    /// Supersedes what another partner said, or something else than an attestation to this operation.
+    #[error("{named} is not an attestation of {partner} to this operation")]
+    SupersedesNotOwn {
+        /// Who.
+        partner: PartnerName,
+        /// What it names.
+        named: RecordId,
+    },
+    /// Supersedes an attestation that another one has replaced.
+    #[error("{named} is replaced already; supersede {standing}")]
+    SupersedesReplaced {
+        /// What it names.
+        named: RecordId,
+        /// What stands.
+        standing: RecordId,
+    },
+    /// Changed its mind too often.
+    #[error("{partner} has attested {most} times, the most allowed for one operation")]
+    TooManyAttestations {
+        /// Who.
+        partner: PartnerName,
+        /// The most allowed.
+        most: u64,
+    },
+    /// Names what is not applied, and too much of this partner waits already.
+    #[error(
+        "names {awaits}, which is unknown, and {most} records of {partner} wait already, the most allowed"
+    )]
+    TooManyParked {
+        /// Who.
+        partner: PartnerName,
+        /// What it waits for.
+        awaits: RecordId,
+        /// The most allowed.
+        most: u64,
+    },
+    /// Waited for something that did not come in time.
+    #[error("waited for {awaits}, which was not applied in time")]
+    NeverApplied {
+        /// What it waited for.
+        awaits: RecordId,
+    },
+    /// Only from a check before ordering: it would wait.
+    #[error("names {awaits}, which is not ordered here; it would wait for it")]
+    NotYetApplied {
+        /// What it would wait for.
+        awaits: RecordId,
+    },
+    /// A proof that proves no fork.
+    #[error("the fork proof does not hold")]
+    InvalidForkProof,
+}
+
+impl Refusal {
+    /// Whether the record would be parked rather than refused if it were ordered now.
+    pub fn waits_for(&self) -> Option<RecordId> {
+        match self {
+            Self::NotYetApplied { awaits } => Some(*awaits),
+            _ => None,
+        }
+    }
+}
+
+fn held_roles(held: &[Role]) -> String {
+    match held {
+        [] => ", nor in any other role".into(),
+        held => format!("; it may act as {}", all_of(held)),
+    }
+}
+
+fn verdict_text(verdict: &Option<Verdict>) -> String {
+    match verdict {
+        Some(verdict) => verdict.to_string(),
+        None => "the window ended".into(),
+    }
+}
+
+/// A part of a record with a limit of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// The operation type.
+    Kind,
+    /// The title of an operation.
+    Title,
+    /// The number of named values.
+    Fields,
+    /// The name of a value.
+    FieldName,
+    /// A value.
+    Field,
+    /// A caveat.
+    Caveat,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Kind => "the operation type is",
+            Self::Title => "the title is",
+            Self::Fields => "the list of values is",
+            Self::FieldName => "the name of a value is",
+            Self::Field => "a value is",
+            Self::Caveat => "the caveat is",
+        })
+    }
+}

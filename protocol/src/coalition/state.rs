@@ -1,0 +1,817 @@
+//! The state machine: batch time, operations, parked records, and the root over them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::find::{FindError, find_id};
+use super::map::Map;
+use super::operation::{Attestation, Operation};
+use super::outcome::Decision;
+use super::park::{MAX_PARKED_PER_PARTNER, Parked, Place, Waiting};
+use super::refusal::{Part, Refusal};
+use crate::charter::{Charter, Partner, PartnerName, text::is_showable};
+use crate::feed::FeedKey;
+use crate::founding::Founded;
+use crate::identity::{Hash, RecordId, hash};
+use crate::record::{
+    Act, Attest, Body, MAX_CAVEAT_BYTES, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_TITLE_BYTES,
+    Open, Record, Role, SignedRecord,
+};
+use crate::time::Time;
+use crate::wire;
+
+/// Most operations that one partner may have open at a time.
+pub const MAX_OPEN_PER_PARTNER: usize = 32_768;
+/// Most attestations of one partner to one operation, those that are superseded included.
+pub const MAX_ATTESTATIONS_PER_PARTNER: usize = 16;
+
+const TIME_KEY_DOMAIN: &str = "entente/state/key/time/v1";
+const TIME_DOMAIN: &str = "entente/state/time/v1";
+const COALITION_KEY_DOMAIN: &str = "entente/state/key/coalition/v1";
+const COALITION_DOMAIN: &str = "entente/state/coalition/v1";
+const OPERATION_KEY_DOMAIN: &str = "entente/state/key/operation/v1";
+
+/// Where an ordered entry stands, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApplyContext {
+    /// Its index in the log.
+    pub index: u64,
+    /// The epoch that ordered it.
+    pub epoch: u64,
+    /// Batch time.
+    pub time: Time,
+    /// Its feed.
+    pub feed: FeedKey,
+    /// Its length there.
+    pub length: u64,
+    /// Its hash there.
+    pub hash: Hash,
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disposition {
+    /// It has its effect; a note has none.
+    Applied,
+    /// The same record was applied or parked before.
+    Duplicate {
+        /// Log index of the first.
+        first: u64,
+    },
+    /// It has no effect.
+    Refused(Refusal),
+    /// It waits for what it names.
+    Parked {
+        /// What it names.
+        awaits: RecordId,
+    },
+}
+
+/// A parked entry that waits no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// The record.
+    pub record: RecordId,
+    /// Log index of its entry.
+    pub index: u64,
+    /// The entry's feed.
+    pub feed: FeedKey,
+    /// Its length there.
+    pub length: u64,
+    /// Its hash there.
+    pub hash: Hash,
+    /// Applied or refused.
+    pub disposition: Disposition,
+}
+
+/// What applying an entry did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// What became of it.
+    pub disposition: Disposition,
+    /// What it decided, in order.
+    pub decisions: Vec<Decision>,
+    /// What waited for it, in order.
+    pub released: Vec<Released>,
+}
+
+/// What moving batch time did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Advanced {
+    /// Operations whose windows ended, by deadline.
+    pub decisions: Vec<Decision>,
+    /// Parked entries that waited too long; all are refused.
+    pub released: Vec<Released>,
+}
+
+/// Where a record was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Log index of the first entry with it.
+    pub index: u64,
+    /// The operation that it opened or attests to.
+    pub operation: RecordId,
+}
+
+/// The state of one coalition.
+#[derive(Debug, Clone)]
+pub struct State {
+    founded: Arc<Founded>,
+    time: Time,
+    operations: BTreeMap<RecordId, Operation>,
+    /// Every applied record. Follows from `operations`.
+    records: BTreeMap<RecordId, Seen>,
+    /// Open operations by the end of their window. Follows from `operations`.
+    deadlines: BTreeSet<(Time, RecordId)>,
+    /// How many operations each partner has open. Follows from `operations`.
+    open: BTreeMap<PartnerName, usize>,
+    parked: Parked,
+    root: Map,
+}
+
+/// What the state says of a record, before anything is changed.
+enum Judgement {
+    Apply,
+    Duplicate { first: u64 },
+    Wait { awaits: RecordId },
+}
+
+impl State {
+    /// The state before the first batch.
+    pub fn genesis(founded: &Founded) -> Self {
+        Self::empty(Arc::new(founded.clone()), founded.charter().created)
+    }
+
+    fn empty(founded: Arc<Founded>, time: Time) -> Self {
+        let mut root = Map::default();
+        root.insert(
+            hash(COALITION_KEY_DOMAIN, &[]),
+            hash(COALITION_DOMAIN, &[founded.coalition().as_bytes()]),
+        );
+        root.insert(hash(TIME_KEY_DOMAIN, &[]), time_digest(time));
+        Self {
+            founded,
+            time,
+            operations: BTreeMap::new(),
+            records: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            open: BTreeMap::new(),
+            parked: Parked::default(),
+            root,
+        }
+    }
+
+    /// Who is who.
+    pub fn founded(&self) -> &Founded {
+        &self.founded
+    }
+
+    /// The charter in force.
+    pub fn charter(&self) -> &Charter {
+        self.founded.charter()
+    }
+
+    /// Batch time.
+    pub fn time(&self) -> Time {
+        self.time
+    }
+
+    /// The hash of everything that influences later results: coalition, batch time, operations with all that was
+    /// said, parked records.
+    pub fn root(&self) -> Hash {
+        self.root.root()
+    }
+
+    /// An operation.
+    pub fn operation(&self, id: &RecordId) -> Option<&Operation> {
+        self.operations.get(id)
+    }
+
+    /// All operations, by id.
+    pub fn operations(&self) -> impl DoubleEndedIterator<Item = &Operation> {
+        self.operations.values()
+    }
+
+    /// Where a record was applied.
+    pub fn seen(&self, id: &RecordId) -> Option<Seen> {
+        self.records.get(id).copied()
+    }
+
+    /// What a parked record waits for.
+    pub fn parked(&self, id: &RecordId) -> Option<RecordId> {
+        self.parked.get(id).map(|waiting| waiting.awaits)
+    }
+
+    /// Number of parked records.
+    pub fn parked_count(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// Ends of windows of operations that are open, the first first.
+    pub fn deadlines(&self) -> impl Iterator<Item = (Time, RecordId)> {
+        self.deadlines.iter().copied()
+    }
+
+    /// The operation whose id begins with `text`.
+    pub fn find_operation(&self, text: &str) -> Result<RecordId, FindError> {
+        find_id(&self.operations, text)
+    }
+
+    /// The applied record, opening or attestation, whose id begins with `text`.
+    pub fn find_record(&self, text: &str) -> Result<RecordId, FindError> {
+        find_id(&self.records, text)
+    }
+
+    /// Moves batch time to `time`, never back, decides every operation whose window ends at or before it, and refuses
+    /// what waited too long. Comes first in a batch.
+    pub fn advance(&mut self, time: Time) -> Advanced {
+        let mut advanced = Advanced::default();
+        if time <= self.time {
+            return advanced;
+        }
+        self.time = time;
+        self.root.insert(hash(TIME_KEY_DOMAIN, &[]), time_digest(time));
+        while let Some((closes, id)) = self.deadlines.first().copied() {
+            if closes > time {
+                break;
+            }
+            self.deadlines.pop_first();
+            self.decide(&id, None, &mut advanced.decisions);
+        }
+        for waiting in self.parked.expire(time, &mut self.root) {
+            let id = waiting.signed.record.id();
+            let refusal = match self.judge(&waiting.partner, &id, &waiting.signed.record, time) {
+                Err(refusal) => refusal,
+                Ok(_) => Refusal::NeverApplied {
+                    awaits: waiting.awaits,
+                },
+            };
+            advanced
+                .released
+                .push(released(id, &waiting.place, Disposition::Refused(refusal)));
+        }
+        advanced
+    }
+
+    /// Applies an entry's bytes; bytes that are no body are refused.
+    pub fn apply_bytes(&mut self, context: &ApplyContext, body: &[u8]) -> Applied {
+        match Body::decode(body) {
+            Ok(body) => self.apply(context, &body),
+            Err(_) => {
+                let Advanced { decisions, released } = self.advance(context.time);
+                Applied {
+                    disposition: Disposition::Refused(Refusal::Malformed),
+                    decisions,
+                    released,
+                }
+            }
+        }
+    }
+
+    /// Applies an entry. Total: whatever the body says, there is a result.
+    pub fn apply(&mut self, context: &ApplyContext, body: &Body) -> Applied {
+        let Advanced { decisions, released } = self.advance(context.time);
+        let mut applied = Applied {
+            disposition: Disposition::Applied,
+            decisions,
+            released,
+        };
+        let place = Place {
+            index: context.index,
+            feed: context.feed,
+            length: context.length,
+            hash: context.hash,
+        };
+        if let Err(refusal) = self.carrier(context) {
+            applied.disposition = Disposition::Refused(refusal);
+            return applied;
+        }
+        match body {
+            Body::Note(_) | Body::Due(_) => {}
+            Body::Fork(proof) => {
+                if !proof.verify(&self.founded.coalition()) {
+                    applied.disposition = Disposition::Refused(Refusal::InvalidForkProof);
+                }
+            }
+            Body::Signed(signed) => {
+                let partner = authenticate(&self.founded, &signed.record).cloned();
+                let verified = partner.and_then(|partner| {
+                    if signed.verify() {
+                        Ok(partner)
+                    } else {
+                        Err(bad_signature(&signed.record))
+                    }
+                });
+                match verified {
+                    Ok(partner) => self.take(place, &partner.name, signed, &mut applied),
+                    Err(refusal) => applied.disposition = Disposition::Refused(refusal),
+                }
+            }
+        }
+        applied
+    }
+
+    /// Whether a record would be applied if it were ordered at the time `now`: for submissions, before anything is
+    /// written. A record that was applied before passes, because submitting again is harmless. One that would be
+    /// parked is refused with [`Refusal::NotYetApplied`]; whoever holds what it names may go on.
+    pub fn check(&self, signed: &SignedRecord, now: Time) -> Result<(), Refusal> {
+        let record = &signed.record;
+        let partner = authenticate(&self.founded, record)?;
+        if !signed.verify() {
+            return Err(bad_signature(record));
+        }
+        match self.judge(&partner.name, &record.id(), record, now.max(self.time))? {
+            Judgement::Apply | Judgement::Duplicate { .. } => Ok(()),
+            Judgement::Wait { awaits } if self.parked.is_full(&partner.name) => {
+                Err(too_many_parked(&partner.name, awaits))
+            }
+            Judgement::Wait { awaits } => Err(Refusal::NotYetApplied { awaits }),
+        }
+    }
+
+    /// An entry counts only from a node that is enrolled and whose credential holds.
+    fn carrier(&self, context: &ApplyContext) -> Result<(), Refusal> {
+        let node = context.feed.node;
+        let partner = self.founded.node(&node).ok_or(Refusal::UnknownNode { node })?;
+        unexpired(partner, self.time)
+    }
+
+    /// Takes a record whose signature holds.
+    fn take(&mut self, place: Place, partner: &PartnerName, signed: &SignedRecord, applied: &mut Applied) {
+        let id = signed.record.id();
+        applied.disposition = match self.judge(partner, &id, &signed.record, self.time) {
+            Err(refusal) => Disposition::Refused(refusal),
+            Ok(Judgement::Duplicate { first }) => Disposition::Duplicate { first },
+            Ok(Judgement::Wait { awaits }) => {
+                if self.parked.is_full(partner) {
+                    Disposition::Refused(too_many_parked(partner, awaits))
+                } else {
+                    let waiting = Waiting {
+                        place,
+                        partner: partner.clone(),
+                        signed: signed.clone(),
+                        awaits,
+                        until: self.waits_until(&signed.record),
+                    };
+                    self.parked.insert(id, waiting, &mut self.root);
+                    Disposition::Parked { awaits }
+                }
+            }
+            Ok(Judgement::Apply) => {
+                self.commit(
+                    &place,
+                    partner,
+                    id,
+                    &signed.record,
+                    place.index,
+                    &mut applied.decisions,
+                );
+                self.release(id, place.index, applied);
+                Disposition::Applied
+            }
+        };
+    }
+
+    /// Applies what waited for `named`, each followed by what waited for it: depth first, in the order of the log.
+    /// Each parked record is taken out once and parked again at most for another cause, so this ends.
+    fn release(&mut self, named: RecordId, now_index: u64, applied: &mut Applied) {
+        let mut stack = self.parked.release(&named, &mut self.root);
+        stack.reverse();
+        while let Some(mut waiting) = stack.pop() {
+            let record = &waiting.signed.record;
+            let id = record.id();
+            let disposition = match self.judge(&waiting.partner, &id, record, self.time) {
+                Err(refusal) => Disposition::Refused(refusal),
+                // Cannot happen: an id that waits is not applied. Said rather than assumed.
+                Ok(Judgement::Duplicate { first }) => Disposition::Duplicate { first },
+                Ok(Judgement::Wait { awaits }) => {
+                    waiting.until = waiting.until.min(self.waits_until(record));
+                    waiting.awaits = awaits;
+                    self.parked.insert(id, waiting, &mut self.root);
+                    continue;
+                }
+                Ok(Judgement::Apply) => {
+                    self.commit(
+                        &waiting.place,
+                        &waiting.partner,
+                        id,
+                        record,
+                        now_index,
+                        &mut applied.decisions,
+                    );
+                    let mut next = self.parked.release(&id, &mut self.root);
+                    next.reverse();
+                    stack.append(&mut next);
+                    Disposition::Applied
+                }
+            };
+            applied.released.push(released(id, &waiting.place, disposition));
+        }
+    }
+
+    /// How long a record may wait: until its operation's window ends, or as long as any operation can be open.
+    fn waits_until(&self, record: &Record) -> Time {
+        record
+            .act
+            .operation()
+            .and_then(|id| self.operations.get(&id))
+            .map_or_else(
+                || self.time.plus(self.charter().longest_window_ms()),
+                |operation| operation.closes,
+            )
+    }
+
+    /// What becomes of an authentic record of `partner` at the time `now`.
+    fn judge(
+        &self,
+        partner: &PartnerName,
+        id: &RecordId,
+        record: &Record,
+        now: Time,
+    ) -> Result<Judgement, Refusal> {
+        if let Some(seen) = self.records.get(id) {
+            return Ok(Judgement::Duplicate { first: seen.index });
+        }
+        if let Some(waiting) = self.parked.get(id) {
+            return Ok(Judgement::Duplicate {
+                first: waiting.place.index,
+            });
+        }
+        if let Some(partner) = self.charter().partner(partner.as_str()) {
+            unexpired(partner, now)?;
+        }
+        match &record.act {
+            Act::Open(open) => self.judge_open(partner, open).map(|()| Judgement::Apply),
+            Act::Attest(attest) => self.judge_attest(partner, attest, now),
+        }
+    }
+
+    fn judge_open(&self, partner: &PartnerName, open: &Open) -> Result<(), Refusal> {
+        let kind = self
+            .charter()
+            .kind(&open.kind)
+            .ok_or_else(|| Refusal::UndeclaredType {
+                kind: open.kind.clone(),
+            })?;
+        if !kind.holds(partner, Role::Lead) && !kind.holds(partner, Role::Supporting) {
+            let mut eligible = [kind.eligible(Role::Lead), kind.eligible(Role::Supporting)].concat();
+            eligible.sort_unstable();
+            eligible.dedup();
+            return Err(Refusal::MayNotOpen {
+                partner: partner.clone(),
+                eligible,
+            });
+        }
+        if self
+            .open
+            .get(partner)
+            .is_some_and(|open| *open >= MAX_OPEN_PER_PARTNER)
+        {
+            return Err(Refusal::TooManyOpen {
+                partner: partner.clone(),
+                most: MAX_OPEN_PER_PARTNER as u64,
+            });
+        }
+        Ok(())
+    }
+
+    fn judge_attest(&self, partner: &PartnerName, attest: &Attest, now: Time) -> Result<Judgement, Refusal> {
+        let Some(operation) = self.operations.get(&attest.operation) else {
+            return match self.records.get(&attest.operation) {
+                // Names an attestation where an operation belongs: waiting would not help.
+                Some(_) => Err(Refusal::NotAnOperation {
+                    named: attest.operation,
+                }),
+                None => Ok(Judgement::Wait {
+                    awaits: attest.operation,
+                }),
+            };
+        };
+        if let Some(decision) = &operation.decision {
+            return Err(Refusal::Closed {
+                operation: operation.id,
+                verdict: Some(decision.verdict),
+                since: decision.decided_at,
+            });
+        }
+        if operation.closes <= now {
+            return Err(Refusal::Closed {
+                operation: operation.id,
+                verdict: None,
+                since: operation.closes,
+            });
+        }
+        let kind = self
+            .charter()
+            .kind(&operation.open.kind)
+            .ok_or_else(|| Refusal::UndeclaredType {
+                kind: operation.open.kind.clone(),
+            })?;
+        if !kind.holds(partner, attest.role) {
+            return Err(Refusal::RoleNotHeld {
+                partner: partner.clone(),
+                role: attest.role,
+                held: kind.roles_of(partner),
+            });
+        }
+        if let Some(awaits) = self.judge_supersession(partner, attest, operation)? {
+            return Ok(Judgement::Wait { awaits });
+        }
+        let own = operation
+            .attestations
+            .iter()
+            .filter(|said| said.partner == *partner)
+            .count();
+        if own >= MAX_ATTESTATIONS_PER_PARTNER {
+            return Err(Refusal::TooManyAttestations {
+                partner: partner.clone(),
+                most: MAX_ATTESTATIONS_PER_PARTNER as u64,
+            });
+        }
+        Ok(Judgement::Apply)
+    }
+
+    /// Whether what the attestation supersedes is what stands; `Some` is what it has to wait for.
+    fn judge_supersession(
+        &self,
+        partner: &PartnerName,
+        attest: &Attest,
+        operation: &Operation,
+    ) -> Result<Option<RecordId>, Refusal> {
+        let standing = operation.standing(partner).map(|said| said.record);
+        let Some(named) = attest.supersedes else {
+            return match standing {
+                None => Ok(None),
+                Some(standing) => Err(Refusal::AlreadyAttested {
+                    partner: partner.clone(),
+                    standing,
+                }),
+            };
+        };
+        if standing == Some(named) {
+            return Ok(None);
+        }
+        let own = operation
+            .attestations
+            .iter()
+            .any(|said| said.record == named && said.partner == *partner);
+        match (own, standing) {
+            (true, Some(standing)) => Err(Refusal::SupersedesReplaced { named, standing }),
+            _ if self.records.contains_key(&named) => Err(Refusal::SupersedesNotOwn {
+                partner: partner.clone(),
+                named,
+            }),
+            _ => Ok(Some(named)),
+        }
+    }
+
+    /// Makes the change that was judged to be right. `now_index` is the entry being applied, which for a released
+    /// record is not its own.
+    fn commit(
+        &mut self,
+        place: &Place,
+        partner: &PartnerName,
+        id: RecordId,
+        record: &Record,
+        now_index: u64,
+        decisions: &mut Vec<Decision>,
+    ) {
+        let operation = record.act.operation().unwrap_or(id);
+        self.records.insert(
+            id,
+            Seen {
+                index: place.index,
+                operation,
+            },
+        );
+        match &record.act {
+            Act::Open(open) => {
+                let window_ms = self.charter().kind(&open.kind).map_or(0, |kind| kind.window_ms);
+                let closes = self.time.plus(window_ms);
+                self.operations.insert(
+                    id,
+                    Operation {
+                        id,
+                        open: open.clone(),
+                        opened_by: partner.clone(),
+                        index: place.index,
+                        opened_at: self.time,
+                        closes,
+                        attestations: Vec::new(),
+                        decision: None,
+                    },
+                );
+                self.deadlines.insert((closes, id));
+                *self.open.entry(partner.clone()).or_default() += 1;
+            }
+            Act::Attest(attest) => {
+                let at = self.time;
+                if let Some(operation) = self.operations.get_mut(&operation) {
+                    let replaced = operation
+                        .attestations
+                        .iter_mut()
+                        .find(|said| attest.supersedes == Some(said.record));
+                    if let Some(replaced) = replaced {
+                        replaced.superseded_by = Some(id);
+                    }
+                    operation.attestations.push(Attestation {
+                        record: id,
+                        partner: partner.clone(),
+                        role: attest.role,
+                        stance: attest.stance,
+                        caveat: attest.caveat.clone(),
+                        index: place.index,
+                        at,
+                        superseded_by: None,
+                    });
+                }
+            }
+        }
+        self.decide(&operation, Some(now_index), decisions);
+    }
+
+    /// Decides an operation if its rule says so, and brings the root up to date with it.
+    fn decide(&mut self, id: &RecordId, decided_by: Option<u64>, decisions: &mut Vec<Decision>) {
+        let charter = Arc::clone(self.founded.charter());
+        let Some(operation) = self.operations.get_mut(id) else {
+            return;
+        };
+        if let Some(decision) = operation.decide(&charter, self.time, decided_by) {
+            self.deadlines.remove(&(operation.closes, *id));
+            if let Some(open) = self.open.get_mut(&operation.opened_by) {
+                *open -= 1;
+            }
+            decisions.push(decision);
+        }
+        self.root.insert(operation_key(id), operation.digest());
+    }
+
+    /// A state that holds only the operations named by `held` and nothing parked, to try records on at the time `now`:
+    /// in an idle coalition batch time lies far back, and the next batch will move it.
+    pub(super) fn overlay(&self, held: &[SignedRecord], now: Time) -> Self {
+        let mut overlay = Self::empty(Arc::clone(&self.founded), self.time.max(now));
+        let named = held
+            .iter()
+            .flat_map(|signed| [signed.record.act.operation(), Some(signed.record.id())])
+            .flatten()
+            .collect::<BTreeSet<_>>();
+        for operation in named.iter().filter_map(|id| self.operations.get(id)) {
+            overlay.operations.insert(operation.id, operation.clone());
+            if operation.decision.is_none() {
+                overlay.deadlines.insert((operation.closes, operation.id));
+                *overlay.open.entry(operation.opened_by.clone()).or_default() += 1;
+            }
+            let records = operation
+                .attestations
+                .iter()
+                .map(|said| (said.record, said.index));
+            for (id, index) in records.chain([(operation.id, operation.index)]) {
+                overlay.records.insert(
+                    id,
+                    Seen {
+                        index,
+                        operation: operation.id,
+                    },
+                );
+            }
+        }
+        overlay
+    }
+
+    /// Takes a record that is held but not ordered, as if it came next. Its signature was verified when it was held.
+    pub(super) fn try_held(&mut self, index: u64, signed: &SignedRecord) -> Applied {
+        let mut applied = Applied {
+            disposition: Disposition::Applied,
+            decisions: Vec::new(),
+            released: Vec::new(),
+        };
+        let place = Place {
+            index,
+            feed: FeedKey {
+                node: signed.record.signer,
+                lane: crate::lane::Lane::Routine,
+                incarnation: 0,
+            },
+            length: 0,
+            hash: Hash::default(),
+        };
+        match authenticate(&self.founded, &signed.record).map(|partner| partner.name.clone()) {
+            Ok(partner) => self.take(place, &partner, signed, &mut applied),
+            Err(refusal) => applied.disposition = Disposition::Refused(refusal),
+        }
+        applied
+    }
+
+    /// Everything under the root, from scratch.
+    #[cfg(test)]
+    pub(super) fn leaves(&self) -> BTreeMap<[u8; 32], [u8; 32]> {
+        let coalition = (
+            hash(COALITION_KEY_DOMAIN, &[]),
+            hash(COALITION_DOMAIN, &[self.founded.coalition().as_bytes()]),
+        );
+        let time = (hash(TIME_KEY_DOMAIN, &[]), time_digest(self.time));
+        let operations = self
+            .operations
+            .values()
+            .map(|operation| (operation_key(&operation.id), operation.digest()));
+        [coalition, time]
+            .into_iter()
+            .chain(operations)
+            .chain(self.parked.leaves())
+            .map(|(key, value)| (key.0, value.0))
+            .collect()
+    }
+}
+
+fn time_digest(time: Time) -> Hash {
+    hash(TIME_DOMAIN, &[&wire::encode(&time)])
+}
+
+fn operation_key(id: &RecordId) -> Hash {
+    hash(OPERATION_KEY_DOMAIN, &[id.as_bytes()])
+}
+
+fn released(record: RecordId, place: &Place, disposition: Disposition) -> Released {
+    Released {
+        record,
+        index: place.index,
+        feed: place.feed,
+        length: place.length,
+        hash: place.hash,
+        disposition,
+    }
+}
+
+fn too_many_parked(partner: &PartnerName, awaits: RecordId) -> Refusal {
+    Refusal::TooManyParked {
+        partner: partner.clone(),
+        awaits,
+        most: MAX_PARKED_PER_PARTNER as u64,
+    }
+}
+
+fn bad_signature(record: &Record) -> Refusal {
+    Refusal::BadSignature {
+        signer: record.signer,
+    }
+}
+
+fn unexpired(partner: &Partner, now: Time) -> Result<(), Refusal> {
+    if now > partner.credentials_until {
+        Err(Refusal::CredentialExpired {
+            partner: partner.name.clone(),
+            not_after: partner.credentials_until,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// Everything about a record that needs neither its signature nor the state: coalition, bounds, officer.
+fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<&'a Partner, Refusal> {
+    if record.coalition != founded.coalition() {
+        return Err(Refusal::ForeignCoalition {
+            named: record.coalition,
+        });
+    }
+    match &record.act {
+        Act::Open(open) => {
+            text(Part::Kind, &open.kind, crate::charter::MAX_NAME_BYTES)?;
+            text(Part::Title, &open.title, MAX_TITLE_BYTES)?;
+            limit(Part::Fields, open.body.len(), MAX_FIELDS)?;
+            for (name, value) in &open.body {
+                text(Part::FieldName, name, MAX_FIELD_NAME_BYTES)?;
+                text(Part::Field, value, MAX_FIELD_BYTES)?;
+            }
+        }
+        Act::Attest(attest) => {
+            if let Some(caveat) = &attest.caveat {
+                text(Part::Caveat, caveat, MAX_CAVEAT_BYTES)?;
+            }
+        }
+    }
+    founded.officer(&record.signer).ok_or(Refusal::UnknownSigner {
+        signer: record.signer,
+    })
+}
+
+fn text(what: Part, text: &str, most: usize) -> Result<(), Refusal> {
+    limit(what, text.len(), most)?;
+    if is_showable(text) {
+        Ok(())
+    } else {
+        Err(Refusal::Unshowable { what })
+    }
+}
+
+fn limit(what: Part, found: usize, most: usize) -> Result<(), Refusal> {
+    if found > most {
+        Err(Refusal::TooLong {
+            what,
+            found: found as u64,
+            most: most as u64,
+        })
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! What people and local programs see: names instead of keys, text beside numbers. Everything here serialises to JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::operation::Operation;
+use super::outcome::{Decision, Deficit, Verdict};
+use super::refusal::Refusal;
+use super::state::{Disposition, State};
+use crate::charter::{PartnerName, show_time};
+use crate::identity::RecordId;
+use crate::lane::Lane;
+use crate::record::{Act, Role, SignedRecord, Stance};
+use crate::time::Time;
+
+/// Where an operation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Takes attestations.
+    Open,
+    /// Its window is over by this node's clock, and that is not ordered yet.
+    Due,
+    /// See [`Verdict::Agreed`].
+    Agreed,
+    /// See [`Verdict::Failed`].
+    Failed,
+    /// See [`Verdict::Expired`].
+    Expired,
+}
+
+impl Status {
+    /// The name in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Due => "due, unconfirmed",
+            Self::Agreed => "agreed",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl From<Verdict> for Status {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Agreed => Self::Agreed,
+            Verdict::Failed => Self::Failed,
+            Verdict::Expired => Self::Expired,
+        }
+    }
+}
+
+/// An operation, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationView {
+    /// Its id.
+    pub id: RecordId,
+    /// Its type.
+    pub kind: String,
+    /// How urgent its records are.
+    pub precedence: Option<Lane>,
+    /// One line for people.
+    pub title: String,
+    /// Named values.
+    pub body: BTreeMap<String, String>,
+    /// Where it stands.
+    pub status: Status,
+    /// What is missing, or why it ended as it did, in one sentence.
+    pub explanation: String,
+    /// What is missing, for programs.
+    pub deficit: Deficit,
+    /// Who opened it.
+    pub opened_by: PartnerName,
+    /// When, in batch time.
+    pub opened_at: String,
+    /// When its window ends, in batch time.
+    pub closes: String,
+    /// The same in milliseconds since 1970.
+    pub closes_ms: u64,
+    /// Log index of the opening; `None` if it is not ordered.
+    pub index: Option<u64>,
+    /// All that was said, in order.
+    pub attestations: Vec<AttestationView>,
+    /// How it ended, line by line.
+    pub decision: Option<DecisionView>,
+}
+
+/// An attestation, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttestationView {
+    /// Its id.
+    pub id: RecordId,
+    /// Who says it.
+    pub partner: PartnerName,
+    /// In which role.
+    pub role: Role,
+    /// What.
+    pub stance: Stance,
+    /// Under which condition.
+    pub caveat: Option<String>,
+    /// Log index; `None` if it is not ordered.
+    pub index: Option<u64>,
+    /// The later attestation that replaces it.
+    pub superseded_by: Option<RecordId>,
+    /// Whether it counts: its role does, and nothing replaces it.
+    pub counts: bool,
+}
+
+/// A decision, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionView {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// When, in batch time.
+    pub decided_at: String,
+    /// Log index of the entry that decided it; `None` if the end of the window did.
+    pub decided_by: Option<u64>,
+    /// What, why, who, and the caveats.
+    pub lines: Vec<String>,
+}
+
+impl From<&Decision> for DecisionView {
+    fn from(decision: &Decision) -> Self {
+        Self {
+            verdict: decision.verdict,
+            decided_at: show_time(decision.decided_at),
+            decided_by: decision.decided_by.and_then(ordered),
+            lines: decision.explain(),
+        }
+    }
+}
+
+/// What operations would be if the records that are held came next in the order. Nothing of it is certain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provisional {
+    /// The operations that held records concern; what is not ordered has no index. A status other than open is what
+    /// would be reached.
+    pub operations: Vec<OperationView>,
+    /// Records that would be refused.
+    pub refused: Vec<(RecordId, Refusal)>,
+    /// Records that would wait, and for what.
+    pub waiting: Vec<(RecordId, RecordId)>,
+}
+
+/// Indices from here on stand for records that are not ordered.
+const HELD_INDEX: u64 = u64::MAX / 2;
+
+fn ordered(index: u64) -> Option<u64> {
+    (index < HELD_INDEX).then_some(index)
+}
+
+impl State {
+    /// An operation, ready to be shown, at the time `now` of this node.
+    pub fn view(&self, id: &RecordId, now: Time) -> Option<OperationView> {
+        self.operation(id).map(|operation| self.view_of(operation, now))
+    }
+
+    fn view_of(&self, operation: &Operation, now: Time) -> OperationView {
+        let kind = self.charter().kind(&operation.open.kind);
+        let deficit = match (&operation.decision, kind) {
+            (Some(decision), _) => decision.deficit.clone(),
+            (None, Some(kind)) => operation.assess(kind).deficit,
+            (None, None) => Deficit::default(),
+        };
+        let status = match &operation.decision {
+            Some(decision) => decision.verdict.into(),
+            None if operation.closes <= now => Status::Due,
+            None => Status::Open,
+        };
+        let closes = show_time(operation.closes);
+        let explanation = match (status, deficit.is_met() && deficit.vetoed_by.is_empty()) {
+            (Status::Open, true) => {
+                format!("every requirement is met; agreed at {closes} unless vetoed; {deficit}")
+            }
+            (Status::Due, true) => {
+                format!("every requirement is met; the end of the window at {closes} is not ordered yet")
+            }
+            (Status::Due, false) => {
+                format!("the end of the window at {closes} is not ordered yet; {deficit}")
+            }
+            (Status::Agreed, _) => "every requirement is met".to_owned(),
+            _ => deficit.to_string(),
+        };
+        OperationView {
+            id: operation.id,
+            kind: operation.open.kind.clone(),
+            precedence: kind.map(|kind| kind.precedence),
+            title: operation.open.title.clone(),
+            body: operation.open.body.clone(),
+            status,
+            explanation,
+            deficit,
+            opened_by: operation.opened_by.clone(),
+            opened_at: show_time(operation.opened_at),
+            closes,
+            closes_ms: operation.closes.0,
+            index: ordered(operation.index),
+            attestations: operation
+                .attestations
+                .iter()
+                .map(|said| AttestationView {
+                    id: said.record,
+                    partner: said.partner.clone(),
+                    role: said.role,
+                    stance: said.stance,
+                    caveat: said.caveat.clone(),
+                    index: ordered(said.index),
+                    superseded_by: said.superseded_by,
+                    counts: said.role.counts() && said.superseded_by.is_none(),
+                })
+                .collect(),
+            decision: operation.decision.as_ref().map(DecisionView::from),
+        }
+    }
+
+    /// What operations would be if the records `held`, whose signatures were verified, came next in this order, at
+    /// the time `now` of this node. Changes nothing; its cost is that of the operations concerned.
+    pub fn provisional(&self, held: &[SignedRecord], now: Time) -> Provisional {
+        let mut overlay = self.overlay(held, now);
+        let mut refused = Vec::new();
+        let mut concerned = BTreeSet::new();
+        for (index, signed) in (HELD_INDEX..).zip(held) {
+            let id = signed.record.id();
+            concerned.insert(match &signed.record.act {
+                Act::Open(_) => id,
+                Act::Attest(attest) => attest.operation,
+            });
+            let applied = overlay.try_held(index, signed);
+            let own = [(id, applied.disposition)];
+            let released = applied.released.into_iter().map(|it| (it.record, it.disposition));
+            refused.extend(own.into_iter().chain(released).filter_map(
+                |(id, disposition)| match disposition {
+                    Disposition::Refused(refusal) => Some((id, refusal)),
+                    _ => None,
+                },
+            ));
+        }
+        let ids = held
+            .iter()
+            .map(|signed| signed.record.id())
+            .collect::<BTreeSet<_>>();
+        Provisional {
+            operations: concerned.iter().filter_map(|id| overlay.view(id, now)).collect(),
+            refused,
+            waiting: ids
+                .into_iter()
+                .filter_map(|id| Some((id, overlay.parked(&id)?)))
+                .collect(),
+        }
+    }
+}
