@@ -25,6 +25,11 @@ pub mod note;
 pub mod policy;
 pub mod receipt;
 
+#[cfg(test)]
+mod outsider;
+#[cfg(test)]
+mod testing;
+
 /// A hash as C2SP texts write it: standard base64 with padding (RFC 4648, section 4).
 fn hash_to_base64(hash: &Hash) -> String {
     BASE64.encode(hash.as_bytes())

@@ -119,3 +119,67 @@ impl Checkpoint {
         body
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::hash;
+
+    // Example of the specification.
+    const EXAMPLE: &str =
+        "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n";
+
+    #[test]
+    fn the_example_of_the_specification_is_read_and_written_alike() {
+        let checkpoint = Checkpoint::parse(EXAMPLE).expect("the specification's example");
+        assert_eq!(checkpoint.origin(), "example.com/behind-the-sofa");
+        assert_eq!(checkpoint.size(), 20_852_163);
+        assert_eq!(checkpoint.body(), EXAMPLE);
+        let extended = format!("{EXAMPLE}one more line\n");
+        let checkpoint = Checkpoint::parse(&extended).expect("extension lines are allowed");
+        assert_eq!(checkpoint.extensions(), ["one more line"]);
+        assert_eq!(checkpoint.body(), extended);
+    }
+
+    #[test]
+    fn a_coalition_s_checkpoint_names_it_and_comes_back() {
+        let coalition = CoalitionId(hash("test", &[]));
+        let checkpoint = Checkpoint::new(&coalition, 0, hash("test", &[b"root"]));
+        assert_eq!(Checkpoint::parse(&checkpoint.body()), Ok(checkpoint.clone()));
+        assert_eq!(checkpoint.origin(), format!("entente/{coalition}"));
+        assert!(!checkpoint.origin().contains([' ', '+']));
+    }
+
+    #[test]
+    fn refuses_every_other_spelling() {
+        let with = |from: &str, to: &str| Checkpoint::parse(&EXAMPLE.replacen(from, to, 1));
+        for size in [
+            "020852163",
+            "+20852163",
+            "-1",
+            "2085216x",
+            " 20852163",
+            "00",
+            "72057594037927937",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(with("20852163", size), Err(CheckpointError::Size), "{size}");
+        }
+        for root in ["2J=", "2I", "2I==", "2-=", "2I= "] {
+            assert_eq!(with("2I=", root), Err(CheckpointError::Root), "{root}");
+        }
+        assert_eq!(
+            with("example.com/behind-the-sofa", ""),
+            Err(CheckpointError::Line(1))
+        );
+        assert_eq!(with("20852163", ""), Err(CheckpointError::Line(2)));
+        assert_eq!(with("sofa", "sofa\r"), Err(CheckpointError::Line(1)));
+        assert_eq!(with("sofa", &"s".repeat(256)), Err(CheckpointError::Line(1)));
+        assert_eq!(with("2I=\n", "2I="), Err(CheckpointError::Lines));
+        assert_eq!(Checkpoint::parse("origin\n1\n"), Err(CheckpointError::Lines));
+        assert_eq!(Checkpoint::parse(""), Err(CheckpointError::Lines));
+        assert_eq!(with("2I=\n", "2I=\n\n"), Err(CheckpointError::Line(4)));
+        let many = format!("{EXAMPLE}{}", "x\n".repeat(MAX_EXTENSIONS + 1));
+        assert_eq!(Checkpoint::parse(&many), Err(CheckpointError::Extensions));
+    }
+}

@@ -403,3 +403,6 @@ impl Certificate {
         Ok(Self { head, cosignatures })
     }
 }
+
+#[cfg(test)]
+mod tests;

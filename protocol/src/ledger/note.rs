@@ -216,3 +216,119 @@ fn parse_line(line: &str) -> Option<NoteSignature> {
         signature: signature.to_vec(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Example of the specification, with the verifier key that it gives.
+    const EXAMPLE: &str = "This is an example message.\n\n\u{2014} example.com/foo \
+        Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
+    const VKEY: &str = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+
+    #[test]
+    fn the_example_of_the_specification_is_read_and_its_signature_holds() {
+        let note = SignedNote::parse(EXAMPLE.as_bytes()).expect("the specification's example");
+        assert_eq!(note.text(), "This is an example message.\n");
+        assert_eq!(note.encode(), EXAMPLE);
+        let [line] = note.signatures() else {
+            panic!("one signature")
+        };
+        let material = BASE64.decode(&VKEY.as_bytes()[25..]).expect("base64");
+        let key: [u8; 32] = material[1..].try_into().expect("32 bytes");
+        assert_eq!(vkey(&line.name, 0x01, &key), VKEY);
+        assert_eq!(line.id, KeyId::new(&line.name, 0x01, &key));
+        let key = crate::identity::PublicKey::from_ed25519(key).expect("a key");
+        let signature = line.signature[..].try_into().expect("64 bytes");
+        let signature = crate::identity::Signature::from_ed25519(signature);
+        assert!(key.verify_raw(note.text().as_bytes(), &signature));
+    }
+
+    #[test]
+    fn the_last_empty_line_separates_and_a_text_may_have_its_own() {
+        let text = EXAMPLE.replace("example message.", "example\n\nmessage.");
+        let note = SignedNote::parse(text.as_bytes()).expect("a note");
+        assert_eq!(note.text(), "This is an example\n\nmessage.\n");
+        assert_eq!(note.encode(), text);
+    }
+
+    #[test]
+    fn no_cut_of_a_note_is_a_note() {
+        for end in 0..EXAMPLE.len() {
+            assert!(
+                SignedNote::parse(&EXAMPLE.as_bytes()[..end]).is_err(),
+                "{end} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_exactly_a_note() {
+        let line = EXAMPLE.lines().last().expect("a signature line");
+        let malformed = |line: &str| SignedNote::parse(format!("text\n\n{line}\n").as_bytes());
+        assert!(malformed(line).is_ok());
+        for wrong in [
+            line.replace('\u{2014}', "-"),
+            line.replace("\u{2014} ", "\u{2014}"),
+            line.replace("foo ", "foo  "),
+            line.replace("foo", "f+o"),
+            line.replace("foo", "f\u{a0}o"),
+            line.replace("foo", "f\u{85}o"),
+            line.replace("example.com/foo", ""),
+            line.replace("aQM=", "aQM"),
+            line.replace("aQM=", "aQN="), // trailing bits
+            line.replace("aQM=", "aQ-="),
+            format!("{line} "),
+            format!(" {line}"),
+            // An id without a signature.
+            "\u{2014} name AAAAAA==".to_owned(),
+        ] {
+            assert_eq!(malformed(&wrong), Err(NoteError::Line(1)), "{wrong:?}");
+        }
+        assert_eq!(malformed(&format!("{line}\r")), Err(NoteError::Control(b'\r')));
+        assert_eq!(malformed(&format!("{line}\n{line}\n.")), Err(NoteError::Line(3)));
+        let parse = |text: &str| SignedNote::parse(text.as_bytes());
+        let text = "a text that ends in a newline";
+        assert_eq!(
+            parse(&format!("\n\n{line}\n")).map(|note| note.text().len()),
+            Ok(1)
+        );
+        assert_eq!(
+            parse(&format!("\n{line}\n")),
+            Err(NoteError::Lacks("an empty line"))
+        );
+        assert_eq!(
+            SignedNote::new(String::new(), vec![]),
+            Err(NoteError::Lacks(text))
+        );
+        assert_eq!(
+            SignedNote::new("no end".into(), vec![]),
+            Err(NoteError::Lacks(text))
+        );
+        assert_eq!(
+            SignedNote::new("end\n".into(), vec![]),
+            Err(NoteError::Lacks("a signature"))
+        );
+        assert_eq!(
+            parse(&format!("a\tb\n\n{line}\n")),
+            Err(NoteError::Control(b'\t'))
+        );
+        assert_eq!(SignedNote::parse(b"\xff\n\n"), Err(NoteError::Utf8));
+    }
+
+    #[test]
+    fn reads_no_more_than_its_limits() {
+        let line = EXAMPLE.lines().last().expect("a signature line");
+        let of = |count: usize| format!("text\n\n{}", format!("{line}\n").repeat(count));
+        assert!(SignedNote::parse(of(MAX_SIGNATURES).as_bytes()).is_ok());
+        assert_eq!(
+            SignedNote::parse(of(MAX_SIGNATURES + 1).as_bytes()),
+            Err(NoteError::TooMany)
+        );
+        let large = vec![b'a'; MAX_NOTE_BYTES + 1];
+        assert_eq!(SignedNote::parse(&large), Err(NoteError::TooLarge(large.len())));
+        let name = |bytes: usize| KeyName::new("n".repeat(bytes));
+        assert!(name(MAX_NAME_BYTES).is_ok());
+        assert!(name(MAX_NAME_BYTES + 1).is_err());
+    }
+}

@@ -34,3 +34,36 @@ pub fn export(cosigners: &Cosigners) -> String {
     let _ = writeln!(file, "group seats {}{members}\nquorum seats", cosigners.quorum());
     file
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::testing;
+
+    #[test]
+    fn lists_every_seat_and_asks_for_the_quorum() {
+        let cosigners = testing::cosigners();
+        let file = export(&cosigners);
+        let vkeys: Vec<_> = cosigners.seats().iter().map(|seat| seat.vkey()).collect();
+        let origin = origin(&testing::coalition());
+        let lines: Vec<_> = file.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            lines,
+            [
+                format!("witness seat/host {}", vkeys[0]),
+                format!("witness seat/lift-one {}", vkeys[1]),
+                format!("witness seat/lift-two {}", vkeys[2]),
+                format!("witness seat/air {}", vkeys[3]),
+                "group seats 3 seat/host seat/lift-one seat/lift-two seat/air".to_owned(),
+                "quorum seats".to_owned(),
+            ]
+        );
+        assert!(file.starts_with(&format!("# Log: {origin}\n")) && file.ends_with('\n'));
+        assert!(vkeys[0].starts_with(&format!("{origin}/host+")));
+        // Octets that the format allows.
+        assert!(
+            file.bytes()
+                .all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte))
+        );
+    }
+}

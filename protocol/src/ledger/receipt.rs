@@ -16,6 +16,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::checkpoint::{Checkpoint, CheckpointError};
 use super::cosignature::{Certificate, CertificateError, Cosigners};
 use super::merkle::{self, MAX_PROOF_HASHES, MAX_TREE_SIZE, ProofError};
 use super::note::{MAX_NOTE_BYTES, NoteError, SignedNote};
@@ -57,6 +58,9 @@ pub enum ReceiptError {
     /// No signed note behind the proof.
     #[error(transparent)]
     Note(#[from] NoteError),
+    /// The note is no checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The note is no certificate of these seats.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -147,11 +151,13 @@ impl Receipt {
             }
             path.push(hash_from_base64(line).ok_or(ReceiptError::Line("proof"))?);
         }
+        let note = SignedNote::parse(rest.as_bytes())?;
+        Checkpoint::parse(note.text())?;
         let receipt = Self {
             extra,
             index,
             path,
-            note: SignedNote::parse(rest.as_bytes())?,
+            note,
         };
         // Every part above has one spelling; this says so of the whole, whatever is added to the format.
         if receipt.encode() == text {
@@ -200,3 +206,6 @@ impl Receipt {
         self.index
     }
 }
+
+#[cfg(test)]
+mod tests;

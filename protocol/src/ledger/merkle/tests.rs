@@ -55,14 +55,19 @@ fn numbered(count: u64) -> Grown {
     )
 }
 
-/// RFC 6962, section 2.1, word for word.
+/// RFC 6962, section 2.1, word for word, over D[from..to] of one list of leaves; hashes met before are remembered.
 mod rfc {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use std::ops::Range;
+
     use sha2::{Digest as _, Sha256};
 
     pub(super) type Bytes = [u8; 32];
 
-    fn sha(parts: &[&[u8]]) -> Bytes {
-        Sha256::digest(parts.concat()).into()
+    pub(super) struct Rfc<'a> {
+        leaves: &'a [Vec<u8>],
+        known: RefCell<BTreeMap<(usize, usize), Bytes>>,
     }
 
     fn k(n: usize) -> usize {
@@ -73,49 +78,63 @@ mod rfc {
             .expect("n > 1")
     }
 
-    pub(super) fn mth(d: &[Vec<u8>]) -> Bytes {
-        match d {
-            [] => sha(&[]),
-            [leaf] => sha(&[&[0], leaf]),
-            _ => {
-                let (left, right) = d.split_at(k(d.len()));
-                sha(&[&[1], &mth(left), &mth(right)])
+    fn split(d: &Range<usize>) -> (Range<usize>, Range<usize>) {
+        let middle = d.start + k(d.len());
+        (d.start..middle, middle..d.end)
+    }
+
+    impl<'a> Rfc<'a> {
+        pub(super) fn new(leaves: &'a [Vec<u8>]) -> Self {
+            let known = RefCell::default();
+            Self { leaves, known }
+        }
+
+        pub(super) fn mth(&self, d: Range<usize>) -> Bytes {
+            if let Some(hash) = self.known.borrow().get(&(d.start, d.end)) {
+                return *hash;
             }
+            let input = match d.len() {
+                0 => vec![],
+                1 => [&[0], &self.leaves[d.start][..]].concat(),
+                _ => {
+                    let (left, right) = split(&d);
+                    [&[1], &self.mth(left)[..], &self.mth(right)].concat()
+                }
+            };
+            let hash = Sha256::digest(input).into();
+            self.known.borrow_mut().insert((d.start, d.end), hash);
+            hash
         }
-    }
 
-    pub(super) fn path(m: usize, d: &[Vec<u8>]) -> Vec<Bytes> {
-        if d.len() == 1 {
-            return vec![];
+        pub(super) fn path(&self, m: usize, d: Range<usize>) -> Vec<Bytes> {
+            if d.len() == 1 {
+                return vec![];
+            }
+            let k = k(d.len());
+            let (left, right) = split(&d);
+            let (mut path, last) = if m < k {
+                (self.path(m, left), self.mth(right))
+            } else {
+                (self.path(m - k, right), self.mth(left))
+            };
+            path.push(last);
+            path
         }
-        let k = k(d.len());
-        let (left, right) = d.split_at(k);
-        let (mut path, last) = if m < k {
-            (path(m, left), mth(right))
-        } else {
-            (path(m - k, right), mth(left))
-        };
-        path.push(last);
-        path
-    }
 
-    pub(super) fn proof(m: usize, d: &[Vec<u8>]) -> Vec<Bytes> {
-        subproof(m, d, true)
-    }
-
-    fn subproof(m: usize, d: &[Vec<u8>], b: bool) -> Vec<Bytes> {
-        if m == d.len() {
-            return if b { vec![] } else { vec![mth(d)] };
+        pub(super) fn subproof(&self, m: usize, d: Range<usize>, b: bool) -> Vec<Bytes> {
+            if m == d.len() {
+                return if b { vec![] } else { vec![self.mth(d)] };
+            }
+            let k = k(d.len());
+            let (left, right) = split(&d);
+            let (mut proof, last) = if m <= k {
+                (self.subproof(m, left, b), self.mth(right))
+            } else {
+                (self.subproof(m - k, right, false), self.mth(left))
+            };
+            proof.push(last);
+            proof
         }
-        let k = k(d.len());
-        let (left, right) = d.split_at(k);
-        let (mut proof, last) = if m <= k {
-            (subproof(m, left, b), mth(right))
-        } else {
-            (subproof(m - k, right, false), mth(left))
-        };
-        proof.push(last);
-        proof
     }
 }
 
@@ -169,24 +188,29 @@ fn roots_are_those_of_the_certificate_transparency_vectors() {
 #[test]
 fn every_root_and_proof_is_the_one_that_the_rfc_defines() {
     let grown = numbered(SIZES);
+    let rfc = rfc::Rfc::new(&grown.leaves);
     for size in 0..=SIZES {
-        let leaves = &grown.leaves[..size as usize];
+        let all = 0..size as usize;
         let root = grown.roots[size as usize];
-        assert_eq!(root.0, rfc::mth(leaves), "size {size}");
+        assert_eq!(root.0, rfc.mth(all.clone()), "size {size}");
         assert_eq!(root_at(&grown.nodes, size), Ok(root), "size {size}");
         for index in 0..size {
             let path = prove_inclusion(&grown.nodes, size, index).expect("within the tree");
             assert_eq!(
                 raw(&path),
-                rfc::path(index as usize, leaves),
+                rfc.path(index as usize, all.clone()),
                 "leaf {index} of {size}"
             );
-            let leaf = leaf_hash(&leaves[index as usize]);
+            let leaf = leaf_hash(&grown.leaves[index as usize]);
             assert_eq!(verify_inclusion(&leaf, index, size, &path, &root), Ok(()));
         }
         for old in 1..=size {
             let path = prove_consistency(&grown.nodes, old, size).expect("within the tree");
-            assert_eq!(raw(&path), rfc::proof(old as usize, leaves), "{old} in {size}");
+            assert_eq!(
+                raw(&path),
+                rfc.subproof(old as usize, all.clone(), true),
+                "{old} in {size}"
+            );
             let old_root = grown.roots[old as usize];
             assert_eq!(verify_consistency(old, size, &path, &old_root, &root), Ok(()));
         }
