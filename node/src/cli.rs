@@ -85,7 +85,7 @@ enum Command {
     /// Stop the running node
     Stop,
     /// Show how the coalition stands: agreed, held or stalled, and who is missing
-    Status,
+    Status(status::Status),
     /// Show and change the links to other nodes
     #[command(subcommand)]
     Peer(peer::Command),
@@ -174,7 +174,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Policy(command) => command.run(&context),
         Command::Verify(verify) => verify.run(context.json),
         Command::Stop => block_on(stop::run(&context)),
-        Command::Status => block_on(status::run(&context)),
+        Command::Status(status) => block_on(status.run(&context)),
         Command::Peer(command) => block_on(command.run(&context)),
         Command::Op(command) => block_on(command.run(&context)),
         Command::Log(log) => block_on(log.run(&context)),

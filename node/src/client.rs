@@ -147,7 +147,8 @@ impl Client {
                 format!("the node refused ({})", view.code),
                 view.error,
                 view.next.unwrap_or_else(|| self.hint("status")),
-            ),
+            )
+            .with_code(view.code),
             Err(_) => CliError::new(
                 Exit::Failure,
                 "the node refused",

@@ -76,6 +76,8 @@ impl From<Exit> for ExitCode {
 pub struct CliError {
     /// The exit code.
     pub exit: Exit,
+    /// A stable word, finer than the exit code where the node gave one.
+    pub code: String,
     /// What did not happen.
     pub what: String,
     /// The reason, with values.
@@ -89,10 +91,16 @@ impl CliError {
     pub fn new(exit: Exit, what: impl Into<String>, why: impl fmt::Display, next: impl Into<String>) -> Self {
         Self {
             exit,
+            code: exit.word().to_owned(),
             what: what.into(),
             why: why.to_string(),
             next: next.into(),
         }
+    }
+
+    /// The same failure under the node's own word for it.
+    pub fn with_code(self, code: impl Into<String>) -> Self {
+        Self { code: code.into(), ..self }
     }
 
     /// A wrong command line.
@@ -143,7 +151,7 @@ impl CliError {
     pub fn print(&self, as_json: bool) {
         if as_json {
             let value = json!({
-                "code": self.exit.word(),
+                "code": self.code,
                 "exit": self.exit as u8,
                 "error": self.what,
                 "why": self.why,

@@ -28,6 +28,8 @@ pub(super) enum Command {
     Lint(File),
     /// Show a charter in words
     Show(File),
+    /// Print a charter's id alone: that of its coalition
+    Id(File),
     /// Sign a charter with this partner's root key
     Sign(sign::Sign),
     /// Collect signatures; says whose are missing
@@ -49,6 +51,15 @@ impl Command {
             Self::New(new) => new.run(context),
             Self::Lint(file) => lint(&file.file, context),
             Self::Show(file) => show(&file.file, context),
+            Self::Id(file) => {
+                let id = read(&file.file)?.charter.id();
+                if context.json {
+                    render::print_json(&id);
+                } else {
+                    render::print(&format!("{id}\n"));
+                }
+                Ok(())
+            }
             Self::Sign(sign) => sign.run(context),
             Self::Merge(merge) => merge.run(context),
             Self::Found(found) => found.run(context),

@@ -5,9 +5,11 @@ mod follow;
 mod open;
 mod submit;
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use entente_protocol::charter::{Charter, Partner};
-use entente_protocol::identity::{PublicKey, SecretKey};
+use entente_protocol::identity::{PublicKey, RecordId, SecretKey};
 use entente_protocol::record::{Act, Nonce, Record, SignedRecord};
 
 pub(super) use submit::{Submission, Waiting};
@@ -65,6 +67,32 @@ impl Command {
             }
         }
     }
+}
+
+/// The operation that `id` names. A whole id that has not come this far yet is waited for until `limit` is over: what
+/// another partner just opened is often on its way.
+async fn find(context: &Context, id: &str, limit: Duration) -> Result<OperationView, CliError> {
+    let client = context.client()?;
+    let path = format!("/v1/ops/{}", segment(id)?);
+    let first = client.get(&path).await;
+    if !first.as_ref().is_err_and(is_unknown) || id.parse::<RecordId>().is_err() {
+        return first;
+    }
+    // Subscribed before the next look, so that nothing falls between them.
+    let mut events = client.events("/v1/events").await?;
+    let arrives = async {
+        loop {
+            let answer = client.get(&path).await;
+            if !answer.as_ref().is_err_and(is_unknown) || events.next().await?.is_none() {
+                return answer;
+            }
+        }
+    };
+    tokio::time::timeout(limit, arrives).await.unwrap_or(first)
+}
+
+fn is_unknown(error: &CliError) -> bool {
+    error.code == "unknown"
 }
 
 /// Who signs here, and by which charter.

@@ -22,6 +22,8 @@ pub(super) enum Command {
     },
     /// Show the other nodes, how they stand, and the own addresses
     List,
+    /// Print the own addresses alone, the best first, for others to add
+    Address,
     /// Keep no link to a partner or node, until it is unblocked
     Block {
         /// A partner's name or a node's key
@@ -62,11 +64,33 @@ impl Command {
                     render::print(&own.collect::<String>());
                 }
             }
+            Self::Address => {
+                let mut listeners: Vec<String> = client.get("/v1/listeners").await?;
+                // An address of this host alone is of use only to other nodes on it.
+                listeners.sort_by_key(|address| is_loopback(address));
+                if context.json {
+                    render::print_json(&listeners);
+                } else {
+                    render::print(&listeners.iter().map(|address| format!("{address}\n")).collect::<String>());
+                }
+            }
             Self::Block { who } => change(context, who, "block").await?,
             Self::Unblock { who } => change(context, who, "unblock").await?,
         }
         Ok(())
     }
+}
+
+fn is_loopback(address: &str) -> bool {
+    use libp2p::multiaddr::Protocol;
+    let first = address.parse::<Multiaddr>().ok().and_then(|address| {
+        address.iter().next().map(|protocol| match protocol {
+            Protocol::Ip4(ip) => ip.is_loopback(),
+            Protocol::Ip6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+            _ => false,
+        })
+    });
+    first.unwrap_or(true)
 }
 
 async fn change(context: &Context, who: &str, verb: &str) -> Result<(), CliError> {

@@ -5,11 +5,10 @@ use entente_protocol::charter::PartnerName;
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::{Act, Attest as AttestAct, Body, Role, Stance};
 
-use super::{Officer, Submission, Waiting};
+use super::{Officer, Submission, Waiting, find, is_unknown};
 use crate::api::dto::{AttestationView, OperationView};
 use crate::cli::Context;
-use crate::client::segment;
-use crate::errors::{CliError, Exit};
+use crate::errors::CliError;
 use crate::render;
 
 /// Say something on an operation: for, against, or neither.
@@ -65,34 +64,17 @@ impl Attest {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
         let officer = Officer::load(context)?;
         let partner = officer.partner()?.name.clone();
-        let found = context
-            .client()?
-            .get::<OperationView>(&format!("/v1/ops/{}", segment(&self.id)?))
-            .await;
-        let (operation, role, supersedes) = match found {
-            Ok(view) => {
-                let role = self.choose_role(&officer, &partner, &view)?;
-                let supersedes = self
-                    .supersedes
-                    .as_deref()
-                    .map(|text| resolve(text, &view.attestations))
-                    .transpose()?;
-                (view.id, role, supersedes)
-            }
-            // An operation that has not come this far yet: its whole id and a role say enough.
-            Err(error) if error.exit == Exit::Failure => match (self.id.parse::<RecordId>(), self.role) {
-                (Ok(id), Some(role)) => {
-                    let supersedes = self
-                        .supersedes
-                        .as_deref()
-                        .map(|text| resolve(text, &[]))
-                        .transpose()?;
-                    (id, role, supersedes)
-                }
+        let found = find(context, &self.id, self.waiting.timeout).await;
+        let (operation, role, known) = match found {
+            Ok(view) => (view.id, self.choose_role(&officer, &partner, &view)?, view.attestations),
+            // An operation that has not come this far: its whole id and a role say enough, and it waits for it.
+            Err(error) if is_unknown(&error) => match (self.id.parse::<RecordId>(), self.role) {
+                (Ok(id), Some(role)) => (id, role, Vec::new()),
                 _ => return Err(error),
             },
             Err(error) => return Err(error),
         };
+        let supersedes = self.supersedes.as_deref().map(|text| resolve(text, &known)).transpose()?;
         let act = Act::Attest(AttestAct {
             operation,
             role,

@@ -1,10 +1,12 @@
 //! `entente op follow`.
 
+use std::time::Duration;
+
 use clap::Args;
 
+use super::find;
 use crate::api::dto::{EventView, OperationView};
 use crate::cli::{Context, now};
-use crate::client::segment;
 use crate::errors::{CliError, Exit};
 use crate::render;
 
@@ -49,13 +51,10 @@ async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
     let client = context.client()?;
     // Subscribed before the first look, so that nothing falls between them.
     let mut events = client.events("/v1/events").await?;
+    let mut operation = find(context, id, Duration::MAX).await?;
+    let path = format!("/v1/ops/{}", operation.id);
     let mut seen: Option<OperationView> = None;
     loop {
-        let path = match &seen {
-            Some(operation) => format!("/v1/ops/{}", operation.id),
-            None => format!("/v1/ops/{}", segment(id)?),
-        };
-        let operation: OperationView = client.get(&path).await?;
         if seen.as_ref() != Some(&operation) {
             if context.json {
                 render::print_json(&operation);
@@ -79,6 +78,7 @@ async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
                 Some(_) => {}
             }
         }
+        operation = client.get(&path).await?;
     }
 }
 
