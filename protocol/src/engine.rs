@@ -1,5 +1,288 @@
 //! One coalition on one node: inputs in, effects out; the only thing that shells talk to.
 //!
-//! Guarantees: deterministic; total (bytes from peers cause [`Fault`]s, callers' mistakes cause [`Refused`], a damaged
-//! store causes [`Halt`]); nothing after an [`Effect::Persist`] may leave before that write is durable, which the shell
-//! keeps by carrying the effects out in order.
+//! Guarantees: deterministic; total (bytes from peers cause [`Fault`]s, callers' mistakes cause [`Refused`], a store
+//! that contradicts what this node said causes [`Halt`]); nothing behind an [`Effect::Persist`] may leave before that
+//! write is durable, which the shell keeps by carrying the effects out in order.
+//!
+//! How: record feeds (`feeds`) hold what is said; contributions over them are agreed on (`epochs`, by
+//! `entente-hbbft`), cut, ordered and applied (`apply`); peers exchange frontiers and ask for what they lack
+//! (`peers`); after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
+//! from the store.
+
+mod api;
+mod apply;
+mod epochs;
+mod feeds;
+mod peers;
+mod recover;
+mod start;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use entente_hbbft::{Committee, Seat, Window};
+
+pub use api::{Effect, Event, Fault, Halt, Held, Input, NodeId, Refused, Status, Submission, Ticket};
+pub use epochs::MAX_STASHED_PAYLOADS;
+pub use feeds::MAX_BACKLOG;
+pub use recover::RecoverError;
+
+use crate::coalition::State;
+use crate::feed::FeedKey;
+use crate::founding::Founded;
+use crate::frontier::Basis;
+use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey};
+use crate::ledger::cosignature::Cosigners;
+use crate::ledger::merkle::Frontier;
+use crate::record::Due;
+use crate::replicate::{Cosign, EpochProof, PeerMessage, Want};
+use crate::store::Write;
+use crate::time::Time;
+use apply::Uncertified;
+use epochs::{Chains, Proposals};
+use feeds::{Feed, Written};
+use peers::{Asked, Peer, Subject};
+use start::Start;
+
+/// Spans that a link profile sets, in ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How long changes gather before peers are told the new frontier.
+    pub gossip_ms: u64,
+    /// After how long something that was asked for is asked for elsewhere.
+    pub ask_timeout_ms: u64,
+    /// While something is unfinished: how often the whole frontier is told again.
+    pub repeat_ms: u64,
+    /// Smallest gap between own starts of epochs.
+    pub start_gap_ms: u64,
+}
+
+impl Timing {
+    /// For a local network.
+    pub const LAN: Self = Self { gossip_ms: 50, ask_timeout_ms: 1_000, repeat_ms: 1_000, start_gap_ms: 0 };
+}
+
+/// Who this node is, and in which coalition.
+pub struct Config {
+    /// The coalition.
+    pub founded: Arc<Founded>,
+    /// The node's key, which signs its feeds.
+    pub node: SecretKey,
+    /// The seat's key, if this node votes.
+    pub seat: Option<SecretKey>,
+    /// Spans of the link profile.
+    pub timing: Timing,
+    /// Fresh and random for every start.
+    pub nonce: [u8; 32],
+}
+
+/// The own seat.
+struct OwnSeat {
+    seat: Seat,
+    key: SecretKey,
+}
+
+/// One coalition on one node.
+pub struct Engine {
+    founded: Arc<Founded>,
+    coalition: CoalitionId,
+    committee: Committee,
+    seats: Vec<PublicKey>,
+    /// The node of each seat.
+    seat_nodes: Vec<NodeId>,
+    cosigners: Cosigners,
+    node: SecretKey,
+    own: Option<OwnSeat>,
+    timing: Timing,
+
+    now: Time,
+    effects: Vec<Effect>,
+    halted: bool,
+    faults: u64,
+
+    /// In the order of claims.
+    feeds: Vec<Feed>,
+    index: BTreeMap<FeedKey, usize>,
+
+    window: Window,
+    /// Steers epoch `applied + 1`.
+    basis: Basis,
+    applied: u64,
+    certified: u64,
+    chains: BTreeMap<u64, Chains>,
+    /// Seats convicted of two frames at one place, by open epoch.
+    equivocators: BTreeSet<(u64, Seat)>,
+    proposals: Proposals,
+
+    state: State,
+    log: Frontier,
+    uncertified: BTreeMap<u64, Uncertified>,
+    /// Verified cosignatures of epochs that are not certified.
+    cosigns: BTreeMap<u64, BTreeMap<Seat, Cosign>>,
+    last_proof: Option<Box<EpochProof>>,
+
+    /// Own entries that are not ordered: where each record stands.
+    own_records: BTreeMap<RecordId, (FeedKey, u64)>,
+    due_written: BTreeMap<Due, Written>,
+
+    start: Start,
+    peers: BTreeMap<NodeId, Peer>,
+    /// What was asked for, of whom; and what has come since.
+    asked: BTreeMap<Subject, Asked>,
+    progress: BTreeSet<Subject>,
+    gossip_at: Option<Time>,
+    repeat_at: Option<Time>,
+    woken_for: Option<Time>,
+    reach: Option<bool>,
+}
+
+impl Engine {
+    /// Takes an input at `now` and says what must happen.
+    pub fn handle(&mut self, now: Time, input: Input) -> Vec<Effect> {
+        if self.halted {
+            return Vec::new();
+        }
+        self.now = self.now.max(now);
+        match input {
+            Input::PeerUp(node) => self.peer_up(node),
+            Input::PeerDown(node) => self.peer_down(node),
+            Input::Received { peer, bytes } => self.received(peer, &bytes),
+            Input::Submit(submissions) => self.submit(submissions),
+            Input::Tick => {}
+        }
+        self.turn();
+        std::mem::take(&mut self.effects)
+    }
+
+    /// What may follow from any input: deadlines, the start rule, gossip, and when to be woken.
+    fn turn(&mut self) {
+        self.write_due();
+        self.start_epochs();
+        self.gossip();
+        self.reach_changed();
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        let ask = self.next_ask();
+        let next = [self.gossip_at, self.repeat_at, ask, self.next_due(), self.next_start()].into_iter().flatten().min();
+        // A moment that has come is served by the next tick at once.
+        if next != self.woken_for {
+            self.woken_for = next;
+            self.effects.extend(next.map(Effect::WakeAt));
+        }
+    }
+
+    fn persist(&mut self, write: Write) {
+        self.effects.push(Effect::Persist(write));
+    }
+
+    fn send(&mut self, to: NodeId, message: PeerMessage) {
+        self.effects.push(Effect::Send { to, message });
+    }
+
+    /// Sends to every peer whose frontier is known.
+    fn broadcast(&mut self, message: &PeerMessage) {
+        let to: Vec<_> = self.peers.iter().filter(|(_, peer)| peer.synced).map(|(&node, _)| node).collect();
+        for node in to {
+            self.send(node, message.clone());
+        }
+    }
+
+    fn notify(&mut self, event: Event) {
+        self.effects.push(Effect::Notify(event));
+    }
+
+    fn fault(&mut self, node: Option<NodeId>, seat: Option<Seat>, code: &'static str, what: String) {
+        self.faults += 1;
+        self.notify(Event::Fault(Fault { node, seat, code, what }));
+    }
+
+    fn halt(&mut self, halt: Halt) {
+        if !self.halted {
+            self.halted = true;
+            self.effects.push(Effect::Halt(halt));
+        }
+    }
+
+    fn own_seat(&self) -> Option<Seat> {
+        self.own.as_ref().map(|own| own.seat)
+    }
+
+    /// The seat whose node this is.
+    fn seat_of(&self, node: &NodeId) -> Option<Seat> {
+        let index = self.seat_nodes.iter().position(|seat_node| seat_node == node)?;
+        Some(Seat(index as u16))
+    }
+
+    /// The coalition's state as of the last applied epoch.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The coalition.
+    pub fn founded(&self) -> &Arc<Founded> {
+        &self.founded
+    }
+
+    /// Seats, their keys and the quorum.
+    pub fn cosigners(&self) -> &Cosigners {
+        &self.cosigners
+    }
+
+    /// The bodies that are durable here and not ordered, by feed and length: what a provisional view adds.
+    pub fn held(&self) -> impl Iterator<Item = (FeedKey, u64, &[u8])> {
+        self.feeds.iter().flat_map(|feed| {
+            let chain = &feed.chain;
+            let lengths = chain.committed().length + 1..=chain.head().length;
+            lengths.filter_map(move |length| Some((feed.key, length, chain.body(length)?)))
+        })
+    }
+
+    /// How this node stands at `now`.
+    pub fn status(&self, now: Time) -> Status {
+        let (custody, custody_since) = self.custody();
+        Status {
+            applied: self.applied,
+            certified: self.certified,
+            size: self.log.size(),
+            root: self.log.root(),
+            time: self.basis.time,
+            seats: self.committee.size(),
+            quorum: self.committee.quorum(),
+            reachable: self.reachable().into_iter().collect(),
+            seat: self.own_seat(),
+            voting: self.start.is_ready(),
+            reports: self.start.reports(),
+            held: self.feeds.iter().map(|feed| feed.chain.unordered()).sum(),
+            custody,
+            custody_since: custody_since.map(|since| since.min(now)),
+            faults: self.faults,
+        }
+    }
+
+    /// Seats that can be reached over any path: those of connected nodes, and those that these say they are
+    /// connected with.
+    fn reachable(&self) -> BTreeSet<Seat> {
+        let mut reachable = self.own_seat().into_iter().collect::<BTreeSet<_>>();
+        for (node, peer) in &self.peers {
+            reachable.extend(self.seat_of(node));
+            reachable.extend(self.committee.seats().filter(|seat| peers::bit(&peer.linked, *seat)));
+        }
+        reachable
+    }
+
+    fn reach_changed(&mut self) {
+        let reachable = self.reachable();
+        let reached = reachable.len() >= self.committee.quorum();
+        if self.reach != Some(reached) {
+            self.reach = Some(reached);
+            let event = Event::Reach { reachable: reachable.into_iter().collect(), quorum: self.committee.quorum() };
+            self.notify(event);
+        }
+    }
+
+    fn ask(&mut self, peer: NodeId, want: Want) {
+        self.send(peer, PeerMessage::Want(want));
+    }
+}

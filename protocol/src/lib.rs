@@ -6,11 +6,17 @@
 pub mod charter;
 pub mod coalition;
 pub mod credential;
+pub mod engine;
 pub mod feed;
 pub mod founding;
+pub mod frontier;
 pub mod identity;
 mod lane;
+pub mod leaf;
 pub mod ledger;
 pub mod record;
+pub mod replicate;
+pub mod store;
 pub mod time;
+pub mod vote;
 pub mod wire;

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::feed::{FeedKey, ForkProof, Head, Run};
 use crate::identity::{Hash, Signature};
-use crate::ledger::Certificate;
+use crate::ledger::cosignature::Certificate;
 use crate::time::Time;
 use crate::vote::VoteFrame;
 
@@ -104,6 +104,8 @@ pub struct Damage {
 
 /// Reading back.
 pub trait Archive {
+    /// The hash that a feed begins with.
+    fn feed_root(&self, feed: &FeedKey) -> Hash;
     /// All feeds with entries, and how far they are held.
     fn feeds(&self) -> Result<Vec<(FeedKey, Head)>, Damage>;
     /// One entry.

@@ -8,6 +8,7 @@ use entente_hbbft::{Frame, Seat};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{CoalitionId, Hash, PublicKey, SecretKey, Signature, hash};
+use crate::replicate::EpochProof;
 use crate::time::Time;
 use crate::wire;
 
@@ -142,8 +143,8 @@ pub struct HeadReport {
     pub nonce: [u8; 32],
     /// Who reports.
     pub reporter: Seat,
-    /// The last epoch whose checkpoint the reporter holds certified.
-    pub certified: u64,
+    /// The last certified checkpoint that the reporter holds; none before the first.
+    pub certified: Option<Box<EpochProof>>,
     /// The starter's own signed heads in every epoch above that.
     pub heads: Vec<VoteHead>,
     /// By the reporter's seat key.
@@ -152,7 +153,7 @@ pub struct HeadReport {
 
 impl HeadReport {
     fn message(&self, coalition: &CoalitionId) -> Vec<u8> {
-        wire::encode(&(coalition, self.starter, self.nonce, self.reporter, self.certified, &self.heads))
+        wire::encode(&(coalition, self.starter, self.nonce, self.reporter, &self.certified, &self.heads))
     }
 
     /// Makes and signs a report that answers `request`.
@@ -160,7 +161,7 @@ impl HeadReport {
         coalition: &CoalitionId,
         request: &HeadRequest,
         reporter: Seat,
-        certified: u64,
+        certified: Option<Box<EpochProof>>,
         heads: Vec<VoteHead>,
         key: &SecretKey,
     ) -> Self {

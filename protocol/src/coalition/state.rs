@@ -1,7 +1,10 @@
 //! The state machine: batch time, operations, parked records, and the root over them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::find::{FindError, find_id};
 use super::map::Map;
@@ -49,7 +52,7 @@ pub struct ApplyContext {
 }
 
 /// What became of an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Disposition {
     /// It has its effect; a note has none.
     Applied,
@@ -65,6 +68,18 @@ pub enum Disposition {
         /// What it names.
         awaits: RecordId,
     },
+}
+
+/// In words for people: `applied`, or why not.
+impl fmt::Display for Disposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Applied => f.write_str("applied"),
+            Self::Duplicate { first } => write!(f, "said before, at index {first}"),
+            Self::Refused(refusal) => write!(f, "refused: {refusal}"),
+            Self::Parked { awaits } => write!(f, "parked until {awaits} is applied"),
+        }
+    }
 }
 
 /// A parked entry that waits no longer.

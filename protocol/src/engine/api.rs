@@ -91,10 +91,8 @@ pub enum Effect {
 pub struct Held {
     /// The record's id; for a note, of its body's digest.
     pub id: RecordId,
-    /// The feed that carries it.
-    pub feed: FeedKey,
-    /// Its length there.
-    pub length: u64,
+    /// The own feed that carries it, and the length there; unknown where another node submitted it.
+    pub place: Option<(FeedKey, u64)>,
     /// Log index if it is ordered already (the same record was submitted before).
     pub ordered: Option<u64>,
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Branch, FeedKey, ForkProof, Head, Run, body_digest};
+use super::{Branch, FeedKey, ForkProof, Head, Run, body_digest, entry_hash};
 use crate::identity::{Hash, Signature};
 
 /// Most entries of a feed that are held and not ordered; more are refused without a mark until the feed advances.
@@ -171,6 +171,12 @@ impl Chain {
         let body = (!ordered).then(|| body.to_vec());
         self.bytes += body.as_ref().map_or(0, Vec::len);
         self.links.push_back(Link { hash, digest, body, signature });
+    }
+
+    /// What the hash at a length must be, given the entry before it and the body there.
+    pub fn follows(&self, length: u64) -> Option<Hash> {
+        let before = self.hash_at(length.checked_sub(1)?)?;
+        Some(entry_hash(&before, &self.link(length)?.digest))
     }
 
     /// Moves the committed head forward along the chain: bodies up to there are forgotten.

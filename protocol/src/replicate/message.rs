@@ -8,8 +8,10 @@ use entente_hbbft::{Digest, Seat};
 use serde::{Deserialize, Serialize};
 
 use crate::feed::{FeedKey, Head, Run};
-use crate::identity::{Hash, Signature};
-use crate::ledger::Certificate;
+use crate::identity::{CoalitionId, Signature};
+use crate::leaf::Leaf;
+use crate::ledger::cosignature::{Certificate, Cosigners, TreeHead};
+use crate::ledger::merkle::Frontier;
 use crate::vote::{HeadReport, HeadRequest, VoteFrame};
 use crate::wire::byte_string;
 
@@ -44,6 +46,8 @@ pub enum PeerMessage {
         /// Checkpoint and cosignatures.
         certificate: Certificate,
     },
+    /// All that there was to a want has been sent.
+    Served(Want),
     /// A seat asks after its start what others know it to have said.
     HeadRequest(HeadRequest),
     /// The answer.
@@ -120,6 +124,34 @@ pub enum Want {
     },
 }
 
+/// A certified checkpoint, and the proof which epoch it ends with: the tree before its last leaf, and that leaf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochProof {
+    /// Checkpoint and cosignatures.
+    pub certificate: Certificate,
+    /// The log before the last leaf.
+    pub before: Frontier,
+    /// The last leaf: the epoch record.
+    #[serde(with = "byte_string")]
+    pub leaf: Vec<u8>,
+}
+
+impl EpochProof {
+    /// The epoch whose checkpoint this certifies, if everything holds.
+    pub fn verify(&self, coalition: &CoalitionId, cosigners: &Cosigners) -> Option<u64> {
+        self.certificate.verify(cosigners).ok()?;
+        let Leaf::Epoch(record) = Leaf::decode(&self.leaf).ok()? else { return None };
+        let head = &self.certificate.head;
+        if self.before.size() >= head.size {
+            return None;
+        }
+        let mut log = self.before.clone();
+        log.append(&self.leaf);
+        let holds = log.size() == head.size && log.root() == head.root && record.coalition == *coalition;
+        holds.then_some(record.epoch)
+    }
+}
+
 /// A seat's cosignature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cosign {
@@ -127,12 +159,8 @@ pub struct Cosign {
     pub seat: Seat,
     /// The epoch that the checkpoint ends with.
     pub epoch: u64,
-    /// Size of the log.
-    pub size: u64,
-    /// Root of the log.
-    pub root: Hash,
-    /// Batch time in whole seconds.
-    pub time_s: u64,
+    /// The log after that batch.
+    pub head: TreeHead,
     /// The cosignature/v1 signature.
     pub signature: Signature,
 }

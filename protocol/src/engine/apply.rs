@@ -1,0 +1,354 @@
+//! From an agreed set to a certified checkpoint: cut, order, apply, append, cosign, certify.
+//!
+//! Guarantees: every seat computes the same leaves from the same agreed set; a batch is durable before its cosignature
+//! leaves; nothing is called ordered before `quorum` seats have cosigned; a node whose root `weak` seats contradict
+//! halts, because an honest one is among them.
+
+use std::collections::BTreeMap;
+
+use entente_hbbft::{Digest, EpochNumber, Seat, WINDOW};
+
+use super::epochs::ERA;
+use super::feeds::id_of;
+use super::peers::Subject;
+use super::{Engine, Event, Halt, NodeId};
+use crate::coalition::{ApplyContext, Decision, Released};
+use crate::feed::{Head, body_digest, entry_hash};
+use crate::identity::{Hash, RecordId};
+use crate::frontier::{Contribution, batch_time, cut, order};
+use crate::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
+use crate::ledger::cosignature::{Certificate, TreeHead};
+use crate::ledger::merkle::Frontier;
+use crate::record::Body;
+use crate::replicate::{Cosign, EpochProof, PeerMessage};
+use crate::store::{Batch, Write};
+use crate::vote::VoteFeed;
+
+/// An applied epoch whose certificate has not come.
+#[derive(Debug)]
+pub(super) struct Uncertified {
+    head: TreeHead,
+    /// The log before its last leaf, and that leaf: the proof of the epoch.
+    before: Frontier,
+    leaf: Vec<u8>,
+    /// What is told once it is certified.
+    events: Vec<Event>,
+}
+
+/// What applying an epoch gave.
+pub(super) struct Applied {
+    pub(super) batch: Batch,
+    uncertified: Uncertified,
+    moved: Vec<bool>,
+    committed: Vec<Head>,
+}
+
+/// The leaves of a batch as they come, and what is told once it is certified.
+struct Leaves {
+    epoch: u64,
+    first_index: u64,
+    leaves: Vec<Leaf>,
+    events: Vec<Event>,
+}
+
+impl Leaves {
+    fn next_index(&self) -> u64 {
+        self.first_index + self.leaves.len() as u64
+    }
+
+    fn entry(&mut self, id: RecordId, leaf: EntryLeaf) {
+        let (index, epoch, feed, length) = (self.next_index(), self.epoch, leaf.feed, leaf.length);
+        let outcome = leaf.disposition.to_string();
+        self.events.push(Event::Ordered { id, index, epoch, feed, length, outcome });
+        self.leaves.push(Leaf::Entry(leaf));
+    }
+
+    /// Entries that were parked: a second leaf says what became of each.
+    fn released(&mut self, released: Vec<Released>) {
+        for Released { record, feed, length, hash, disposition, .. } in released {
+            self.entry(record, EntryLeaf { feed, length, hash, record: Some(record), disposition });
+        }
+    }
+
+    fn decided(&mut self, decisions: Vec<Decision>) {
+        for decision in decisions {
+            self.events.push(Event::Decided { index: self.next_index(), decision: decision.clone() });
+            self.leaves.push(Leaf::Decision(Box::new(decision)));
+        }
+    }
+}
+
+impl Engine {
+    /// Applies the next epoch, if it is decided and all that its cut names is held.
+    pub(super) fn try_apply(&mut self) {
+        let Some(agreed) = &self.proposals.decided else { return };
+        let epoch = self.applied + 1;
+        let contributions: BTreeMap<Seat, Contribution> = agreed
+            .iter()
+            .filter_map(|(&seat, (_, bytes))| Some((seat, Contribution::decode(bytes, &self.basis).ok()?)))
+            .collect();
+        let heads = cut(&self.basis, &self.committee, &contributions);
+        let mut lacking = false;
+        for (index, head) in heads.iter().enumerate() {
+            let feed = &mut self.feeds[index];
+            if feed.chain.holds(head) {
+                continue;
+            }
+            lacking = true;
+            // Another branch than the own one, or the chain is too short: in doubt both ways are asked for.
+            if feed.chain.head().length >= head.length || feed.fork.is_some() {
+                feed.target = Some(*head);
+            }
+            for (seat, contribution) in &contributions {
+                let claims = contribution.heads(&self.basis).any(|(claimed, at)| claimed == index && at == *head);
+                let node = self.seat_nodes[seat.index()];
+                if let Some(peer) = self.peers.get_mut(&node).filter(|_| claims) {
+                    peer.holds(index, head.length);
+                }
+            }
+        }
+        if lacking {
+            return self.ask_missing();
+        }
+        let agreed: Vec<_> = agreed.iter().map(|(&seat, (_, bytes))| (seat, bytes.clone())).collect();
+        let bodies = |engine: &Self, index: usize, length: u64| {
+            engine.feeds[index].chain.body(length).map(<[u8]>::to_vec).ok_or(length)
+        };
+        let applied = self.apply(agreed, bodies).expect("the chains hold what the cut names");
+        self.persist(Write::Batch(applied.batch.clone()));
+        self.finish(epoch, applied);
+        self.cosign(epoch);
+        self.open_next();
+    }
+
+    /// Applies epoch `applied + 1` to state and log. `bodies` gives an entry's body by feed index and length; its error
+    /// is returned. Nothing but state and log has changed then.
+    pub(super) fn apply<E>(
+        &mut self,
+        agreed: Vec<(Seat, Vec<u8>)>,
+        bodies: impl Fn(&Self, usize, u64) -> Result<Vec<u8>, E>,
+    ) -> Result<Applied, E> {
+        let epoch = self.basis.epoch;
+        let contributions: BTreeMap<Seat, Contribution> = agreed
+            .iter()
+            .filter_map(|(seat, bytes)| Some((*seat, Contribution::decode(bytes, &self.basis).ok()?)))
+            .collect();
+        let committed = cut(&self.basis, &self.committee, &contributions);
+        let clocks = contributions.values().map(|contribution| contribution.clock);
+        let time = batch_time(self.basis.time, self.basis.step_ms, &self.committee, clocks);
+
+        let first_index = self.log.size();
+        let mut nodes = Vec::new();
+        // Windows that end at this batch's time are over before its entries speak.
+        let advanced = self.state.advance(time);
+        let mut leaves = Leaves { epoch, first_index, leaves: Vec::new(), events: Vec::new() };
+        leaves.decided(advanced.decisions);
+        leaves.released(advanced.released);
+        let mut tips: Vec<Hash> = self.basis.committed.iter().map(|head| head.hash).collect();
+        for (index, length) in order(&self.basis, &committed, &contributions) {
+            let body = bodies(self, index, length)?;
+            let feed = self.basis.feeds[index];
+            let hash = entry_hash(&tips[index], &body_digest(&body));
+            tips[index] = hash;
+            let context = ApplyContext { index: leaves.next_index(), epoch, time, feed, length, hash };
+            let applied = self.state.apply_bytes(&context, &body);
+            let decoded = Body::decode(&body).ok();
+            let record = match &decoded {
+                Some(Body::Signed(signed)) => Some(signed.record.id()),
+                _ => None,
+            };
+            if let Some(Body::Due(due)) = decoded.filter(|_| feed.node == self.node.public()) {
+                self.due_ordered(&due);
+            }
+            let id = record.unwrap_or_else(|| id_of(&body));
+            self.own_records.remove(&id);
+            leaves.entry(id, EntryLeaf { feed, length, hash, record, disposition: applied.disposition });
+            leaves.decided(applied.decisions);
+            leaves.released(applied.released);
+        }
+        let Leaves { mut leaves, events, .. } = leaves;
+        let record = self.epoch_record(&agreed, &committed, time);
+        leaves.push(Leaf::Epoch(Box::new(record)));
+
+        let leaves: Vec<Vec<u8>> = leaves.iter().map(Leaf::encode).collect();
+        let mut before = self.log.clone();
+        for leaf in &leaves {
+            before.clone_from(&self.log);
+            let completed = self.log.append(leaf);
+            nodes.extend(completed.into_iter().map(|(node, hash)| (node.level, node.index, hash)));
+        }
+        let root = self.log.root();
+        let moved = committed.iter().zip(&self.basis.committed).map(|(new, old)| new.length > old.length).collect();
+        let leaf = leaves.last().expect("the epoch record").clone();
+        let head = TreeHead::new(self.log.size(), root, time);
+        let uncertified = Uncertified { head, before, leaf, events };
+        let batch = Batch { epoch, agreed, time, first_index, leaves, nodes, root };
+        Ok(Applied { batch, uncertified, moved, committed })
+    }
+
+    fn epoch_record(&self, agreed: &[(Seat, Vec<u8>)], committed: &[Head], time: crate::time::Time) -> EpochRecord {
+        let heads = self.basis.feeds.iter().zip(committed).zip(&self.basis.frozen);
+        EpochRecord {
+            coalition: self.coalition,
+            era: ERA,
+            epoch: self.basis.epoch,
+            seats: self.committee.size() as u16,
+            charter_version: 1,
+            agreed: agreed.iter().map(|(seat, bytes)| (*seat, Digest::of(bytes))).collect(),
+            committed: heads
+                .filter(|((_, head), _)| head.length > 0)
+                .map(|((&feed, &head), &frozen)| (feed, head, frozen))
+                .collect(),
+            state_root: self.state.root(),
+            time,
+            coin: CoinMode::Public,
+            key_version: 0,
+            dealings: None,
+            activation: None,
+        }
+    }
+
+    /// Moves on to the next epoch.
+    pub(super) fn finish(&mut self, epoch: u64, applied: Applied) {
+        let Applied { batch, uncertified, moved, committed } = applied;
+        for (feed, head) in self.feeds.iter_mut().zip(&committed) {
+            feed.commit(*head);
+        }
+        self.applied = epoch;
+        self.basis.epoch = epoch + 1;
+        self.basis.committed = committed;
+        self.basis.time = batch.time;
+        self.uncertified.insert(epoch, uncertified);
+        self.proposals.next(epoch, moved);
+        self.forget_due();
+        self.changed();
+    }
+
+    fn cosign(&mut self, epoch: u64) {
+        let head = self.uncertified[&epoch].head;
+        if let Some(own) = &self.own {
+            let signature = head.cosign(&self.coalition, &own.key);
+            let cosign = Cosign { seat: own.seat, epoch, head, signature };
+            self.cosigns.entry(epoch).or_default().insert(own.seat, cosign);
+            self.broadcast(&PeerMessage::Cosign(cosign));
+        }
+        self.certify(epoch);
+    }
+
+    pub(super) fn has_cosign(&self, epoch: u64, seat: Seat) -> bool {
+        self.cosigns.get(&epoch).is_some_and(|by_seat| by_seat.contains_key(&seat))
+    }
+
+    pub(super) fn on_cosign(&mut self, node: NodeId, cosign: Cosign) {
+        let Cosign { seat, epoch, head, signature } = cosign;
+        let open = epoch > self.certified && epoch <= self.certified + 2 * WINDOW;
+        if !open || !self.committee.contains(seat) || self.has_cosign(epoch, seat) {
+            return;
+        }
+        if !head.verify(&self.coalition, &self.seats[seat.index()], &signature) {
+            let what = format!("cosignature of seat {} for epoch {epoch}", seat.0);
+            return self.fault(Some(node), Some(seat), "bad_signature", what);
+        }
+        self.cosigns.entry(epoch).or_default().insert(seat, cosign);
+        self.progress.insert(Subject::Cosignatures(epoch));
+        self.changed();
+        self.certify(epoch);
+    }
+
+    /// Makes the certificate of an applied epoch as soon as a quorum has cosigned what this node computed.
+    pub(super) fn certify(&mut self, epoch: u64) {
+        let (Some(uncertified), Some(cosigns)) = (self.uncertified.get(&epoch), self.cosigns.get(&epoch)) else {
+            return;
+        };
+        let head = uncertified.head;
+        let mut others: BTreeMap<TreeHead, usize> = BTreeMap::new();
+        let mut signatures = BTreeMap::new();
+        for cosign in cosigns.values() {
+            if cosign.head == head {
+                signatures.insert(cosign.seat.0, cosign.signature);
+            } else {
+                *others.entry(cosign.head).or_default() += 1;
+            }
+        }
+        if let Some((theirs, _)) = others.into_iter().find(|(_, count)| *count >= self.committee.weak()) {
+            return self.halt(Halt::Contradicted { epoch, own: head.root, theirs: theirs.root });
+        }
+        if let Some(certificate) = Certificate::assemble(head, &signatures, &self.cosigners) {
+            self.certified_by(epoch, certificate);
+        }
+    }
+
+    pub(super) fn on_certificate(&mut self, node: NodeId, epoch: u64, certificate: Certificate) {
+        let Some(uncertified) = self.uncertified.get(&epoch) else { return };
+        if let Err(error) = certificate.verify(&self.cosigners) {
+            let what = format!("certificate of epoch {epoch}: {error}");
+            return self.fault(Some(node), None, "bad_signature", what);
+        }
+        if certificate.head != uncertified.head {
+            // Another epoch's under this number, unless the size is the same: then a quorum contradicts this node.
+            if certificate.head.size == uncertified.head.size {
+                let (own, theirs) = (uncertified.head.root, certificate.head.root);
+                return self.halt(Halt::Contradicted { epoch, own, theirs });
+            }
+            let what = format!("certificate of another epoch given for epoch {epoch}");
+            return self.fault(Some(node), None, "malformed", what);
+        }
+        self.progress.insert(Subject::Certificate);
+        self.certified_by(epoch, certificate);
+    }
+
+    /// `epoch` and all before it are certified.
+    fn certified_by(&mut self, epoch: u64, certificate: Certificate) {
+        self.persist(Write::Certificate { epoch, certificate: certificate.clone() });
+        let (size, root) = (certificate.head.size, certificate.head.root);
+        let later = self.uncertified.split_off(&(epoch + 1));
+        let done = std::mem::replace(&mut self.uncertified, later);
+        self.certified = epoch;
+        for (number, uncertified) in done {
+            let Uncertified { before, leaf, events, .. } = uncertified;
+            events.into_iter().for_each(|event| self.notify(event));
+            if number == epoch {
+                let certificate = certificate.clone();
+                self.last_proof = Some(Box::new(EpochProof { certificate, before, leaf }));
+            }
+        }
+        self.notify(Event::Certified { epoch, size, root });
+        self.window.certified(EpochNumber(epoch));
+        self.chains = self.chains.split_off(&(epoch + 1));
+        self.cosigns = self.cosigns.split_off(&(epoch + 1));
+        self.equivocators.retain(|(of, _)| *of > epoch);
+        self.forget_epochs();
+        self.changed();
+        self.open_next();
+    }
+
+    /// After recovery: applied epochs whose certificate is on the disk.
+    pub(super) fn restore_certified(&mut self, epoch: u64, certificate: Certificate) {
+        let later = self.uncertified.split_off(&(epoch + 1));
+        let mut done = std::mem::replace(&mut self.uncertified, later);
+        if let Some(Uncertified { before, leaf, .. }) = done.remove(&epoch) {
+            self.last_proof = Some(Box::new(EpochProof { certificate, before, leaf }));
+        }
+        self.certified = epoch;
+    }
+
+    /// The head that this node computed for an applied epoch that is not certified.
+    pub(super) fn uncertified_head(&self, epoch: u64) -> Option<TreeHead> {
+        self.uncertified.get(&epoch).map(|uncertified| uncertified.head)
+    }
+
+    /// After recovery: cosigns again what is applied and not certified. Repeating a cosignature is harmless.
+    pub(super) fn cosign_again(&mut self) {
+        let epochs: Vec<u64> = self.uncertified.keys().copied().collect();
+        for epoch in epochs {
+            if self.uncertified.contains_key(&epoch) {
+                self.cosign(epoch);
+            }
+        }
+    }
+
+    /// The start of a seat's chain in an epoch, for recovery's checks.
+    pub(super) fn vote_feed(seat: Seat, epoch: u64) -> VoteFeed {
+        VoteFeed { seat, incarnation: 0, era: ERA, epoch }
+    }
+}

@@ -1,0 +1,384 @@
+//! Epochs: the start rule, contributions, vote frames and payloads; `entente-hbbft` decides, this feeds it.
+//!
+//! Guarantees: a frame is durable before it leaves; no two own frames stand at one place, because the chain of own
+//! frames only grows and is loaded from the store on start; a payload is echoed only once it is durable and found
+//! valid; an own vote is never said in an epoch that others may have certified and forgotten.
+
+use std::collections::BTreeMap;
+
+use entente_hbbft::{Digest, EpochNumber, Refusal, Seat, Step, WINDOW};
+
+use super::peers::Subject;
+use super::{Engine, Halt, NodeId};
+use crate::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
+use crate::identity::Hash;
+use crate::replicate::{PeerMessage, Want};
+use crate::store::Write;
+use crate::time::Time;
+use crate::vote::{VoteFeed, VoteFrame, VoteHead};
+
+/// Most payloads per seat that wait for the frame that names them; more are dropped and pulled later.
+pub const MAX_STASHED_PAYLOADS: usize = 2;
+/// The era: no committee has changed yet.
+pub(super) const ERA: u32 = 1;
+
+/// The frames of one epoch, by seat.
+#[derive(Debug, Default)]
+pub(super) struct Chains {
+    seats: BTreeMap<Seat, Vec<VoteFrame>>,
+}
+
+impl Chains {
+    pub(super) fn count(&self, seat: Seat) -> u32 {
+        self.seats.get(&seat).map_or(0, |frames| frames.len() as u32)
+    }
+
+    pub(super) fn frame(&self, seat: Seat, seq: u32) -> Option<&VoteFrame> {
+        self.seats.get(&seat)?.get(seq as usize)
+    }
+
+    pub(super) fn last(&self, seat: Seat) -> Option<&VoteFrame> {
+        self.seats.get(&seat)?.last()
+    }
+
+    pub(super) fn push(&mut self, frame: VoteFrame) {
+        self.seats.entry(frame.feed.seat).or_default().push(frame);
+    }
+}
+
+/// What is known of the epoch that comes next, and of the own last contribution.
+#[derive(Debug, Default)]
+pub(super) struct Proposals {
+    /// Valid contributions to epoch `applied + 1`, by proposer.
+    contributions: BTreeMap<Seat, Contribution>,
+    /// Payloads that came before the frame that names them.
+    stash: BTreeMap<(u64, Digest), Vec<u8>>,
+    /// What epoch `applied + 1` agreed on.
+    pub(super) decided: Option<BTreeMap<Seat, (Digest, Vec<u8>)>>,
+    /// By feed: the greatest length that the own last contribution claimed; nothing after a start.
+    claimed: Vec<u64>,
+    /// By feed: whether the last cut moved it.
+    moved: Vec<bool>,
+    started_at: Option<Time>,
+}
+
+impl Proposals {
+    /// Puts back a payload that the store holds.
+    pub(super) fn stash(&mut self, epoch: u64, bytes: Vec<u8>) {
+        self.stash.insert((epoch, Digest::of(&bytes)), bytes);
+    }
+
+    /// Forgets the epoch that has been applied. `moved` says which feeds its cut moved.
+    pub(super) fn next(&mut self, applied: u64, moved: Vec<bool>) {
+        self.contributions.clear();
+        self.decided = None;
+        self.moved = moved;
+        self.stash.retain(|(epoch, _), _| *epoch > applied);
+    }
+}
+
+impl Engine {
+    pub(super) fn frames_held(&self, epoch: u64, seat: Seat) -> u32 {
+        self.chains.get(&epoch).map_or(0, |chains| chains.count(seat))
+    }
+
+    /// Opens the epoch whose steering is known, if it is permitted, and acts on what came for it before.
+    pub(super) fn open_next(&mut self) {
+        let epoch = self.applied + 1;
+        if self.start.is_ready() && self.window.permitted(EpochNumber(epoch)) && !self.is_open(epoch) {
+            let step = self.window.open(EpochNumber(epoch)).expect("the epoch is permitted");
+            self.step(epoch, step);
+        }
+    }
+
+    fn is_open(&self, epoch: u64) -> bool {
+        self.window.is_open(EpochNumber(epoch))
+    }
+
+    /// Whether the own seat may say anything in this epoch.
+    fn votes_in(&self, epoch: u64) -> bool {
+        self.own.is_some() && epoch > self.start.floor()
+    }
+
+    /// The start rule (section "Contribution" of the agreement's rules), as often as it holds.
+    pub(super) fn start_epochs(&mut self) {
+        self.open_next();
+        while !self.halted && self.may_start() {
+            let before = self.applied;
+            self.contribute();
+            if self.applied == before {
+                break;
+            }
+        }
+    }
+
+    fn may_start(&self) -> bool {
+        let epoch = self.applied + 1;
+        let Some(own) = self.own_seat().filter(|_| self.votes_in(epoch)) else { return false };
+        let Some(open) = self.window.epoch(EpochNumber(epoch)).filter(|_| self.is_open(epoch)) else { return false };
+        if open.proposal(own).is_some() || self.proposals.decided.is_some() {
+            return false;
+        }
+        // (iii) waives the gap.
+        if self.proposals.contributions.len() >= self.committee.weak() {
+            return true;
+        }
+        self.next_start().is_none() && (self.holds_unclaimed() || self.is_joined())
+    }
+
+    /// The end of the gap after the own last start, if that still lies ahead and something waits for it.
+    pub(super) fn next_start(&self) -> Option<Time> {
+        let until = self.proposals.started_at?.plus(self.timing.start_gap_ms);
+        (until > self.now && (self.holds_unclaimed() || self.is_joined())).then_some(until)
+    }
+
+    /// (i): an orderable entry that the last contribution did not claim, or that it claimed and the last cut left
+    /// behind although it moved the feed.
+    fn holds_unclaimed(&self) -> bool {
+        self.feeds.iter().enumerate().any(|(index, feed)| {
+            let committed = self.basis.committed[index].length;
+            let orderable = feed.chain.head().length.min(self.basis.ceiling(index));
+            let claimed = self.proposals.claimed.get(index).copied().unwrap_or(0);
+            let left_behind = self.proposals.moved.get(index).copied().unwrap_or(false) && committed < claimed;
+            feed.fork.is_none() && orderable > committed && (orderable > claimed || left_behind)
+        })
+    }
+
+    /// (ii): another's contribution claims an orderable entry that is held here.
+    fn is_joined(&self) -> bool {
+        self.proposals.contributions.values().any(|contribution| {
+            contribution
+                .heads(&self.basis)
+                .any(|(index, head)| self.feeds[index].fork.is_none() && self.feeds[index].chain.holds(&head))
+        })
+    }
+
+    fn contribute(&mut self) {
+        let epoch = self.applied + 1;
+        let contribution = Contribution::compose(
+            &self.basis,
+            self.now,
+            |index| self.feeds[index].chain.head().length,
+            |index, length| self.feeds[index].chain.hash_at(length),
+        );
+        let mut claimed = vec![0; self.feeds.len()];
+        for (index, head) in contribution.tops(&self.basis) {
+            claimed[index] = head.length;
+        }
+        self.proposals.claimed = claimed;
+        self.proposals.started_at = Some(self.now);
+        let bytes = contribution.encode();
+        self.persist(Write::Payload { epoch, digest: Digest::of(&bytes), bytes: bytes.clone() });
+        // Pushed with the frame that names it: pulling would cost two delays.
+        self.broadcast(&PeerMessage::Payload { epoch, bytes: bytes.clone() });
+        let step = self.window.propose(EpochNumber(epoch), bytes).expect("open, and nothing was proposed");
+        self.step(epoch, step);
+    }
+
+    /// Carries out what an epoch's algorithm says.
+    pub(super) fn step(&mut self, epoch: u64, step: Step) {
+        for fault in &step.faults {
+            let node = self.seat_nodes.get(fault.seat.index()).copied();
+            let what = format!("epoch {epoch}, contribution of seat {}: {:?}", fault.proposer.0, fault.kind);
+            self.fault(node, Some(fault.seat), "protocol", what);
+        }
+        if let (Some(votes), true) = (step.frame(), self.votes_in(epoch)) {
+            self.say(epoch, votes);
+        }
+        if let Some(output) = step.output.filter(|_| epoch == self.applied + 1) {
+            let agreed = output.into_iter().map(|(seat, (digest, bytes))| (seat, (digest, bytes.to_vec())));
+            self.proposals.decided = Some(agreed.collect());
+        }
+        if epoch == self.applied + 1 {
+            self.take_contributions();
+            self.take_stashed();
+            self.try_apply();
+        }
+    }
+
+    /// Signs the next own frame, makes it durable and sends it to all.
+    fn say(&mut self, epoch: u64, votes: entente_hbbft::Frame) {
+        let Some(own) = &self.own else { return };
+        let feed = VoteFeed { seat: own.seat, incarnation: 0, era: ERA, epoch };
+        let (seq, previous) = self.place(&feed);
+        let frame = VoteFrame::sign(feed, seq, previous, votes, &own.key);
+        self.chains.entry(epoch).or_default().push(frame.clone());
+        self.persist(Write::Frame(frame.clone()));
+        let (seat, seats) = (feed.seat, self.committee.size());
+        for peer in self.peers.values_mut().filter(|peer| peer.synced) {
+            peer.holds_frames(epoch, seat, seq + 1, seats);
+        }
+        self.broadcast(&PeerMessage::Frame(frame));
+        self.changed();
+    }
+
+    /// The next place in a seat's chain, and the hash before it.
+    fn place(&self, feed: &VoteFeed) -> (u32, Hash) {
+        match self.chains.get(&feed.epoch).and_then(|chains| chains.last(feed.seat)) {
+            Some(last) => (last.seq + 1, last.hash()),
+            None => (0, feed.root(&self.coalition)),
+        }
+    }
+
+    pub(super) fn on_frame(&mut self, node: NodeId, frame: VoteFrame) {
+        let VoteFeed { seat, incarnation, era, epoch } = frame.feed;
+        let permitted = self.window.permitted(EpochNumber(epoch));
+        if !permitted || !self.start.is_ready() || !self.committee.contains(seat) || incarnation != 0 || era != ERA {
+            return;
+        }
+        let (seq, previous) = self.place(&frame.feed);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.holds_frames(epoch, seat, frame.seq.saturating_add(1).min(u32::MAX - 1), self.committee.size());
+        }
+        if frame.seq < seq {
+            let known = self.chains[&epoch].frame(seat, frame.seq).expect("below the count");
+            if known.hash() != frame.hash() {
+                self.equivocation(node, frame);
+            }
+            return;
+        }
+        if frame.seq > seq {
+            // A gap: the frames between are asked for.
+            return self.ask_missing();
+        }
+        if !frame.verify(&self.seats[seat.index()]) {
+            let what = format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0);
+            return self.fault(Some(node), Some(seat), "bad_signature", what);
+        }
+        if Some(seat) == self.own_seat() {
+            let what = format!("{} holds own frame {} of epoch {epoch}", self.name_of(&node), frame.seq);
+            return self.halt(Halt::Rollback { what });
+        }
+        if frame.previous != previous {
+            let what = format!("frame {} of epoch {epoch} does not follow the one before it", frame.seq);
+            return self.fault(Some(node), Some(seat), "equivocation", what);
+        }
+        let step = match self.window.receive(EpochNumber(epoch), seat, &frame.votes) {
+            Ok(step) => step,
+            Err(Refusal::NotYet | Refusal::Passed) => return,
+            Err(Refusal::Invalid(fault)) => {
+                let what = format!("frame {} of epoch {epoch}: {fault}", frame.seq);
+                return self.fault(Some(node), Some(seat), "invalid_frame", what);
+            }
+        };
+        self.chains.entry(epoch).or_default().push(frame.clone());
+        // Durable before the next own frame leaves: reporters that also restarted must still know it.
+        self.persist(Write::Frame(frame));
+        self.progress.insert(Subject::Frames(epoch));
+        self.changed();
+        self.step(epoch, step);
+    }
+
+    /// Two frames at one place: proof, if both are signed. Kept once per seat and epoch.
+    fn equivocation(&mut self, node: NodeId, frame: VoteFrame) {
+        let VoteFeed { seat, epoch, .. } = frame.feed;
+        if !frame.verify(&self.seats[seat.index()]) {
+            let what = format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0);
+            return self.fault(Some(node), Some(seat), "bad_signature", what);
+        }
+        if Some(seat) == self.own_seat() {
+            let what = format!("{} holds another own frame {} of epoch {epoch}", self.name_of(&node), frame.seq);
+            return self.halt(Halt::Rollback { what });
+        }
+        if self.equivocators.insert((epoch, seat)) {
+            let known = self.chains[&epoch].frame(seat, frame.seq).expect("checked by the caller").clone();
+            let what = format!("two frames {} in epoch {epoch}: {:?} and {:?}", frame.seq, known.hash(), frame.hash());
+            self.persist(Write::Equivocation(Box::new([known, frame.clone()])));
+            self.broadcast(&PeerMessage::Frame(frame));
+            self.fault(self.seat_nodes.get(seat.index()).copied(), Some(seat), "equivocation", what);
+        }
+    }
+
+    pub(super) fn on_payload(&mut self, node: NodeId, epoch: u64, bytes: Vec<u8>) {
+        if epoch <= self.applied || epoch > self.certified + WINDOW || bytes.len() > MAX_CONTRIBUTION_BYTES {
+            return;
+        }
+        let digest = Digest::of(&bytes);
+        let waiting = self.proposals.stash.range((epoch, Digest([0; 32]))..=(epoch, Digest([255; 32]))).count();
+        let named = self.window.epoch(EpochNumber(epoch)).is_some_and(|epoch| epoch.expects(&digest));
+        if !named && waiting >= MAX_STASHED_PAYLOADS * self.committee.size() {
+            return;
+        }
+        self.proposals.stash.insert((epoch, digest), bytes);
+        self.progress.insert(Subject::Payload(epoch, digest));
+        if let Some(peer) = self.seat_of(&node).filter(|_| epoch == self.applied + 1) {
+            tracing::trace!(seat = peer.0, epoch, "payload");
+        }
+        if epoch == self.applied + 1 {
+            self.take_stashed();
+            self.try_apply();
+        }
+    }
+
+    /// Hands over stashed payloads that the open epoch wants: valid ones once they are on their way to the disk.
+    fn take_stashed(&mut self) {
+        let epoch = self.applied + 1;
+        while self.applied + 1 == epoch && self.is_open(epoch) {
+            let wants = self.window.epoch(EpochNumber(epoch)).map(|open| open.wants()).unwrap_or_default();
+            let found = wants.iter().find_map(|want| {
+                self.proposals.stash.remove(&(epoch, want.digest)).map(|bytes| (want.proposer, want.digest, bytes))
+            });
+            let Some((proposer, digest, bytes)) = found else { return self.ask_for_payloads() };
+            self.asked.remove(&Subject::Payload(epoch, digest));
+            let step = match Contribution::decode(&bytes, &self.basis) {
+                Ok(_) => {
+                    self.persist(Write::Payload { epoch, digest, bytes: bytes.clone() });
+                    self.window.deliver(EpochNumber(epoch), bytes)
+                }
+                Err(error) => {
+                    let what = format!("epoch {epoch}: {error}");
+                    self.fault(self.seat_nodes.get(proposer.index()).copied(), Some(proposer), "contribution", what);
+                    self.window.reject(EpochNumber(epoch), digest)
+                }
+            };
+            let step = step.expect("the epoch is open");
+            self.step(epoch, step);
+        }
+    }
+
+    /// Notes the contributions whose payloads have become known, and what they say their seats hold.
+    fn take_contributions(&mut self) {
+        let Some(open) = self.window.epoch(EpochNumber(self.applied + 1)) else { return };
+        let new: Vec<_> = open
+            .proposals()
+            .filter(|(seat, _)| !self.proposals.contributions.contains_key(seat))
+            .filter_map(|(seat, digest)| Some((seat, Contribution::decode(open.payload(&digest)?, &self.basis).ok()?)))
+            .collect();
+        for (seat, contribution) in new {
+            let node = self.seat_nodes[seat.index()];
+            if let Some(peer) = self.peers.get_mut(&node) {
+                for (index, head) in contribution.tops(&self.basis) {
+                    peer.holds(index, head.length);
+                }
+                // What is lacking is asked for at the next gossip: most often it is on its way from its author.
+                self.changed();
+            }
+            self.proposals.contributions.insert(seat, contribution);
+        }
+    }
+
+    pub(super) fn ask_for_payloads(&mut self) {
+        let epoch = self.applied + 1;
+        let wants = match self.window.epoch(EpochNumber(epoch)) {
+            Some(open) if self.is_open(epoch) => open.wants(),
+            _ => return,
+        };
+        for want in wants {
+            let holders: Vec<NodeId> = want
+                .holders
+                .iter()
+                .filter_map(|seat| self.seat_nodes.get(seat.index()).copied())
+                .filter(|node| self.peers.contains_key(node))
+                .collect();
+            let from = if holders.is_empty() { self.peers.keys().copied().collect() } else { holders };
+            let ask = Want::Payload { epoch, digest: want.digest };
+            self.ask_one(Subject::Payload(epoch, want.digest), &from, ask);
+        }
+    }
+
+    /// The own seat's signed heads and another's, above an epoch: what a head report carries.
+    pub(super) fn heads_of(&self, seat: Seat, above: u64) -> Vec<VoteHead> {
+        let open = self.chains.range(above + 1..);
+        open.filter_map(|(_, chains)| chains.last(seat).map(VoteFrame::head)).collect()
+    }
+}

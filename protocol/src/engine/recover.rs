@@ -1,0 +1,265 @@
+//! From a store back to a running engine.
+//!
+//! Guarantees: own frames on disk are authoritative, and nothing that was said is said differently; every batch is
+//! applied again, and its leaves and root must be those that are stored, so damage and a changed rule are noticed
+//! here and not in what is said next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use entente_hbbft::{Committee, EpochNumber, Seat, Setup, Window};
+use thiserror::Error;
+
+use super::epochs::{Chains, Proposals};
+use super::feeds::{Feed, id_of};
+use super::start::{OPEN_EPOCHS, Start};
+use super::{Config, Effect, Engine, OwnSeat};
+use crate::coalition::State;
+use crate::feed::{Chain, Head, Lane, RECENT_LINKS};
+use crate::frontier::{Basis, MAX_FEEDS};
+use crate::ledger::cosignature::{Cosigners, CosignersError};
+use crate::ledger::merkle::Frontier;
+use crate::store::{Archive, Damage};
+use crate::time::Time;
+use crate::vote::HeadRequest;
+
+/// Why an engine cannot start.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RecoverError {
+    /// The store is damaged or contradicts itself.
+    #[error("the store is damaged: {0}")]
+    Damage(#[from] Damage),
+    /// The charter cannot be run: too many seats or feeds.
+    #[error("the charter cannot be run: {0}")]
+    Charter(String),
+    /// The node's key is not enrolled.
+    #[error("this node's key is not enrolled in the coalition")]
+    NotEnrolled,
+    /// The seat's key is no seat of the committee.
+    #[error("the seat key is no seat of this coalition")]
+    NoSeat,
+}
+
+impl From<CosignersError> for RecoverError {
+    fn from(error: CosignersError) -> Self {
+        Self::Charter(error.to_string())
+    }
+}
+
+fn damage(what: impl ToString, why: impl ToString) -> RecoverError {
+    RecoverError::Damage(Damage { what: what.to_string(), why: why.to_string() })
+}
+
+impl Engine {
+    /// Rebuilds the engine from what is stored: nothing for a new node. The effects must be carried out first.
+    pub fn recover(
+        config: Config,
+        archive: &(impl Archive + ?Sized),
+        now: Time,
+    ) -> Result<(Self, Vec<Effect>), RecoverError> {
+        let mut engine = Self::empty(config, now)?;
+        engine.replay(archive)?;
+        engine.restore_feeds(archive)?;
+        let stored = engine.restore_votes(archive)?;
+        let certified = EpochNumber(engine.certified);
+        engine.window = Window::new(engine.setup(), certified);
+        engine.start.stored = stored;
+        engine.begin();
+        engine.cosign_again();
+        engine.turn();
+        let effects = std::mem::take(&mut engine.effects);
+        Ok((engine, effects))
+    }
+
+    fn empty(config: Config, now: Time) -> Result<Self, RecoverError> {
+        let Config { founded, node, seat, timing, nonce } = config;
+        let coalition = founded.coalition();
+        let committee =
+            Committee::new(founded.committee_size()).map_err(|error| RecoverError::Charter(error.to_string()))?;
+        let seats = founded.seats().to_vec();
+        let seat_nodes = founded.partners().iter().filter_map(|partner| partner.nodes.first().copied()).collect();
+        let nodes: Vec<_> = founded.nodes().map(|(key, _)| key).collect();
+        if nodes.len() * Lane::ALL.len() > MAX_FEEDS {
+            return Err(RecoverError::Charter(format!("{} nodes are too many", nodes.len())));
+        }
+        if !nodes.contains(&node.public()) {
+            return Err(RecoverError::NotEnrolled);
+        }
+        let own = match seat {
+            Some(key) => {
+                let index = founded.seat_index(&key.public()).ok_or(RecoverError::NoSeat)?;
+                Some(OwnSeat { seat: Seat(index as u16), key })
+            }
+            None => None,
+        };
+        let partners = founded.partners().iter().map(|partner| (partner.name.to_string(), partner.seat));
+        let cosigners = Cosigners::new(coalition, partners, committee.quorum())?;
+        let keys = Basis::feeds_of(&nodes);
+        let roots: Vec<Head> = keys.iter().map(|key| Head { length: 0, hash: key.root(&coalition) }).collect();
+        let feeds = keys.iter().zip(&roots).map(|(&key, &root)| Feed::new(key, Chain::at(key, root))).collect();
+        let quota = Lane::ALL.map(|lane| u64::from(founded.charter().quota.of(lane)));
+        let step_ms = founded.charter().step_ms;
+        let basis = Basis {
+            epoch: 1,
+            frozen: vec![false; keys.len()],
+            committed: roots,
+            quota,
+            time: founded.charter().created,
+            step_ms,
+            feeds: keys.clone(),
+        };
+        let request = own.as_ref().map(|own| HeadRequest::sign(&coalition, own.seat, nonce, now, &own.key));
+        let setup = Setup::new(committee, own.as_ref().map(|own| own.seat), coalition.as_bytes())
+            .map_err(|error| RecoverError::Charter(error.to_string()))?;
+        Ok(Self {
+            state: State::genesis(&founded),
+            coalition,
+            committee,
+            seats,
+            seat_nodes,
+            cosigners,
+            node,
+            own,
+            timing,
+            now,
+            effects: Vec::new(),
+            halted: false,
+            faults: 0,
+            index: keys.into_iter().enumerate().map(|(index, key)| (key, index)).collect(),
+            feeds,
+            window: Window::new(setup, EpochNumber(0)),
+            basis,
+            applied: 0,
+            certified: 0,
+            chains: BTreeMap::new(),
+            equivocators: Default::default(),
+            proposals: Proposals::default(),
+            log: Frontier::new(),
+            uncertified: BTreeMap::new(),
+            cosigns: BTreeMap::new(),
+            last_proof: None,
+            own_records: BTreeMap::new(),
+            due_written: BTreeMap::new(),
+            start: Start::new(request, Vec::new()),
+            peers: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            progress: Default::default(),
+            gossip_at: None,
+            repeat_at: None,
+            woken_for: None,
+            reach: None,
+            founded: Arc::clone(&founded),
+        })
+    }
+
+    fn setup(&self) -> Setup {
+        Setup::new(self.committee, self.own_seat(), self.coalition.as_bytes()).expect("checked when it was first made")
+    }
+
+    /// Applies every stored batch again.
+    fn replay(&mut self, archive: &(impl Archive + ?Sized)) -> Result<(), RecoverError> {
+        let last = archive.last_certificate()?;
+        while let Some(batch) = archive.batch(self.applied + 1)? {
+            let epoch = self.applied + 1;
+            let bodies = |engine: &Self, index: usize, length: u64| {
+                let feed = engine.basis.feeds[index];
+                let what = format!("entry {length} of feed {}/{}", feed.node, feed.lane);
+                match archive.entry(&feed, length)? {
+                    Some(entry) => Ok(entry.body),
+                    None => Err(damage(what, "is ordered and missing")),
+                }
+            };
+            let applied = self.apply(batch.agreed.clone(), bodies)?;
+            if applied.batch != batch {
+                return Err(damage(format!("batch of epoch {epoch}"), "is not what its contributions give"));
+            }
+            self.finish(epoch, applied);
+            if let Some((certified, certificate)) = last.as_ref().filter(|(certified, _)| *certified == epoch) {
+                certificate.verify(&self.cosigners).map_err(|error| {
+                    damage(format!("certificate of epoch {certified}"), error)
+                })?;
+                if self.uncertified_head(epoch) != Some(certificate.head) {
+                    return Err(damage(format!("certificate of epoch {certified}"), "is not of the stored log"));
+                }
+                self.restore_certified(epoch, certificate.clone());
+            }
+        }
+        match last {
+            Some((epoch, _)) if epoch > self.applied => {
+                Err(damage(format!("batch of epoch {}", self.applied + 1), "is certified and missing"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes in what is held of each feed: a few ordered entries' hashes, and all that is not ordered.
+    fn restore_feeds(&mut self, archive: &(impl Archive + ?Sized)) -> Result<(), RecoverError> {
+        let held: BTreeMap<_, _> = archive.feeds()?.into_iter().collect();
+        for index in 0..self.feeds.len() {
+            let key = self.feeds[index].key;
+            let committed = self.basis.committed[index];
+            let Some(&head) = held.get(&key) else {
+                if committed.length > 0 {
+                    return Err(damage(format!("feed {}/{}", key.node, key.lane), "is ordered and missing"));
+                }
+                continue;
+            };
+            let base = committed.length.saturating_sub(RECENT_LINKS as u64);
+            let missing = |length| damage(format!("entry {length} of feed {}/{}", key.node, key.lane), "is missing");
+            let base_hash = match base {
+                0 => key.root(&self.coalition),
+                _ => archive.entry(&key, base)?.ok_or_else(|| missing(base))?.hash,
+            };
+            let mut chain = Chain::at(key, Head { length: base, hash: base_hash });
+            for length in base + 1..=head.length {
+                let entry = archive.entry(&key, length)?.ok_or_else(|| missing(length))?;
+                let ordered = length <= committed.length;
+                chain.restore(entry.hash, &entry.body, entry.signature, ordered);
+                if chain.follows(length).is_none_or(|hash| hash != entry.hash) {
+                    return Err(damage(format!("entry {length} of feed {}/{}", key.node, key.lane), "breaks the chain"));
+                }
+                if !ordered && key.node == self.node.public() {
+                    self.own_records.insert(id_of(&entry.body), (key, length));
+                }
+            }
+            if !chain.holds(&committed) {
+                return Err(damage(format!("feed {}/{}", key.node, key.lane), "is not the branch that is ordered"));
+            }
+            chain.commit(committed);
+            self.feeds[index].chain = chain;
+        }
+        for proof in archive.forks()? {
+            if let Some(&index) = self.index.get(&proof.feed) {
+                self.feeds[index].fork = Some(proof);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the frames of open epochs; returns them all, for when reports have come.
+    fn restore_votes(
+        &mut self,
+        archive: &(impl Archive + ?Sized),
+    ) -> Result<Vec<crate::vote::VoteFrame>, RecoverError> {
+        let mut stored = Vec::new();
+        for epoch in self.certified + 1..=self.certified + OPEN_EPOCHS {
+            for seat in self.committee.seats() {
+                let feed = Self::vote_feed(seat, epoch);
+                let mut previous = feed.root(&self.coalition);
+                for (seq, frame) in archive.frames(epoch, seat, 0, usize::MAX)?.into_iter().enumerate() {
+                    let what = || format!("frame {seq} of seat {} in epoch {epoch}", seat.0);
+                    if frame.feed != feed || frame.seq as usize != seq || frame.previous != previous {
+                        return Err(damage(what(), "breaks the chain"));
+                    }
+                    previous = frame.hash();
+                    self.chains.entry(epoch).or_insert_with(Chains::default).push(frame.clone());
+                    stored.push(frame);
+                }
+            }
+            for bytes in archive.payloads(epoch)? {
+                self.proposals.stash(epoch, bytes);
+            }
+        }
+        Ok(stored)
+    }
+}
