@@ -10,5 +10,6 @@ pub mod keys;
 pub mod membership;
 pub mod paths;
 mod render;
+pub mod storage;
 
 pub use cli::main_from;

@@ -1,0 +1,481 @@
+//! The mesh task: one swarm for one coalition, and everything decided about it in one place.
+//!
+//! Guarantees: all state is owned by one task; it never waits for the node (events wait in bounded or merged form until there
+//! is room), so calls on the handle are answered however slow the node reads. Assumes a tokio runtime with time and I/O.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    core::transport::ListenerId,
+    identity::Keypair,
+    multiaddr::Protocol,
+    swarm::{ConnectionId, dial_opts::DialOpts},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
+
+use crate::{
+    CredentialCheck,
+    behaviour::{self, Behaviour, Names},
+    config::{LinkProfile, MeshConfig, PortPolicy, ip_of, split_address, udp_port, with_udp_port},
+    dial::Targets,
+    event::{Instance, MeshEvent, Refusals},
+    gate::{Gate, GateParts, GateReport, MAX_CREDENTIAL_BYTES},
+    handle::{Command, MAX_COMMANDS, MeshError, MeshHandle, PeerSource},
+    link::Outboxes,
+    pairs::Pairs,
+};
+
+mod discovery;
+mod links;
+mod network;
+
+use links::{LinkMessage, PeerLink};
+
+/// At most this many events wait for the node; then frames wait in the network.
+pub const EVENT_QUEUE: usize = 128;
+/// At most this many reports of the gate wait for the mesh task.
+const MAX_GATE_REPORTS: usize = 1024;
+/// At most this many events other than frames wait for room; further ones are logged and dropped.
+const MAX_PENDING_EVENTS: usize = 4096;
+/// Closing all connections at shutdown takes at most this long.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// QUIC sends its last packets after the swarm reports a connection closed.
+const SHUTDOWN_LINGER: Duration = Duration::from_millis(50);
+
+/// The mesh of one coalition.
+pub struct Mesh;
+
+impl Mesh {
+    /// Starts the mesh as a task of the present tokio runtime, and gives its handle and its events.
+    ///
+    /// # Errors
+    /// [`MeshError::PortInUse`] for a taken port under [`PortPolicy::Strict`], [`MeshError::Listen`] for an address that
+    /// cannot be listened on at all, [`MeshError::Address`] and [`MeshError::Config`] for a configuration that does not fit.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(
+        config: MeshConfig,
+        check: Arc<dyn CredentialCheck>,
+    ) -> Result<(MeshHandle, mpsc::Receiver<MeshEvent>), MeshError> {
+        if config.credential.len() > MAX_CREDENTIAL_BYTES {
+            let bytes = config.credential.len();
+            return Err(MeshError::Config(format!(
+                "credential of {bytes} bytes, at most {MAX_CREDENTIAL_BYTES}"
+            )));
+        }
+        let profile = config.profile;
+        if profile.keep_alive * 2 > profile.idle_timeout {
+            return Err(MeshError::Config(
+                "keep-alive is above half of the idle time-out".into(),
+            ));
+        }
+        let keypair = Keypair::ed25519_from_bytes(config.node_key_seed.to_vec())
+            .map_err(|error| MeshError::Config(error.to_string()))?;
+        let local = PeerId::from(keypair.public());
+        let mut instance = Instance::default();
+        getrandom::fill(&mut instance).map_err(|error| MeshError::Config(error.to_string()))?;
+
+        let (closes_in, closes) = mpsc::unbounded_channel();
+        let (reports_in, reports) = mpsc::channel(MAX_GATE_REPORTS);
+        let (links_in, links) = mpsc::unbounded_channel();
+        let (commands_in, commands) = mpsc::channel(MAX_COMMANDS);
+        let (events, events_out) = mpsc::channel(EVENT_QUEUE);
+        let (stopped_in, stopped) = watch::channel(false);
+
+        let names = Names::new(&config.secret);
+        let pairs = Pairs::new(local, profile.simultaneous_window, closes_in);
+        let gate = Gate::new(GateParts {
+            local,
+            secret: config.secret,
+            network: config.network,
+            instance,
+            credential: config.credential,
+            check: check.clone(),
+            pairs: pairs.clone(),
+            reports: reports_in,
+            timeout: profile.gate_timeout,
+        });
+        let mut swarm = behaviour::swarm(&keypair, &names, &profile, gate, check.clone(), pairs.clone())?;
+
+        let now = Instant::now();
+        let mut targets = Targets::new(local, profile.clone());
+        for address in config.static_peers {
+            let (bare, peer) = split_address(&address).ok_or(MeshError::Address(address))?;
+            targets.add_static(bare, peer, now, unix_ms());
+        }
+        let own = config.book.iter().find(|entry| entry.peer == local).cloned();
+        for entry in config
+            .book
+            .into_iter()
+            .filter(|entry| entry.peer != local && check.is_member(&entry.peer))
+        {
+            for address in entry.addresses {
+                if let Some((bare, None)) = split_address(&address) {
+                    targets.learn(entry.peer, bare, PeerSource::Book, now, unix_ms());
+                }
+            }
+            targets.set_sequence(&entry.peer, entry.sequence);
+        }
+
+        let mut instead_of = HashMap::new();
+        for wanted in config.listen {
+            let (bare, _) = split_address(&wanted).ok_or(MeshError::Address(wanted))?;
+            let remembered = own
+                .as_ref()
+                .and_then(|own| remembered_port(&bare, &own.addresses));
+            let (listener, missed) = listen(&mut swarm, &bare, remembered, config.port)?;
+            if let Some(missed) = missed {
+                instead_of.insert(listener, missed);
+            }
+        }
+        let announce = config
+            .announce
+            .into_iter()
+            .map(|address| {
+                split_address(&address)
+                    .map(|(bare, _)| bare)
+                    .ok_or(MeshError::Address(address))
+            })
+            .collect::<Result<_, _>>()?;
+
+        let outboxes = Outboxes::default();
+        let streams = links::accept_streams(&swarm, &names, local, instance, &profile, links_in.clone())?;
+        let task = MeshTask {
+            local,
+            instance,
+            profile,
+            names,
+            check,
+            swarm,
+            pairs,
+            targets,
+            dials: HashMap::new(),
+            peers: BTreeMap::new(),
+            serial: 0,
+            outboxes: outboxes.clone(),
+            streams,
+            closes,
+            reports,
+            links_in,
+            links,
+            commands,
+            events,
+            pending: VecDeque::new(),
+            refusals: Refusals::default(),
+            listening: Vec::new(),
+            instead_of,
+            announce,
+            announced: Vec::new(),
+            sequence: own.map_or(0, |own| own.sequence),
+            beacon_due: None,
+            providers_due: None,
+            book_dirty: false,
+        };
+        tokio::spawn(async move {
+            task.run().await;
+            // The handle may be gone.
+            let _ = stopped_in.send(true);
+        });
+        Ok((
+            MeshHandle {
+                local,
+                commands: commands_in,
+                outboxes,
+                stopped,
+            },
+            events_out,
+        ))
+    }
+}
+
+/// What a dial of the mesh task was for (Kademlia's own are not in the table).
+enum Dial {
+    Peer(PeerId),
+    Static(Multiaddr),
+}
+
+struct MeshTask {
+    local: PeerId,
+    instance: Instance,
+    profile: LinkProfile,
+    names: Names,
+    check: Arc<dyn CredentialCheck>,
+    swarm: Swarm<Behaviour>,
+    pairs: Arc<Pairs>,
+    targets: Targets,
+    dials: HashMap<ConnectionId, Dial>,
+    peers: BTreeMap<PeerId, PeerLink>,
+    serial: u64,
+    outboxes: Outboxes,
+    streams: AbortHandle,
+    closes: mpsc::UnboundedReceiver<ConnectionId>,
+    reports: mpsc::Receiver<GateReport>,
+    links_in: mpsc::UnboundedSender<LinkMessage>,
+    links: mpsc::UnboundedReceiver<LinkMessage>,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<MeshEvent>,
+    pending: VecDeque<MeshEvent>,
+    refusals: Refusals,
+    listening: Vec<(ListenerId, Multiaddr)>,
+    instead_of: HashMap<ListenerId, Multiaddr>,
+    announce: Vec<Multiaddr>,
+    announced: Vec<Multiaddr>,
+    sequence: u64,
+    beacon_due: Option<Instant>,
+    providers_due: Option<Instant>,
+    book_dirty: bool,
+}
+
+impl MeshTask {
+    async fn run(mut self) {
+        let events = self.events.clone();
+        loop {
+            self.act(Instant::now());
+            let wake = self.next_due();
+            let tell = !self.pending.is_empty() || self.book_dirty;
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_swarm_event(event),
+                Some(connection) = self.closes.recv() => {
+                    self.swarm.close_connection(connection);
+                }
+                Some(report) = self.reports.recv() => self.on_gate_report(report),
+                Some(message) = self.links.recv() => self.on_link_message(message),
+                command = self.commands.recv() => match command {
+                    None | Some(Command::Shutdown) => break,
+                    Some(command) => self.on_command(command),
+                },
+                room = events.reserve(), if tell => match room {
+                    Ok(room) => room.send(self.next_event()),
+                    Err(_) => {
+                        self.pending.clear();
+                        self.book_dirty = false;
+                    }
+                },
+                () = sleep_until(wake) => {}
+            }
+        }
+        self.shut_down().await;
+    }
+
+    /// Does everything that is due.
+    fn act(&mut self, now: Instant) {
+        self.dial_due(now);
+        self.open_due(now);
+        self.discover_due(now);
+        for refusal in self.refusals.due(now) {
+            self.tell(MeshEvent::Refused(refusal));
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        [
+            self.targets.next_due(),
+            self.peers.values().filter_map(PeerLink::next_due).min(),
+            self.beacon_due,
+            self.providers_due,
+            self.refusals.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn dial_due(&mut self, now: Instant) {
+        for (peer, addresses) in self.targets.due_peers(now) {
+            if self.pairs.is_blocked(&peer) {
+                // Unblocking schedules it again.
+                if let Some(retry) = self.targets.retry(&peer) {
+                    retry.next = None;
+                }
+                continue;
+            }
+            if self.swarm.is_connected(&peer) {
+                self.targets.connected(&peer);
+                continue;
+            }
+            let opts = DialOpts::peer_id(peer).addresses(addresses).build();
+            let connection = opts.connection_id();
+            let dialled = self.swarm.dial(opts);
+            let Some(retry) = self.targets.retry(&peer) else {
+                continue;
+            };
+            match dialled {
+                Ok(()) => {
+                    retry.dialling = true;
+                    self.dials.insert(connection, Dial::Peer(peer));
+                }
+                Err(error) => retry.failed(network::dial_error(&error), &self.profile, now),
+            }
+        }
+        for at in self.targets.due_statics(now) {
+            let address = self.targets.statics[at].address.clone();
+            let opts = DialOpts::unknown_peer_id().address(address.clone()).build();
+            let connection = opts.connection_id();
+            let retry = &mut self.targets.statics[at].retry;
+            match self.swarm.dial(opts) {
+                Ok(()) => {
+                    retry.dialling = true;
+                    self.dials.insert(connection, Dial::Static(address));
+                }
+                Err(error) => retry.failed(network::dial_error(&error), &self.profile, now),
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        // An answer nobody waits for any more is dropped.
+        match command {
+            Command::AddPeer(address, reply) => {
+                let added = match split_address(&address) {
+                    None => Err(MeshError::Address(address)),
+                    Some((bare, peer)) => {
+                        self.targets.add_static(bare, peer, Instant::now(), unix_ms());
+                        self.book_dirty = true;
+                        Ok(())
+                    }
+                };
+                let _ = reply.send(added);
+            }
+            Command::Peers(reply) => {
+                let pairs = self.pairs.clone();
+                let _ = reply.send(self.targets.status(Instant::now(), |peer| pairs.is_blocked(peer)));
+            }
+            Command::Listeners(reply) => {
+                let _ = reply.send(self.own_addresses());
+            }
+            Command::Block(peer, reply) => {
+                tracing::info!(%peer, "link blocked by the operator");
+                self.pairs.set_blocked(peer, true);
+                self.stop_link(&peer, "blocked by the operator");
+                // Not connected is fine, too.
+                let _ = self.swarm.disconnect_peer_id(peer);
+                let _ = reply.send(());
+            }
+            Command::Unblock(peer, reply) => {
+                tracing::info!(%peer, "link unblocked by the operator");
+                self.pairs.set_blocked(peer, false);
+                self.targets.nudge(&peer, Instant::now());
+                let _ = reply.send(());
+            }
+            Command::Shutdown => {}
+        }
+    }
+
+    /// Queues an event for the node.
+    fn tell(&mut self, event: MeshEvent) {
+        if self.pending.len() >= MAX_PENDING_EVENTS {
+            tracing::warn!(?event, "the node reads no events; one was dropped");
+            return;
+        }
+        self.pending.push_back(event);
+    }
+
+    fn next_event(&mut self) -> MeshEvent {
+        self.pending.pop_front().unwrap_or_else(|| {
+            self.book_dirty = false;
+            MeshEvent::BookChanged(self.book())
+        })
+    }
+
+    async fn shut_down(mut self) {
+        self.streams.abort();
+        let links = self.stop_all_links("this node stops");
+        let close = async {
+            for link in links {
+                // A link that panicked has ended, too.
+                let _ = link.await;
+            }
+            let connected: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+            for peer in connected {
+                let _ = self.swarm.disconnect_peer_id(peer);
+            }
+            while self.swarm.connected_peers().next().is_some() {
+                self.swarm.select_next_some().await;
+            }
+        };
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, close).await.is_err() {
+            tracing::warn!("some connections did not close in time");
+        }
+        drop(self.swarm);
+        tokio::time::sleep(SHUTDOWN_LINGER).await;
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The wall clock, in milliseconds since the Unix epoch (0 before it).
+fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+/// The port this node had last time on an address of the same kind, if it is to choose one.
+fn remembered_port(wanted: &Multiaddr, own: &[Multiaddr]) -> Option<u16> {
+    if udp_port(wanted) != Some(0) {
+        return None;
+    }
+    let is_v4 = |address: &Multiaddr| ip_of(address).map(|ip| ip.is_ipv4());
+    own.iter()
+        .find(|address| is_v4(address) == is_v4(wanted))
+        .and_then(udp_port)
+}
+
+/// Listens on an address, by preference at the remembered port; gives the address that was wanted if its port was taken.
+fn listen(
+    swarm: &mut Swarm<Behaviour>,
+    address: &Multiaddr,
+    remembered: Option<u16>,
+    policy: PortPolicy,
+) -> Result<(ListenerId, Option<Multiaddr>), MeshError> {
+    let wanted = with_udp_port(address, remembered.or(udp_port(address)).unwrap_or(0));
+    let error = match swarm.listen_on(wanted.clone()) {
+        Ok(listener) => return Ok((listener, None)),
+        Err(error) => error,
+    };
+    let failed = |reason: String| MeshError::Listen {
+        address: wanted.clone(),
+        reason,
+    };
+    // libp2p hides the kind of the error; binding once more shows it.
+    let socket = ip_of(&wanted)
+        .zip(udp_port(&wanted))
+        .map(std::net::SocketAddr::from);
+    let taken = socket.is_some_and(|socket| {
+        std::net::UdpSocket::bind(socket).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+    });
+    if !taken {
+        return Err(failed(network::error_text(&error)));
+    }
+    if policy == PortPolicy::Strict && remembered.is_none() {
+        return Err(MeshError::PortInUse { address: wanted });
+    }
+    match swarm.listen_on(with_udp_port(address, 0)) {
+        Ok(listener) => Ok((listener, Some(wanted))),
+        Err(error) => Err(failed(network::error_text(&error))),
+    }
+}
+
+/// Whether an address can be of use to others: not loopback, not unspecified, not link-local.
+fn is_routable(address: &Multiaddr) -> bool {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => !ip.is_loopback() && !ip.is_unspecified() && !ip.is_link_local(),
+        Some(Protocol::Ip6(ip)) => !ip.is_loopback() && !ip.is_unspecified() && !ip.is_unicast_link_local(),
+        _ => false,
+    }
+}

@@ -1,0 +1,260 @@
+//! Discovery by topic: signed beacons by gossip, provider records in Kademlia, and the book that comes of it.
+//!
+//! Guarantees: addresses are taken from members only; a beacon counts once, in the order of its sequence; a found provider is
+//! dialled by the same rule as anyone else, because Kademlia itself dials only for its queries.
+
+use std::time::{Duration, Instant};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::Endpoint,
+    gossipsub::{self, MessageAcceptance, PublishError},
+    identify,
+    kad::{self, GetProvidersOk, QueryResult},
+    swarm::{ConnectionId, NetworkBehaviour},
+};
+
+use super::{MeshTask, is_routable, unix_ms};
+use crate::{
+    beacon::Beacon,
+    behaviour::BehaviourEvent,
+    book::{BookEntry, MAX_ADDRESSES},
+    config::{split_address, udp_port, with_udp_port},
+    event::{LinkFault, MeshEvent},
+    handle::PeerSource,
+};
+
+/// A beacon that found all queues full is tried again after this long.
+const BEACON_RETRY: Duration = Duration::from_secs(1);
+
+impl MeshTask {
+    /// The addresses to announce: what the operator set, then what is listened on and others can reach; on a host with nothing
+    /// but loopback, loopback.
+    pub(super) fn own_addresses(&self) -> Vec<Multiaddr> {
+        let port = self
+            .listening
+            .first()
+            .and_then(|(_, address)| udp_port(address))
+            .unwrap_or(0);
+        let announce = self.announce.iter().map(|address| match udp_port(address) {
+            Some(0) => with_udp_port(address, port),
+            _ => address.clone(),
+        });
+        let listening = || self.listening.iter().map(|(_, address)| address.clone());
+        let any_routable = listening().any(|address| is_routable(&address));
+        let mut addresses: Vec<Multiaddr> = Vec::new();
+        for address in announce.chain(listening().filter(|address| !any_routable || is_routable(address))) {
+            if !addresses.contains(&address) && addresses.len() < MAX_ADDRESSES {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
+    /// The own addresses may have changed: provider records and identify carry external addresses only.
+    pub(super) fn addresses_changed(&mut self) {
+        let addresses = self.own_addresses();
+        if addresses == self.announced {
+            return;
+        }
+        for gone in self.announced.iter().filter(|known| !addresses.contains(known)) {
+            self.swarm.remove_external_address(gone);
+        }
+        for new in addresses
+            .iter()
+            .filter(|address| !self.announced.contains(address))
+        {
+            self.swarm.add_external_address(new.clone());
+        }
+        self.announced = addresses;
+        self.book_dirty = true;
+        self.beacon_soon();
+        self.providers_soon();
+    }
+
+    /// The book: all that is worth knowing after a restart, with this node's own port and sequence.
+    pub(super) fn book(&self) -> Vec<BookEntry> {
+        let own = BookEntry {
+            peer: self.local,
+            addresses: self
+                .listening
+                .iter()
+                .map(|(_, address)| address.clone())
+                .take(MAX_ADDRESSES)
+                .collect(),
+            sequence: self.sequence,
+        };
+        let mut book = self.targets.book();
+        book.insert(0, own);
+        book
+    }
+
+    pub(super) fn on_peer_up(&mut self) {
+        self.providers_soon();
+    }
+
+    fn beacon_soon(&mut self) {
+        if self.profile.beacons && !self.announced.is_empty() {
+            let soon = Instant::now() + self.profile.beacon_debounce;
+            self.beacon_due = Some(self.beacon_due.map_or(soon, |due| due.min(soon)));
+        }
+    }
+
+    fn providers_soon(&mut self) {
+        if self.profile.kademlia {
+            let soon = Instant::now() + self.profile.beacon_debounce;
+            self.providers_due = Some(self.providers_due.map_or(soon, |due| due.min(soon)));
+        }
+    }
+
+    pub(super) fn discover_due(&mut self, now: Instant) {
+        if self.beacon_due.is_some_and(|due| due <= now) {
+            self.publish_beacon(now);
+        }
+        if self.providers_due.is_some_and(|due| due <= now) {
+            self.providers_due = Some(now + self.profile.providers_interval);
+            if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+                let key = self.names.provider_key.clone();
+                if let Err(error) = kad.start_providing(key.clone()) {
+                    tracing::warn!(%error, "provider record not kept");
+                }
+                kad.get_providers(key);
+            }
+        }
+    }
+
+    fn publish_beacon(&mut self, now: Instant) {
+        self.beacon_due = Some(now + self.profile.beacon_interval);
+        let unix_ms = unix_ms();
+        let sequence = unix_ms.max(self.sequence.saturating_add(1));
+        let beacon = Beacon {
+            sequence,
+            unix_ms,
+            addresses: self.announced.clone(),
+        };
+        let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() else {
+            return;
+        };
+        match gossip.publish(self.names.topic.hash(), beacon.to_bytes()) {
+            Ok(_) => {
+                self.sequence = sequence;
+                self.book_dirty = true;
+            }
+            // The first ones fail while nobody has subscribed: a subscription makes it due again.
+            Err(PublishError::NoPeersSubscribedToTopic) => self.beacon_due = None,
+            Err(error) => {
+                tracing::debug!(%error, "beacon not published");
+                self.beacon_due = Some(now + BEACON_RETRY);
+            }
+        }
+    }
+
+    pub(super) fn on_behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossip(gossipsub::Event::Message {
+                propagation_source,
+                message_id,
+                message,
+            }) => {
+                let acceptance = self.on_beacon(message.source, &message.data);
+                if let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() {
+                    gossip.report_message_validation_result(&message_id, &propagation_source, acceptance);
+                }
+            }
+            BehaviourEvent::Gossip(gossipsub::Event::Subscribed { .. }) => self.beacon_soon(),
+            BehaviourEvent::Kad(kad::Event::OutboundQueryProgressed {
+                result: QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })),
+                ..
+            }) => {
+                for peer in providers {
+                    self.on_provider(peer);
+                }
+            }
+            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                if self.check.is_member(&peer_id) {
+                    for address in info.listen_addrs.iter().take(MAX_ADDRESSES) {
+                        if let Some((bare, _)) = split_address(address) {
+                            self.book_dirty |= self.targets.learn(
+                                peer_id,
+                                bare.clone(),
+                                PeerSource::Beacon,
+                                Instant::now(),
+                                unix_ms(),
+                            );
+                            self.route(peer_id, bare);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_beacon(&mut self, source: Option<PeerId>, bytes: &[u8]) -> MessageAcceptance {
+        let Some(peer) = source.filter(|peer| self.check.is_member(peer)) else {
+            return MessageAcceptance::Reject;
+        };
+        let beacon = match Beacon::from_bytes(bytes) {
+            Ok(beacon) => beacon,
+            Err(what) => {
+                let fault = LinkFault::BadBeacon(what);
+                tracing::warn!(%peer, %fault, "peer fault");
+                self.tell(MeshEvent::Fault { peer, fault });
+                return MessageAcceptance::Reject;
+            }
+        };
+        let seen = self.targets.get(&peer).map_or(0, |target| target.sequence);
+        if beacon.sequence <= seen || beacon.addresses.is_empty() {
+            return MessageAcceptance::Ignore;
+        }
+        tracing::debug!(%peer, sequence = beacon.sequence, unix_ms = beacon.unix_ms, "beacon");
+        let now = Instant::now();
+        let addresses = beacon.addresses;
+        let changed = self
+            .targets
+            .learn_own_word(peer, addresses.clone(), now, unix_ms());
+        self.targets.set_sequence(&peer, beacon.sequence);
+        self.book_dirty = true;
+        for address in addresses {
+            self.route(peer, address);
+        }
+        if changed {
+            self.targets.nudge(&peer, now);
+        }
+        MessageAcceptance::Accept
+    }
+
+    fn on_provider(&mut self, peer: PeerId) {
+        let known = self.targets.get(&peer).is_some_and(|target| target.is_up());
+        if peer == self.local || known || !self.check.is_member(&peer) {
+            return;
+        }
+        // The event names no addresses; they are with the query, for as long as it runs.
+        let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() else {
+            return;
+        };
+        let addresses = kad
+            .handle_pending_outbound_connection(
+                ConnectionId::new_unchecked(0),
+                Some(peer),
+                &[],
+                Endpoint::Dialer,
+            )
+            .unwrap_or_default();
+        let now = Instant::now();
+        for address in addresses.iter().take(MAX_ADDRESSES) {
+            if let Some((bare, _)) = split_address(address) {
+                self.targets.learn(peer, bare, PeerSource::Kad, now, unix_ms());
+            }
+        }
+    }
+
+    /// Puts a member's address into Kademlia's routing table, which takes nobody by itself.
+    pub(super) fn route(&mut self, peer: PeerId, address: Multiaddr) {
+        if self.check.is_member(&peer)
+            && let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+        {
+            kad.add_address(&peer, address);
+        }
+    }
+}
