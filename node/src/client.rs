@@ -44,13 +44,17 @@ impl Client {
 
     /// Gets an answer in JSON.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        let body = self.request(Method::GET, path, Bytes::new(), ANSWER_TIMEOUT).await?;
+        let body = self
+            .request(Method::GET, path, Bytes::new(), ANSWER_TIMEOUT)
+            .await?;
         self.read(&body)
     }
 
     /// Gets a text.
     pub async fn get_text(&self, path: &str) -> Result<String, CliError> {
-        let body = self.request(Method::GET, path, Bytes::new(), ANSWER_TIMEOUT).await?;
+        let body = self
+            .request(Method::GET, path, Bytes::new(), ANSWER_TIMEOUT)
+            .await?;
         String::from_utf8(body.to_vec()).map_err(|error| self.unreadable(&error))
     }
 
@@ -106,7 +110,9 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, CliError> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.down(&error))?;
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|error| self.down(&error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.broken(&error))?;
@@ -130,7 +136,10 @@ impl Client {
     }
 
     async fn collect(&self, response: Response<Incoming>) -> Result<Bytes, CliError> {
-        match Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await {
+        match Limited::new(response.into_body(), MAX_ANSWER_BYTES)
+            .collect()
+            .await
+        {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) => Err(self.broken(&*error)),
         }

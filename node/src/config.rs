@@ -66,7 +66,9 @@ impl Config {
 
     fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+            let line = error
+                .span()
+                .map(|span| 1 + text[..span.start].matches('\n').count());
             match line {
                 Some(line) => format!("line {line}: {}", error.message()),
                 None => error.message().to_owned(),
@@ -78,7 +80,10 @@ impl Config {
             ("peers", &config.peers),
         ] {
             if list.len() > MAX_ADDRESSES {
-                return Err(format!("{name} has {} addresses; at most {MAX_ADDRESSES} are allowed", list.len()));
+                return Err(format!(
+                    "{name} has {} addresses; at most {MAX_ADDRESSES} are allowed",
+                    list.len()
+                ));
             }
             for address in list {
                 check_address(address).map_err(|why| format!("{name}: {why}"))?;
@@ -95,11 +100,11 @@ pub fn check_address(address: &Multiaddr) -> Result<(), String> {
     let usable = matches!(
         parts.as_slice(),
         [
-            Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_),
+            Protocol::Ip4(_) | Protocol::Ip6(_),
             Protocol::Udp(_),
             Protocol::QuicV1
         ] | [
-            Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_),
+            Protocol::Ip4(_) | Protocol::Ip6(_),
             Protocol::Udp(_),
             Protocol::QuicV1,
             Protocol::P2p(_)

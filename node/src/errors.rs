@@ -100,7 +100,10 @@ impl CliError {
 
     /// The same failure under the node's own word for it.
     pub fn with_code(self, code: impl Into<String>) -> Self {
-        Self { code: code.into(), ..self }
+        Self {
+            code: code.into(),
+            ..self
+        }
     }
 
     /// A wrong command line.
@@ -138,9 +141,10 @@ impl CliError {
         use std::io::ErrorKind;
         let folder = path.parent().unwrap_or(path).display();
         let (exit, next) = match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-                (Exit::Failure, format!("make room (df -h {folder}), then run the same command again"))
-            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => (
+                Exit::Failure,
+                format!("make room (df -h {folder}), then run the same command again"),
+            ),
             ErrorKind::AlreadyExists => (Exit::Config, "choose another path: nothing is overwritten".into()),
             _ => (Exit::Config, format!("ls -ld {folder}")),
         };

@@ -89,7 +89,10 @@ pub fn write(path: &Path, kind: KeyKind, key: &SecretKey) -> Result<(), CliError
         seed: BASE32_NOPAD.encode(key.seed().as_slice()).to_ascii_lowercase(),
     };
     let body = Zeroizing::new(toml::to_string(&file).expect("three strings are TOML"));
-    let text = Zeroizing::new(format!("# Secret. Never leaves this host; keep a copy where you keep seals.\n{}", *body));
+    let text = Zeroizing::new(format!(
+        "# Secret. Never leaves this host; keep a copy where you keep seals.\n{}",
+        *body
+    ));
     files::write_new(path, text.as_bytes(), files::SECRET)
 }
 
@@ -112,9 +115,16 @@ pub fn read(path: &Path, wanted: &[KeyKind]) -> Result<(KeyKind, SecretKey), Cli
         refuse(error.message().to_owned(), "restore the file from a copy".into())
     })?;
     if !wanted.contains(&file.kind) {
-        let kinds = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        let kinds = wanted
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(" or ");
         return Err(refuse(
-            format!("it holds a key of kind {}, and a key of kind {kinds} is needed", file.kind),
+            format!(
+                "it holds a key of kind {}, and a key of kind {kinds} is needed",
+                file.kind
+            ),
             format!("name the {kinds} key"),
         ));
     }
@@ -124,7 +134,12 @@ pub fn read(path: &Path, wanted: &[KeyKind]) -> Result<(KeyKind, SecretKey), Cli
         .as_deref()
         .and_then(|seed| <&[u8; 32]>::try_from(seed.as_slice()).ok())
         .map(SecretKey::from_seed)
-        .ok_or_else(|| refuse("its seed is not 32 bytes in base32".into(), "restore the file from a copy".into()))?;
+        .ok_or_else(|| {
+            refuse(
+                "its seed is not 32 bytes in base32".into(),
+                "restore the file from a copy".into(),
+            )
+        })?;
     if key.public() != file.public {
         return Err(refuse(
             format!("its public key {} does not belong to its seed", file.public),
@@ -207,7 +222,10 @@ mod tests {
         let keys = NewKeys::create(&dir, |_| Ok(())).expect("created");
         for (kind, key) in [(KeyKind::Root, &keys.root), (KeyKind::Node, &keys.node)] {
             assert_eq!(load(&dir, kind).expect("loaded").public(), key.public());
-            let mode = std::fs::metadata(dir.key(kind)).expect("there").permissions().mode();
+            let mode = std::fs::metadata(dir.key(kind))
+                .expect("there")
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }
@@ -218,7 +236,10 @@ mod tests {
         NewKeys::create(&dir, |_| Ok(())).expect("created");
         let path = dir.key(KeyKind::Officer);
         let wrong = read(&path, &[KeyKind::Seat]).err().expect("wrong kind");
-        assert!(wrong.why.contains("kind officer, and a key of kind seat"), "{wrong}");
+        assert!(
+            wrong.why.contains("kind officer, and a key of kind seat"),
+            "{wrong}"
+        );
 
         let text = std::fs::read_to_string(&path).expect("text");
         let other = generate().expect("a key").public();

@@ -60,7 +60,10 @@ impl Membership {
             return Err(CliError::config(
                 "this node is a member of no coalition",
                 format!("there is no {}", path.display()),
-                format!("entente --dir {} join FILE, with the file that the founder brings", dir.path().display()),
+                format!(
+                    "entente --dir {} join FILE, with the file that the founder brings",
+                    dir.path().display()
+                ),
             ));
         }
         Self::of(read_founded(&path)?, &path, dir, now)
@@ -84,10 +87,22 @@ impl Membership {
         })?;
         let node = keys::load(dir, KeyKind::Node)?;
         let partner = founded.node(&node.public()).cloned().ok_or_else(|| {
-            let names = founded.partners().iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+            let names = founded
+                .partners()
+                .iter()
+                .map(|p| p.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
             CliError::config(
-                format!("this host is not a member of {} ({})", founded.charter().name, founded.coalition()),
-                format!("its node key {} is not in the charter, whose partners are {names}", node.public()),
+                format!(
+                    "this host is not a member of {} ({})",
+                    founded.charter().name,
+                    founded.coalition()
+                ),
+                format!(
+                    "its node key {} is not in the charter, whose partners are {names}",
+                    node.public()
+                ),
                 "give this host's card to whoever drafts the charter, or name another --dir",
             )
         })?;
@@ -105,7 +120,10 @@ impl Membership {
         let seat = seat(dir, &founded, &partner.name)?;
         let mut warnings = Vec::new();
         if seat.is_none() {
-            warnings.push(format!("no seat key in {}: this node carries records and does not vote", dir.keys().display()));
+            warnings.push(format!(
+                "no seat key in {}: this node carries records and does not vote",
+                dir.keys().display()
+            ));
         }
         for other in founded.partners() {
             if now.plus(EXPIRY_WARNING_MS) > other.credentials_until {

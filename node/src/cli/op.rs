@@ -47,8 +47,10 @@ impl Command {
             Self::Attest(attest) => attest.run(context).await,
             Self::Follow(follow) => follow.run(context).await,
             Self::Show { id } => {
-                let operation: OperationView =
-                    context.client()?.get(&format!("/v1/ops/{}", segment(id)?)).await?;
+                let operation: OperationView = context
+                    .client()?
+                    .get(&format!("/v1/ops/{}", segment(id)?))
+                    .await?;
                 if context.json {
                     render::print_json(&operation);
                 } else {
@@ -146,6 +148,12 @@ impl Officer {
             None => Nonce(*keys::random_bytes()?),
         };
         let coalition = self.charter.id();
-        Ok(Record { coalition, nonce, signer, act }.sign(&self.key))
+        Ok(Record {
+            coalition,
+            nonce,
+            signer,
+            act,
+        }
+        .sign(&self.key))
     }
 }

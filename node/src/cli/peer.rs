@@ -42,15 +42,24 @@ impl Command {
         match self {
             Self::Add { address } => {
                 check_address(address).map_err(|why| {
-                    CliError::config(format!("cannot dial {address}"), why, "entente peer add /ip4/ADDRESS/udp/PORT/quic-v1")
+                    CliError::config(
+                        format!("cannot dial {address}"),
+                        why,
+                        "entente peer add /ip4/ADDRESS/udp/PORT/quic-v1",
+                    )
                 })?;
-                let request = AddPeer { address: address.to_string() };
+                let request = AddPeer {
+                    address: address.to_string(),
+                };
                 let body = serde_json::to_vec(&request).expect("a string is JSON");
                 let answer: serde_json::Value = client.post("/v1/peers", body, Duration::ZERO).await?;
                 if context.json {
                     render::print_json(&answer);
                 } else {
-                    render::print(&format!("dialling {address} from now on; see: {}\n", context.hint("peer list")));
+                    render::print(&format!(
+                        "dialling {address} from now on; see: {}\n",
+                        context.hint("peer list")
+                    ));
                 }
             }
             Self::List => {
@@ -71,7 +80,12 @@ impl Command {
                 if context.json {
                     render::print_json(&listeners);
                 } else {
-                    render::print(&listeners.iter().map(|address| format!("{address}\n")).collect::<String>());
+                    render::print(
+                        &listeners
+                            .iter()
+                            .map(|address| format!("{address}\n"))
+                            .collect::<String>(),
+                    );
                 }
             }
             Self::Block { who } => change(context, who, "block").await?,

@@ -41,7 +41,9 @@ impl Command {
             files::write_new(output, text.as_bytes(), files::PUBLIC)?;
         }
         match (context.json, output) {
-            (true, _) => render::print_json(&serde_json::json!({"coalition": founded.coalition(), "policy": text})),
+            (true, _) => {
+                render::print_json(&serde_json::json!({"coalition": founded.coalition(), "policy": text}))
+            }
             (false, Some(output)) => render::print(&format!("written to {}\n", output.display())),
             (false, None) => render::print(&text),
         }

@@ -27,11 +27,22 @@ pub(crate) fn page(page: &LogPage) -> String {
                 from,
                 leaf.id.as_ref().map(super::short).unwrap_or_default(),
                 leaf.outcome.as_deref().map(plain).unwrap_or_default(),
-                format!("{}{}", plain(&leaf.text), if leaf.certified { "" } else { " (not certified yet)" }),
+                format!(
+                    "{}{}",
+                    plain(&leaf.text),
+                    if leaf.certified {
+                        ""
+                    } else {
+                        " (not certified yet)"
+                    }
+                ),
             ]
         })
         .collect();
     let mut text = headed(["INDEX", "EPOCH", "KIND", "FROM", "ID", "OUTCOME", ""], rows);
-    text.push_str(&format!("{} leaves, {} of them certified\n", page.size, page.certified));
+    text.push_str(&format!(
+        "{} leaves, {} of them certified\n",
+        page.size, page.certified
+    ));
     text
 }

@@ -12,9 +12,15 @@ use entente_protocol::time::Time;
 /// A command line that is run in an environment of its own.
 pub fn entente(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_entente"));
-    command.env_clear().env("ENTENTE_DIR", dir).env("HOME", dir).current_dir(
-        dir.ancestors().find(|folder| folder.is_dir()).expect("there is a root folder"),
-    );
+    command
+        .env_clear()
+        .env("ENTENTE_DIR", dir)
+        .env("HOME", dir)
+        .current_dir(
+            dir.ancestors()
+                .find(|folder| folder.is_dir())
+                .expect("there is a root folder"),
+        );
     command
 }
 
@@ -61,7 +67,11 @@ impl From<Output> for Said {
 /// Runs `entente` with `args` on the data folder `dir`.
 #[track_caller]
 pub fn run<S: AsRef<std::ffi::OsStr>>(dir: &Path, args: &[S]) -> Said {
-    entente(dir).args(args).output().expect("the binary can be run").into()
+    entente(dir)
+        .args(args)
+        .output()
+        .expect("the binary can be run")
+        .into()
 }
 
 /// Partners' data folders under one temporary folder, with keys and cards.
@@ -74,7 +84,10 @@ impl Hosts {
     /// Runs `entente init` for each name.
     pub fn init(names: &[&'static str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let hosts = Self { folder, names: names.to_vec() };
+        let hosts = Self {
+            folder,
+            names: names.to_vec(),
+        };
         for name in names {
             run(&hosts.dir(name), &["init", "--partner", name]).done();
         }
@@ -100,7 +113,9 @@ impl Hosts {
         let text = std::fs::read_to_string(self.dir(name).join(format!("keys/{kind}.key"))).expect("a key");
         let table: toml::Table = toml::from_str(&text).expect("a table");
         let seed = table["seed"].as_str().expect("a text").to_ascii_uppercase();
-        let bytes = data_encoding::BASE32_NOPAD.decode(seed.as_bytes()).expect("base32");
+        let bytes = data_encoding::BASE32_NOPAD
+            .decode(seed.as_bytes())
+            .expect("base32");
         SecretKey::from_seed(&bytes.try_into().expect("32 bytes"))
     }
 
@@ -124,7 +139,11 @@ impl Hosts {
             let signature = CharterSignature::sign(charter, &self.key(name, "root")).expect("signed");
             founding.merge(signature).expect("merged");
         }
-        let text = FoundedFile { founding, secret: Some(CoalitionSecret::from_bytes([9; 32])) }.to_toml();
+        let text = FoundedFile {
+            founding,
+            secret: Some(CoalitionSecret::from_bytes([9; 32])),
+        }
+        .to_toml();
         let path = self.file(file);
         std::fs::write(&path, text.as_bytes()).expect("written");
         set_mode(&path, 0o600);
@@ -146,7 +165,9 @@ impl Hosts {
 pub const DAY_MS: u64 = 86_400_000;
 
 pub fn now() -> Time {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("after 1970");
     Time(u64::try_from(since.as_millis()).expect("fits"))
 }
 

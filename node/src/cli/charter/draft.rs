@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use entente_protocol::charter::{Card, CharterError, DraftSpec, KindName, PartnerName, RoleHints, draft, lint_at};
+use entente_protocol::charter::{
+    Card, CharterError, DraftSpec, KindName, PartnerName, RoleHints, draft, lint_at,
+};
 use entente_protocol::record::Nonce;
 use serde_json::json;
 
@@ -49,7 +51,11 @@ impl New {
         let name = match &self.name {
             Some(name) => name.clone(),
             None => stem(&self.output).parse().map_err(|why| {
-                CliError::usage("the coalition needs a name", why, "entente charter new --name NAME ...")
+                CliError::usage(
+                    "the coalition needs a name",
+                    why,
+                    "entente charter new --name NAME ...",
+                )
             })?,
         };
         let mut cards = Vec::new();
@@ -76,7 +82,9 @@ impl New {
             },
         };
         let charter = draft(&self.template, &cards, &spec).map_err(|why| match why {
-            CharterError::NoTemplate { .. } | CharterError::NoCard { .. } | CharterError::RoleConflict { .. } => {
+            CharterError::NoTemplate { .. }
+            | CharterError::NoCard { .. }
+            | CharterError::RoleConflict { .. } => {
                 CliError::usage("cannot draft this charter", why, "entente charter new --help")
             }
             why => CliError::config("cannot draft this charter", why, "name each partner's card once"),

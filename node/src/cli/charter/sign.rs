@@ -46,12 +46,16 @@ impl Sign {
         })?;
         self.compare_with_card(context, &charter, &signature.partner)?;
         let output = self.output.clone().unwrap_or_else(|| {
-            self.file.with_file_name(format!("{}.{}.sig.toml", stem(&self.file), signature.partner))
+            self.file
+                .with_file_name(format!("{}.{}.sig.toml", stem(&self.file), signature.partner))
         });
         if !context.json {
             render::print(&format!("{} signs this charter:\n\n", signature.partner));
             render::print(&render::charter::charter(&charter, None));
-            render::print(&format!("\n{}", render::charter::lints(&lint_at(&charter, now()))));
+            render::print(&format!(
+                "\n{}",
+                render::charter::lints(&lint_at(&charter, now()))
+            ));
         }
         files::write_new(&output, signature.to_toml().as_bytes(), files::PUBLIC)?;
         if context.json {
@@ -117,13 +121,20 @@ impl Merge {
                 CliError::config(
                     format!("{} does not belong to {}", path.display(), self.file.display()),
                     why,
-                    format!("ask {partner} to sign the final text: entente charter sign {}", self.file.display()),
+                    format!(
+                        "ask {partner} to sign the final text: entente charter sign {}",
+                        self.file.display()
+                    ),
                 )
             })?;
         }
         files::write_new(&self.output, founding.to_toml().as_bytes(), files::PUBLIC)?;
         let missing = founding.missing();
-        let signed = founding.signatures.iter().map(|signature| signature.partner.clone()).collect::<Vec<_>>();
+        let signed = founding
+            .signatures
+            .iter()
+            .map(|signature| signature.partner.clone())
+            .collect::<Vec<_>>();
         if context.json {
             render::print_json(&json!({
                 "id": founding.charter.id(), "signed": signed, "missing": missing, "file": self.output,

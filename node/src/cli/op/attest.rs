@@ -66,7 +66,11 @@ impl Attest {
         let partner = officer.partner()?.name.clone();
         let found = find(context, &self.id, self.waiting.timeout).await;
         let (operation, role, known) = match found {
-            Ok(view) => (view.id, self.choose_role(&officer, &partner, &view)?, view.attestations),
+            Ok(view) => (
+                view.id,
+                self.choose_role(&officer, &partner, &view)?,
+                view.attestations,
+            ),
             // An operation that has not come this far: its whole id and a role say enough, and it waits for it.
             Err(error) if is_unknown(&error) => match (self.id.parse::<RecordId>(), self.role) {
                 (Ok(id), Some(role)) => (id, role, Vec::new()),
@@ -74,7 +78,11 @@ impl Attest {
             },
             Err(error) => return Err(error),
         };
-        let supersedes = self.supersedes.as_deref().map(|text| resolve(text, &known)).transpose()?;
+        let supersedes = self
+            .supersedes
+            .as_deref()
+            .map(|text| resolve(text, &known))
+            .transpose()?;
         let act = Act::Attest(AttestAct {
             operation,
             role,
@@ -118,7 +126,7 @@ impl Attest {
             (None, []) => Err(CliError::denied(
                 format!("{partner} may not attest to {}", render::short(&view.id)),
                 format!("the charter gives it no role in {}", kind.name),
-                format!("entente charter show FILE shows who may"),
+                "entente charter show FILE shows who may",
             )),
             (Some(role), held) => Err(CliError::denied(
                 format!("{partner} may not attest as {role}"),
@@ -156,7 +164,10 @@ fn resolve(text: &str, known: &[AttestationView]) -> Result<RecordId, CliError> 
         )),
         many => Err(CliError::usage(
             format!("{text} names several attestations"),
-            many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            many.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
             "give more of the id",
         )),
     }

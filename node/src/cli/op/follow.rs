@@ -33,7 +33,10 @@ impl Follow {
         while let Some(event) = events.next().await? {
             let about_records = matches!(
                 event,
-                EventView::Held { .. } | EventView::Ordered { .. } | EventView::Decided(_) | EventView::Lagged { .. }
+                EventView::Held { .. }
+                    | EventView::Ordered { .. }
+                    | EventView::Decided(_)
+                    | EventView::Lagged { .. }
             );
             if self.all || about_records {
                 if context.json {
@@ -83,5 +86,10 @@ async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
 }
 
 fn stopped(context: &Context) -> CliError {
-    CliError::new(Exit::NodeDown, "the node stopped", "its event stream has ended", context.hint("up"))
+    CliError::new(
+        Exit::NodeDown,
+        "the node stopped",
+        "its event stream has ended",
+        context.hint("up"),
+    )
 }

@@ -46,11 +46,19 @@ impl Open {
         let officer = Officer::load(context)?;
         officer.partner()?;
         if officer.charter.kind(&self.kind).is_none() {
-            let kinds = officer.charter.operations.iter().map(|kind| kind.name.as_str()).collect::<Vec<_>>();
+            let kinds = officer
+                .charter
+                .operations
+                .iter()
+                .map(|kind| kind.name.as_str())
+                .collect::<Vec<_>>();
             return Err(CliError::denied(
                 format!("{:?} is no operation type of this coalition", self.kind),
                 format!("its charter declares: {}", kinds.join(", ")),
-                context.hint(&format!("op open --type {} ...", kinds.first().unwrap_or(&"TYPE"))),
+                context.hint(&format!(
+                    "op open --type {} ...",
+                    kinds.first().unwrap_or(&"TYPE")
+                )),
             ));
         }
         let act = Act::Open(OpenAct {
@@ -90,7 +98,9 @@ fn read_body(path: &Path) -> Result<BTreeMap<String, String>, CliError> {
                 toml::Value::Boolean(truth) => truth.to_string(),
                 toml::Value::Datetime(time) => time.to_string(),
                 toml::Value::Array(_) | toml::Value::Table(_) => {
-                    return Err(refuse(&format!("{name} is a list or table; a value is a text, number or time")));
+                    return Err(refuse(&format!(
+                        "{name} is a list or table; a value is a text, number or time"
+                    )));
                 }
             };
             Ok((name, value))
@@ -106,12 +116,21 @@ mod tests {
     fn a_body_is_a_flat_table_of_values() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("body.toml");
-        std::fs::write(&path, "slot = \"06:40\"\nflights = 4\nfrom = 2026-11-24T06:00:00Z\n").expect("written");
+        std::fs::write(
+            &path,
+            "slot = \"06:40\"\nflights = 4\nfrom = 2026-11-24T06:00:00Z\n",
+        )
+        .expect("written");
         let body = read_body(&path).expect("a body");
         assert_eq!(body["slot"], "06:40");
         assert_eq!(body["flights"], "4");
         assert_eq!(body["from"], "2026-11-24T06:00:00Z");
         std::fs::write(&path, "[nested]\na = 1\n").expect("written");
-        assert!(read_body(&path).expect_err("nested").why.contains("nested is a list or table"));
+        assert!(
+            read_body(&path)
+                .expect_err("nested")
+                .why
+                .contains("nested is a list or table")
+        );
     }
 }
