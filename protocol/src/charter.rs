@@ -13,6 +13,8 @@ mod card;
 mod lint;
 mod name;
 mod template;
+#[cfg(test)]
+mod tests;
 pub(crate) mod text;
 
 use serde::{Deserialize, Serialize};

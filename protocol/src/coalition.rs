@@ -16,6 +16,7 @@
 //! nobody can spoil another's record by carrying it too early.
 
 mod find;
+mod judge;
 pub mod map;
 mod operation;
 pub mod outcome;

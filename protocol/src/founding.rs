@@ -8,6 +8,11 @@
 //! partner ([`CharterSignature::sign`], on a machine that may be offline). The signatures are merged in any order
 //! ([`Founding::merge`]). The founded file also carries the coalition secret, by hand, to those who join.
 
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;

@@ -110,26 +110,26 @@ pub struct HeadRequest {
     pub seat: Seat,
     /// Fresh for every start: old reports must not count.
     pub nonce: [u8; 32],
-    /// When it started, by its own clock; a later request replaces an earlier one.
-    pub started: Time,
+    /// When it asks, by its own clock; a later request replaces an earlier one.
+    pub asked_at: Time,
     /// By the starter's seat key.
     pub signature: Signature,
 }
 
 impl HeadRequest {
-    fn message(coalition: &CoalitionId, seat: Seat, nonce: &[u8; 32], started: Time) -> Vec<u8> {
-        wire::encode(&(coalition, seat, nonce, started))
+    fn message(coalition: &CoalitionId, seat: Seat, nonce: &[u8; 32], asked_at: Time) -> Vec<u8> {
+        wire::encode(&(coalition, seat, nonce, asked_at))
     }
 
     /// Makes and signs a request.
-    pub fn sign(coalition: &CoalitionId, seat: Seat, nonce: [u8; 32], started: Time, key: &SecretKey) -> Self {
-        let signature = key.sign(REQUEST_DOMAIN, &Self::message(coalition, seat, &nonce, started));
-        Self { seat, nonce, started, signature }
+    pub fn sign(coalition: &CoalitionId, seat: Seat, nonce: [u8; 32], asked_at: Time, key: &SecretKey) -> Self {
+        let signature = key.sign(REQUEST_DOMAIN, &Self::message(coalition, seat, &nonce, asked_at));
+        Self { seat, nonce, asked_at, signature }
     }
 
     /// Whether the starter's key signed this request.
     pub fn verify(&self, coalition: &CoalitionId, key: &PublicKey) -> bool {
-        let message = Self::message(coalition, self.seat, &self.nonce, self.started);
+        let message = Self::message(coalition, self.seat, &self.nonce, self.asked_at);
         key.verify(REQUEST_DOMAIN, &message, &self.signature)
     }
 }

@@ -5,7 +5,9 @@
 //!
 //! An epoch that starts again after a crash is rebuilt from the own frames on disk, which count as said
 //! ([`Epoch::restore_own`]), and from the peers' frames, which are received again in any order that keeps each
-//! sender's own. Payloads that were durable are delivered again when they are wanted again.
+//! sender's own. Every stored payload is delivered once after [`Epoch::resume`], which takes the ones that own
+//! frames name (nobody else may hold those); the others are wanted again once peers' frames name them, so that
+//! a caller looks into its own store before it asks a holder.
 //!
 //! **Bounds**: per proposer and seat one ECHO, one READY and one TERM, and per round up to the horizon a few
 //! bits (see [`agreement`](crate::agreement)); payloads only as far as [`Epoch::expects`] says so.
@@ -185,8 +187,8 @@ impl Epoch {
     }
 
     /// Takes in a frame that this seat said before a restart: it counts as said, nothing in it is said again, and
-    /// AUX, CONF and TERM bind. Call it for all own frames in order, before anything else, then
-    /// [`Epoch::resume`].
+    /// AUX, CONF and TERM bind. Call it for all own frames in order, before anything else; then
+    /// [`Epoch::resume`], and deliver what payloads are stored.
     pub fn restore_own(&mut self, frame: &Frame) -> Result<(), EpochError> {
         let own = self.party.own.ok_or(EpochError::Observer)?;
         frame.check(&self.party.committee).map_err(EpochError::Damaged)?;

@@ -106,7 +106,7 @@ fn committee(charter: &Charter, lints: &mut Lints) {
             count(faulty)
         )),
     }
-    if faulty > 0 && (seats - 1) % 3 != 0 {
+    if faulty > 0 && !(seats - 1).is_multiple_of(3) {
         lints.note(format!(
             "{seats} seats tolerate no more than {} do; {} would tolerate {}",
             3 * faulty + 1,
@@ -252,7 +252,10 @@ fn requirements(kind: &OperationType, lints: &mut Lints) {
         .chain(&kind.supporting)
         .collect::<BTreeSet<_>>()
         .len();
-    if needed > both && kind.rule.needed(Role::Lead) as usize <= kind.lead.len() {
+    let each_alone = [Role::Lead, Role::Supporting]
+        .into_iter()
+        .all(|role| kind.rule.needed(role) as usize <= kind.eligible(role).len());
+    if needed > both && each_alone {
         lints.error(format!(
             "{name}: needs {needed} endorsements of different partners, but only {both} may lead or support; it can never be agreed"
         ));

@@ -49,7 +49,7 @@ enum Kind {
     Branch {
         /// Where the two sides differ first.
         bit: u8,
-        /// Some key below: all keys below agree with it in the bits before `bit`.
+        /// A key that is or was below: all keys below agree with it in the bits before `bit`.
         sample: Hash,
         /// Zero first, then one.
         sides: [Arc<Node>; 2],
@@ -135,45 +135,21 @@ fn insert(node: &mut Arc<Node>, key: Hash, value: Hash) -> bool {
     }
 }
 
-enum Removed {
-    Absent,
-    /// The key was below and others remain.
-    Shrunk,
-    /// The node was the key's leaf.
-    Gone,
-}
-
-fn remove(node: &mut Arc<Node>, key: &Hash) -> Removed {
-    let (bit, side) = match &node.kind {
-        Kind::Leaf { key: held, .. } if held == key => return Removed::Gone,
-        Kind::Leaf { .. } => return Removed::Absent,
-        Kind::Branch { bit, .. } => (*bit, bit_of(key, *bit)),
+/// Removes `key`, which is below `node`; true if the node was its leaf and has to go itself.
+fn remove(node: &mut Arc<Node>, key: &Hash) -> bool {
+    let Kind::Branch { bit, .. } = &node.kind else {
+        return true;
     };
-    if !contains(node, key) {
-        return Removed::Absent;
-    }
+    let side = bit_of(key, *bit);
     let inner = Arc::make_mut(node);
     inner.hash.take();
-    let Kind::Branch { sides, sample, .. } = &mut inner.kind else {
-        return Removed::Absent;
-    };
-    match remove(&mut sides[side], key) {
-        Removed::Absent => Removed::Absent,
-        Removed::Shrunk => {
-            *sample = *sides[0].sample();
-            debug_assert_eq!(bit_of(sides[1].sample(), bit), 1);
-            Removed::Shrunk
-        }
-        Removed::Gone => {
-            let other = Arc::clone(&sides[1 - side]);
-            *node = other;
-            Removed::Shrunk
-        }
+    if let Kind::Branch { sides, .. } = &mut inner.kind
+        && remove(&mut sides[side], key)
+    {
+        let other = Arc::clone(&sides[1 - side]);
+        *node = other;
     }
-}
-
-fn contains(node: &Node, key: &Hash) -> bool {
-    lookup(node, key).is_some()
+    false
 }
 
 fn lookup<'a>(mut node: &'a Node, key: &Hash) -> Option<&'a Hash> {
@@ -223,14 +199,11 @@ impl Map {
 
     /// Removes `key`; whether it was there.
     pub fn remove(&mut self, key: &Hash) -> bool {
-        let removed = match &mut self.root {
-            Some(node) => remove(node, key),
-            None => Removed::Absent,
-        };
-        match removed {
-            Removed::Absent => return false,
-            Removed::Shrunk => {}
-            Removed::Gone => self.root = None,
+        if self.get(key).is_none() {
+            return false;
+        }
+        if self.root.as_mut().is_some_and(|node| remove(node, key)) {
+            self.root = None;
         }
         self.len -= 1;
         true

@@ -129,7 +129,11 @@ impl fmt::Display for Deficit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         for need in &self.needs {
-            let from = either(&need.from);
+            let from = if need.missing as usize == need.from.len() {
+                all_of(&need.from)
+            } else {
+                either(&need.from)
+            };
             parts.push(match (need.needed, need.missing) {
                 (1, 1) => format!("needs {}: {from}", need.role),
                 (_, missing) if missing < need.needed => {

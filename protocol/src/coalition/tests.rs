@@ -1,1 +1,134 @@
-//! Claims about the state machine.
+//! Claims about the state machine. The oracles below judge by the words of the documentation and share no code with
+//! the predicates that they check.
+
+mod order;
+mod outcomes;
+mod refusals;
+mod views;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::map::tests::naive_root;
+use super::rng::Rng;
+use super::*;
+use crate::charter::{AtLeast, Charter, OutcomeRule, Veto};
+use crate::feed::{Branch, ForkProof, Lane};
+use crate::founding::Founded;
+use crate::founding::fixture::{
+    CREATED, FOUR, UNTIL, attest, charter, found, four, key, name, node_feed, open, record, stranger,
+};
+use crate::identity::{CoalitionId, Hash, RecordId, hash};
+use crate::record::{Act, Attest, Body, Due, Nonce, Open, Record, Role, SignedRecord, Stance};
+use crate::time::Time;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// A state and the next index.
+#[derive(Clone)]
+struct Bench {
+    founded: Founded,
+    state: State,
+    index: u64,
+}
+
+impl Bench {
+    fn new(founded: Founded) -> Self {
+        let mut state = State::genesis(&founded);
+        state.advance(CREATED.plus(1000));
+        Self {
+            founded,
+            state,
+            index: 0,
+        }
+    }
+
+    fn four() -> Self {
+        Self::new(four())
+    }
+
+    /// With a rule of its own for the type `airlift`.
+    fn with_rule(rule: OutcomeRule) -> Self {
+        let mut charter = charter(&FOUR);
+        charter.operations[0].rule = rule;
+        charter.sort();
+        Self::new(found(charter))
+    }
+
+    fn context(&mut self, carrier: &str) -> ApplyContext {
+        self.index += 1;
+        ApplyContext {
+            index: self.index,
+            epoch: 1,
+            time: self.state.time(),
+            feed: node_feed(carrier),
+            length: self.index,
+            hash: hash("test/entry", &[&self.index.to_le_bytes()]),
+        }
+    }
+
+    fn apply_body(&mut self, body: &Body) -> Applied {
+        let context = self.context("norden");
+        self.state.apply_bytes(&context, &body.encode())
+    }
+
+    fn apply(&mut self, signed: &SignedRecord) -> Applied {
+        self.apply_body(&Body::Signed(signed.clone()))
+    }
+
+    fn refusal(&mut self, signed: &SignedRecord) -> Refusal {
+        let checked = self.state.check(signed, self.state.time());
+        match self.apply(signed).disposition {
+            Disposition::Refused(refusal) => {
+                assert_eq!(checked, Err(refusal.clone()), "check and apply disagree");
+                refusal
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn open(&mut self) -> RecordId {
+        let signed = open(&self.founded, "norden", &format!("op {}", self.index));
+        assert_eq!(self.apply(&signed).disposition, Disposition::Applied);
+        signed.record.id()
+    }
+
+    fn word(&self, partner: &str, operation: RecordId, role: Role, stance: Stance) -> SignedRecord {
+        attest(&self.founded, partner, operation, role, stance, None)
+    }
+
+    fn say(&mut self, partner: &str, operation: RecordId, role: Role, stance: Stance) -> Applied {
+        let signed = self.word(partner, operation, role, stance);
+        let applied = self.apply(&signed);
+        assert_eq!(applied.disposition, Disposition::Applied);
+        applied
+    }
+
+    fn supersede(&mut self, partner: &str, operation: RecordId, role: Role, stance: Stance) -> Applied {
+        let current = self
+            .state
+            .operation(&operation)
+            .and_then(|operation| operation.standing(&name(partner)))
+            .map(|said| said.record);
+        let signed = attest(&self.founded, partner, operation, role, stance, current);
+        let applied = self.apply(&signed);
+        assert_eq!(applied.disposition, Disposition::Applied);
+        applied
+    }
+
+    fn deficit(&self, operation: RecordId) -> String {
+        let view = self.state.view(&operation, self.state.time()).expect("known");
+        view.deficit.to_string()
+    }
+
+    fn verdict(&self, operation: RecordId) -> Option<Verdict> {
+        let operation = self.state.operation(&operation).expect("known");
+        operation.decision.as_ref().map(|decision| decision.verdict)
+    }
+
+    fn assert_root(&self) {
+        assert_eq!(self.state.root(), naive_root(&self.state.leaves()));
+    }
+}
+
+use Role::{Lead, Observing, Supporting};
+use Stance::{Abstain, Endorse, Object};

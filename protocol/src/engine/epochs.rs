@@ -289,7 +289,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_payload(&mut self, node: NodeId, epoch: u64, bytes: Vec<u8>) {
+    pub(super) fn on_payload(&mut self, epoch: u64, bytes: Vec<u8>) {
         if epoch <= self.applied || epoch > self.certified + WINDOW || bytes.len() > MAX_CONTRIBUTION_BYTES {
             return;
         }
@@ -301,9 +301,6 @@ impl Engine {
         }
         self.proposals.stash.insert((epoch, digest), bytes);
         self.progress.insert(Subject::Payload(epoch, digest));
-        if let Some(peer) = self.seat_of(&node).filter(|_| epoch == self.applied + 1) {
-            tracing::trace!(seat = peer.0, epoch, "payload");
-        }
         if epoch == self.applied + 1 {
             self.take_stashed();
             self.try_apply();
@@ -314,10 +311,16 @@ impl Engine {
     fn take_stashed(&mut self) {
         let epoch = self.applied + 1;
         while self.applied + 1 == epoch && self.is_open(epoch) {
-            let wants = self.window.epoch(EpochNumber(epoch)).map(|open| open.wants()).unwrap_or_default();
-            let found = wants.iter().find_map(|want| {
-                self.proposals.stash.remove(&(epoch, want.digest)).map(|bytes| (want.proposer, want.digest, bytes))
-            });
+            let Some(open) = self.window.epoch(EpochNumber(epoch)) else { return };
+            // Also the own one, which after a restart only the store has.
+            let found = open
+                .proposals()
+                .map(|(proposer, digest)| (proposer, digest))
+                .chain(open.wants().into_iter().map(|want| (want.proposer, want.digest)))
+                .filter(|(_, digest)| open.expects(digest))
+                .find_map(|(proposer, digest)| {
+                    self.proposals.stash.remove(&(epoch, digest)).map(|bytes| (proposer, digest, bytes))
+                });
             let Some((proposer, digest, bytes)) = found else { return self.ask_for_payloads() };
             self.asked.remove(&Subject::Payload(epoch, digest));
             let step = match Contribution::decode(&bytes, &self.basis) {
@@ -327,7 +330,8 @@ impl Engine {
                 }
                 Err(error) => {
                     let what = format!("epoch {epoch}: {error}");
-                    self.fault(self.seat_nodes.get(proposer.index()).copied(), Some(proposer), "contribution", what);
+                    let node = self.seat_nodes.get(proposer.index()).copied();
+                    self.fault(node, Some(proposer), "contribution", what);
                     self.window.reject(EpochNumber(epoch), digest)
                 }
             };

@@ -150,7 +150,7 @@ impl Engine {
             PeerMessage::Served(want) => self.on_served(peer, &want),
             PeerMessage::Run(run) => self.on_run(peer, run),
             PeerMessage::Frame(frame) => self.on_frame(peer, frame),
-            PeerMessage::Payload { epoch, bytes } => self.on_payload(peer, epoch, bytes),
+            PeerMessage::Payload { epoch, bytes } => self.on_payload(epoch, bytes),
             PeerMessage::Cosign(cosign) => self.on_cosign(peer, cosign),
             PeerMessage::Certificate { epoch, certificate } => self.on_certificate(peer, epoch, certificate),
             PeerMessage::HeadRequest(request) => self.on_head_request(peer, request),
@@ -435,6 +435,7 @@ impl Engine {
         match self.repeat_at {
             Some(at) if unfinished && at <= self.now => {
                 self.repeat_at = Some(self.now.plus(self.timing.repeat_ms));
+                self.renew_request();
                 let nodes: Vec<_> = self.peers.keys().copied().collect();
                 for node in nodes {
                     self.tell_whole(node);

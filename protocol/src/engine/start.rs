@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use entente_hbbft::{EpochNumber, Seat, WINDOW};
 
+use super::peers::Peer;
 use super::{Engine, Halt, NodeId};
 use crate::replicate::PeerMessage;
 use crate::time::Time;
@@ -63,7 +64,9 @@ impl Engine {
         }
         self.start.ready = true;
         let own = self.own_seat();
-        let stored = std::mem::take(&mut self.start.stored);
+        // Some may have been certified while reports were awaited.
+        let mut stored = std::mem::take(&mut self.start.stored);
+        stored.retain(|frame| frame.feed.epoch > self.certified);
         let (mine, others): (Vec<_>, Vec<_>) = stored.into_iter().partition(|frame| Some(frame.feed.seat) == own);
         // Own frames first: they are what this seat has said.
         for frame in mine {
@@ -108,18 +111,20 @@ impl Engine {
             }
             return;
         }
-        let known = self.start.relayed.get(&seat);
-        let again = known.is_some_and(|(_, nonce, _)| *nonce == request.nonce);
-        if known.is_some_and(|(started, ..)| *started > request.started) && !again {
+        // Each is answered and passed on once: a later one of the same start has a later time.
+        if self.start.relayed.get(&seat).is_some_and(|(asked_at, ..)| *asked_at >= request.asked_at) {
             return;
         }
         if !request.verify(&self.coalition, &self.seats[seat.index()]) {
             return self.fault(Some(node), Some(seat), "bad_signature", format!("head request of seat {}", seat.0));
         }
         let starter = self.seat_nodes[seat.index()];
-        if !again {
-            self.start.relayed.insert(seat, (request.started, request.nonce, BTreeSet::new()));
-            self.relay(node, starter, PeerMessage::HeadRequest(request));
+        self.start.relayed.insert(seat, (request.asked_at, request.nonce, BTreeSet::new()));
+        let linked = |peer: &Peer| super::peers::bit(&peer.linked, seat);
+        let others = self.peers.iter().filter(|(other, peer)| **other != starter && **other != node && !linked(peer));
+        let others: Vec<NodeId> = others.map(|(&other, _)| other).collect();
+        for other in others {
+            self.send(other, PeerMessage::HeadRequest(request));
         }
         if let Some(own) = &self.own {
             let heads = self.heads_of(seat, self.certified);
@@ -130,20 +135,12 @@ impl Engine {
         }
     }
 
-    /// Passes something on to peers that have no link with `to`, or to `to` itself if it is a peer.
-    fn relay(&mut self, from: NodeId, to: NodeId, message: PeerMessage) {
-        let seat = self.seat_of(&to);
-        let nodes: Vec<NodeId> = self
-            .peers
-            .iter()
-            .filter(|(node, peer)| {
-                **node != from && **node != to && seat.is_some_and(|seat| !super::peers::bit(&peer.linked, seat))
-            })
-            .map(|(&node, _)| node)
-            .collect();
-        for node in nodes {
-            self.send(node, message.clone());
-        }
+    /// Asks anew, for where the last request was lost.
+    pub(super) fn renew_request(&mut self) {
+        let (Some(request), Some(own)) = (self.start.request.filter(|_| !self.start.ready), &self.own) else { return };
+        let asked_at = self.now.max(request.asked_at.plus(1));
+        let renewed = HeadRequest::sign(&self.coalition, own.seat, request.nonce, asked_at, &own.key);
+        self.start.request = Some(renewed);
     }
 
     pub(super) fn on_head_report(&mut self, node: NodeId, report: HeadReport) {
@@ -208,10 +205,10 @@ impl Engine {
             let what = format!("head report of seat {}", report.reporter.0);
             return self.fault(Some(node), Some(report.reporter), "bad_signature", what);
         }
-        if self.peers.contains_key(&starter) {
-            self.send(starter, PeerMessage::HeadReport(report));
-        } else {
-            self.relay(node, starter, PeerMessage::HeadReport(report));
+        let direct = self.peers.contains_key(&starter);
+        let towards: Vec<NodeId> = self.peers.keys().copied().filter(|other| *other != node).collect();
+        for other in towards.into_iter().filter(|other| !direct || *other == starter) {
+            self.send(other, PeerMessage::HeadReport(report.clone()));
         }
     }
 }

@@ -160,6 +160,21 @@ fn a_term_counts_as_votes_of_all_later_rounds_and_not_of_its_own() {
 }
 
 #[test]
+fn a_term_counts_also_in_rounds_that_are_known_already() {
+    let mut epoch = epoch(4);
+    // Votes of rounds 1 and 2 are here before the TERM of seat 1, and this seat is in round 0.
+    let votes = |round| [bval(round, false), aux(round, false), conf(round, BoolSet::Zero)];
+    let _ = hear(&mut epoch, 2, [0, 1, 2].into_iter().flat_map(votes));
+    let _ = hear(&mut epoch, 1, votes(0));
+    let _ = hear(&mut epoch, 1, [term(0, false)]);
+    // Round 0 and its coin 1 decide nothing; with the TERM, seat 2 and this one, round 1 does.
+    assert_eq!(
+        (epoch.decision(TARGET), epoch.round(TARGET)),
+        (Some(false), Some(Round(1)))
+    );
+}
+
+#[test]
 fn votes_are_bounded_by_the_horizon_and_not_by_the_own_round() {
     let mut epoch = epoch(4);
     let far = ROUNDS_AHEAD + 3;

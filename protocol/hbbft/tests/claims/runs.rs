@@ -93,7 +93,7 @@ fn honest_seats_agree_although_f_of_them_contribute_nothing() {
 
 #[test]
 fn honest_seats_agree_beside_f_liars_of_any_kind() {
-    for (n, count) in [(4, 150), (7, 100), (10, 40)] {
+    for (n, count) in [(4, 120), (7, 60), (10, 20)] {
         over_seeds("honest_seats_agree_beside", count, |rng| Plan {
             n,
             liars: liars(n, faulty(n), rng),
@@ -143,13 +143,39 @@ fn a_starved_seat_holds_nobody_up_and_catches_up() {
 
 #[test]
 fn seats_that_crash_never_contradict_themselves_and_agree() {
-    for (n, count) in [(2, 30), (3, 30), (4, 150), (7, 60), (10, 15)] {
+    for (n, count) in [(2, 20), (3, 20), (4, 100), (7, 40), (10, 10)] {
         over_seeds("seats_that_crash", count, |rng| {
             let liars = liars(n, rng.below(faulty(n) + 1), rng);
             Plan {
                 n,
                 liars,
                 crashes: 1 + rng.below(3 * n),
+                ..Plan::default()
+            }
+        });
+    }
+}
+
+#[test]
+fn divided_seats_agree_beside_liars_and_crashes() {
+    for (n, count) in [(4, 150), (7, 50), (10, 8)] {
+        over_seeds("divided_seats", count, |rng| {
+            let mut liars = liars(n, faulty(n), rng);
+            for (_, way) in &mut liars {
+                *way = rng.pick(&[
+                    Way::BothWays,
+                    Way::BothWays,
+                    Way::Junk,
+                    Way::PartialDelivery,
+                    *way,
+                ]);
+            }
+            let crashes = if rng.one_in(2) { rng.below(n) } else { 0 };
+            Plan {
+                n,
+                liars,
+                crashes,
+                divided: true,
                 ..Plan::default()
             }
         });

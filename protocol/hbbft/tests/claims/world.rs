@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use entente_hbbft::{
-    Committee, Digest, Epoch, EpochNumber, Frame, FrameFault, Output, Refusal, Seat, Setup, Step, Want,
+    Committee, Digest, Epoch, EpochNumber, Frame, FrameFault, Message, Output, Refusal, Round, Seat, Setup,
+    Step, Want,
 };
 
 use crate::chain::Chain;
@@ -36,6 +37,9 @@ pub(crate) struct Plan {
     pub(crate) crashes: usize,
     /// Honest seats that contribute nothing.
     pub(crate) idle: Vec<Seat>,
+    /// Each honest seat has voted 0 on liars and on a random part of the others before anything else, so that
+    /// agreements begin divided. The output may then be smaller than n - f.
+    pub(crate) divided: bool,
     /// An observer follows honest seat 0's view of the frames.
     pub(crate) observed: bool,
 }
@@ -71,6 +75,10 @@ pub(crate) struct World {
     /// Links whose first frame was refused for now, until the receiver takes another one.
     blocked: BTreeMap<(Seat, Seat), ()>,
     crashes_left: usize,
+    /// How many actions are drawn to take the quickest of.
+    skew: usize,
+    /// How slow each link is: by sender and receiver, and in the diagonal a seat's payloads.
+    ranks: Vec<u64>,
 }
 
 impl World {
@@ -86,6 +94,8 @@ impl World {
         let nodes = honest.map(|seat| (seat, Node::new(committee, seat))).collect();
         let crashes_left = plan.crashes;
         let (links, blocked) = (BTreeMap::new(), BTreeMap::new());
+        let skew = rng.pick(&[1, 2, 4, 16]);
+        let ranks = (0..plan.n * plan.n).map(|_| rng.next()).collect();
         Self {
             plan,
             committee,
@@ -95,6 +105,8 @@ impl World {
             links,
             blocked,
             crashes_left,
+            skew,
+            ranks,
         }
     }
 
@@ -128,6 +140,9 @@ impl World {
         let mut seats: Vec<Seat> = self.committee.seats().collect();
         self.rng.shuffle(&mut seats);
         for seat in seats {
+            if self.plan.divided && self.nodes.contains_key(&seat) {
+                self.divide(seat);
+            }
             if let Some(liar) = self.liars.get_mut(&seat) {
                 let items = liar.start(&mut self.rng);
                 self.put(seat, items);
@@ -141,6 +156,32 @@ impl World {
                     self.put(seat, vec![(peer, Item::Payload(payload.clone()))]);
                 }
             }
+        }
+    }
+
+    /// Lets a seat have voted 0 in a frame of before.
+    fn divide(&mut self, seat: Seat) {
+        let committee = self.committee;
+        let voted = committee
+            .seats()
+            .filter(|seat| self.liars.contains_key(seat) || self.rng.one_in(2));
+        let vote = |proposer| Message::Bval {
+            proposer,
+            round: Round(0),
+            value: false,
+        };
+        let frame = Frame::pack(voted.map(vote));
+        if !frame.is_empty() {
+            let node = self.node(seat);
+            node.epoch.restore_own(&frame).expect("nothing was said before");
+            let messages = frame.messages().collect();
+            self.take_in(
+                seat,
+                Step {
+                    messages,
+                    ..Step::default()
+                },
+            );
         }
     }
 
@@ -165,8 +206,23 @@ impl World {
                 actions.push(Action::Pull(*seat));
             }
         }
-        let chosen = (!actions.is_empty()).then(|| self.rng.below(actions.len()))?;
+        if actions.is_empty() {
+            return None;
+        }
+        // Of a few drawn at random the one of the quickest link: the greater the skew, the further apart seats get.
+        let drawn: Vec<_> = (0..self.skew).map(|_| self.rng.below(actions.len())).collect();
+        let chosen = drawn
+            .into_iter()
+            .min_by_key(|at| self.rank(&actions[*at]))
+            .expect("the skew is at least 1");
         Some(actions.swap_remove(chosen))
+    }
+
+    fn rank(&self, action: &Action) -> u64 {
+        match action {
+            Action::Deliver(from, to) => self.ranks[from.index() * self.plan.n + to.index()],
+            Action::TakePush(seat) | Action::Pull(seat) => self.ranks[seat.index() * (self.plan.n + 1)],
+        }
     }
 
     /// Where a wanted payload can be had: the own disk, or an honest or lying holder that serves it.
@@ -359,7 +415,11 @@ impl World {
             assert_eq!(output, &outputs[0], "two honest outputs differ");
         }
         // n - f, written out again.
-        let least = self.plan.n - (self.plan.n - 1) / 3;
+        let least = if self.plan.divided {
+            0
+        } else {
+            self.plan.n - (self.plan.n - 1) / 3
+        };
         assert!(
             outputs[0].len() >= least,
             "{} of {} contributions",

@@ -1,0 +1,241 @@
+//! What a record needs to be applied: judged the same for submissions and for ordered entries, changing nothing.
+
+use super::operation::Operation;
+use super::park::MAX_PARKED_PER_PARTNER;
+use super::refusal::{Part, Refusal};
+use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
+use crate::charter::{MAX_NAME_BYTES, Partner, PartnerName, text::is_showable};
+use crate::founding::Founded;
+use crate::identity::RecordId;
+use crate::record::{
+    Act, Attest, MAX_CAVEAT_BYTES, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_TITLE_BYTES, Open,
+    Record, Role,
+};
+use crate::time::Time;
+
+/// What the state says of a record, before anything is changed.
+pub(super) enum Judgement {
+    Apply,
+    Duplicate { first: u64 },
+    Wait { awaits: RecordId },
+}
+
+impl State {
+    /// What becomes of an authentic record of `partner` at the time `now`.
+    pub(super) fn judge(
+        &self,
+        partner: &PartnerName,
+        id: &RecordId,
+        record: &Record,
+        now: Time,
+    ) -> Result<Judgement, Refusal> {
+        if let Some(seen) = self.records.get(id) {
+            return Ok(Judgement::Duplicate { first: seen.index });
+        }
+        if let Some(waiting) = self.parked.get(id) {
+            return Ok(Judgement::Duplicate {
+                first: waiting.place.index,
+            });
+        }
+        if let Some(partner) = self.charter().partner(partner.as_str()) {
+            unexpired(partner, now)?;
+        }
+        match &record.act {
+            Act::Open(open) => self.judge_open(partner, open).map(|()| Judgement::Apply),
+            Act::Attest(attest) => self.judge_attest(partner, attest, now),
+        }
+    }
+
+    fn judge_open(&self, partner: &PartnerName, open: &Open) -> Result<(), Refusal> {
+        let kind = self
+            .charter()
+            .kind(&open.kind)
+            .ok_or_else(|| Refusal::UndeclaredType {
+                kind: open.kind.clone(),
+            })?;
+        if !kind.holds(partner, Role::Lead) && !kind.holds(partner, Role::Supporting) {
+            let mut eligible = [kind.eligible(Role::Lead), kind.eligible(Role::Supporting)].concat();
+            eligible.sort_unstable();
+            eligible.dedup();
+            return Err(Refusal::MayNotOpen {
+                partner: partner.clone(),
+                eligible,
+            });
+        }
+        if self
+            .open
+            .get(partner)
+            .is_some_and(|open| *open >= MAX_OPEN_PER_PARTNER)
+        {
+            return Err(Refusal::TooManyOpen {
+                partner: partner.clone(),
+                most: MAX_OPEN_PER_PARTNER as u64,
+            });
+        }
+        Ok(())
+    }
+
+    fn judge_attest(&self, partner: &PartnerName, attest: &Attest, now: Time) -> Result<Judgement, Refusal> {
+        let Some(operation) = self.operations.get(&attest.operation) else {
+            return match self.records.get(&attest.operation) {
+                // Names an attestation where an operation belongs: waiting would not help.
+                Some(_) => Err(Refusal::NotAnOperation {
+                    named: attest.operation,
+                }),
+                None => Ok(Judgement::Wait {
+                    awaits: attest.operation,
+                }),
+            };
+        };
+        if let Some(decision) = &operation.decision {
+            return Err(Refusal::Closed {
+                operation: operation.id,
+                verdict: Some(decision.verdict),
+                since: decision.decided_at,
+            });
+        }
+        if operation.closes <= now {
+            return Err(Refusal::Closed {
+                operation: operation.id,
+                verdict: None,
+                since: operation.closes,
+            });
+        }
+        let kind = self
+            .charter()
+            .kind(&operation.open.kind)
+            .ok_or_else(|| Refusal::UndeclaredType {
+                kind: operation.open.kind.clone(),
+            })?;
+        if !kind.holds(partner, attest.role) {
+            return Err(Refusal::RoleNotHeld {
+                partner: partner.clone(),
+                role: attest.role,
+                held: kind.roles_of(partner),
+            });
+        }
+        if let Some(awaits) = self.judge_supersession(partner, attest, operation)? {
+            return Ok(Judgement::Wait { awaits });
+        }
+        let own = operation
+            .attestations
+            .iter()
+            .filter(|said| said.partner == *partner)
+            .count();
+        if own >= MAX_ATTESTATIONS_PER_PARTNER {
+            return Err(Refusal::TooManyAttestations {
+                partner: partner.clone(),
+                most: MAX_ATTESTATIONS_PER_PARTNER as u64,
+            });
+        }
+        Ok(Judgement::Apply)
+    }
+
+    /// Whether what the attestation supersedes is what stands; `Some` is what it has to wait for.
+    fn judge_supersession(
+        &self,
+        partner: &PartnerName,
+        attest: &Attest,
+        operation: &Operation,
+    ) -> Result<Option<RecordId>, Refusal> {
+        let standing = operation.standing(partner).map(|said| said.record);
+        let Some(named) = attest.supersedes else {
+            return match standing {
+                None => Ok(None),
+                Some(standing) => Err(Refusal::AlreadyAttested {
+                    partner: partner.clone(),
+                    standing,
+                }),
+            };
+        };
+        if standing == Some(named) {
+            return Ok(None);
+        }
+        let own = operation
+            .attestations
+            .iter()
+            .any(|said| said.record == named && said.partner == *partner);
+        match (own, standing) {
+            (true, Some(standing)) => Err(Refusal::SupersedesReplaced { named, standing }),
+            _ if self.records.contains_key(&named) => Err(Refusal::SupersedesNotOwn {
+                partner: partner.clone(),
+                named,
+            }),
+            _ => Ok(Some(named)),
+        }
+    }
+}
+
+pub(super) fn too_many_parked(partner: &PartnerName, awaits: RecordId) -> Refusal {
+    Refusal::TooManyParked {
+        partner: partner.clone(),
+        awaits,
+        most: MAX_PARKED_PER_PARTNER as u64,
+    }
+}
+
+pub(super) fn bad_signature(record: &Record) -> Refusal {
+    Refusal::BadSignature {
+        signer: record.signer,
+    }
+}
+
+pub(super) fn unexpired(partner: &Partner, now: Time) -> Result<(), Refusal> {
+    if now > partner.credentials_until {
+        Err(Refusal::CredentialExpired {
+            partner: partner.name.clone(),
+            not_after: partner.credentials_until,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+/// Everything about a record that needs neither its signature nor the state: coalition, bounds, officer.
+pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<&'a Partner, Refusal> {
+    if record.coalition != founded.coalition() {
+        return Err(Refusal::ForeignCoalition {
+            named: record.coalition,
+        });
+    }
+    match &record.act {
+        Act::Open(open) => {
+            text(Part::Kind, &open.kind, MAX_NAME_BYTES)?;
+            text(Part::Title, &open.title, MAX_TITLE_BYTES)?;
+            limit(Part::Fields, open.body.len(), MAX_FIELDS)?;
+            for (name, value) in &open.body {
+                text(Part::FieldName, name, MAX_FIELD_NAME_BYTES)?;
+                text(Part::Field, value, MAX_FIELD_BYTES)?;
+            }
+        }
+        Act::Attest(attest) => {
+            if let Some(caveat) = &attest.caveat {
+                text(Part::Caveat, caveat, MAX_CAVEAT_BYTES)?;
+            }
+        }
+    }
+    founded.officer(&record.signer).ok_or(Refusal::UnknownSigner {
+        signer: record.signer,
+    })
+}
+
+fn text(what: Part, text: &str, most: usize) -> Result<(), Refusal> {
+    limit(what, text.len(), most)?;
+    if is_showable(text) {
+        Ok(())
+    } else {
+        Err(Refusal::Unshowable { what })
+    }
+}
+
+fn limit(what: Part, found: usize, most: usize) -> Result<(), Refusal> {
+    if found > most {
+        Err(Refusal::TooLong {
+            what,
+            found: found as u64,
+            most: most as u64,
+        })
+    } else {
+        Ok(())
+    }
+}

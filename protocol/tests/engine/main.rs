@@ -1,0 +1,9 @@
+//! Engines under a seeded network: agreement, order, validity and progress over many seeds, and what single rules do.
+//!
+//! A failure prints its seed; `ENTENTE_SEED=N cargo test -p entente-protocol --test engine` replays it alone.
+
+mod claims;
+mod net;
+mod rng;
+mod seeds;
+mod store;

@@ -1,0 +1,371 @@
+//! A network in memory: engines, stores, links and one seeded queue of events. No threads, sockets or clocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use entente_protocol::charter::{Card, DraftSpec, RoleHints, draft};
+use entente_protocol::engine::{Config, Effect, Engine, Event, Halt, Held, Input, NodeId, Submission, Ticket, Timing};
+use entente_protocol::founding::{CharterSignature, Founded, Founding};
+use entente_protocol::identity::{RecordId, SecretKey};
+use entente_protocol::record::{Body, Nonce};
+use entente_protocol::replicate::serve;
+use entente_protocol::time::Time;
+use entente_protocol::wire;
+
+use crate::rng::Rng;
+use crate::store::Store;
+
+pub const START: Time = Time(1_800_000_000_000);
+
+/// The secret keys of one partner.
+pub struct Keys {
+    pub root: SecretKey,
+    pub officer: SecretKey,
+    pub seat: SecretKey,
+    pub node: SecretKey,
+}
+
+impl Keys {
+    fn of(partner: u8) -> Self {
+        let key = |purpose: u8| SecretKey::from_seed(&[partner * 4 + purpose; 32]);
+        Self { root: key(1), officer: key(2), seat: key(3), node: key(4) }
+    }
+}
+
+/// A coalition of `n` partners named p00, p01, ..., which is the order of seats.
+pub fn found(n: u8) -> (Arc<Founded>, Vec<Keys>) {
+    let keys: Vec<Keys> = (0..n).map(Keys::of).collect();
+    let cards: Vec<Card> = keys
+        .iter()
+        .enumerate()
+        .map(|(i, keys)| {
+            let name = format!("p{i:02}").parse().expect("a name");
+            let (officers, nodes) = (vec![keys.officer.public()], vec![keys.node.public()]);
+            Card::sign(name, officers, keys.seat.public(), nodes, None, &keys.root).expect("a good card")
+        })
+        .collect();
+    let spec = DraftSpec {
+        name: "corridor".parse().expect("a name"),
+        created: START,
+        nonce: Nonce([7; 16]),
+        credentials_until: START.plus(1_000 * 86_400_000),
+        roles: RoleHints::default(),
+    };
+    let charter = draft("airlift", &cards, &spec).expect("a good draft");
+    let mut founding = Founding::new(charter.clone());
+    for keys in &keys {
+        let signature = CharterSignature::sign(&charter, &keys.root).expect("its root");
+        founding.merge(signature).expect("a good signature");
+    }
+    (Arc::new(founding.verify().expect("all have signed")), keys)
+}
+
+enum Happening {
+    Deliver { from: usize, to: usize, link: u64, bytes: Vec<u8> },
+    Tick { node: usize, due: Time },
+}
+
+pub struct Node {
+    pub engine: Option<Engine>,
+    pub store: Store,
+    wake: Option<Time>,
+    /// Added to the time that this node is told, in ms.
+    pub clock_skew: i64,
+    pub events: Vec<Event>,
+    pub held: BTreeMap<Ticket, Held>,
+    pub refused: Vec<(Ticket, String)>,
+    pub halted: Option<Halt>,
+    starts: u8,
+}
+
+pub struct Net {
+    pub founded: Arc<Founded>,
+    pub keys: Vec<Keys>,
+    pub nodes: Vec<Node>,
+    pub rng: Rng,
+    pub now: Time,
+    queue: BTreeMap<(Time, u64), Happening>,
+    counter: u64,
+    /// Links that are cut, lower index first.
+    pub cut: BTreeSet<(usize, usize)>,
+    /// Counts the lives of each pair's stream: what was under way on an earlier one is lost.
+    links: BTreeMap<(usize, usize), u64>,
+    pub latency_ms: u64,
+    /// Percent of messages that overtake others of their stream.
+    pub reorder: u64,
+    ticket: u64,
+    pub steps: u64,
+}
+
+fn pair(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
+}
+
+impl Net {
+    pub fn new(n: u8, seed: u64) -> Self {
+        let (founded, keys) = found(n);
+        let coalition = founded.coalition();
+        let nodes = (0..n)
+            .map(|_| Node {
+                engine: None,
+                store: Store::new(coalition),
+                wake: None,
+                clock_skew: 0,
+                events: Vec::new(),
+                held: BTreeMap::new(),
+                refused: Vec::new(),
+                halted: None,
+                starts: 0,
+            })
+            .collect();
+        Self {
+            founded,
+            keys,
+            nodes,
+            rng: Rng::new(seed),
+            now: START,
+            queue: BTreeMap::new(),
+            counter: 0,
+            cut: BTreeSet::new(),
+            links: BTreeMap::new(),
+            latency_ms: 5,
+            reorder: 0,
+            ticket: 0,
+            steps: 0,
+        }
+    }
+
+    pub fn node_id(&self, node: usize) -> NodeId {
+        self.keys[node].node.public()
+    }
+
+    fn index_of(&self, id: &NodeId) -> usize {
+        self.keys.iter().position(|keys| keys.node.public() == *id).expect("a member")
+    }
+
+    fn local(&self, node: usize) -> Time {
+        Time(self.now.0.saturating_add_signed(self.nodes[node].clock_skew))
+    }
+
+    pub fn start(&mut self, node: usize) {
+        assert!(self.nodes[node].engine.is_none(), "starts once");
+        self.nodes[node].starts += 1;
+        let keys = Keys::of(node as u8);
+        let config = Config {
+            founded: Arc::clone(&self.founded),
+            node: keys.node,
+            seat: Some(keys.seat),
+            timing: Timing::LAN,
+            nonce: [self.nodes[node].starts; 32],
+        };
+        let now = self.local(node);
+        let (engine, effects) = Engine::recover(config, &self.nodes[node].store, now).expect("the store is whole");
+        self.nodes[node].engine = Some(engine);
+        self.nodes[node].wake = None;
+        self.carry_out(node, effects, usize::MAX);
+        for other in 0..self.nodes.len() {
+            self.connect(node, other);
+        }
+    }
+
+    pub fn start_all(&mut self) {
+        (0..self.nodes.len()).filter(|i| self.nodes[*i].engine.is_none()).collect::<Vec<_>>().into_iter().for_each(|i| self.start(i));
+    }
+
+    fn is_up(&self, a: usize, b: usize) -> bool {
+        a != b && self.nodes[a].engine.is_some() && self.nodes[b].engine.is_some() && !self.cut.contains(&pair(a, b))
+    }
+
+    fn connect(&mut self, a: usize, b: usize) {
+        if self.is_up(a, b) {
+            *self.links.entry(pair(a, b)).or_default() += 1;
+            let (ida, idb) = (self.node_id(a), self.node_id(b));
+            self.input(a, Input::PeerUp(idb));
+            self.input(b, Input::PeerUp(ida));
+        }
+    }
+
+    pub fn cut(&mut self, a: usize, b: usize) {
+        let was_up = self.is_up(a, b);
+        self.cut.insert(pair(a, b));
+        if was_up {
+            *self.links.entry(pair(a, b)).or_default() += 1;
+            let (ida, idb) = (self.node_id(a), self.node_id(b));
+            self.input(a, Input::PeerDown(idb));
+            self.input(b, Input::PeerDown(ida));
+        }
+    }
+
+    pub fn heal(&mut self, a: usize, b: usize) {
+        if self.cut.remove(&pair(a, b)) {
+            self.connect(a, b);
+        }
+    }
+
+    pub fn heal_all(&mut self) {
+        for (a, b) in std::mem::take(&mut self.cut) {
+            self.connect(a, b);
+        }
+    }
+
+    /// Stops a node at once: what it holds in memory and what is under way on its streams is lost.
+    pub fn crash(&mut self, node: usize) {
+        if self.nodes[node].engine.take().is_none() {
+            return;
+        }
+        let id = self.node_id(node);
+        for other in 0..self.nodes.len() {
+            if other != node && self.nodes[other].engine.is_some() && !self.cut.contains(&pair(node, other)) {
+                *self.links.entry(pair(node, other)).or_default() += 1;
+                self.input(other, Input::PeerDown(id));
+            }
+        }
+    }
+
+    /// Gives an input and crashes after `effects` of its effects.
+    pub fn crash_within(&mut self, node: usize, input: Input, effects: usize) {
+        let now = self.local(node);
+        if let Some(engine) = &mut self.nodes[node].engine {
+            let all = engine.handle(now, input);
+            self.carry_out(node, all, effects);
+        }
+        self.crash(node);
+    }
+
+    pub fn input(&mut self, node: usize, input: Input) {
+        let now = self.local(node);
+        if let Some(engine) = &mut self.nodes[node].engine {
+            let effects = engine.handle(now, input);
+            self.carry_out(node, effects, usize::MAX);
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, effects: Vec<Effect>, most: usize) {
+        for effect in effects.into_iter().take(most) {
+            match effect {
+                Effect::Persist(write) => self.nodes[node].store.write(write),
+                Effect::Send { to, message } => {
+                    let to = self.index_of(&to);
+                    self.post(node, to, wire::encode(&message));
+                }
+                Effect::Serve { to, want } => {
+                    let to = self.index_of(&to);
+                    let messages = serve(&self.nodes[node].store, &want).expect("memory is whole");
+                    for message in messages {
+                        self.post(node, to, wire::encode(&message));
+                    }
+                }
+                Effect::Reply { ticket, result } => match result {
+                    Ok(held) => {
+                        self.nodes[node].held.insert(ticket, held);
+                    }
+                    Err(refused) => self.nodes[node].refused.push((ticket, refused.code)),
+                },
+                Effect::Notify(event) => self.nodes[node].events.push(event),
+                Effect::WakeAt(at) => {
+                    self.nodes[node].wake = Some(at);
+                    let wait = at.since(self.local(node)).max(1);
+                    self.push(self.now.plus(wait), Happening::Tick { node, due: at });
+                }
+                Effect::Halt(halt) => self.nodes[node].halted = Some(halt),
+            }
+        }
+        if self.nodes[node].halted.is_some() {
+            self.crash(node);
+        }
+    }
+
+    fn push(&mut self, at: Time, happening: Happening) {
+        self.counter += 1;
+        self.queue.insert((at, self.counter), happening);
+    }
+
+    fn post(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
+        if !self.is_up(from, to) {
+            return;
+        }
+        let link = self.links[&pair(from, to)];
+        let extra = if self.rng.chance(self.reorder) { self.rng.below(20 * self.latency_ms + 1) } else { 0 };
+        self.push(self.now.plus(self.latency_ms + extra), Happening::Deliver { from, to, link, bytes });
+    }
+
+    /// Hands bytes to a node as if `from` had sent them.
+    pub fn inject(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
+        let peer = self.node_id(from);
+        self.input(to, Input::Received { peer, bytes });
+    }
+
+    /// Lets the next thing happen; false if nothing ever will.
+    pub fn step(&mut self) -> bool {
+        let Some(((at, _), happening)) = self.queue.pop_first() else { return false };
+        self.now = self.now.max(at);
+        self.steps += 1;
+        match happening {
+            Happening::Deliver { from, to, link, bytes } => {
+                if self.is_up(from, to) && self.links[&pair(from, to)] == link {
+                    self.inject(from, to, bytes);
+                }
+            }
+            Happening::Tick { node, due } => {
+                if self.nodes[node].wake == Some(due) {
+                    self.nodes[node].wake = None;
+                    self.input(node, Input::Tick);
+                }
+            }
+        }
+        true
+    }
+
+    pub fn run_for(&mut self, span_ms: u64) {
+        let until = self.now.plus(span_ms);
+        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
+            self.step();
+        }
+        self.now = until;
+    }
+
+    /// Runs until `done`, at most `limit_ms` of simulated time.
+    pub fn run_until(&mut self, limit_ms: u64, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let until = self.now.plus(limit_ms);
+        loop {
+            if done(self) {
+                return true;
+            }
+            match self.queue.first_key_value() {
+                Some(((at, _), _)) if *at <= until => self.step(),
+                _ => return false,
+            };
+        }
+    }
+
+    pub fn submission(&mut self, body: Vec<u8>) -> (Ticket, Input) {
+        self.ticket += 1;
+        let ticket = Ticket(self.ticket);
+        (ticket, Input::Submit(vec![Submission { ticket, lane: None, body }]))
+    }
+
+    /// Submits a note; returns its id if the node took it.
+    pub fn note(&mut self, node: usize, text: &str) -> Option<RecordId> {
+        let (ticket, input) = self.submission(Body::Note(text.as_bytes().to_vec()).encode());
+        self.input(node, input);
+        self.nodes[node].held.get(&ticket).map(|held| held.id)
+    }
+
+    /// The ids that a node was told are ordered, in order.
+    pub fn ordered(&self, node: usize) -> Vec<RecordId> {
+        let ordered = |event: &Event| match event {
+            Event::Ordered { id, .. } => Some(*id),
+            _ => None,
+        };
+        self.nodes[node].events.iter().filter_map(ordered).collect()
+    }
+
+    /// Faults that a node saw: code and words.
+    pub fn faults(&self, node: usize) -> Vec<(&'static str, String)> {
+        let fault = |event: &Event| match event {
+            Event::Fault(fault) => Some((fault.code, fault.what.clone())),
+            _ => None,
+        };
+        self.nodes[node].events.iter().filter_map(fault).collect()
+    }
+}

@@ -1,0 +1,113 @@
+//! A store in memory that keeps what was written, as the engine asks of one.
+
+use std::collections::BTreeMap;
+
+use entente_hbbft::{Digest, Seat};
+use entente_protocol::feed::{FeedKey, ForkProof, Head};
+use entente_protocol::identity::{CoalitionId, Hash};
+use entente_protocol::ledger::cosignature::Certificate;
+use entente_protocol::store::{Archive, Batch, Damage, StoredEntry, Write};
+use entente_protocol::vote::VoteFrame;
+
+#[derive(Clone, Default)]
+pub struct Store {
+    coalition: CoalitionId,
+    pub entries: BTreeMap<(FeedKey, u64), StoredEntry>,
+    pub frames: BTreeMap<(u64, Seat, u32), VoteFrame>,
+    payloads: BTreeMap<(u64, Digest), Vec<u8>>,
+    pub batches: BTreeMap<u64, Batch>,
+    pub certificates: BTreeMap<u64, Certificate>,
+    pub forks: Vec<ForkProof>,
+    pub equivocations: Vec<[VoteFrame; 2]>,
+}
+
+impl Store {
+    pub fn new(coalition: CoalitionId) -> Self {
+        Self { coalition, ..Self::default() }
+    }
+
+    pub fn write(&mut self, write: Write) {
+        match write {
+            Write::Run { run, heads } => {
+                let last = heads.len() - 1;
+                for (i, (body, head)) in run.bodies.iter().zip(&heads).enumerate() {
+                    let signature = (i == last).then_some(run.signature);
+                    let entry = StoredEntry { hash: head.hash, body: body.0.clone(), signature };
+                    self.entries.insert((run.feed, head.length), entry);
+                }
+            }
+            Write::Truncate { feed, length } => self.entries.retain(|(of, at), _| *of != feed || *at <= length),
+            Write::Frame(frame) => {
+                let place = (frame.feed.epoch, frame.feed.seat, frame.seq);
+                let before = self.frames.insert(place, frame.clone());
+                assert!(before.is_none_or(|before| before == frame), "two frames at {place:?}");
+            }
+            Write::Payload { epoch, digest, bytes } => {
+                assert_eq!(digest, Digest::of(&bytes));
+                self.payloads.insert((epoch, digest), bytes);
+            }
+            Write::Batch(batch) => {
+                let before = self.batches.insert(batch.epoch, batch);
+                assert!(before.is_none(), "a batch is written once");
+            }
+            Write::Certificate { epoch, certificate } => {
+                self.certificates.insert(epoch, certificate);
+            }
+            Write::Fork(proof) => self.forks.push(proof),
+            Write::Equivocation(frames) => self.equivocations.push(*frames),
+        }
+    }
+
+    /// All leaves in order.
+    pub fn leaves(&self) -> Vec<Vec<u8>> {
+        self.batches.values().flat_map(|batch| batch.leaves.clone()).collect()
+    }
+}
+
+impl Archive for Store {
+    fn feed_root(&self, feed: &FeedKey) -> Hash {
+        feed.root(&self.coalition)
+    }
+
+    fn feeds(&self) -> Result<Vec<(FeedKey, Head)>, Damage> {
+        let mut feeds = BTreeMap::new();
+        for ((feed, length), entry) in &self.entries {
+            feeds.insert(*feed, Head { length: *length, hash: entry.hash });
+        }
+        Ok(feeds.into_iter().collect())
+    }
+
+    fn entry(&self, feed: &FeedKey, length: u64) -> Result<Option<StoredEntry>, Damage> {
+        Ok(self.entries.get(&(*feed, length)).cloned())
+    }
+
+    fn frames(&self, epoch: u64, seat: Seat, seq: u32, limit: usize) -> Result<Vec<VoteFrame>, Damage> {
+        let range = self.frames.range((epoch, seat, seq)..=(epoch, seat, u32::MAX));
+        Ok(range.map(|(_, frame)| frame.clone()).take(limit).collect())
+    }
+
+    fn payload(&self, epoch: u64, digest: &Digest) -> Result<Option<Vec<u8>>, Damage> {
+        Ok(self.payloads.get(&(epoch, *digest)).cloned())
+    }
+
+    fn payloads(&self, epoch: u64) -> Result<Vec<Vec<u8>>, Damage> {
+        let range = self.payloads.range((epoch, Digest([0; 32]))..=(epoch, Digest([255; 32])));
+        Ok(range.map(|(_, bytes)| bytes.clone()).collect())
+    }
+
+    fn batch(&self, epoch: u64) -> Result<Option<Batch>, Damage> {
+        Ok(self.batches.get(&epoch).cloned())
+    }
+
+    fn certificate(&self, epoch: u64) -> Result<Option<(u64, Certificate)>, Damage> {
+        Ok(self.certificates.range(epoch..).next().map(|(epoch, certificate)| (*epoch, certificate.clone())))
+    }
+
+    fn last_certificate(&self) -> Result<Option<(u64, Certificate)>, Damage> {
+        Ok(self.certificates.last_key_value().map(|(epoch, certificate)| (*epoch, certificate.clone())))
+    }
+
+    fn forks(&self) -> Result<Vec<ForkProof>, Damage> {
+        Ok(self.forks.clone())
+    }
+}
