@@ -1,4 +1,15 @@
 //! The node `entente`: storage, runtime, local API and command line.
 
 pub mod api;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod errors;
+pub mod files;
+pub mod keys;
+pub mod membership;
+pub mod paths;
+mod render;
 pub mod storage;
+
+pub use cli::main_from;

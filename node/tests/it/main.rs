@@ -1,5 +1,9 @@
-//! Tests of the node as a whole: its store, its runtime and its local API, over real files and sockets.
+//! Tests of the node as a whole: its store, its runtime, its local API and its command line, over real files and sockets.
 
+mod cli_founding;
+mod cli_refusals;
+mod cli_support;
+mod cli_verify;
 mod storage_corruption;
 mod storage_crash;
 mod storage_rows;

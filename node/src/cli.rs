@@ -1,0 +1,208 @@
+//! The command line: `entente`.
+//!
+//! Guarantees: every command ends with one of the exit codes of [`Exit`](crate::errors::Exit), and every failure says
+//! what, why and the next command. Founding, joining, checking and verifying need no running node; the others speak
+//! with the node of the data folder over its socket.
+
+mod charter;
+mod check;
+mod init;
+mod join;
+mod log;
+mod note;
+mod op;
+mod parse;
+mod peer;
+mod policy;
+mod receipt;
+mod status;
+mod stop;
+
+mod verify;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Parser, Subcommand};
+use entente_protocol::time::Time;
+use entente_protocol::wire::WIRE_VERSION;
+
+use crate::client::Client;
+use crate::errors::{CliError, Exit};
+use crate::paths::DataDir;
+
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (wire version {WIRE_VERSION})", env!("CARGO_PKG_VERSION")));
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  anything that has no code of its own
+  2  the command line is wrong
+  3  a file, key, address or setting is wrong
+  4  no node is running here
+  5  fewer than a quorum of seats can be reached; the record is held, not lost
+  6  denied by the charter; verify: consistent, but the coalition is not pinned
+  7  corrupt: a damaged store, or a receipt that does not verify
+  8  time-out; what was submitted is held, not lost
+  9  the store is older than what this node has said before";
+
+/// Agree on operations with sovereign partners, peer to peer.
+#[derive(Parser)]
+#[command(name = "entente", version = VERSION.as_str(), about, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Global {
+    /// Data folder of the node [default: $XDG_DATA_HOME/entente or ~/.local/share/entente]
+    #[arg(long, global = true, env = "ENTENTE_DIR", value_name = "DIR", hide_env_values = true)]
+    dir: Option<PathBuf>,
+    /// Sign with this officer's key [default: DIR/keys/officer.key]
+    #[arg(long = "as", global = true, value_name = "KEYFILE")]
+    officer: Option<PathBuf>,
+    /// Print JSON for programs in place of text for people
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make this partner's keys and its public card
+    Init(init::Init),
+    /// Draft, check, sign, merge and found a charter
+    #[command(subcommand)]
+    Charter(charter::Command),
+    /// Become a member of a founded coalition
+    Join(join::Join),
+    /// Stop the running node
+    Stop,
+    /// Show how the coalition stands: agreed, held or stalled, and who is missing
+    Status(status::Status),
+    /// Show and change the links to other nodes
+    #[command(subcommand)]
+    Peer(peer::Command),
+    /// Open operations, attest to them, and follow them
+    #[command(subcommand)]
+    Op(op::Command),
+    /// Show the ordered log
+    Log(log::Log),
+    /// Submit a note of this node: carried and ordered, without effect on any operation
+    Note(note::Note),
+    /// Get a receipt that anyone can verify offline
+    Receipt(receipt::Receipt),
+    /// Verify a receipt offline, from the file alone
+    Verify(verify::Verify),
+    /// The coalition's trust policy
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// The node's settings
+    #[command(subcommand)]
+    Config(check::Command),
+}
+
+/// What every command is given.
+struct Context {
+    dir: DataDir,
+    officer: Option<PathBuf>,
+    json: bool,
+}
+
+impl Context {
+    /// The command line that runs `command` on this data folder.
+    fn hint(&self, command: &str) -> String {
+        format!("entente --dir {} {command}", self.dir.path().display())
+    }
+
+    fn client(&self) -> Result<Client, CliError> {
+        Client::new(&self.dir)
+    }
+}
+
+/// The time of this machine's clock.
+pub(crate) fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Runs the command line `args`, the first of which is the program's name.
+pub fn main_from<I, T>(args: I) -> ExitCode
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output with 0; mistakes to standard error with 2.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
+        }
+    };
+    let json = cli.global.json;
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print(json);
+            error.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    // Verifying needs no data folder, so it works where there is no home either.
+    if let Command::Verify(verify) = &cli.command {
+        return verify.run(cli.global.json);
+    }
+    let context = Context {
+        dir: DataDir::resolve(cli.global.dir)?,
+        officer: cli.global.officer,
+        json: cli.global.json,
+    };
+    match &cli.command {
+        Command::Init(init) => init.run(&context),
+        Command::Charter(command) => command.run(&context),
+        Command::Join(join) => join.run(&context),
+        Command::Config(command) => command.run(&context),
+        Command::Policy(command) => command.run(&context),
+        Command::Verify(verify) => verify.run(context.json),
+        Command::Stop => block_on(stop::run(&context)),
+        Command::Status(status) => block_on(status.run(&context)),
+        Command::Peer(command) => block_on(command.run(&context)),
+        Command::Op(command) => block_on(command.run(&context)),
+        Command::Log(log) => block_on(log.run(&context)),
+        Command::Note(note) => block_on(note.run(&context)),
+        Command::Receipt(receipt) => block_on(receipt.run(&context)),
+    }
+}
+
+fn block_on(future: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(Exit::Failure, "cannot start", error, "check limits: ulimit -a"))?
+        .block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_version_names_the_wire_version() {
+        assert!(VERSION.contains(&format!("wire version {WIRE_VERSION}")));
+    }
+}

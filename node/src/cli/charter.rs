@@ -1,0 +1,190 @@
+//! `entente charter`: from cards to a founded coalition, by hand and without a node.
+//!
+//! A *draft* is a charter alone, as `charter new` writes it; a *founding* is a charter with the signatures collected so
+//! far, as `charter merge` writes it. Every command reads both.
+
+mod draft;
+mod found;
+mod sign;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use entente_protocol::charter::{Charter, Lint, PartnerName, Severity, lint_at};
+use entente_protocol::founding::{CharterSignature, FoundedFile, Founding, MAX_FOUNDING_TOML_BYTES};
+use serde_json::json;
+
+use super::{Context, now};
+use crate::errors::CliError;
+use crate::files;
+use crate::render;
+
+/// Draft, check, sign, merge and found a charter.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Draft a charter from a template and the partners' cards
+    New(draft::New),
+    /// Say what a charter tolerates, and what in it can never work
+    Lint(File),
+    /// Show a charter in words
+    Show(File),
+    /// Print a charter's id alone: that of its coalition
+    Id(File),
+    /// Sign a charter with this partner's root key
+    Sign(sign::Sign),
+    /// Collect signatures; says whose are missing
+    Merge(sign::Merge),
+    /// Found the coalition: all roots have signed; draws the coalition secret
+    Found(found::Found),
+}
+
+/// A charter's file.
+#[derive(Args)]
+pub(super) struct File {
+    /// A draft, or a founding with signatures
+    file: PathBuf,
+}
+
+impl Command {
+    pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::New(new) => new.run(context),
+            Self::Lint(file) => lint(&file.file, context),
+            Self::Show(file) => show(&file.file, context),
+            Self::Id(file) => {
+                let id = read(&file.file)?.charter.id();
+                if context.json {
+                    render::print_json(&id);
+                } else {
+                    render::print(&format!("{id}\n"));
+                }
+                Ok(())
+            }
+            Self::Sign(sign) => sign.run(context),
+            Self::Merge(merge) => merge.run(context),
+            Self::Found(found) => found.run(context),
+        }
+    }
+}
+
+/// Reads a draft or a founding; a secret in it is left out.
+fn read(path: &Path) -> Result<Founding, CliError> {
+    let text = files::read_text(path, MAX_FOUNDING_TOML_BYTES)?;
+    // A founding has its charter in a table of that name; a draft is that table.
+    let is_founding = text.lines().any(|line| line.trim_start().starts_with("[charter"));
+    let refuse = |why: &dyn std::fmt::Display| {
+        CliError::config(
+            format!("{} is not a charter", path.display()),
+            why,
+            "correct that line, then: entente charter lint FILE",
+        )
+    };
+    if is_founding {
+        FoundedFile::from_toml(&text)
+            .map(|file| file.founding)
+            .map_err(|why| refuse(&why))
+    } else {
+        Charter::from_toml(&text)
+            .map(Founding::new)
+            .map_err(|why| refuse(&why))
+    }
+}
+
+fn has_errors(lints: &[Lint]) -> bool {
+    lints.iter().any(|lint| lint.severity == Severity::Error)
+}
+
+fn lint(path: &Path, context: &Context) -> Result<(), CliError> {
+    let founding = read(path)?;
+    let lints = lint_at(&founding.charter, now());
+    if context.json {
+        let lints = lints
+            .iter()
+            .map(|lint| json!({"severity": severity(lint), "message": lint.message}))
+            .collect::<Vec<_>>();
+        render::print_json(&lints);
+    } else {
+        render::print(&render::charter::lints(&lints));
+    }
+    refuse_errors(path, &lints)
+}
+
+fn refuse_errors(path: &Path, lints: &[Lint]) -> Result<(), CliError> {
+    if !has_errors(lints) {
+        return Ok(());
+    }
+    let errors = lints
+        .iter()
+        .filter(|lint| lint.severity == Severity::Error)
+        .map(|lint| lint.message.as_str())
+        .collect::<Vec<_>>()
+        .join("; ");
+    Err(CliError::config(
+        format!("{} can never work as it is", path.display()),
+        errors,
+        format!("edit {}, then: entente charter lint {0}", path.display()),
+    ))
+}
+
+fn severity(lint: &Lint) -> &'static str {
+    match lint.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
+}
+
+/// Whose signatures are missing; nothing for a draft, which nobody could have signed.
+fn missing(founding: &Founding) -> Option<Vec<PartnerName>> {
+    (!founding.signatures.is_empty()).then(|| founding.missing())
+}
+
+fn show(path: &Path, context: &Context) -> Result<(), CliError> {
+    let founding = read(path)?;
+    let charter = &founding.charter;
+    if context.json {
+        render::print_json(&json!({
+            "id": charter.id(),
+            "charter": charter,
+            "signed": founding.signatures.iter().map(|signature| &signature.partner).collect::<Vec<_>>(),
+            "missing": founding.missing(),
+        }));
+    } else {
+        render::print(&render::charter::charter(charter, missing(&founding).as_deref()));
+        render::print(&format!("\n{}", render::charter::lints(&lint_at(charter, now()))));
+    }
+    Ok(())
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn names(names: &[PartnerName]) -> String {
+    match names {
+        [] => "nobody".into(),
+        [one] => one.to_string(),
+        [head @ .., last] => {
+            let head = head
+                .iter()
+                .map(PartnerName::as_str)
+                .collect::<Vec<_>>()
+                .join(", ");
+            format!("{head} and {last}")
+        }
+    }
+}
+
+/// The last part of a path without `.toml`.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(".toml").unwrap_or(&name).to_owned()
+}
+
+fn read_signature(path: &Path) -> Result<CharterSignature, CliError> {
+    let text = files::read_text(path, MAX_FOUNDING_TOML_BYTES)?;
+    CharterSignature::from_toml(&text).map_err(|why| {
+        CliError::config(
+            format!("{} is not a charter signature", path.display()),
+            why,
+            "name the files that `entente charter sign` wrote",
+        )
+    })
+}

@@ -1,0 +1,108 @@
+//! `entente charter new`: a draft from a template and cards.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use entente_protocol::charter::{
+    Card, CharterError, DraftSpec, KindName, PartnerName, RoleHints, draft, lint_at,
+};
+use entente_protocol::record::Nonce;
+use serde_json::json;
+
+use super::stem;
+use crate::cli::{Context, now};
+use crate::errors::CliError;
+use crate::files;
+use crate::keys;
+use crate::render;
+
+/// Largest card, in bytes.
+const MAX_CARD_BYTES: usize = 16 * 1024;
+const DAY_MS: u64 = 86_400_000;
+
+/// Draft a charter from a template and the partners' cards.
+#[derive(Args)]
+pub(crate) struct New {
+    /// What kind of mission: airlift
+    #[arg(long)]
+    template: String,
+    /// The partners' cards; where roles are not stated, the first leads and the last of four or more observes
+    #[arg(long, required = true, num_args = 1.., value_name = "CARD")]
+    cards: Vec<PathBuf>,
+    /// The coalition's name [default: the output file's name]
+    #[arg(long)]
+    name: Option<KindName>,
+    /// Who leads
+    #[arg(long, value_name = "PARTNER")]
+    lead: Option<PartnerName>,
+    /// Who observes; may be given several times
+    #[arg(long, value_name = "PARTNER")]
+    observing: Vec<PartnerName>,
+    /// How long the roots' delegations to officers, seats and nodes are valid
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3660))]
+    valid_days: u32,
+    /// Where to write the draft
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl New {
+    pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => stem(&self.output).parse().map_err(|why| {
+                CliError::usage(
+                    "the coalition needs a name",
+                    why,
+                    "entente charter new --name NAME ...",
+                )
+            })?,
+        };
+        let mut cards = Vec::new();
+        for path in &self.cards {
+            let text = files::read_text(path, MAX_CARD_BYTES)?;
+            let card = Card::from_toml(&text).map_err(|why| {
+                CliError::config(
+                    format!("{} is not a sound card", path.display()),
+                    why,
+                    "ask that partner for the card that `entente init` wrote",
+                )
+            })?;
+            cards.push(card);
+        }
+        let created = now();
+        let spec = DraftSpec {
+            name,
+            created,
+            nonce: Nonce(*keys::random_bytes()?),
+            credentials_until: created.plus(u64::from(self.valid_days) * DAY_MS),
+            roles: RoleHints {
+                lead: self.lead.clone(),
+                observing: self.observing.clone(),
+            },
+        };
+        let charter = draft(&self.template, &cards, &spec).map_err(|why| match why {
+            CharterError::NoTemplate { .. }
+            | CharterError::NoCard { .. }
+            | CharterError::RoleConflict { .. } => {
+                CliError::usage("cannot draft this charter", why, "entente charter new --help")
+            }
+            why => CliError::config("cannot draft this charter", why, "name each partner's card once"),
+        })?;
+        let head = "# A draft. Edit it until all partners are content; then every root signs the final text, unchanged.\n\n";
+        let text = format!("{head}{}", charter.to_toml());
+        files::write_new(&self.output, text.as_bytes(), files::PUBLIC)?;
+        let lints = lint_at(&charter, created);
+        if context.json {
+            render::print_json(&json!({"file": self.output, "id": charter.id(), "name": charter.name}));
+        } else {
+            render::print(&render::charter::charter(&charter, None));
+            render::print(&format!(
+                "\n{0}\nwritten to {1}; each partner reads it and runs: entente charter sign {1}\n",
+                render::charter::lints(&lints),
+                self.output.display()
+            ));
+        }
+        super::refuse_errors(&self.output, &lints)
+    }
+}

@@ -1,0 +1,161 @@
+//! `entente charter sign` and `merge`: the roots' words on one final text.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use entente_protocol::charter::{Card, Charter, PartnerName, lint_at};
+use entente_protocol::founding::{CharterSignature, FoundingError};
+use serde_json::json;
+
+use super::{names, read, read_signature, stem};
+use crate::cli::{Context, now};
+use crate::errors::CliError;
+use crate::files;
+use crate::keys::{self, KeyKind};
+use crate::render;
+
+/// Largest card, in bytes.
+const MAX_CARD_BYTES: usize = 16 * 1024;
+
+/// Sign a charter with this partner's root key.
+#[derive(Args)]
+pub(crate) struct Sign {
+    /// The charter
+    file: PathBuf,
+    /// The root key [default: DIR/keys/root.key]
+    #[arg(long, value_name = "KEYFILE")]
+    key: Option<PathBuf>,
+    /// Where to write the signature [default: beside FILE, as NAME.PARTNER.sig.toml]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Sign {
+    pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
+        let charter = read(&self.file)?.charter;
+        let key_path = self.key.clone().unwrap_or_else(|| context.dir.key(KeyKind::Root));
+        let (_, root) = keys::read(&key_path, &[KeyKind::Root])?;
+        super::refuse_errors(&self.file, &lint_at(&charter, now()))?;
+        let signature = CharterSignature::sign(&charter, &root).map_err(|why| match why {
+            FoundingError::NotARoot { .. } => CliError::config(
+                format!("this root key is no partner's in {}", self.file.display()),
+                why,
+                "give this partner's card to whoever drafts the charter, or name --key",
+            ),
+            why => CliError::config("cannot sign this charter", why, "entente charter lint FILE"),
+        })?;
+        self.compare_with_card(context, &charter, &signature.partner)?;
+        let output = self.output.clone().unwrap_or_else(|| {
+            self.file
+                .with_file_name(format!("{}.{}.sig.toml", stem(&self.file), signature.partner))
+        });
+        if !context.json {
+            render::print(&format!("{} signs this charter:\n\n", signature.partner));
+            render::print(&render::charter::charter(&charter, None));
+            render::print(&format!(
+                "\n{}",
+                render::charter::lints(&lint_at(&charter, now()))
+            ));
+        }
+        files::write_new(&output, signature.to_toml().as_bytes(), files::PUBLIC)?;
+        if context.json {
+            render::print_json(&json!({
+                "id": charter.id(), "name": charter.name, "partner": signature.partner, "file": output,
+            }));
+        } else {
+            render::print(&format!(
+                "\nsigned: {} for {}, with {} delegations to its officers, seat and nodes\n\
+                 written to {}: give it to whoever merges\n",
+                charter.id(),
+                signature.partner,
+                signature.delegations.len(),
+                output.display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// A root signs no entry for its partner that its own card does not make.
+    fn compare_with_card(
+        &self,
+        context: &Context,
+        charter: &Charter,
+        name: &PartnerName,
+    ) -> Result<(), CliError> {
+        let path = context.dir.card(name.as_str());
+        let Some(partner) = charter.partner(name.as_str()).filter(|_| path.exists()) else {
+            return Ok(());
+        };
+        let refuse = |why: &dyn std::fmt::Display| {
+            CliError::config(
+                format!("{} is not signed", self.file.display()),
+                why,
+                format!("have the charter drafted again from {}", path.display()),
+            )
+        };
+        let card = Card::from_toml(&files::read_text(&path, MAX_CARD_BYTES)?).map_err(|why| refuse(&why))?;
+        partner.matches(&card).map_err(|why| refuse(&why))
+    }
+}
+
+/// Collect signatures; says whose are missing.
+#[derive(Args)]
+pub(crate) struct Merge {
+    /// The charter, or an earlier merge of it
+    file: PathBuf,
+    /// The signatures
+    #[arg(required = true, num_args = 1..)]
+    signatures: Vec<PathBuf>,
+    /// Where to write charter and signatures
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+impl Merge {
+    pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
+        let mut founding = read(&self.file)?;
+        for path in &self.signatures {
+            let signature = read_signature(path)?;
+            let partner = signature.partner.clone();
+            founding.merge(signature).map_err(|why| {
+                CliError::config(
+                    format!("{} does not belong to {}", path.display(), self.file.display()),
+                    why,
+                    format!(
+                        "ask {partner} to sign the final text: entente charter sign {}",
+                        self.file.display()
+                    ),
+                )
+            })?;
+        }
+        files::write_new(&self.output, founding.to_toml().as_bytes(), files::PUBLIC)?;
+        let missing = founding.missing();
+        let signed = founding
+            .signatures
+            .iter()
+            .map(|signature| signature.partner.clone())
+            .collect::<Vec<_>>();
+        if context.json {
+            render::print_json(&json!({
+                "id": founding.charter.id(), "signed": signed, "missing": missing, "file": self.output,
+            }));
+            return Ok(());
+        }
+        let output = self.output.display();
+        render::print(&if missing.is_empty() {
+            format!(
+                "all {} partners have signed {}\nwritten to {output}; next: entente charter found {output} -o {}.coalition.toml\n",
+                signed.len(),
+                founding.charter.id(),
+                founding.charter.name
+            )
+        } else {
+            format!(
+                "signed by {}; still missing: {}\nwritten to {output}; next: entente charter merge {output} SIGNATURE.. -o FILE\n",
+                names(&signed),
+                names(&missing)
+            )
+        });
+        Ok(())
+    }
+}

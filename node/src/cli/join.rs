@@ -1,0 +1,83 @@
+//! `entente join`: a founded coalition's file becomes this node's membership.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Context, now};
+use crate::errors::CliError;
+use crate::files;
+use crate::membership::{Membership, read_founded};
+use crate::render;
+
+/// Become a member of a founded coalition.
+#[derive(Args)]
+pub(super) struct Join {
+    /// The file that the founder brings
+    file: PathBuf,
+}
+
+impl Join {
+    pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
+        let dir = &context.dir;
+        let file = read_founded(&self.file)?;
+        let text = file.to_toml();
+        let membership = Membership::of(file, &self.file, dir, now())?;
+        let coalition = membership.founded.coalition();
+        let place = dir.coalition();
+        if place.exists() {
+            let held = read_founded(&place)?;
+            let present = held.founding.charter.id();
+            if present != coalition {
+                return Err(CliError::config(
+                    "this node is a member of another coalition",
+                    format!(
+                        "{} is {present}, and {} is {coalition}",
+                        place.display(),
+                        self.file.display()
+                    ),
+                    "one data folder serves one coalition: entente --dir DIR init, with a folder of its own",
+                ));
+            }
+            let same_secret =
+                held.secret.map(|secret| *secret.as_bytes()) == Some(*membership.secret.as_bytes());
+            if !same_secret {
+                return Err(CliError::config(
+                    "this file has another coalition secret",
+                    format!(
+                        "{} and {} name the same coalition",
+                        place.display(),
+                        self.file.display()
+                    ),
+                    "ask the founder which file is the one that all members joined with",
+                ));
+            }
+        } else {
+            files::write_new(&place, text.as_bytes(), files::SECRET)?;
+        }
+        let seat = membership.seat.as_ref().map(|(seat, _)| *seat);
+        if context.json {
+            render::print_json(&json!({
+                "id": coalition,
+                "name": membership.founded.charter().name,
+                "partner": membership.partner,
+                "seat": seat,
+            }));
+        } else {
+            for warning in &membership.warnings {
+                render::print(&format!("warning: {warning}\n"));
+            }
+            let seat = seat.map_or("without a seat".into(), |seat| {
+                format!("seat {seat} of {}", membership.founded.committee_size())
+            });
+            render::print(&format!(
+                "joined {} ({coalition}) as {}, {seat}\nnext: {}\n",
+                membership.founded.charter().name,
+                membership.partner,
+                context.hint("up")
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! `entente note`.
+
+use clap::Args;
+
+use super::Context;
+use super::op::{Submission, Waiting};
+use crate::api::dto::Wait;
+use crate::errors::CliError;
+
+/// Submit a note of this node: carried and ordered, without effect on any operation.
+#[derive(Args)]
+pub(super) struct Note {
+    /// The note
+    text: String,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Note {
+    pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        if self.waiting.wait == Wait::Agreed {
+            return Err(CliError::usage(
+                "a note is never agreed",
+                "it has no effect on any operation",
+                "entente note --wait ordered TEXT",
+            ));
+        }
+        let submission = Submission {
+            path: "/v1/notes",
+            body: self.text.clone().into_bytes(),
+            id: None,
+        };
+        submission.send(context, &self.waiting).await
+    }
+}

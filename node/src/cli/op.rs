@@ -1,0 +1,159 @@
+//! `entente op`: operations.
+
+mod attest;
+mod follow;
+mod open;
+mod submit;
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use entente_protocol::charter::{Charter, Partner};
+use entente_protocol::identity::{PublicKey, RecordId, SecretKey};
+use entente_protocol::record::{Act, Nonce, Record, SignedRecord};
+
+pub(super) use submit::{Submission, Waiting};
+
+use super::{Context, now};
+use crate::api::dto::OperationView;
+use crate::client::segment;
+use crate::errors::CliError;
+use crate::keys::{self, KeyKind};
+use crate::membership::read_founded;
+use crate::render;
+
+/// Open operations, attest to them, and follow them.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Open an operation of a type that the charter declares
+    Open(open::Open),
+    /// Say something on an operation: for, against, or neither
+    Attest(attest::Attest),
+    /// Show an operation: outcome, why, and what exactly is missing
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+    },
+    /// List operations
+    List,
+    /// Follow what happens; with an id, until that operation is decided
+    Follow(follow::Follow),
+}
+
+impl Command {
+    pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::Open(open) => open.run(context).await,
+            Self::Attest(attest) => attest.run(context).await,
+            Self::Follow(follow) => follow.run(context).await,
+            Self::Show { id } => {
+                let operation: OperationView = context
+                    .client()?
+                    .get(&format!("/v1/ops/{}", segment(id)?))
+                    .await?;
+                if context.json {
+                    render::print_json(&operation);
+                } else {
+                    render::print(&render::operation::page(&operation, now()));
+                }
+                Ok(())
+            }
+            Self::List => {
+                let operations: Vec<OperationView> = context.client()?.get("/v1/ops").await?;
+                if context.json {
+                    render::print_json(&operations);
+                } else {
+                    render::print(&render::operation::list(&operations, now()));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The operation that `id` names. A whole id that has not come this far yet is waited for until `limit` is over: what
+/// another partner just opened is often on its way.
+async fn find(context: &Context, id: &str, limit: Duration) -> Result<OperationView, CliError> {
+    let client = context.client()?;
+    let path = format!("/v1/ops/{}", segment(id)?);
+    let first = client.get(&path).await;
+    if !first.as_ref().is_err_and(is_unknown) || id.parse::<RecordId>().is_err() {
+        return first;
+    }
+    // Subscribed before the next look, so that nothing falls between them.
+    let mut events = client.events("/v1/events").await?;
+    let arrives = async {
+        loop {
+            let answer = client.get(&path).await;
+            if !answer.as_ref().is_err_and(is_unknown) || events.next().await?.is_none() {
+                return answer;
+            }
+        }
+    };
+    tokio::time::timeout(limit, arrives).await.unwrap_or(first)
+}
+
+fn is_unknown(error: &CliError) -> bool {
+    error.code == "unknown"
+}
+
+/// Who signs here, and by which charter.
+struct Officer {
+    charter: Charter,
+    key: SecretKey,
+}
+
+impl Officer {
+    fn load(context: &Context) -> Result<Self, CliError> {
+        let path = context.dir.coalition();
+        if !path.exists() {
+            return Err(CliError::config(
+                "this node is a member of no coalition",
+                format!("there is no {}", path.display()),
+                context.hint("join FILE"),
+            ));
+        }
+        let charter = read_founded(&path)?.founding.charter;
+        let key = match &context.officer {
+            Some(path) => keys::read(path, &[KeyKind::Officer])?.1,
+            None => keys::load(&context.dir, KeyKind::Officer)?,
+        };
+        Ok(Self { charter, key })
+    }
+
+    fn public(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    fn partner(&self) -> Result<&Partner, CliError> {
+        let public = self.public();
+        self.charter
+            .partners
+            .iter()
+            .find(|partner| partner.officers.contains(&public))
+            .ok_or_else(|| {
+                CliError::denied(
+                    "this key may not speak for any partner",
+                    format!("{public} is no officer in the charter of {}", self.charter.name),
+                    "name an officer's key: entente --as KEYFILE op ...",
+                )
+            })
+    }
+
+    /// The signed record of `act`; the same for the same `key`, else unique.
+    fn sign(&self, act: Act, key: Option<&str>) -> Result<SignedRecord, CliError> {
+        let signer = self.public();
+        let nonce = match key {
+            Some(key) => Nonce::from_key(&signer, key),
+            None => Nonce(*keys::random_bytes()?),
+        };
+        let coalition = self.charter.id();
+        Ok(Record {
+            coalition,
+            nonce,
+            signer,
+            act,
+        }
+        .sign(&self.key))
+    }
+}

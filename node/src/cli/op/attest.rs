@@ -1,0 +1,174 @@
+//! `entente op attest`.
+
+use clap::Args;
+use entente_protocol::charter::PartnerName;
+use entente_protocol::identity::RecordId;
+use entente_protocol::record::{Act, Attest as AttestAct, Body, Role, Stance};
+
+use super::{Officer, Submission, Waiting, find, is_unknown};
+use crate::api::dto::{AttestationView, OperationView};
+use crate::cli::Context;
+use crate::errors::CliError;
+use crate::render;
+
+/// Say something on an operation: for, against, or neither.
+#[derive(Args)]
+pub(crate) struct Attest {
+    /// The operation, or the beginning of its id
+    id: String,
+    #[command(flatten)]
+    stance: StanceArgs,
+    /// In which role; needed only where the charter gives this partner several
+    #[arg(long)]
+    role: Option<Role>,
+    /// A condition or reservation, shown with the outcome
+    #[arg(long, value_name = "TEXT")]
+    caveat: Option<String>,
+    /// The own earlier attestation that this one replaces, or the beginning of its id
+    #[arg(long, value_name = "ID")]
+    supersedes: Option<String>,
+    /// Submitting again with the same key is harmless: it is the same attestation
+    #[arg(long)]
+    key: Option<String>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct StanceArgs {
+    /// For
+    #[arg(long)]
+    endorse: bool,
+    /// Against; a veto where the charter gives one
+    #[arg(long)]
+    object: bool,
+    /// Neither; seen and recorded
+    #[arg(long)]
+    abstain: bool,
+}
+
+impl StanceArgs {
+    fn stance(&self) -> Stance {
+        if self.endorse {
+            Stance::Endorse
+        } else if self.object {
+            Stance::Object
+        } else {
+            Stance::Abstain
+        }
+    }
+}
+
+impl Attest {
+    pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        let officer = Officer::load(context)?;
+        let partner = officer.partner()?.name.clone();
+        let found = find(context, &self.id, self.waiting.timeout).await;
+        let (operation, role, known) = match found {
+            Ok(view) => (
+                view.id,
+                self.choose_role(&officer, &partner, &view)?,
+                view.attestations,
+            ),
+            // An operation that has not come this far: its whole id and a role say enough, and it waits for it.
+            Err(error) if is_unknown(&error) => match (self.id.parse::<RecordId>(), self.role) {
+                (Ok(id), Some(role)) => (id, role, Vec::new()),
+                _ => return Err(error),
+            },
+            Err(error) => return Err(error),
+        };
+        let supersedes = self
+            .supersedes
+            .as_deref()
+            .map(|text| resolve(text, &known))
+            .transpose()?;
+        let act = Act::Attest(AttestAct {
+            operation,
+            role,
+            stance: self.stance.stance(),
+            caveat: self.caveat.clone(),
+            supersedes,
+        });
+        let record = officer.sign(act, self.key.as_deref())?;
+        Submission {
+            path: "/v1/records",
+            id: Some(record.record.id()),
+            body: Body::Signed(record).encode(),
+        }
+        .send(context, &self.waiting)
+        .await
+    }
+
+    fn choose_role(
+        &self,
+        officer: &Officer,
+        partner: &PartnerName,
+        view: &OperationView,
+    ) -> Result<Role, CliError> {
+        let Some(kind) = officer.charter.kind(&view.kind) else {
+            return Err(CliError::denied(
+                format!("{} cannot be attested", render::short(&view.id)),
+                format!("the charter declares no operation type {:?}", view.kind),
+                "entente op list",
+            ));
+        };
+        let held = kind.roles_of(partner);
+        let names = held.iter().map(Role::to_string).collect::<Vec<_>>().join(" or ");
+        match (self.role, held.as_slice()) {
+            (Some(role), held) if held.contains(&role) => Ok(role),
+            (None, [role]) => Ok(*role),
+            (None, [_, _, ..]) => Err(CliError::usage(
+                format!("in which role does {partner} attest?"),
+                format!("the charter gives it several in {}: {names}", kind.name),
+                format!("entente op attest {} --role {} ...", self.id, held[0]),
+            )),
+            (None, []) => Err(CliError::denied(
+                format!("{partner} may not attest to {}", render::short(&view.id)),
+                format!("the charter gives it no role in {}", kind.name),
+                "entente charter show FILE shows who may",
+            )),
+            (Some(role), held) => Err(CliError::denied(
+                format!("{partner} may not attest as {role}"),
+                if held.is_empty() {
+                    format!("the charter gives it no role in {}", kind.name)
+                } else {
+                    format!("the charter gives it another role in {}: {names}", kind.name)
+                },
+                match held.first() {
+                    Some(role) => format!("entente op attest {} --role {role} ...", self.id),
+                    None => "entente charter show FILE shows who may".into(),
+                },
+            )),
+        }
+    }
+}
+
+/// The attestation that `text` names: a whole id, or the beginning of exactly one of those known.
+fn resolve(text: &str, known: &[AttestationView]) -> Result<RecordId, CliError> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let wanted = text.strip_prefix(RecordId::PREFIX).unwrap_or(text);
+    let found = known
+        .iter()
+        .filter(|attestation| !wanted.is_empty() && attestation.id.0.to_string().starts_with(wanted))
+        .map(|attestation| attestation.id)
+        .collect::<Vec<_>>();
+    match found.as_slice() {
+        [id] => Ok(*id),
+        [] => Err(CliError::usage(
+            format!("no attestation {text}"),
+            "none to this operation has an id that begins so",
+            "entente op show ID",
+        )),
+        many => Err(CliError::usage(
+            format!("{text} names several attestations"),
+            many.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
+            "give more of the id",
+        )),
+    }
+}

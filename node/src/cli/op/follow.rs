@@ -1,0 +1,95 @@
+//! `entente op follow`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::find;
+use crate::api::dto::{EventView, OperationView};
+use crate::cli::{Context, now};
+use crate::errors::{CliError, Exit};
+use crate::render;
+
+/// Follow what happens; with an id, until that operation is decided.
+#[derive(Args)]
+pub(crate) struct Follow {
+    /// An operation, or the beginning of its id
+    id: Option<String>,
+    /// Also checkpoints, links, who can be reached, and faults
+    #[arg(long, conflicts_with = "id")]
+    all: bool,
+}
+
+impl Follow {
+    pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        match &self.id {
+            Some(id) => follow_one(id, context).await,
+            None => self.follow_all(context).await,
+        }
+    }
+
+    async fn follow_all(&self, context: &Context) -> Result<(), CliError> {
+        let mut events = context.client()?.events("/v1/events").await?;
+        while let Some(event) = events.next().await? {
+            let about_records = matches!(
+                event,
+                EventView::Held { .. }
+                    | EventView::Ordered { .. }
+                    | EventView::Decided(_)
+                    | EventView::Lagged { .. }
+            );
+            if self.all || about_records {
+                if context.json {
+                    render::print_json(&event);
+                } else {
+                    render::print(&format!("{}\n", render::event::line(&event)));
+                }
+            }
+        }
+        Err(stopped(context))
+    }
+}
+
+async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
+    let client = context.client()?;
+    // Subscribed before the first look, so that nothing falls between them.
+    let mut events = client.events("/v1/events").await?;
+    let mut operation = find(context, id, Duration::MAX).await?;
+    let path = format!("/v1/ops/{}", operation.id);
+    let mut seen: Option<OperationView> = None;
+    loop {
+        if seen.as_ref() != Some(&operation) {
+            if context.json {
+                render::print_json(&operation);
+            } else {
+                render::print(&format!("{}\n", render::operation::page(&operation, now())));
+            }
+        }
+        if operation.decision.is_some() {
+            return Ok(());
+        }
+        seen = Some(operation);
+        loop {
+            match events.next().await? {
+                None => return Err(stopped(context)),
+                Some(
+                    EventView::Held { .. }
+                    | EventView::Ordered { .. }
+                    | EventView::Decided(_)
+                    | EventView::Lagged { .. },
+                ) => break,
+                Some(_) => {}
+            }
+        }
+        operation = client.get(&path).await?;
+    }
+}
+
+fn stopped(context: &Context) -> CliError {
+    CliError::new(
+        Exit::NodeDown,
+        "the node stopped",
+        "its event stream has ended",
+        context.hint("up"),
+    )
+}

@@ -1,0 +1,136 @@
+//! `entente op open`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use entente_protocol::record::{Act, Body, Open as OpenAct};
+
+use super::{Officer, Submission, Waiting};
+use crate::cli::{Context, parse};
+use crate::errors::CliError;
+use crate::files;
+
+/// Largest body file, in bytes.
+const MAX_BODY_FILE_BYTES: usize = 64 * 1024;
+
+/// Open an operation of a type that the charter declares.
+#[derive(Args)]
+pub(crate) struct Open {
+    /// The operation type, as the charter declares it
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: String,
+    /// One line for people
+    #[arg(long)]
+    title: String,
+    /// A named value: slot=06:40; may be given several times
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse::pair)]
+    values: Vec<(String, String)>,
+    /// Named values from a TOML file
+    #[arg(long, value_name = "FILE")]
+    body: Option<PathBuf>,
+    /// Submitting again with the same key is harmless: it is the same operation
+    #[arg(long)]
+    key: Option<String>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Open {
+    pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        let mut body = match &self.body {
+            Some(path) => read_body(path)?,
+            None => BTreeMap::new(),
+        };
+        body.extend(self.values.iter().cloned());
+        let officer = Officer::load(context)?;
+        officer.partner()?;
+        if officer.charter.kind(&self.kind).is_none() {
+            let kinds = officer
+                .charter
+                .operations
+                .iter()
+                .map(|kind| kind.name.as_str())
+                .collect::<Vec<_>>();
+            return Err(CliError::denied(
+                format!("{:?} is no operation type of this coalition", self.kind),
+                format!("its charter declares: {}", kinds.join(", ")),
+                context.hint(&format!(
+                    "op open --type {} ...",
+                    kinds.first().unwrap_or(&"TYPE")
+                )),
+            ));
+        }
+        let act = Act::Open(OpenAct {
+            kind: self.kind.clone(),
+            title: self.title.clone(),
+            body,
+        });
+        let record = officer.sign(act, self.key.as_deref())?;
+        Submission {
+            path: "/v1/records",
+            id: Some(record.record.id()),
+            body: Body::Signed(record).encode(),
+        }
+        .send(context, &self.waiting)
+        .await
+    }
+}
+
+/// A flat table of values, each as its text.
+fn read_body(path: &Path) -> Result<BTreeMap<String, String>, CliError> {
+    let text = files::read_text(path, MAX_BODY_FILE_BYTES)?;
+    let refuse = |why: &dyn std::fmt::Display| {
+        CliError::config(
+            format!("{} is not a list of named values", path.display()),
+            why,
+            "one value a line, such as: slot = \"06:40\"",
+        )
+    };
+    let table: toml::Table = toml::from_str(&text).map_err(|error| refuse(&error.message()))?;
+    table
+        .into_iter()
+        .map(|(name, value)| {
+            let value = match value {
+                toml::Value::String(text) => text,
+                toml::Value::Integer(number) => number.to_string(),
+                toml::Value::Float(number) => number.to_string(),
+                toml::Value::Boolean(truth) => truth.to_string(),
+                toml::Value::Datetime(time) => time.to_string(),
+                toml::Value::Array(_) | toml::Value::Table(_) => {
+                    return Err(refuse(&format!(
+                        "{name} is a list or table; a value is a text, number or time"
+                    )));
+                }
+            };
+            Ok((name, value))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_a_flat_table_of_values() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("body.toml");
+        std::fs::write(
+            &path,
+            "slot = \"06:40\"\nflights = 4\nfrom = 2026-11-24T06:00:00Z\n",
+        )
+        .expect("written");
+        let body = read_body(&path).expect("a body");
+        assert_eq!(body["slot"], "06:40");
+        assert_eq!(body["flights"], "4");
+        assert_eq!(body["from"], "2026-11-24T06:00:00Z");
+        std::fs::write(&path, "[nested]\na = 1\n").expect("written");
+        assert!(
+            read_body(&path)
+                .expect_err("nested")
+                .why
+                .contains("nested is a list or table")
+        );
+    }
+}

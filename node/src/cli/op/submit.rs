@@ -1,0 +1,138 @@
+//! Submitting and waiting: the same for operations, attestations and notes.
+
+use std::time::Duration;
+
+use clap::Args;
+use entente_protocol::identity::RecordId;
+
+use crate::api::dto::{Short, SubmitView, Wait};
+use crate::cli::{Context, parse};
+use crate::errors::{CliError, Exit};
+use crate::render;
+
+/// How long to wait, and for what.
+#[derive(Args)]
+pub(crate) struct Waiting {
+    /// Wait until it is held (durable here), ordered, or until the operation is agreed
+    #[arg(long, value_parser = parse::wait, default_value = "ordered")]
+    pub(crate) wait: Wait,
+    /// Wait at most so long: 500ms, 30s, 5m, 1h
+    #[arg(long, value_parser = parse::duration, default_value = "30s")]
+    pub(crate) timeout: Duration,
+}
+
+/// Something to submit.
+pub(crate) struct Submission {
+    /// Where to.
+    pub(crate) path: &'static str,
+    /// The encoded body.
+    pub(crate) body: Vec<u8>,
+    /// The id, where it is known beforehand.
+    pub(crate) id: Option<RecordId>,
+}
+
+impl Submission {
+    /// Submits, waits, and says what became of it; the id always.
+    pub(crate) async fn send(self, context: &Context, waiting: &Waiting) -> Result<(), CliError> {
+        let path = format!(
+            "{}?wait={}&timeout_ms={}",
+            self.path,
+            waiting.wait,
+            waiting.timeout.as_millis()
+        );
+        let answer = context
+            .client()?
+            .post::<SubmitView>(&path, self.body, waiting.timeout)
+            .await;
+        let view = match answer {
+            Ok(view) => view,
+            Err(error) => {
+                // It may have been taken all the same: whoever asks again needs the id.
+                if let Some(id) = self.id {
+                    if context.json {
+                        render::print_json(&serde_json::json!({"id": id, "state": null}));
+                    } else {
+                        render::print(&format!("{id}\n"));
+                    }
+                }
+                return Err(error);
+            }
+        };
+        if context.json {
+            render::print_json(&view);
+        } else {
+            render::print(&text(&view));
+        }
+        match view.code {
+            None => Ok(()),
+            Some(short) => Err(fell_short(&view, short, waiting, context)),
+        }
+    }
+}
+
+fn text(view: &SubmitView) -> String {
+    let mut text = format!("{}\n", view.id);
+    match (view.index, &view.outcome) {
+        (Some(index), Some(outcome)) => {
+            text.push_str(&format!(
+                "{} at leaf {index}: {}\n",
+                view.state,
+                render::plain(outcome)
+            ));
+        }
+        (Some(index), None) => text.push_str(&format!("{} at leaf {index}\n", view.state)),
+        (None, _) => text.push_str(&format!("{}\n", view.state)),
+    }
+    if let Some(decision) = &view.decision {
+        text.push_str(&format!(
+            "{} at leaf {}: {}\n",
+            render::plain(&decision.outcome),
+            decision.index,
+            render::plain(&decision.explanation)
+        ));
+    }
+    text
+}
+
+fn fell_short(view: &SubmitView, short: Short, waiting: &Waiting, context: &Context) -> CliError {
+    let missing = match view.missing.as_slice() {
+        [] => String::new(),
+        missing => format!("; missing: {}", render::plain(&missing.join(", "))),
+    };
+    let id = render::short(&view.id);
+    match short {
+        Short::Stalled => CliError::new(
+            Exit::Stalled,
+            format!(
+                "{id} is {}, and fewer than a quorum of seats can be reached",
+                view.state
+            ),
+            format!("it is durable here and not lost: it is ordered once enough seats are back{missing}"),
+            context.hint("status"),
+        ),
+        Short::Timeout => CliError::new(
+            Exit::Timeout,
+            format!("{id} is {}, not {} yet", view.state, waiting.wait),
+            format!(
+                "{} s are over; it is durable here and not lost{missing}",
+                waiting.timeout.as_secs_f64()
+            ),
+            context.hint(&format!("op show {id}")),
+        ),
+        Short::Void => CliError::denied(
+            format!("{id} is ordered and has no effect"),
+            view.outcome
+                .as_deref()
+                .map_or_else(|| "the charter does not allow it".into(), render::plain),
+            context
+                .hint("charter show coalition.toml")
+                .replace("coalition.toml", &context.dir.coalition().display().to_string()),
+        ),
+        Short::Stopping => CliError::new(
+            Exit::NodeDown,
+            format!("{id} is {}, and the node stops", view.state),
+            format!("it is durable here and not lost{missing}"),
+            context.hint("up"),
+        ),
+    }
+}

@@ -1,0 +1,119 @@
+//! `entente peer`: links to other nodes.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use libp2p::Multiaddr;
+
+use super::{Context, now};
+use crate::api::dto::{AddPeer, PeerView};
+use crate::client::segment;
+use crate::config::check_address;
+use crate::errors::CliError;
+use crate::render;
+
+/// Show and change the links to other nodes.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Dial an address from now on, also after a restart
+    Add {
+        /// /ip4/ADDRESS/udp/PORT/quic-v1, with or without /p2p/ID
+        address: Multiaddr,
+    },
+    /// Show the other nodes, how they stand, and the own addresses
+    List,
+    /// Print the own addresses alone, the best first, for others to add
+    Address,
+    /// Keep no link to a partner or node, until it is unblocked
+    Block {
+        /// A partner's name or a node's key
+        who: String,
+    },
+    /// Allow links to a partner or node again
+    Unblock {
+        /// A partner's name or a node's key
+        who: String,
+    },
+}
+
+impl Command {
+    pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        let client = context.client()?;
+        match self {
+            Self::Add { address } => {
+                check_address(address).map_err(|why| {
+                    CliError::config(
+                        format!("cannot dial {address}"),
+                        why,
+                        "entente peer add /ip4/ADDRESS/udp/PORT/quic-v1",
+                    )
+                })?;
+                let request = AddPeer {
+                    address: address.to_string(),
+                };
+                let body = serde_json::to_vec(&request).expect("a string is JSON");
+                let answer: serde_json::Value = client.post("/v1/peers", body, Duration::ZERO).await?;
+                if context.json {
+                    render::print_json(&answer);
+                } else {
+                    render::print(&format!(
+                        "dialling {address} from now on; see: {}\n",
+                        context.hint("peer list")
+                    ));
+                }
+            }
+            Self::List => {
+                let peers: Vec<PeerView> = client.get("/v1/peers").await?;
+                let listeners: Vec<String> = client.get("/v1/listeners").await?;
+                if context.json {
+                    render::print_json(&serde_json::json!({"peers": peers, "listeners": listeners}));
+                } else {
+                    render::print(&render::peer::peers(&peers, now()));
+                    let own = listeners.iter().map(|address| format!("own address {address}\n"));
+                    render::print(&own.collect::<String>());
+                }
+            }
+            Self::Address => {
+                let mut listeners: Vec<String> = client.get("/v1/listeners").await?;
+                // An address of this host alone is of use only to other nodes on it.
+                listeners.sort_by_key(|address| is_loopback(address));
+                if context.json {
+                    render::print_json(&listeners);
+                } else {
+                    render::print(
+                        &listeners
+                            .iter()
+                            .map(|address| format!("{address}\n"))
+                            .collect::<String>(),
+                    );
+                }
+            }
+            Self::Block { who } => change(context, who, "block").await?,
+            Self::Unblock { who } => change(context, who, "unblock").await?,
+        }
+        Ok(())
+    }
+}
+
+fn is_loopback(address: &str) -> bool {
+    use libp2p::multiaddr::Protocol;
+    let first = address.parse::<Multiaddr>().ok().and_then(|address| {
+        address.iter().next().map(|protocol| match protocol {
+            Protocol::Ip4(ip) => ip.is_loopback(),
+            Protocol::Ip6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+            _ => false,
+        })
+    });
+    first.unwrap_or(true)
+}
+
+async fn change(context: &Context, who: &str, verb: &str) -> Result<(), CliError> {
+    let path = format!("/v1/peers/{}/{verb}", segment(who)?);
+    let peers: Vec<PeerView> = context.client()?.post(&path, Vec::new(), Duration::ZERO).await?;
+    if context.json {
+        render::print_json(&peers);
+    } else {
+        render::print(&render::peer::peers(&peers, now()));
+    }
+    Ok(())
+}

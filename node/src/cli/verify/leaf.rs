@@ -1,0 +1,100 @@
+//! A leaf of the log in words, checked against the charter.
+
+use entente_protocol::charter::{Charter, show_time};
+use entente_protocol::coalition::{Assessment, Decision, Disposition};
+use entente_protocol::founding::Founded;
+use entente_protocol::identity::RecordId;
+use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
+
+/// What a leaf says.
+pub(super) struct Words {
+    /// For people, line by line.
+    pub(super) lines: Vec<String>,
+    /// The record or operation that it is about.
+    pub(super) id: Option<RecordId>,
+    /// The outcome in a word.
+    pub(super) outcome: Option<String>,
+}
+
+/// Reads and checks a leaf.
+pub(super) fn words(bytes: &[u8], founded: &Founded) -> Result<Words, String> {
+    match Leaf::decode(bytes).map_err(|error| error.to_string())? {
+        Leaf::Decision(decision) => {
+            check(&decision, founded.charter())?;
+            Ok(Words {
+                lines: decision.explain(),
+                id: Some(decision.operation),
+                outcome: Some(decision.verdict.to_string()),
+            })
+        }
+        Leaf::Entry(entry) => Ok(entry_words(&entry, founded)),
+        Leaf::Epoch(record) => epoch_words(&record, founded),
+    }
+}
+
+fn entry_words(entry: &EntryLeaf, founded: &Founded) -> Words {
+    let author = match founded.node(&entry.feed.node) {
+        Some(partner) => partner.name.to_string(),
+        None => entry.feed.node.to_string(),
+    };
+    let outcome = match &entry.disposition {
+        Disposition::Applied => "applied".to_owned(),
+        Disposition::Duplicate { first } => format!("said before, at leaf {first}"),
+        Disposition::Refused(refusal) => format!("without effect: {refusal}"),
+        Disposition::Parked { awaits } => format!("waits for {awaits}"),
+    };
+    Words {
+        lines: vec![
+            format!("entry {} of {author}'s {} feed", entry.length, entry.feed.lane),
+            outcome.clone(),
+            format!("hash of the entry {}", entry.hash),
+        ],
+        id: entry.record,
+        outcome: Some(outcome),
+    }
+}
+
+fn epoch_words(record: &EpochRecord, founded: &Founded) -> Result<Words, String> {
+    if record.coalition != founded.coalition() {
+        return Err(format!("it is an epoch of {}", record.coalition));
+    }
+    Ok(Words {
+        lines: vec![
+            format!("end of epoch {} at {}", record.epoch, show_time(record.time)),
+            format!("{} of {} contributions agreed", record.agreed.len(), record.seats),
+        ],
+        id: None,
+        outcome: None,
+    })
+}
+
+/// Whether the charter's rule gives this verdict for the attestations that the decision counts.
+fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
+    let kind = charter
+        .kind(decision.kind.as_str())
+        .ok_or_else(|| format!("the charter declares no operation type {}", decision.kind))?;
+    for standing in &decision.counted {
+        if !kind.holds(&standing.partner, standing.role) {
+            return Err(format!(
+                "{} may not act as {} in {}",
+                standing.partner, standing.role, kind.name
+            ));
+        }
+    }
+    let assessment = Assessment::of(kind, decision.counted.iter().cloned());
+    let window_over = decision.decided_by.is_none();
+    if assessment.counted != decision.counted || assessment.deficit != decision.deficit {
+        return Err("the attestations that it counts do not give the deficit that it states".into());
+    }
+    match assessment.verdict(window_over) {
+        Some(verdict) if verdict == decision.verdict => Ok(()),
+        Some(verdict) => Err(format!(
+            "it states {}, but the rule gives {verdict}",
+            decision.verdict
+        )),
+        None => Err(format!(
+            "it states {}, but the rule leaves the operation open",
+            decision.verdict
+        )),
+    }
+}

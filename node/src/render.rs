@@ -1,0 +1,56 @@
+//! Text for people: tables, relative ages, names beside ids.
+//!
+//! Guarantees: what others wrote (titles, caveats, errors) is shown without control characters and overrides of
+//! direction, so it cannot make a terminal show something else. A closed pipe ends the output and is no error.
+
+pub(crate) mod age;
+pub(crate) mod charter;
+pub(crate) mod event;
+pub(crate) mod log;
+pub(crate) mod operation;
+pub(crate) mod peer;
+pub(crate) mod status;
+pub(crate) mod table;
+
+use std::io::Write as _;
+
+use serde::Serialize;
+
+/// Prints to standard output; ends quietly when nobody reads any more.
+pub(crate) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // A reader such as `head` may have gone; that is its right.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a value as JSON, one line per value.
+pub(crate) fn print_json<T: Serialize>(value: &T) {
+    let text = serde_json::to_string(value).expect("views are plain data");
+    print(&format!("{text}\n"));
+}
+
+/// `text` with every character replaced that could fool a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let fools = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    };
+    text.chars().map(|c| if fools(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The beginning of an id: enough to name it on a command line.
+pub(crate) fn short(id: &impl ToString) -> String {
+    const SHOWN: usize = 13;
+    id.to_string().chars().take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_cannot_move_the_cursor_or_turn_the_line() {
+        assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\n"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}");
+        assert_eq!(plain("Slot 3, piste Süd – 07:10"), "Slot 3, piste Süd – 07:10");
+    }
+}

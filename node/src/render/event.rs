@@ -1,0 +1,68 @@
+//! Events, one line each.
+
+use super::{plain, short};
+use crate::api::dto::EventView;
+
+/// An event in words.
+pub(crate) fn line(event: &EventView) -> String {
+    match event {
+        EventView::Held { id, feed } => {
+            format!(
+                "held      {} by {} ({} {})",
+                short(id),
+                plain(&feed.partner),
+                feed.lane,
+                feed.length
+            )
+        }
+        EventView::Ordered {
+            id,
+            index,
+            feed,
+            outcome,
+            ..
+        } => {
+            format!(
+                "ordered   {} of {} at {index}: {}",
+                short(id),
+                plain(&feed.partner),
+                plain(outcome)
+            )
+        }
+        EventView::Decided(decision) => format!(
+            "{:<9} {} at {}: {}",
+            plain(&decision.outcome),
+            short(&decision.operation),
+            decision.index,
+            plain(&decision.explanation)
+        ),
+        EventView::Certified { epoch, size, .. } => format!("certified epoch {epoch}, {size} leaves"),
+        EventView::Reach { missing, quorum, .. } if missing.is_empty() => {
+            format!("reach     all seats, quorum {quorum}")
+        }
+        EventView::Reach {
+            reachable,
+            missing,
+            quorum,
+        } => format!(
+            "reach     {} of {} seats, quorum {quorum}, missing {}",
+            reachable.len(),
+            reachable.len() + missing.len(),
+            plain(&missing.join(", "))
+        ),
+        EventView::Fault(fault) => format!(
+            "fault     {} of {}: {}",
+            plain(&fault.code),
+            fault
+                .partner
+                .as_deref()
+                .map_or_else(|| "a stranger".into(), plain),
+            plain(&fault.what)
+        ),
+        EventView::PeerUp { partner, .. } => format!("peer up   {}", plain(partner)),
+        EventView::PeerDown { partner, reason, .. } => {
+            format!("peer down {}: {}", plain(partner), plain(reason))
+        }
+        EventView::Lagged { missed } => format!("lagged    {missed} events were missed here"),
+    }
+}

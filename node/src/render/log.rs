@@ -1,0 +1,48 @@
+//! The ordered log as a table.
+
+use super::plain;
+use super::table::headed;
+use crate::api::dto::{LeafKind, LogPage};
+
+/// Leaves, one line each.
+pub(crate) fn page(page: &LogPage) -> String {
+    let rows = page
+        .leaves
+        .iter()
+        .map(|leaf| {
+            let kind = match leaf.kind {
+                LeafKind::Entry => "entry",
+                LeafKind::Decision => "decision",
+                LeafKind::Epoch => "epoch",
+            };
+            let from = leaf
+                .feed
+                .as_ref()
+                .map(|feed| format!("{} {} {}", plain(&feed.partner), feed.lane, feed.length))
+                .unwrap_or_default();
+            [
+                leaf.index.to_string(),
+                leaf.epoch.to_string(),
+                kind.into(),
+                from,
+                leaf.id.as_ref().map(super::short).unwrap_or_default(),
+                leaf.outcome.as_deref().map(plain).unwrap_or_default(),
+                format!(
+                    "{}{}",
+                    plain(&leaf.text),
+                    if leaf.certified {
+                        ""
+                    } else {
+                        " (not certified yet)"
+                    }
+                ),
+            ]
+        })
+        .collect();
+    let mut text = headed(["INDEX", "EPOCH", "KIND", "FROM", "ID", "OUTCOME", ""], rows);
+    text.push_str(&format!(
+        "{} leaves, {} of them certified\n",
+        page.size, page.certified
+    ));
+    text
+}

@@ -1,0 +1,125 @@
+//! Operations: a table of many, a page for one.
+
+use std::fmt::Write as _;
+
+use entente_protocol::time::Time;
+
+use super::age::moment;
+use super::table::{headed, table};
+use super::{plain, short};
+use crate::api::dto::{AttestationView, OperationView};
+
+/// Operations, one line each.
+pub(crate) fn list(operations: &[OperationView], now: Time) -> String {
+    if operations.is_empty() {
+        return "no operations yet; entente op open --type TYPE --title TITLE\n".into();
+    }
+    let rows = operations
+        .iter()
+        .map(|operation| {
+            [
+                short(&operation.id),
+                operation.state.to_string(),
+                plain(&operation.outcome),
+                plain(&operation.kind),
+                plain(&operation.opened_by),
+                operation
+                    .opened_at
+                    .map_or_else(|| "not ordered".into(), |at| moment(at, now)),
+                plain(&operation.title),
+            ]
+        })
+        .collect();
+    headed(["ID", "STATE", "OUTCOME", "TYPE", "BY", "OPENED", "TITLE"], rows)
+}
+
+/// One operation in full.
+pub(crate) fn page(operation: &OperationView, now: Time) -> String {
+    let mut text = format!(
+        "{}  {}: {}\n",
+        operation.outcome.to_uppercase(),
+        plain(&operation.kind),
+        plain(&operation.title)
+    );
+    let _ = writeln!(text, "{}\n", operation.id);
+    let mut rows = vec![[
+        "opened".to_owned(),
+        match operation.opened_at {
+            Some(at) => format!("by {}, {} ({at})", plain(&operation.opened_by), moment(at, now)),
+            None => format!("by {}; held, not ordered yet", plain(&operation.opened_by)),
+        },
+    ]];
+    if let Some(at) = operation.closes_at {
+        let verb = if at > now { "closes" } else { "closed" };
+        rows.push([verb.into(), format!("{} ({at})", moment(at, now))]);
+    }
+    if let Some(index) = operation.index {
+        rows.push(["log".into(), format!("leaf {index}")]);
+    }
+    if !operation.explanation.is_empty() {
+        rows.push(["why".into(), plain(&operation.explanation)]);
+    }
+    for lacking in &operation.deficit {
+        rows.push(["lacks".into(), plain(lacking)]);
+    }
+    if let Some(provisional) = &operation.provisional {
+        rows.push([
+            "held".into(),
+            format!("would be {} if all held here were ordered", plain(provisional)),
+        ]);
+    }
+    if let Some(decision) = &operation.decision {
+        rows.push([
+            "decided".into(),
+            format!("{}, leaf {}", plain(&decision.outcome), decision.index),
+        ]);
+        rows.push([
+            "receipt".into(),
+            format!("entente receipt {}", short(&operation.id)),
+        ]);
+    }
+    text.push_str(&table(&rows));
+    if !operation.body.is_empty() {
+        text.push('\n');
+        let body = operation
+            .body
+            .iter()
+            .map(|(name, value)| [plain(name), plain(value)])
+            .collect::<Vec<_>>();
+        text.push_str(&table(&body));
+    }
+    if !operation.attestations.is_empty() {
+        text.push('\n');
+        let rows = operation.attestations.iter().map(attestation).collect();
+        text.push_str(&headed(
+            ["ATTESTATION", "PARTNER", "ROLE", "STANCE", "STATE", ""],
+            rows,
+        ));
+    }
+    text
+}
+
+fn attestation(attestation: &AttestationView) -> [String; 6] {
+    let mut notes = Vec::new();
+    if !attestation.counts {
+        notes.push("not counted".to_owned());
+    }
+    if let Some(id) = &attestation.supersedes {
+        notes.push(format!("replaces {}", short(id)));
+    }
+    if let Some(caveat) = &attestation.caveat {
+        notes.push(format!("caveat: {}", plain(caveat)));
+    }
+    let state = match attestation.index {
+        Some(index) => format!("{} at {index}", attestation.state),
+        None => attestation.state.to_string(),
+    };
+    [
+        short(&attestation.id),
+        plain(&attestation.partner),
+        attestation.role.to_string(),
+        attestation.stance.to_string(),
+        state,
+        notes.join("; "),
+    ]
+}

@@ -1,0 +1,47 @@
+//! Peers as a table.
+
+use entente_protocol::time::Time;
+
+use super::age::span;
+use super::table::headed;
+use super::{plain, short};
+use crate::api::dto::PeerView;
+
+/// Peers and how they stand.
+pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
+    if peers.is_empty() {
+        return "no peers known yet; entente peer add ADDRESS\n".into();
+    }
+    let rows = peers
+        .iter()
+        .map(|peer| {
+            let state = match (peer.blocked, peer.connected) {
+                (true, _) => "blocked".to_owned(),
+                (false, true) => format!(
+                    "up {}",
+                    peer.since.map_or(String::new(), |at| span(now.since(at)))
+                ),
+                (false, false) => match peer.missing_since {
+                    Some(at) => format!("missing {}", span(now.since(at))),
+                    None => "not met yet".into(),
+                },
+            };
+            let next = match (peer.connected, peer.next_retry_ms, &peer.last_error) {
+                (true, ..) => String::new(),
+                (false, Some(ms), Some(error)) => format!("next try in {} ({})", span(ms), plain(error)),
+                (false, Some(ms), None) => format!("next try in {}", span(ms)),
+                (false, None, Some(error)) => plain(error),
+                (false, None, None) => String::new(),
+            };
+            [
+                plain(&peer.partner),
+                short(&peer.peer_id),
+                state.trim_end().to_owned(),
+                peer.source.as_deref().map(plain).unwrap_or_default(),
+                plain(&peer.addresses.join(" ")),
+                next,
+            ]
+        })
+        .collect();
+    headed(["PARTNER", "NODE", "STATE", "FOUND BY", "ADDRESSES", ""], rows)
+}

@@ -1,0 +1,229 @@
+//! The answer to `entente status`: how things stand at a glance, then what is wrong, one line each.
+
+use std::fmt::Write as _;
+
+use super::age::{moment, span};
+use super::table::table;
+use super::{plain, short};
+use crate::api::dto::{SeatView, StatusView};
+
+/// Status in words.
+pub(crate) fn status(view: &StatusView) -> String {
+    let mut text = String::new();
+    let word = view.word.to_string().to_uppercase();
+    let seat = match view.seat {
+        Some(seat) => format!("seat {seat} of {}", view.seats.len()),
+        None => format!("no seat of {}", view.seats.len()),
+    };
+    let _ = writeln!(
+        text,
+        "{word}  {} ({})  {}, {seat}, quorum {}, margin {:+}",
+        plain(&view.coalition.name),
+        short(&view.coalition.id),
+        plain(&view.partner),
+        view.quorum,
+        view.margin
+    );
+    let mut rows = Vec::new();
+    let mut row = |name: &str, what: String| rows.push([name.to_owned(), what]);
+    for seat in &view.seats {
+        let own = view.seat == Some(seat.seat);
+        if !own && !seat.reachable {
+            row("missing", missing(seat, view));
+        } else if !own && !seat.connected {
+            row(
+                "relayed",
+                format!(
+                    "{}: no direct link, reached through others; {}",
+                    plain(&seat.partner),
+                    retry(seat)
+                ),
+            );
+        }
+    }
+    if view.margin < 0 {
+        let missing = -view.margin;
+        row(
+            "stalled",
+            format!(
+                "nothing is ordered until {missing} more {} back; recording goes on",
+                if missing == 1 { "seat is" } else { "seats are" }
+            ),
+        );
+    }
+    if view.held > 0 {
+        row(
+            "held",
+            format!("{} durable here, not ordered yet", records(view.held)),
+        );
+    }
+    if view.custody.records > 0 {
+        let oldest = view
+            .custody
+            .oldest_ms
+            .map(|ms| format!(", the oldest {}", span(ms)))
+            .unwrap_or_default();
+        let verb = if view.custody.records == 1 {
+            "exists"
+        } else {
+            "exist"
+        };
+        row(
+            "custody",
+            format!("{} {verb} only here{oldest}", records(view.custody.records)),
+        );
+    }
+    if !view.voting && view.seat.is_some() {
+        row(
+            "waiting",
+            format!(
+                "this seat votes once {} seats have reported; {} have",
+                view.quorum, view.reports
+            ),
+        );
+    }
+    if view.faults > 0 {
+        row(
+            "faults",
+            format!(
+                "{} since the start; entente op follow --all shows new ones",
+                view.faults
+            ),
+        );
+    }
+    row(
+        "log",
+        format!(
+            "{} leaves, epoch {} (certified {}), batch time {}, up {}",
+            view.log.size,
+            view.epoch.applied,
+            view.epoch.certified,
+            if view.batch_time.0 == 0 {
+                "none yet".into()
+            } else {
+                moment(view.batch_time, view.now)
+            },
+            span(view.uptime_ms)
+        ),
+    );
+    text.push_str(&table(&rows));
+    text
+}
+
+fn records(count: u64) -> String {
+    match count {
+        1 => "1 record".into(),
+        more => format!("{more} records"),
+    }
+}
+
+fn missing(seat: &SeatView, view: &StatusView) -> String {
+    let since = match seat.missing_since {
+        Some(since) => format!("since {}", span(view.now.since(since))),
+        None => "not met yet".into(),
+    };
+    format!("{}  {since}, {}", plain(&seat.partner), retry(seat))
+}
+
+fn retry(seat: &SeatView) -> String {
+    let next = match seat.next_retry_ms {
+        Some(ms) => format!("next try in {}", span(ms)),
+        None => "no address known yet".into(),
+    };
+    match &seat.last_error {
+        Some(error) => format!("{next} ({})", plain(error)),
+        None => next,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::dto::{CoalitionView, CustodyView, EpochView, LogView, Word};
+    use entente_protocol::identity::{CoalitionId, Hash, SecretKey, hash};
+    use entente_protocol::time::Time;
+
+    fn seat(seat: u16, partner: &str, reachable: bool) -> SeatView {
+        SeatView {
+            partner: partner.into(),
+            seat,
+            node: SecretKey::from_seed(&[7; 32]).public(),
+            reachable,
+            connected: reachable,
+            missing_since: (!reachable).then_some(Time(1_000_000 - 130_000)),
+            next_retry_ms: (!reachable).then_some(3200),
+            last_error: (!reachable).then(|| "connection refused".into()),
+        }
+    }
+
+    fn view() -> StatusView {
+        StatusView {
+            partner: "norden".into(),
+            node: SecretKey::from_seed(&[7; 32]).public(),
+            coalition: CoalitionView {
+                id: CoalitionId(hash("test", &[])),
+                name: "corridor".into(),
+            },
+            word: Word::Agreed,
+            seats: vec![
+                seat(0, "norden", true),
+                seat(1, "skywatch", false),
+                seat(2, "ostmark", true),
+            ],
+            seat: Some(0),
+            quorum: 2,
+            margin: 0,
+            epoch: EpochView {
+                applied: 4,
+                certified: 4,
+            },
+            log: LogView {
+                size: 9,
+                root: Hash::default(),
+            },
+            batch_time: Time(990_000),
+            now: Time(1_000_000),
+            held: 0,
+            custody: CustodyView {
+                records: 3,
+                oldest_ms: Some(120_000),
+            },
+            voting: true,
+            reports: 3,
+            faults: 0,
+            uptime_ms: 5_000,
+            wire_version: 1,
+            version: "0.1.0".into(),
+        }
+    }
+
+    #[test]
+    fn says_at_a_glance_who_is_missing_and_what_exists_only_here() {
+        let text = status(&view());
+        let lines = text.lines().collect::<Vec<_>>();
+        assert!(lines[0].starts_with("AGREED  corridor (co-"), "{text}");
+        assert!(
+            lines[0].ends_with("norden, seat 0 of 3, quorum 2, margin +0"),
+            "{text}"
+        );
+        assert_eq!(
+            lines[1],
+            "missing  skywatch  since 2 min, next try in 3 s (connection refused)"
+        );
+        assert_eq!(lines[2], "custody  3 records exist only here, the oldest 2 min");
+        assert_eq!(lines.len(), 4, "{text}");
+    }
+
+    #[test]
+    fn says_what_a_stall_waits_for() {
+        let mut view = view();
+        view.word = Word::Stalled;
+        view.margin = -1;
+        let text = status(&view);
+        assert!(text.starts_with("STALLED"), "{text}");
+        assert!(
+            text.contains("nothing is ordered until 1 more seat is back"),
+            "{text}"
+        );
+    }
+}

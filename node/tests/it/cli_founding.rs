@@ -1,0 +1,226 @@
+//! From keys to a coalition, by hand.
+
+use crate::cli_support::{DAY_MS, Hosts, mode, now, run};
+
+const FOUR: [&str; 4] = ["norden", "sudria", "ostmark", "skywatch"];
+
+#[test]
+fn init_makes_private_keys_and_a_card_and_never_overwrites() {
+    let hosts = Hosts::init(&["norden"]);
+    let dir = hosts.dir("norden");
+    assert_eq!(mode(&dir.join("keys")), 0o700);
+    for kind in ["root", "officer", "seat", "node"] {
+        assert_eq!(mode(&dir.join(format!("keys/{kind}.key"))), 0o600);
+    }
+    let before = std::fs::read(dir.join("keys/root.key")).expect("a key");
+    run(&dir, &["init", "--partner", "norden"]).refused(3, &["exists already", "never overwritten"]);
+    run(&dir, &["init", "--partner", "sudria"]).refused(3, &["exists already"]);
+    assert_eq!(std::fs::read(dir.join("keys/root.key")).expect("a key"), before);
+    let said = run(&hosts.dir("other"), &["init", "--partner", "No Name"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(!hosts.dir("other").exists());
+}
+
+#[test]
+fn four_hosts_found_and_join_with_the_commands_alone() {
+    let hosts = Hosts::init(&FOUR);
+    let path = |name: &str| hosts.file(name).display().to_string();
+    let cards = FOUR.map(|name| {
+        hosts
+            .dir(name)
+            .join(format!("{name}.card.toml"))
+            .display()
+            .to_string()
+    });
+    let draft = path("corridor.toml");
+    let mut new = vec![
+        "charter",
+        "new",
+        "--template",
+        "airlift",
+        "--lead",
+        "norden",
+        "--observing",
+        "skywatch",
+        "--cards",
+    ];
+    new.extend(cards.iter().map(String::as_str));
+    new.extend(["-o", &draft]);
+    let norden = hosts.dir("norden");
+    run(&norden, &new).done();
+
+    let lint = run(&norden, &["charter", "lint", &draft]);
+    assert!(
+        lint.done().contains("4 seats: f = 1; agreement needs 3"),
+        "{}",
+        lint.out
+    );
+
+    let mut signatures = Vec::new();
+    for name in FOUR {
+        let said = run(&hosts.dir(name), &["charter", "sign", &draft]);
+        for word in ["norden", "skywatch", "airlift", "co-"] {
+            assert!(
+                said.done().contains(word),
+                "{word} is not shown before signing:\n{}",
+                said.out
+            );
+        }
+        signatures.push(path(&format!("corridor.{name}.sig.toml")));
+    }
+
+    let partly = path("partly.toml");
+    let said = run(
+        &norden,
+        &[
+            "charter",
+            "merge",
+            &draft,
+            &signatures[0],
+            &signatures[2],
+            "-o",
+            &partly,
+        ],
+    );
+    assert!(
+        said.done().contains("still missing: skywatch and sudria"),
+        "{}",
+        said.out
+    );
+    let coalition = path("corridor.coalition.toml");
+    run(&norden, &["charter", "found", &partly, "-o", &coalition])
+        .refused(3, &["not founded", "skywatch and sudria"]);
+    assert!(!hosts.file("corridor.coalition.toml").exists());
+
+    let whole = path("signed.toml");
+    run(
+        &norden,
+        &[
+            "charter",
+            "merge",
+            &partly,
+            &signatures[1],
+            &signatures[3],
+            "-o",
+            &whole,
+        ],
+    )
+    .done();
+    run(&norden, &["charter", "found", &whole, "-o", &coalition]).done();
+    assert_eq!(mode(&hosts.file("corridor.coalition.toml")), 0o600);
+    let id = run(&norden, &["charter", "id", &draft]).done().trim().to_owned();
+    assert!(id.starts_with("co-") && id.len() == 55, "{id}");
+    assert_eq!(run(&norden, &["charter", "id", &coalition]).done().trim(), id);
+
+    for (seat, name) in ["norden", "ostmark", "skywatch", "sudria"]
+        .into_iter()
+        .enumerate()
+    {
+        let said = run(&hosts.dir(name), &["join", &coalition]);
+        assert!(
+            said.done().contains(&format!("as {name}, seat {seat} of 4")),
+            "{}",
+            said.out
+        );
+        assert_eq!(mode(&hosts.dir(name).join("coalition.toml")), 0o600);
+        run(&hosts.dir(name), &["join", &coalition]).done();
+        let check = run(&hosts.dir(name), &["config", "check"]);
+        assert!(check.done().contains(&id), "{}", check.out);
+    }
+    let policy = run(&norden, &["policy", "export"]);
+    assert_eq!(
+        policy.done().matches("witness seat/").count(),
+        4,
+        "{}",
+        policy.out
+    );
+    assert!(policy.out.contains("group seats 3 "), "{}", policy.out);
+}
+
+#[test]
+fn a_charter_is_signed_only_as_the_partners_own_card_has_it() {
+    let hosts = Hosts::init(&["norden", "sudria"]);
+    let mut charter = hosts.charter(now(), now().plus(DAY_MS));
+    let other = Hosts::init(&["norden"]).card("norden");
+    charter.partners[0].seat = other.seat;
+    let file = hosts.file("altered.toml");
+    std::fs::write(&file, charter.to_toml()).expect("written");
+    run(
+        &hosts.dir("norden"),
+        &["charter".as_ref(), "sign".as_ref(), file.as_os_str()],
+    )
+    .refused(3, &["not signed", "seats differ"]);
+}
+
+#[test]
+fn an_altered_card_is_refused() {
+    let hosts = Hosts::init(&["norden", "sudria"]);
+    let card = hosts.dir("sudria").join("sudria.card.toml");
+    let text = std::fs::read_to_string(&card).expect("a card");
+    let own = hosts.card("sudria").seat.to_string();
+    let other = hosts.card("norden").seat.to_string();
+    std::fs::write(&card, text.replace(&own, &other)).expect("written");
+    let card = card.display().to_string();
+    let output = hosts.file("x.toml").display().to_string();
+    run(
+        &hosts.dir("norden"),
+        &[
+            "charter",
+            "new",
+            "--template",
+            "airlift",
+            "--cards",
+            &card,
+            "-o",
+            &output,
+        ],
+    )
+    .refused(3, &["not a sound card", "not signed by its root"]);
+    assert!(!hosts.file("x.toml").exists());
+}
+
+#[test]
+fn a_signature_on_another_text_is_not_merged() {
+    let hosts = Hosts::init(&["norden", "sudria"]);
+    let charter = hosts.charter(now(), now().plus(DAY_MS));
+    let (first, second) = (hosts.file("first.toml"), hosts.file("second.toml"));
+    std::fs::write(&first, charter.to_toml()).expect("written");
+    let edited = charter
+        .to_toml()
+        .replace("window_ms = 21600000", "window_ms = 3600000");
+    assert_ne!(edited, charter.to_toml());
+    std::fs::write(&second, edited).expect("written");
+    let (first, second) = (first.display().to_string(), second.display().to_string());
+    run(&hosts.dir("norden"), &["charter", "sign", &first]).done();
+    let signature = hosts.file("first.norden.sig.toml").display().to_string();
+    let merged = hosts.file("merged.toml").display().to_string();
+    run(
+        &hosts.dir("norden"),
+        &["charter", "merge", &second, &signature, "-o", &merged],
+    )
+    .refused(3, &["norden signed co-"]);
+}
+
+#[test]
+fn a_second_coalition_needs_a_folder_of_its_own() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let other = hosts.charter(now().plus(1), now().plus(DAY_MS));
+    let file = hosts.founded(&other, &["norden"], "other.coalition.toml");
+    run(&hosts.dir("norden"), &["join".as_ref(), file.as_os_str()])
+        .refused(3, &["member of another coalition", "folder of its own"]);
+}
+
+#[test]
+fn json_errors_name_the_same_things() {
+    let hosts = Hosts::init(&["norden"]);
+    let said = run(&hosts.dir("norden"), &["--json", "status"]);
+    assert_eq!(said.code, 4);
+    let error: serde_json::Value = serde_json::from_str(&said.err).expect("JSON");
+    assert_eq!(error["exit"], 4);
+    assert_eq!(error["code"], "node_down");
+    assert!(
+        error["next"].as_str().expect("a text").ends_with(" up"),
+        "{error}"
+    );
+}
