@@ -10,6 +10,7 @@ pub mod keys;
 pub mod membership;
 pub mod paths;
 mod render;
+pub mod runtime;
 pub mod storage;
 
 pub use cli::main_from;

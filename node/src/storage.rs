@@ -18,7 +18,7 @@
 //! Once an operation has failed, the store refuses all further commits: what is durable is no longer known.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use entente_protocol::identity::{CoalitionId, PublicKey};
 use entente_protocol::store::{Damage, Write};
@@ -130,7 +130,10 @@ impl StoreError {
             Self::Format { .. } => "use the version of the program that wrote it".into(),
             Self::InUse { .. } => "stop the other process: entente stop".into(),
             Self::DiskFull { path } => {
-                format!("make room on the disk of {} and start again; nothing acknowledged is lost", path.display())
+                format!(
+                    "make room on the disk of {} and start again; nothing acknowledged is lost",
+                    path.display()
+                )
             }
             Self::Io { path, .. } | Self::Closed { path } => format!("check the disk of {}", path.display()),
         }
@@ -139,12 +142,20 @@ impl StoreError {
 
 /// The store of one node in one coalition.
 pub struct Store {
-    database: Database,
+    /// There until the store is dropped.
+    database: Option<Database>,
     path: PathBuf,
+    identity: Identity,
+    writer: Mutex<Writer>,
+}
+
+/// What only who commits touches.
+struct Writer {
     /// Absent for stores that are not files.
     counter: Option<Counter>,
     commits: u64,
-    closed: AtomicBool,
+    /// A commit failed.
+    closed: bool,
 }
 
 impl Store {
@@ -158,7 +169,10 @@ impl Store {
             Err(error) => return Err(fail(error.into())),
         };
         if !exists && counter.acknowledged() > 0 {
-            let why = format!("it is gone, and {} commits were acknowledged", counter.acknowledged());
+            let why = format!(
+                "it is gone, and {} commits were acknowledged",
+                counter.acknowledged()
+            );
             return Err(fail(Failure::damage("store", why)));
         }
         let database = guarded("store", || Ok(builder().create(path)?)).map_err(fail)?;
@@ -179,12 +193,22 @@ impl Store {
         counter: Option<Counter>,
         identity: &Identity,
     ) -> Result<Self, StoreError> {
-        let mut store = Self { database, path: path.to_owned(), counter, commits: 0, closed: AtomicBool::new(false) };
-        let acknowledged = store.counter.as_ref().map_or(0, Counter::acknowledged);
+        let acknowledged = counter.as_ref().map_or(0, Counter::acknowledged);
+        let writer = Mutex::new(Writer {
+            counter,
+            commits: 0,
+            closed: false,
+        });
+        let store = Self {
+            database: Some(database),
+            path: path.to_owned(),
+            identity: *identity,
+            writer,
+        };
         let number = |name| store.meta_number(name).map_err(|damage| store.damaged(damage));
         match number(meta::FORMAT)? {
             None if acknowledged == 0 => {
-                store.begin(identity)?;
+                store.begin()?;
                 return Ok(store);
             }
             None => {
@@ -193,7 +217,10 @@ impl Store {
             }
             Some(found) if found != u64::from(FORMAT_VERSION) => {
                 let found = u32::try_from(found).unwrap_or(u32::MAX);
-                return Err(StoreError::Format { path: store.path, found });
+                return Err(StoreError::Format {
+                    path: store.path.clone(),
+                    found,
+                });
             }
             Some(_) => {}
         }
@@ -207,7 +234,12 @@ impl Store {
         ] {
             let found = text(name)?;
             if found != expected {
-                return Err(StoreError::Foreign { path: store.path, what, found, expected });
+                return Err(StoreError::Foreign {
+                    path: store.path.clone(),
+                    what,
+                    found,
+                    expected,
+                });
             }
         }
         let commits = number(meta::COMMITS)?.unwrap_or_default();
@@ -215,12 +247,13 @@ impl Store {
             let why = format!("its last commit is {commits}, and {acknowledged} were acknowledged");
             return Err(store.fail(Failure::damage("store", why)));
         }
-        store.commits = commits;
+        store.writer().commits = commits;
         Ok(store)
     }
 
     /// The first commit: whose store it is.
-    fn begin(&mut self, identity: &Identity) -> Result<(), StoreError> {
+    fn begin(&self) -> Result<(), StoreError> {
+        let identity = &self.identity;
         self.transaction(|tables| {
             tables.put_meta(meta::FORMAT, &u64::from(FORMAT_VERSION).to_be_bytes())?;
             tables.put_meta(meta::COALITION, identity.coalition.to_string().as_bytes())?;
@@ -230,7 +263,7 @@ impl Store {
 
     /// Makes `writes` durable, together and in order, and `marks` with them. After an error nothing of them may be
     /// acted on.
-    pub fn commit(&mut self, writes: &[Write], marks: &[Mark]) -> Result<(), StoreError> {
+    pub fn commit(&self, writes: &[Write], marks: &[Mark]) -> Result<(), StoreError> {
         self.transaction(|tables| {
             writes.iter().try_for_each(|write| tables.apply(write))?;
             marks.iter().try_for_each(|mark| tables.mark(mark))
@@ -238,7 +271,7 @@ impl Store {
     }
 
     /// Makes a value of the node's own durable under a name: peer book, listen port. At most [`MAX_META_BYTES`].
-    pub fn set_meta(&mut self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+    pub fn set_meta(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
         let name = format!("{}{name}", meta::OWN);
         self.transaction(|tables| tables.put_meta(&name, value))
     }
@@ -248,21 +281,34 @@ impl Store {
         self.meta(&format!("{}{name}", meta::OWN))
     }
 
+    /// The store's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// How many commits this store has.
     pub fn commits(&self) -> u64 {
-        self.commits
+        self.writer().commits
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // Nothing in the lock's reach panics between two changes that belong together.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn transaction(
-        &mut self,
+        &self,
         work: impl FnOnce(&mut Tables<'_>) -> Result<(), Failure>,
     ) -> Result<(), StoreError> {
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(StoreError::Closed { path: self.path.clone() });
+        let mut writer = self.writer();
+        if writer.closed {
+            return Err(StoreError::Closed {
+                path: self.path.clone(),
+            });
         }
-        let commits = self.commits + 1;
+        let commits = writer.commits + 1;
         let done = guarded("commit", || {
-            let transaction = self.database.begin_write()?;
+            let transaction = self.database()?.begin_write()?;
             {
                 let mut tables = Tables::open(&transaction)?;
                 work(&mut tables)?;
@@ -271,17 +317,17 @@ impl Store {
             // Durability::Immediate, the default: one fsync before this returns.
             Ok(transaction.commit()?)
         });
-        let done = done.and_then(|()| match &mut self.counter {
+        let done = done.and_then(|()| match &mut writer.counter {
             Some(counter) => counter.acknowledge(commits),
             None => Ok(()),
         });
         match done {
             Ok(()) => {
-                self.commits = commits;
+                writer.commits = commits;
                 Ok(())
             }
             Err(failure) => {
-                self.closed.store(true, Ordering::Relaxed);
+                writer.closed = true;
                 Err(self.fail(failure))
             }
         }
@@ -304,11 +350,34 @@ impl Store {
     }
 
     fn damaged(&self, damage: Damage) -> StoreError {
-        StoreError::Damage { path: self.path.clone(), damage }
+        StoreError::Damage {
+            path: self.path.clone(),
+            damage,
+        }
+    }
+
+    fn database(&self) -> Result<&Database, Failure> {
+        self.database
+            .as_ref()
+            .ok_or_else(|| Failure::damage("store", "it is closed"))
     }
 
     fn snapshot(&self) -> Result<redb::ReadTransaction, Failure> {
-        Ok(self.database.begin_read()?)
+        Ok(self.database()?.begin_read()?)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // redb writes once more on closing, and may find damage; what was acknowledged is durable already.
+        let database = self.database.take();
+        let closed = guarded("store", || {
+            drop(database);
+            Ok(())
+        });
+        if let Err(failure) = closed {
+            tracing::error!(error = %self.fail(failure), "the store did not close cleanly");
+        }
     }
 }
 
@@ -326,7 +395,9 @@ mod meta {
 
 fn builder() -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
     builder
 }
 

@@ -273,10 +273,9 @@ pub struct SubmitView {
     /// Why no further, if it was to come further.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Short>,
-    /// The feed that carries it.
-    pub feed: FeedKey,
-    /// Its length there.
-    pub length: u64,
+    /// The own feed that carries it, and the length there; unknown where another node submitted the same record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<(FeedKey, u64)>,
     /// Its place in the log, once ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<u64>,

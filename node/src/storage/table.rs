@@ -27,15 +27,24 @@ pub(super) enum Failure {
 
 impl Failure {
     pub(super) fn damage(what: &str, why: impl Into<String>) -> Self {
-        Self::Damage(Damage { what: what.into(), why: why.into() })
+        Self::Damage(Damage {
+            what: what.into(),
+            why: why.into(),
+        })
     }
 
     /// For readers, who have but one error: a store that cannot be read is as good as damaged.
     pub(super) fn into_damage(self, what: &str) -> Damage {
         match self {
             Self::Damage(damage) => damage,
-            Self::InUse => Damage { what: what.into(), why: "in use by another process".into() },
-            Self::Io(error) => Damage { what: what.into(), why: format!("cannot be read: {error}") },
+            Self::InUse => Damage {
+                what: what.into(),
+                why: "in use by another process".into(),
+            },
+            Self::Io(error) => Damage {
+                what: what.into(),
+                why: format!("cannot be read: {error}"),
+            },
         }
     }
 }
@@ -57,7 +66,10 @@ impl From<redb::Error> for Failure {
         match error {
             // redb says of a file that is none of its own, or too short, that its data are invalid.
             redb::Error::Io(error)
-                if matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof) =>
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
+                ) =>
             {
                 Self::damage("file", error.to_string())
             }
@@ -77,18 +89,28 @@ macro_rules! from_redb {
         }
     )*};
 }
-from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
+from_redb!(
+    DatabaseError,
+    TransactionError,
+    TableError,
+    StorageError,
+    CommitError
+);
 
 /// Runs `work` on the database. redb returns errors for damaged pages; where an assertion of its own fails on them
 /// all the same, that is damage too and ends here.
 pub(super) fn guarded<T>(what: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(Failure::damage(what, said(panic.as_ref()))))
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Failure::damage(what, said(panic.as_ref()))))
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!("the database is inconsistent: {}", text.unwrap_or_else(|| "unknown".into()))
+    format!(
+        "the database is inconsistent: {}",
+        text.unwrap_or_else(|| "unknown".into())
+    )
 }
 
 /// A table of bytes under bytes, sorted.
@@ -102,7 +124,10 @@ impl Kind {
 
     /// Damage of the value under a key.
     pub(super) fn damage(self, key: &[u8], why: impl Into<String>) -> Damage {
-        Damage { what: format!("{} at {}", self.0, show_key(self, key)), why: why.into() }
+        Damage {
+            what: format!("{} at {}", self.0, show_key(self, key)),
+            why: why.into(),
+        }
     }
 
     fn checksum(self, key: &[u8], value: &[u8]) -> [u8; CHECKSUM_BYTES] {
@@ -164,8 +189,22 @@ pub(super) const DECISION: Kind = Kind("decision/v1");
 
 /// All tables.
 pub(super) const ALL: [Kind; 16] = [
-    META, FEED, ENTRY, FRAME, FRAMES, PAYLOAD, BATCH, AGREED, LEAF, NODE, CERTIFICATE, FORK, EQUIVOCATION, PLACE,
-    ORDERED, DECISION,
+    META,
+    FEED,
+    ENTRY,
+    FRAME,
+    FRAMES,
+    PAYLOAD,
+    BATCH,
+    AGREED,
+    LEAF,
+    NODE,
+    CERTIFICATE,
+    FORK,
+    EQUIVOCATION,
+    PLACE,
+    ORDERED,
+    DECISION,
 ];
 
 /// A key for people: the meta table's are text, all others bytes.
@@ -202,8 +241,13 @@ impl Key {
         self
     }
     pub(super) fn feed(self, feed: &FeedKey) -> Self {
-        let lane = Lane::ALL.iter().position(|lane| *lane == feed.lane).unwrap_or_default();
-        self.bytes(feed.node.as_ed25519()).u8(lane as u8).u32(feed.incarnation)
+        let lane = Lane::ALL
+            .iter()
+            .position(|lane| *lane == feed.lane)
+            .unwrap_or_default();
+        self.bytes(feed.node.as_ed25519())
+            .u8(lane as u8)
+            .u32(feed.incarnation)
     }
     pub(super) fn record(self, id: &RecordId) -> Self {
         self.bytes(id.as_bytes())
@@ -246,7 +290,10 @@ pub(super) struct Open<'t> {
 
 impl<'t> Open<'t> {
     fn new(kind: Kind, transaction: &'t WriteTransaction) -> Result<Self, Failure> {
-        Ok(Self { kind, table: transaction.open_table(kind.definition())? })
+        Ok(Self {
+            kind,
+            table: transaction.open_table(kind.definition())?,
+        })
     }
 
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Failure> {

@@ -79,7 +79,10 @@ impl StorageBackend for Disk {
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
         let state = self.0.lock().expect("not poisoned");
         let from = offset as usize;
-        let bytes = state.bytes.get(from..from + out.len()).ok_or(ErrorKind::UnexpectedEof)?;
+        let bytes = state
+            .bytes
+            .get(from..from + out.len())
+            .ok_or(ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(bytes);
         Ok(())
     }
@@ -114,13 +117,19 @@ fn open(disk: &Disk) -> std::result::Result<Store, StoreError> {
 #[test]
 fn a_crash_at_any_write_leaves_all_of_a_commit_or_nothing_of_it() {
     let disk = Disk::default();
-    let mut store = open(&disk).expect("opens");
+    let store = open(&disk).expect("opens");
     let mut checked = 0;
     for (number, (writes, marks)) in history().into_iter().enumerate() {
         let before = report(&store).expect("is sound");
         disk.0.lock().expect("not poisoned").images = Some(Vec::new());
         store.commit(&writes, &marks).expect("commits");
-        let images = disk.0.lock().expect("not poisoned").images.take().expect("was set");
+        let images = disk
+            .0
+            .lock()
+            .expect("not poisoned")
+            .images
+            .take()
+            .expect("was set");
         let after = report(&store).expect("is sound");
         for (at, image) in images.into_iter().enumerate() {
             let crashed = Disk::default();
@@ -130,7 +139,10 @@ fn a_crash_at_any_write_leaves_all_of_a_commit_or_nothing_of_it() {
                 state.synced = image;
             }
             let found = report(&open(&crashed).expect("opens after the crash")).expect("is sound");
-            assert!(found == before || found == after, "commit {number}, crash {at}: neither before nor after");
+            assert!(
+                found == before || found == after,
+                "commit {number}, crash {at}: neither before nor after"
+            );
             checked += 1;
         }
     }
@@ -140,7 +152,7 @@ fn a_crash_at_any_write_leaves_all_of_a_commit_or_nothing_of_it() {
 #[test]
 fn what_was_committed_is_there_without_anything_that_was_not_synced() {
     let disk = Disk::default();
-    let mut store = open(&disk).expect("opens");
+    let store = open(&disk).expect("opens");
     for (writes, marks) in history() {
         store.commit(&writes, &marks).expect("commits");
         let truth = report(&store).expect("is sound");
@@ -158,7 +170,7 @@ fn what_was_committed_is_there_without_anything_that_was_not_synced() {
 #[test]
 fn a_full_disk_is_named_and_nothing_is_acknowledged() {
     let disk = Disk::default();
-    let mut store = open(&disk).expect("opens");
+    let store = open(&disk).expect("opens");
     let commits = history();
     store.commit(&commits[0].0, &[]).expect("commits");
     let before = report(&store).expect("is sound");
@@ -178,7 +190,9 @@ fn a_full_disk_is_named_and_nothing_is_acknowledged() {
     assert!(matches!(error, StoreError::Closed { .. }), "{error}");
     drop(store);
     disk.0.lock().expect("not poisoned").limit = None;
-    let mut store = open(&disk).expect("opens");
+    let store = open(&disk).expect("opens");
     assert_eq!(report(&store).expect("is sound"), before);
-    store.commit(&commits[1].0, &[]).expect("goes on where there is room again");
+    store
+        .commit(&commits[1].0, &[])
+        .expect("goes on where there is room again");
 }

@@ -13,54 +13,94 @@ use entente_protocol::store::{Archive, Batch, Damage, Write};
 use entente_protocol::time::Time;
 use entente_protocol::vote::{VoteFeed, VoteFrame};
 
-pub fn key(seed: u8) -> SecretKey {
+pub(crate) fn key(seed: u8) -> SecretKey {
     SecretKey::from_seed(&[seed; 32])
 }
 
-pub fn coalition(name: &str) -> CoalitionId {
+pub(crate) fn coalition(name: &str) -> CoalitionId {
     CoalitionId(hash("test", &[name.as_bytes()]))
 }
 
-pub fn identity() -> Identity {
-    Identity { coalition: coalition("one"), node: key(1).public() }
+pub(crate) fn identity() -> Identity {
+    Identity {
+        coalition: coalition("one"),
+        node: key(1).public(),
+    }
 }
 
-pub fn feed(seed: u8, lane: Lane) -> FeedKey {
-    FeedKey { node: key(seed).public(), lane, incarnation: 0 }
+pub(crate) fn feed(seed: u8, lane: Lane) -> FeedKey {
+    FeedKey {
+        node: key(seed).public(),
+        lane,
+        incarnation: 0,
+    }
 }
 
-pub fn note(text: &str) -> Vec<u8> {
+pub(crate) fn note(text: &str) -> Vec<u8> {
     Body::Note(text.as_bytes().to_vec()).encode()
 }
 
 /// A signed run of notes and its heads; `from` is `None` for the beginning of the feed.
-pub fn run(seed: u8, lane: Lane, from: Option<Head>, notes: &[&str]) -> Write {
+pub(crate) fn run(seed: u8, lane: Lane, from: Option<Head>, notes: &[&str]) -> Write {
     let (coalition, feed) = (coalition("one"), feed(seed, lane));
-    let from = from.unwrap_or(Head { length: 0, hash: feed.root(&coalition) });
-    let run = Run::sign(&coalition, feed, from, notes.iter().map(|text| note(text)).collect(), &key(seed));
-    Write::Run { heads: run.heads(), run }
+    let from = from.unwrap_or(Head {
+        length: 0,
+        hash: feed.root(&coalition),
+    });
+    let run = Run::sign(
+        &coalition,
+        feed,
+        from,
+        notes.iter().map(|text| note(text)).collect(),
+        &key(seed),
+    );
+    Write::Run {
+        heads: run.heads(),
+        run,
+    }
 }
 
-pub fn last_head(write: &Write) -> Head {
+pub(crate) fn last_head(write: &Write) -> Head {
     match write {
         Write::Run { heads, .. } => *heads.last().expect("a run has entries"),
         other => panic!("{other:?} is no run"),
     }
 }
 
-pub fn frame(epoch: u64, seat: u16, seq: u32, digest: u8) -> VoteFrame {
-    let feed = VoteFeed { seat: Seat(seat), incarnation: 0, era: 1, epoch };
-    let votes = Frame::pack([Message::Echo { proposer: Seat(0), digest: Digest([digest; 32]) }]);
-    VoteFrame::sign(feed, seq, hash("previous", &[&[seq as u8]]), votes, &key(seat as u8))
+pub(crate) fn frame(epoch: u64, seat: u16, seq: u32, digest: u8) -> VoteFrame {
+    let feed = VoteFeed {
+        seat: Seat(seat),
+        incarnation: 0,
+        era: 1,
+        epoch,
+    };
+    let votes = Frame::pack([Message::Echo {
+        proposer: Seat(0),
+        digest: Digest([digest; 32]),
+    }]);
+    VoteFrame::sign(
+        feed,
+        seq,
+        hash("previous", &[&[seq as u8]]),
+        votes,
+        &key(seat as u8),
+    )
 }
 
 /// A batch of `leaves` on top of `log`.
-pub fn batch(epoch: u64, log: &mut Frontier, leaves: &[&str]) -> Batch {
+pub(crate) fn batch(epoch: u64, log: &mut Frontier, leaves: &[&str]) -> Batch {
     let first_index = log.size();
-    let leaves = leaves.iter().map(|leaf| leaf.as_bytes().to_vec()).collect::<Vec<_>>();
+    let leaves = leaves
+        .iter()
+        .map(|leaf| leaf.as_bytes().to_vec())
+        .collect::<Vec<_>>();
     let mut nodes = Vec::new();
     for leaf in &leaves {
-        nodes.extend(log.append(leaf).into_iter().map(|(id, hash)| (id.level, id.index, hash)));
+        nodes.extend(
+            log.append(leaf)
+                .into_iter()
+                .map(|(id, hash)| (id.level, id.index, hash)),
+        );
     }
     Batch {
         epoch,
@@ -73,14 +113,19 @@ pub fn batch(epoch: u64, log: &mut Frontier, leaves: &[&str]) -> Batch {
     }
 }
 
-pub fn certificate(epoch: u64, log: &Frontier) -> Write {
+pub(crate) fn certificate(epoch: u64, log: &Frontier) -> Write {
     let head = TreeHead::new(log.size(), log.root(), Time(1_000_000));
-    let cosignatures =
-        vec![Cosignature { seat: 0, signature: head.cosign(&coalition("one"), &key(0)) }];
-    Write::Certificate { epoch, certificate: Certificate { head, cosignatures } }
+    let cosignatures = vec![Cosignature {
+        seat: 0,
+        signature: head.cosign(&coalition("one"), &key(0)),
+    }];
+    Write::Certificate {
+        epoch,
+        certificate: Certificate { head, cosignatures },
+    }
 }
 
-pub fn fork() -> ForkProof {
+pub(crate) fn fork() -> ForkProof {
     let feed = feed(3, Lane::Flash);
     let branch = |text: &[u8]| Branch {
         hash: body_digest(text),
@@ -90,12 +135,12 @@ pub fn fork() -> ForkProof {
     ForkProof::new(feed, 7, [branch(b"a"), branch(b"b")])
 }
 
-pub fn decided() -> RecordId {
+pub(crate) fn decided() -> RecordId {
     RecordId(hash("decided", &[]))
 }
 
 /// Commits, one after the other, of every kind of write.
-pub fn history() -> Vec<(Vec<Write>, Vec<Mark>)> {
+pub(crate) fn history() -> Vec<(Vec<Write>, Vec<Mark>)> {
     let mut log = Frontier::new();
     let first = run(1, Lane::Routine, None, &["a", "b", "c"]);
     let head = last_head(&first);
@@ -107,7 +152,11 @@ pub fn history() -> Vec<(Vec<Write>, Vec<Mark>)> {
                 Write::Frame(frame(1, 0, 0, 1)),
                 Write::Frame(frame(1, 0, 1, 2)),
                 Write::Frame(frame(1, 1, 0, 1)),
-                Write::Payload { epoch: 1, digest: Digest([7; 32]), bytes: vec![7; 300] },
+                Write::Payload {
+                    epoch: 1,
+                    digest: Digest([7; 32]),
+                    bytes: vec![7; 300],
+                },
             ],
             vec![],
         ),
@@ -117,30 +166,56 @@ pub fn history() -> Vec<(Vec<Write>, Vec<Mark>)> {
                 certificate(1, &log),
             ],
             vec![
-                Mark::Ordered { id: body_id(&note("a")), index: 0 },
-                Mark::Decided { operation: decided(), index: 1 },
+                Mark::Ordered {
+                    id: body_id(&note("a")),
+                    index: 0,
+                },
+                Mark::Decided {
+                    operation: decided(),
+                    index: 1,
+                },
             ],
         ),
         (vec![Write::Fork(fork())], vec![]),
-        (vec![Write::Equivocation(Box::new([frame(2, 1, 0, 1), frame(2, 1, 0, 2)]))], vec![]),
+        (
+            vec![Write::Equivocation(Box::new([
+                frame(2, 1, 0, 1),
+                frame(2, 1, 0, 2),
+            ]))],
+            vec![],
+        ),
         (
             vec![
-                Write::Truncate { feed: feed(1, Lane::Routine), length: 2 },
-                Write::Truncate { feed: feed(2, Lane::Flash), length: 0 },
+                Write::Truncate {
+                    feed: feed(1, Lane::Routine),
+                    length: 2,
+                },
+                Write::Truncate {
+                    feed: feed(2, Lane::Flash),
+                    length: 0,
+                },
             ],
             vec![],
         ),
     ];
     for epoch in 2..6 {
-        let texts = (0..epoch).map(|i| format!("epoch {epoch} leaf {i} {}", "x".repeat(200))).collect::<Vec<_>>();
+        let texts = (0..epoch)
+            .map(|i| format!("epoch {epoch} leaf {i} {}", "x".repeat(200)))
+            .collect::<Vec<_>>();
         let leaves = texts.iter().map(String::as_str).collect::<Vec<_>>();
-        commits.push((vec![Write::Batch(batch(epoch, &mut log, &leaves)), certificate(epoch, &log)], vec![]));
+        commits.push((
+            vec![
+                Write::Batch(batch(epoch, &mut log, &leaves)),
+                certificate(epoch, &log),
+            ],
+            vec![],
+        ));
     }
     commits
 }
 
 /// Everything that a store answers, as text, or the first damage. Never more than one state of the store.
-pub fn report(store: &Store) -> Result<String, Damage> {
+pub(crate) fn report(store: &Store) -> Result<String, Damage> {
     let mut text = String::new();
     let mut say = |what: &dyn std::fmt::Debug| writeln!(text, "{what:?}").expect("writing to memory");
     for (feed, head) in store.feeds()? {
@@ -180,7 +255,7 @@ pub fn report(store: &Store) -> Result<String, Damage> {
 }
 
 /// The root that RFC 6962 gives to `leaves`, computed by its definition.
-pub fn root(leaves: &[Vec<u8>]) -> Hash {
+pub(crate) fn root(leaves: &[Vec<u8>]) -> Hash {
     use entente_protocol::ledger::merkle::{leaf_hash, node_hash};
     match leaves {
         [one] => leaf_hash(one),

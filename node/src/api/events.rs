@@ -1,0 +1,122 @@
+//! Following: server-sent events from a log index on, or from now on.
+//!
+//! Guarantees: a follower that keeps up sees every ordered leaf from its index on once, without a gap between what was
+//! stored and what comes. One that does not is told how many events it missed ([`EventView::Lagged`]) and can ask again
+//! from the index that it has; it slows nobody.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+
+use axum::extract::{Query, State};
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures::Stream;
+use serde::Deserialize;
+use tokio::sync::{broadcast, watch};
+
+use super::dto::{EventView, LeafKind, LeafView};
+use super::error::ApiError;
+use super::log;
+use crate::runtime::{Handle, Stopped};
+
+/// Leaves that are read at once while a follower catches up.
+const CATCH_UP_PAGE: usize = 256;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    from: Option<u64>,
+}
+
+pub(super) async fn follow(
+    State(node): State<Handle>,
+    Query(asked): Query<Asked>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    // Subscribed before the log is read: what is certified meanwhile comes twice, and is told once.
+    let live = node.follow().events();
+    let certified = log::certified(&node)?;
+    let stopped = node.watch_stopped();
+    let next = asked.from.unwrap_or(certified);
+    let follower = Follower {
+        node,
+        live,
+        stopped,
+        next,
+        stored: certified,
+        waiting: VecDeque::new(),
+    };
+    let events = futures::stream::unfold(follower, |mut follower| async move {
+        let event = follower.next().await?;
+        let event = Event::default()
+            .json_data(&event)
+            .unwrap_or_else(|error| Event::default().comment(error.to_string()));
+        Some((Ok(event), follower))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+struct Follower {
+    node: Handle,
+    live: broadcast::Receiver<EventView>,
+    stopped: watch::Receiver<Option<std::sync::Arc<Stopped>>>,
+    /// The next leaf that was not told.
+    next: u64,
+    /// Leaves that are read from the log; later ones come live.
+    stored: u64,
+    waiting: VecDeque<EventView>,
+}
+
+impl Follower {
+    async fn next(&mut self) -> Option<EventView> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Some(event);
+            }
+            if self.next < self.stored {
+                let limit = usize::try_from(self.stored - self.next)
+                    .unwrap_or(usize::MAX)
+                    .min(CATCH_UP_PAGE);
+                let leaves = log::leaves(&self.node, self.next, limit, self.stored).ok()?;
+                self.next += leaves.len() as u64;
+                if leaves.is_empty() {
+                    return None;
+                }
+                self.waiting.extend(leaves.into_iter().filter_map(event));
+                continue;
+            }
+            let live = tokio::select! {
+                biased;
+                live = self.live.recv() => live,
+                _ = self.stopped.wait_for(Option::is_some) => return None,
+            };
+            match live {
+                Ok(EventView::Ordered { index, .. }) if index < self.stored => {}
+                Ok(EventView::Decided(decision)) if decision.index < self.stored => {}
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    return Some(EventView::Lagged { missed });
+                }
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+/// A stored leaf as the event that told of it.
+fn event(leaf: LeafView) -> Option<EventView> {
+    match leaf.kind {
+        LeafKind::Entry => Some(EventView::Ordered {
+            id: leaf.id?,
+            index: leaf.index,
+            epoch: leaf.epoch,
+            feed: leaf.feed?,
+            outcome: leaf.outcome?,
+        }),
+        LeafKind::Decision => Some(EventView::Decided(super::dto::DecisionView {
+            operation: leaf.id?,
+            index: leaf.index,
+            outcome: leaf.outcome?,
+            explanation: leaf.text,
+        })),
+        LeafKind::Epoch => None,
+    }
+}

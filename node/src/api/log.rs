@@ -1,0 +1,220 @@
+//! The ordered log in words, and receipts for its leaves.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use entente_protocol::identity::RecordId;
+use entente_protocol::leaf::Leaf;
+use entente_protocol::ledger::merkle::prove_inclusion;
+use entente_protocol::ledger::receipt::Receipt;
+use entente_protocol::store::{Archive as _, Damage};
+use entente_protocol::wire;
+use serde::Deserialize;
+
+use super::dto::{LeafKind, LeafView, LogPage};
+use super::error::{Answer, ApiError};
+use crate::runtime::Handle;
+use crate::storage::{StoredLeaf, body_id};
+
+/// Most leaves of one page.
+pub const MAX_LOG_PAGE: usize = 1000;
+/// Leaves of a page where no limit is given.
+const DEFAULT_LOG_PAGE: usize = 100;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    from: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn page(State(node): State<Handle>, Query(asked): Query<Asked>) -> Answer<LogPage> {
+    let limit = asked.limit.unwrap_or(DEFAULT_LOG_PAGE).min(MAX_LOG_PAGE);
+    let (size, certified) = (node.store().size()?, certified(&node)?);
+    let from = asked.from.unwrap_or(0);
+    Ok(Json(LogPage {
+        leaves: leaves(&node, from, limit, certified)?,
+        size,
+        certified,
+    }))
+}
+
+/// How many leaves are certified.
+pub(super) fn certified(node: &Handle) -> Result<u64, Damage> {
+    Ok(node
+        .store()
+        .last_certificate()?
+        .map_or(0, |(_, certificate)| certificate.head.size))
+}
+
+/// Leaves in words; `certified` says how many of the log are.
+pub(super) fn leaves(
+    node: &Handle,
+    from: u64,
+    limit: usize,
+    certified: u64,
+) -> Result<Vec<LeafView>, ApiError> {
+    let leaves = node.store().leaves(from, limit)?;
+    leaves
+        .into_iter()
+        .map(|(index, leaf)| view(node, index, &leaf, index < certified))
+        .collect()
+}
+
+fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result<LeafView, ApiError> {
+    let epoch = leaf.epoch;
+    let decoded = Leaf::decode(&leaf.bytes).map_err(|error| Damage {
+        what: format!("leaf {index}"),
+        why: format!("it cannot be read: {error}"),
+    })?;
+    Ok(match decoded {
+        Leaf::Entry(entry) => {
+            let feed = node.feed_view(&entry.feed, entry.length);
+            let id = match entry.record {
+                Some(id) => id,
+                None => id_of_entry(node, &entry.feed, entry.length)?,
+            };
+            let what = if entry.record.is_some() { "record" } else { "entry" };
+            let outcome = entry.disposition.to_string();
+            LeafView {
+                index,
+                epoch,
+                kind: LeafKind::Entry,
+                certified,
+                text: format!(
+                    "{what} {id} of {} ({} {}): {outcome}",
+                    feed.partner, feed.lane, feed.length
+                ),
+                feed: Some(feed),
+                id: Some(id),
+                outcome: Some(outcome),
+            }
+        }
+        Leaf::Decision(decision) => LeafView {
+            index,
+            epoch,
+            kind: LeafKind::Decision,
+            certified,
+            feed: None,
+            id: Some(decision.operation),
+            outcome: Some(decision.verdict.name().to_owned()),
+            text: decision.explain().join("; "),
+        },
+        Leaf::Epoch(record) => {
+            let (agreed, seats) = (record.agreed.len(), record.seats);
+            LeafView {
+                index,
+                epoch,
+                kind: LeafKind::Epoch,
+                certified,
+                feed: None,
+                id: None,
+                outcome: None,
+                text: format!(
+                    "epoch {epoch} ends at {}: {agreed} of {seats} seats contributed",
+                    record.time
+                ),
+            }
+        }
+    })
+}
+
+/// The id of an entry that holds no signed record.
+fn id_of_entry(
+    node: &Handle,
+    feed: &entente_protocol::feed::FeedKey,
+    length: u64,
+) -> Result<RecordId, ApiError> {
+    match node.store().entry(feed, length)? {
+        Some(entry) => Ok(body_id(&entry.body)),
+        None => Err(Damage {
+            what: format!("entry {length} of the {} feed of {}", feed.lane, feed.node),
+            why: "it is ordered and missing".into(),
+        }
+        .into()),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    /// For the entry that carries the record, not for the operation's decision.
+    record: Option<String>,
+}
+
+pub(super) async fn receipt(
+    State(node): State<Handle>,
+    Path(text): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<String, ApiError> {
+    let index = match wanted.record.as_deref() {
+        Some("1" | "true") => record_index(&node, text).await?,
+        Some(other) => return Err(ApiError::bad_request(format!("record={other:?}; 1 is meant"))),
+        None => decision_index(&node, text).await?,
+    };
+    let cosigners = node
+        .ask(|engine, _| engine.cosigners().clone())
+        .await
+        .ok_or_else(ApiError::stopping)?;
+    let store = node.store();
+    let leaf = store
+        .leaf(index)?
+        .ok_or_else(|| ApiError::internal(format!("leaf {index} is missing")))?;
+    let Some((_, certificate)) = store.certificate(leaf.epoch)? else {
+        return Err(not_ordered("its epoch is not certified yet"));
+    };
+    let path = prove_inclusion(&**store, certificate.head.size, index).map_err(|error| Damage {
+        what: format!("Merkle nodes for leaf {index}"),
+        why: error.to_string(),
+    })?;
+    let founding = wire::encode(node.founded().founding());
+    let receipt = Receipt::new(leaf.bytes, founding, index, path, &certificate, &cosigners);
+    let receipt = receipt.map_err(|error| Damage {
+        what: format!("receipt for leaf {index}"),
+        why: format!("it does not verify: {error}"),
+    })?;
+    Ok(receipt.encode())
+}
+
+/// The leaf of an operation's decision.
+async fn decision_index(node: &Handle, text: String) -> Result<u64, ApiError> {
+    let view = super::operations::find(node, text).await?;
+    match view.decision {
+        Some(decision) => Ok(decision.index),
+        None => {
+            let missing = if view.deficit.is_empty() {
+                view.explanation
+            } else {
+                view.deficit.join("; ")
+            };
+            let id = view.id;
+            Err(
+                not_ordered(format!("{id} is {}, not decided: {missing}", view.outcome)).next(format!(
+                    "entente op show {id}; entente receipt --record {id} for the record alone"
+                )),
+            )
+        }
+    }
+}
+
+/// The leaf of a record's entry; notes are found by their whole id.
+async fn record_index(node: &Handle, text: String) -> Result<u64, ApiError> {
+    let asked = text.clone();
+    let found = node
+        .ask(move |engine, _| engine.state().find_record(&asked))
+        .await
+        .ok_or_else(ApiError::stopping)?;
+    let id = match (found, text.parse::<RecordId>()) {
+        (Ok(id), _) | (Err(_), Ok(id)) => id,
+        (Err(error), Err(_)) => return Err(error.into()),
+    };
+    match node.store().index_of(&id)? {
+        Some(index) => Ok(index),
+        None if node.store().places(&id)?.is_empty() => {
+            Err(ApiError::unknown(format!("no record {id} is known here")))
+        }
+        None => Err(not_ordered(format!("{id} is held and not ordered yet")).next("entente status")),
+    }
+}
+
+fn not_ordered(reason: impl ToString) -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, "not_ordered", reason)
+}

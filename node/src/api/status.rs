@@ -1,0 +1,121 @@
+//! How the node stands: status, metrics, faults, charter and policy, and how it is stopped.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use entente_discovery::{PeerId, PeerStatus};
+use entente_protocol::engine::Status;
+use entente_protocol::ledger::policy;
+use entente_protocol::time::Time;
+use entente_protocol::wire::WIRE_VERSION;
+use serde_json::{Value, json};
+
+use super::dto::{
+    CoalitionView, CustodyView, EpochView, FaultView, LogView, MetricsView, SeatView, StatusView, Word,
+};
+use super::error::{Answer, ApiError};
+use crate::runtime::{Handle, clock};
+
+pub(super) async fn status(State(node): State<Handle>) -> Answer<StatusView> {
+    let status = node
+        .ask(|engine, now| engine.status(now))
+        .await
+        .ok_or_else(ApiError::stopping)?;
+    let peers = node.mesh().peers().await.map_err(|_| ApiError::stopping())?;
+    let peers = peers
+        .into_iter()
+        .filter_map(|peer| Some((peer.peer?, peer)))
+        .collect();
+    Ok(Json(view(&node, status, &peers)))
+}
+
+fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> StatusView {
+    let (founded, identity, now) = (node.founded(), node.identity(), clock::now());
+    let margin = status.reachable.len() as i64 - status.quorum as i64;
+    let seats = founded
+        .partners()
+        .iter()
+        .enumerate()
+        .filter_map(|(seat, partner)| {
+            let key = *partner.nodes.first()?;
+            let own = key == identity.node;
+            let peer = node.members().peer(&key).and_then(|id| peers.get(&id));
+            let connected = own || peer.is_some_and(|peer| peer.connected);
+            let missing_since = peer
+                .and_then(|peer| peer.missing_since_ms)
+                .map_or(node.started(), Time);
+            Some(SeatView {
+                partner: partner.name.to_string(),
+                seat: seat as u16,
+                node: key,
+                reachable: status.reachable.iter().any(|reached| reached.index() == seat),
+                connected,
+                missing_since: (!connected).then_some(missing_since),
+                next_retry_ms: peer.and_then(|peer| peer.next_retry_ms),
+                last_error: peer.and_then(|peer| peer.last_error.clone()),
+            })
+        });
+    StatusView {
+        partner: node.partner_of(&identity.node),
+        node: identity.node,
+        coalition: CoalitionView {
+            id: identity.coalition,
+            name: founded.charter().name.to_string(),
+        },
+        word: match (margin < 0, status.held > 0) {
+            (true, _) => Word::Stalled,
+            (false, true) => Word::Held,
+            (false, false) => Word::Agreed,
+        },
+        seats: seats.collect(),
+        seat: status.seat.map(|seat| seat.0),
+        quorum: status.quorum,
+        margin,
+        epoch: EpochView {
+            applied: status.applied,
+            certified: status.certified,
+        },
+        log: LogView {
+            size: status.size,
+            root: status.root,
+        },
+        batch_time: status.time,
+        now,
+        held: status.held,
+        custody: CustodyView {
+            records: status.custody,
+            oldest_ms: status.custody_since.map(|since| now.since(since)),
+        },
+        voting: status.voting,
+        reports: status.reports,
+        faults: status.faults,
+        uptime_ms: node.metrics().uptime_ms(),
+        wire_version: WIRE_VERSION,
+        version: env!("CARGO_PKG_VERSION").into(),
+    }
+}
+
+pub(super) async fn metrics(State(node): State<Handle>) -> Json<MetricsView> {
+    Json(node.metrics().view())
+}
+
+pub(super) async fn faults(State(node): State<Handle>) -> Json<Vec<FaultView>> {
+    Json(node.follow().faults())
+}
+
+pub(super) async fn charter(State(node): State<Handle>) -> String {
+    node.founded().founding().to_toml()
+}
+
+pub(super) async fn policy(State(node): State<Handle>) -> Result<String, ApiError> {
+    node.ask(|engine, _| policy::export(engine.cosigners()))
+        .await
+        .ok_or_else(ApiError::stopping)
+}
+
+pub(super) async fn stop(State(node): State<Handle>) -> Json<Value> {
+    tracing::info!("asked to stop over the local API");
+    node.stop().await;
+    Json(json!({}))
+}

@@ -1,0 +1,315 @@
+//! Submitting and waiting.
+//!
+//! Guarantees: who waits is registered before the record is submitted, so nothing is missed; an answer says how far the
+//! record has come and, if no further, why. Waiting ends at once when fewer than a quorum of seats can be reached: the
+//! record is held, and waiting would not help.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Query, State};
+use entente_protocol::coalition::Disposition;
+use entente_protocol::engine::Held;
+use entente_protocol::feed::Lane;
+use entente_protocol::identity::RecordId;
+use entente_protocol::leaf::Leaf;
+use entente_protocol::record::{Act, Body, MAX_BODY_BYTES};
+use futures::future::join_all;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::dto::{DecisionView, RecordState, Short, SubmitView, Wait};
+use super::error::{Answer, ApiError};
+use crate::runtime::Handle;
+use crate::runtime::follow::Place;
+use crate::storage::body_id;
+
+/// Longest wait, in ms; longer ones are cut to it.
+pub const MAX_WAIT_MS: u64 = 24 * 3_600_000;
+/// Wait where none is given, in ms.
+const DEFAULT_WAIT_MS: u64 = 30_000;
+/// How long fewer than a quorum must be reached before waiting ends: a link that is set up anew is gone for a moment.
+const STALL_GRACE: Duration = Duration::from_millis(300);
+/// Most notes of a batch.
+pub const MAX_BATCH_NOTES: usize = 1024;
+/// Largest batch of notes, in bytes.
+pub const MAX_BATCH_BYTES: usize = 1 << 20;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    wait: Option<Wait>,
+    timeout_ms: Option<u64>,
+    lane: Option<Lane>,
+}
+
+impl Asked {
+    fn deadline(&self) -> Instant {
+        let wait = self.timeout_ms.unwrap_or(DEFAULT_WAIT_MS).min(MAX_WAIT_MS);
+        Instant::now() + Duration::from_millis(wait)
+    }
+}
+
+pub(super) async fn record(
+    State(node): State<Handle>,
+    Query(asked): Query<Asked>,
+    body: Bytes,
+) -> Answer<SubmitView> {
+    let decoded =
+        Body::decode(&body).map_err(|error| ApiError::bad_request(format!("the record is {error}")))?;
+    let Body::Signed(signed) = decoded else {
+        return Err(ApiError::bad_request(
+            "only signed records are taken here; notes have a request of their own",
+        ));
+    };
+    let operation = match &signed.record.act {
+        Act::Open(_) => signed.record.id(),
+        Act::Attest(attest) => attest.operation,
+    };
+    let wait = asked.wait.unwrap_or_default();
+    let work = Work {
+        body: body.to_vec(),
+        lane: asked.lane,
+        operation: Some(operation),
+        wait,
+    };
+    Ok(Json(submit(&node, work, asked.deadline()).await?))
+}
+
+pub(super) async fn note(
+    State(node): State<Handle>,
+    Query(asked): Query<Asked>,
+    note: Bytes,
+) -> Answer<SubmitView> {
+    let work = note_work(&asked, &note)?;
+    Ok(Json(submit(&node, work, asked.deadline()).await?))
+}
+
+pub(super) async fn batch(
+    State(node): State<Handle>,
+    Query(asked): Query<Asked>,
+    notes: Bytes,
+) -> Answer<Vec<SubmitView>> {
+    let mut works = Vec::new();
+    let mut rest = &notes[..];
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some((note, behind)) = behind.split_at_checked(length) else {
+            return Err(ApiError::bad_request(format!("note {} is cut off", works.len())));
+        };
+        if works.len() == MAX_BATCH_NOTES {
+            return Err(ApiError::bad_request(format!(
+                "more than {MAX_BATCH_NOTES} notes"
+            )));
+        }
+        works.push(note_work(&asked, note)?);
+        rest = behind;
+    }
+    if !rest.is_empty() {
+        return Err(ApiError::bad_request(format!(
+            "{} bytes are left over",
+            rest.len()
+        )));
+    }
+    let deadline = asked.deadline();
+    let submitted = join_all(works.into_iter().map(|work| submit(&node, work, deadline))).await;
+    Ok(Json(submitted.into_iter().collect::<Result<_, _>>()?))
+}
+
+fn note_work(asked: &Asked, note: &[u8]) -> Result<Work, ApiError> {
+    let wait = asked.wait.unwrap_or_default();
+    if wait == Wait::Agreed {
+        return Err(ApiError::bad_request(
+            "a note belongs to no operation: wait for held or ordered",
+        ));
+    }
+    let body = Body::Note(note.to_vec()).encode();
+    if body.len() > MAX_BODY_BYTES {
+        let reason = format!("an entry of {} bytes, at most {MAX_BODY_BYTES}", body.len());
+        return Err(ApiError::new(
+            axum::http::StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            reason,
+        ));
+    }
+    Ok(Work {
+        body,
+        lane: asked.lane,
+        operation: None,
+        wait,
+    })
+}
+
+/// A submission.
+struct Work {
+    body: Vec<u8>,
+    lane: Option<Lane>,
+    /// What is decided when this is agreed.
+    operation: Option<RecordId>,
+    wait: Wait,
+}
+
+async fn submit(node: &Handle, work: Work, deadline: Instant) -> Result<SubmitView, ApiError> {
+    let Work {
+        body,
+        lane,
+        operation,
+        wait,
+    } = work;
+    let id = body_id(&body);
+    let follow = node.follow();
+    // Registered first: an answer that comes before the submission returns is not missed.
+    let ordered = (wait >= Wait::Ordered).then(|| follow.until_ordered(id));
+    let decided = operation
+        .filter(|_| wait == Wait::Agreed)
+        .map(|operation| follow.until_decided(operation));
+    let submitted = node.submit(lane, body).await;
+    let result = match submitted {
+        Ok(held) => {
+            let mut view = held_view(&held);
+            let waited = tokio::select! {
+                done = wait_for(node, &mut view, operation, ordered, decided) => done,
+                code = cut_short(node, deadline), if wait != Wait::Held => {
+                    view.code = Some(code);
+                    Ok(())
+                }
+            };
+            waited.map(|()| view)
+        }
+        Err(error) => Err(error.into()),
+    };
+    follow.forget(&id, operation.as_ref());
+    let mut view = result?;
+    if view.code == Some(Short::Stalled) {
+        view.missing = missing(node).await;
+    }
+    Ok(view)
+}
+
+fn held_view(held: &Held) -> SubmitView {
+    SubmitView {
+        id: held.id,
+        state: RecordState::Held,
+        code: None,
+        place: held.place,
+        index: None,
+        epoch: None,
+        outcome: None,
+        decision: None,
+        missing: Vec::new(),
+    }
+}
+
+/// Waits for what is wanted, and notes in `view` how far the record has come.
+async fn wait_for(
+    node: &Handle,
+    view: &mut SubmitView,
+    operation: Option<RecordId>,
+    ordered: Option<tokio::sync::oneshot::Receiver<Place>>,
+    decided: Option<tokio::sync::oneshot::Receiver<DecisionView>>,
+) -> Result<(), ApiError> {
+    let Some(ordered) = ordered else { return Ok(()) };
+    let place = match already_ordered(node, &view.id)? {
+        Some(place) => place,
+        None => match ordered.await {
+            Ok(place) => place,
+            Err(_) => return stopping(view),
+        },
+    };
+    view.state = RecordState::Ordered;
+    view.index = Some(place.index);
+    view.epoch = Some(place.epoch);
+    let void = is_void(node, &place)?;
+    view.outcome = Some(place.outcome);
+    if void {
+        view.code = Some(Short::Void);
+        return Ok(());
+    }
+    let (Some(decided), Some(operation)) = (decided, operation) else {
+        return Ok(());
+    };
+    let decision = match super::operations::decision(node, &operation)? {
+        Some(decision) => decision,
+        None => match decided.await {
+            Ok(decision) => decision,
+            Err(_) => return stopping(view),
+        },
+    };
+    view.state = RecordState::Agreed;
+    view.decision = Some(decision);
+    Ok(())
+}
+
+fn stopping(view: &mut SubmitView) -> Result<(), ApiError> {
+    view.code = Some(Short::Stopping);
+    Ok(())
+}
+
+/// Why waiting ends before its time.
+async fn cut_short(node: &Handle, deadline: Instant) -> Short {
+    let mut stopped = node.watch_stopped();
+    tokio::select! {
+        () = tokio::time::sleep_until(deadline) => Short::Timeout,
+        () = stalled(node) => Short::Stalled,
+        _ = stopped.wait_for(Option::is_some) => Short::Stopping,
+    }
+}
+
+/// Returns when fewer than a quorum of seats are reached, and not only for a moment.
+async fn stalled(node: &Handle) {
+    let mut reach = node.follow().reach();
+    loop {
+        if reach.wait_for(|reached| *reached == Some(false)).await.is_err() {
+            return std::future::pending().await;
+        }
+        let back = reach.wait_for(|reached| *reached != Some(false));
+        if tokio::time::timeout(STALL_GRACE, back).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Partners whose seats cannot be reached.
+async fn missing(node: &Handle) -> Vec<String> {
+    let reachable = node
+        .ask(|engine, now| engine.status(now).reachable)
+        .await
+        .unwrap_or_default();
+    let partners = node.founded().partners().iter().enumerate();
+    partners
+        .filter(|(seat, _)| !reachable.iter().any(|reached| reached.index() == *seat))
+        .map(|(_, partner)| partner.name.to_string())
+        .collect()
+}
+
+/// Where a record stands in the certified log.
+fn already_ordered(node: &Handle, id: &RecordId) -> Result<Option<Place>, ApiError> {
+    let store = node.store();
+    let Some(index) = store.index_of(id)? else {
+        return Ok(None);
+    };
+    let Some(leaf) = store.leaf(index)? else {
+        return Ok(None);
+    };
+    let outcome = match Leaf::decode(&leaf.bytes) {
+        Ok(Leaf::Entry(entry)) => entry.disposition.to_string(),
+        _ => return Err(ApiError::internal(format!("leaf {index} is no entry"))),
+    };
+    Ok(Some(Place {
+        index,
+        epoch: leaf.epoch,
+        outcome,
+    }))
+}
+
+/// Whether an ordered record has no effect.
+fn is_void(node: &Handle, place: &Place) -> Result<bool, ApiError> {
+    if place.outcome == Disposition::Applied.to_string() {
+        return Ok(false);
+    }
+    let leaf = node.store().leaf(place.index)?;
+    Ok(leaf.is_some_and(|leaf| match Leaf::decode(&leaf.bytes) {
+        Ok(Leaf::Entry(entry)) => matches!(entry.disposition, Disposition::Refused(_)),
+        _ => false,
+    }))
+}

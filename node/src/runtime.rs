@@ -1,0 +1,374 @@
+//! A running node: store, engine, mesh and local API of one node in one coalition.
+//!
+//! Guarantees: the engine runs on a thread of its own, behind bounded queues; what its inputs cause is durable before
+//! anything of it leaves (`turn`); a slow peer slows its own stream and nobody else; a full queue refuses or waits and
+//! is never grown. The wall clock enters here and nowhere below. Stopping finishes the commit under way, tells the peers and
+//! removes the socket; a stop by the engine or the store acknowledges nothing that is not durable, and has its own exit code.
+//!
+//! How: `mesh` turns the mesh's events into inputs, `serve` answers what peers lack straight from the store, `follow`
+//! tells waiters and followers what has happened, and [`Handle`] is how the local API uses all this.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use entente_discovery::{
+    CoalitionSecret, LinkProfile, Mesh, MeshConfig, MeshError, Multiaddr, PortPolicy, decode_book,
+};
+use entente_protocol::engine::{Config, Engine, Halt, RecoverError, Timing};
+use entente_protocol::founding::Founded;
+use entente_protocol::identity::SecretKey;
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
+
+use crate::api;
+use crate::storage::{Identity, Store, StoreError};
+
+pub mod clock;
+pub mod follow;
+mod handle;
+mod mesh;
+pub mod metrics;
+mod serve;
+mod turn;
+
+pub use handle::{Handle, SUBMIT_WAIT, SubmitError};
+pub use mesh::PEER_QUEUE;
+pub use turn::{LOCAL_QUEUE, MAX_TURN_INPUTS};
+
+use mesh::Members;
+
+/// Name of the peer book in the store.
+pub(crate) const BOOK: &str = "book";
+
+/// What a node is started with. It has no `Debug`, because it holds keys.
+pub struct NodeConfig {
+    /// The coalition.
+    pub founded: Arc<Founded>,
+    /// The coalition's secret, 32 random bytes.
+    pub secret: Zeroizing<[u8; 32]>,
+    /// The node's key.
+    pub node: SecretKey,
+    /// The seat's key, if this node votes.
+    pub seat: Option<SecretKey>,
+    /// The store's file.
+    pub store: PathBuf,
+    /// The local API's socket.
+    pub socket: PathBuf,
+    /// Addresses to listen on.
+    pub listen: Vec<Multiaddr>,
+    /// What to do when a port is taken.
+    pub port: PortPolicy,
+    /// Addresses to announce besides those listened on.
+    pub announce: Vec<Multiaddr>,
+    /// Addresses to dial.
+    pub peers: Vec<Multiaddr>,
+    /// The kind of link.
+    pub profile: LinkProfile,
+    /// The engine's spans on that kind of link.
+    pub timing: Timing,
+}
+
+/// Why a node did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine cannot start from it.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// The mesh did not start.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    /// The node's key has no valid credential in the charter.
+    #[error("this node is not enrolled in coalition {0}")]
+    NotEnrolled(String),
+    /// The socket cannot be made.
+    #[error("the socket {}: {why}", path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The operating system refused something else.
+    #[error("{what}: {source}")]
+    System {
+        /// What was asked of it.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl StartError {
+    /// The exit code of the program.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(error) => store_exit_code(error),
+            Self::Recover(RecoverError::Damage(_)) => 7,
+            Self::Recover(_) | Self::NotEnrolled(_) | Self::Mesh(_) | Self::Socket { .. } => 3,
+            Self::System { .. } => 1,
+        }
+    }
+
+    /// What to do about it.
+    pub fn next(&self) -> String {
+        match self {
+            Self::Store(error) => error.next(),
+            Self::Recover(RecoverError::Damage(_)) => {
+                "restore the data folder from a good copy; the other partners have lost nothing".into()
+            }
+            Self::Recover(_) | Self::NotEnrolled(_) => {
+                "join the coalition whose charter names these keys".into()
+            }
+            Self::Mesh(MeshError::PortInUse { .. }) => {
+                "choose another port: entente up --listen MULTIADDR".into()
+            }
+            Self::Mesh(_) => "check listen, announce and peers: entente config check".into(),
+            Self::Socket { .. } => {
+                "use a shorter --dir, or stop the node that runs there: entente stop".into()
+            }
+            Self::System { .. } => "check the limits of this user: ulimit -a".into(),
+        }
+    }
+}
+
+fn store_exit_code(error: &StoreError) -> u8 {
+    match error {
+        StoreError::Damage { .. } => 7,
+        StoreError::Foreign { .. } | StoreError::Format { .. } | StoreError::InUse { .. } => 3,
+        StoreError::DiskFull { .. } | StoreError::Io { .. } | StoreError::Closed { .. } => 1,
+    }
+}
+
+/// Why a node has stopped.
+#[derive(Debug, Error)]
+pub enum Stopped {
+    /// It was asked to.
+    #[error("stopped")]
+    Asked,
+    /// Going on would be unsafe.
+    #[error("{0}")]
+    Halted(Halt),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StoreError),
+    /// The engine's thread ended without saying why.
+    #[error("the engine ended unexpectedly")]
+    Lost,
+}
+
+impl Stopped {
+    /// The exit code of the program.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Asked => 0,
+            Self::Halted(Halt::Rollback { .. }) => 9,
+            Self::Halted(Halt::Contradicted { .. } | Halt::Damage(_)) => 7,
+            Self::Storage(error) => store_exit_code(error),
+            Self::Lost => 1,
+        }
+    }
+
+    /// What to do about it.
+    pub fn next(&self) -> Option<String> {
+        match self {
+            Self::Asked => None,
+            Self::Halted(Halt::Rollback { .. }) => Some(
+                "do not start this copy again; restore the newest data folder, or have the partner's authority enrol \
+                 a new node"
+                    .into(),
+            ),
+            Self::Halted(_) => Some(
+                "keep the data folder for analysis and restore a good copy; the other partners have lost nothing".into(),
+            ),
+            Self::Storage(error) => Some(error.next()),
+            Self::Lost => Some("start it again: entente up".into()),
+        }
+    }
+}
+
+/// A node that runs. Dropping it stops it without waiting.
+pub struct Node {
+    handle: Handle,
+    stopped: watch::Receiver<Option<Arc<Stopped>>>,
+    engine: Option<std::thread::JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
+    api: JoinHandle<()>,
+    socket: PathBuf,
+}
+
+impl Node {
+    /// Opens the store, recovers the engine, and starts mesh and local API, in this order. Must be called within a
+    /// multi-threaded tokio runtime.
+    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        let NodeConfig {
+            founded,
+            secret,
+            node,
+            seat,
+            store,
+            socket,
+            listen,
+            port,
+            announce,
+            peers,
+            profile,
+            timing,
+        } = config;
+        let coalition = founded.coalition();
+        let Some(credential) = founded.chain(&node.public()).map(|chain| chain.encode()) else {
+            return Err(StartError::NotEnrolled(coalition.to_string()));
+        };
+        let identity = Identity {
+            coalition,
+            node: node.public(),
+        };
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|error| StartError::System {
+            what: "random bytes",
+            source: error.into(),
+        })?;
+        let seed = node.seed();
+        let engine_config = Config {
+            founded: Arc::clone(&founded),
+            node,
+            seat,
+            timing,
+            nonce,
+        };
+        let opened = tokio::task::spawn_blocking(move || {
+            let store = Store::open(&store, &identity)?;
+            let (engine, effects) = Engine::recover(engine_config, &store, clock::now())?;
+            Ok::<_, StartError>((Arc::new(store), engine, effects))
+        });
+        let (store, engine, effects) = opened.await.map_err(|_| StartError::System {
+            what: "opening the store",
+            source: std::io::Error::other("its thread ended unexpectedly"),
+        })??;
+
+        let mut mesh_config = MeshConfig::new(
+            seed,
+            CoalitionSecret::new(*secret),
+            *coalition.as_bytes(),
+            credential,
+        );
+        mesh_config.listen = listen;
+        mesh_config.port = port;
+        mesh_config.announce = announce;
+        mesh_config.static_peers = peers;
+        mesh_config.profile = profile;
+        // A peer book only saves time: without it discovery starts from the addresses given.
+        mesh_config.book = match store.get_meta(BOOK) {
+            Ok(bytes) => bytes
+                .and_then(|bytes| decode_book(&bytes).ok())
+                .unwrap_or_default(),
+            Err(damage) => {
+                return Err(StoreError::Damage {
+                    path: store.path().to_owned(),
+                    damage,
+                }
+                .into());
+            }
+        };
+        let members = Arc::new(Members::new(Arc::clone(&founded)));
+        let listener = api::bind(&socket)?;
+        let (mesh, events) = match Mesh::start(mesh_config, members.clone()) {
+            Ok(started) => started,
+            Err(error) => {
+                api::unbind(&socket);
+                return Err(error.into());
+            }
+        };
+
+        let (peer_inputs, frames) = mpsc::channel(PEER_QUEUE);
+        let (local_inputs, local) = mpsc::channel(LOCAL_QUEUE);
+        let (served, wants) = mpsc::channel(serve::SERVE_QUEUE);
+        let (stopping, stopped) = watch::channel(None);
+        let handle = Handle::new(
+            identity,
+            founded,
+            store,
+            members,
+            mesh.clone(),
+            local_inputs,
+            stopped.clone(),
+        );
+        let mut tasks = vec![
+            tokio::spawn(mesh::run(events, peer_inputs, handle.clone())),
+            tokio::spawn(serve::run(wants, handle.clone())),
+        ];
+        let turn = turn::Turn::new(engine, handle.clone(), served);
+        let engine = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || {
+                let why = turn.run(effects, frames, local);
+                stopping.send_replace(Some(Arc::new(why)));
+            })
+            .map_err(|source| StartError::System {
+                what: "the engine's thread",
+                source,
+            })?;
+        let api = tokio::spawn(api::serve(listener, handle.clone()));
+        tasks.push(tokio::spawn(shut_down(mesh, stopped.clone())));
+        Ok(Self {
+            handle,
+            stopped,
+            engine: Some(engine),
+            tasks,
+            api,
+            socket,
+        })
+    }
+
+    /// How others use this node.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Waits until the node has stopped, for whatever reason, and everything of it is closed. Cancel-safe until it
+    /// has stopped.
+    pub async fn stopped(mut self) -> Arc<Stopped> {
+        let why = match self.stopped.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_else(|| Arc::new(Stopped::Lost)),
+            Err(_) => Arc::new(Stopped::Lost),
+        };
+        api::unbind(&self.socket);
+        if let Some(engine) = self.engine.take() {
+            // It has said its last word; only its drop is left.
+            let _ = tokio::task::spawn_blocking(move || engine.join()).await;
+        }
+        let api = std::mem::replace(&mut self.api, tokio::spawn(async {}));
+        let abort = api.abort_handle();
+        if tokio::time::timeout(api::CLOSE_TIMEOUT, api).await.is_err() {
+            abort.abort();
+        }
+        for task in self.tasks.drain(..) {
+            let _ = task.await;
+        }
+        why
+    }
+
+    /// Stops the node and waits until it has.
+    pub async fn stop(self) -> Arc<Stopped> {
+        self.handle.stop().await;
+        self.stopped().await
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.handle.stop_soon();
+        api::unbind(&self.socket);
+    }
+}
+
+/// Ends the mesh, so that peers see it at once, when the engine has ended.
+async fn shut_down(mesh: entente_discovery::MeshHandle, mut stopped: watch::Receiver<Option<Arc<Stopped>>>) {
+    // An error says that the engine's thread is gone, which is the same.
+    let _ = stopped.wait_for(Option::is_some).await;
+    mesh.shutdown().await;
+}

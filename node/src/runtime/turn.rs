@@ -1,0 +1,408 @@
+//! The engine's thread: inputs in turns, one commit for all of a turn, then its effects in order.
+//!
+//! Guarantees: nothing that an input causes is sent, answered or told before all that the turn persists is durable,
+//! which is more than the order of effects asks for; a failed commit carries out none of them. All inputs that wait are
+//! taken in one turn, so the more there is to do, the more shares one fsync (group commit), and submissions that wait
+//! share a signature. What waits is bounded, and so is a turn.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use entente_discovery::{Bytes, PeerId, SendError};
+use entente_protocol::engine::{
+    Effect, Engine, Event, Fault, Halt, Held, Input, NodeId, Refused, Submission, Ticket,
+};
+use entente_protocol::feed::{Lane, MAX_RUN_ENTRIES};
+use entente_protocol::replicate::PeerMessage;
+use entente_protocol::store::Write;
+use entente_protocol::time::Time;
+use entente_protocol::wire;
+use tokio::sync::{mpsc, oneshot};
+
+use super::follow::Place;
+use super::serve::Wanted;
+use super::{Handle, Stopped, clock};
+use crate::api::dto::{DecisionView, EventView, FaultView};
+use crate::storage::{Mark, Store};
+
+/// Requests of the local API that wait for the engine.
+pub const LOCAL_QUEUE: usize = 1024;
+/// Most inputs of a kind (from peers, local) that one turn takes.
+pub const MAX_TURN_INPUTS: usize = 256;
+/// The engine gets a tick at least this often, because a wall clock may be set back behind a moment that it waits for.
+const MAX_SLEEP: Duration = Duration::from_secs(10);
+
+/// A request of the local API.
+pub(super) enum Local {
+    /// Append to the own feed.
+    Submit {
+        lane: Option<Lane>,
+        body: Vec<u8>,
+        answer: oneshot::Sender<Result<Held, Refused>>,
+    },
+    /// Look at the engine.
+    Ask(Box<dyn FnOnce(&Engine, Time) + Send>),
+    /// End.
+    Stop(Stopped),
+}
+
+/// The engine and what carries out its effects.
+pub(super) struct Turn {
+    engine: Engine,
+    node: Handle,
+    served: mpsc::Sender<Wanted>,
+    tickets: u64,
+    answers: BTreeMap<Ticket, oneshot::Sender<Result<Held, Refused>>>,
+    wake: Option<Time>,
+    span: tracing::Span,
+}
+
+impl Turn {
+    pub(super) fn new(engine: Engine, node: Handle, served: mpsc::Sender<Wanted>) -> Self {
+        let identity = node.identity();
+        let partner = node.partner_of(&identity.node);
+        let span = tracing::info_span!("engine", node = %partner, coalition = %identity.coalition);
+        Self {
+            engine,
+            node,
+            served,
+            tickets: 0,
+            answers: BTreeMap::new(),
+            wake: None,
+            span,
+        }
+    }
+
+    /// Runs until the node stops; says why. `first` are the effects of recovery.
+    pub(super) fn run(
+        mut self,
+        first: Vec<Effect>,
+        mut peers: mpsc::Receiver<Input>,
+        mut local: mpsc::Receiver<Local>,
+    ) -> Stopped {
+        let span = self.span.clone();
+        let _entered = span.enter();
+        // A runtime of its own only to wait on two queues and a clock at once.
+        let waiting = match tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+        {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                tracing::error!(%error, "the engine cannot wait");
+                return Stopped::Lost;
+            }
+        };
+        if let Err(why) = self.carry_out(first) {
+            return told(why);
+        }
+        let (mut inputs, mut requests) = (Vec::new(), Vec::new());
+        loop {
+            let wait = self.wake.map_or(MAX_SLEEP, |wake| {
+                Duration::from_millis(wake.since(clock::now())).min(MAX_SLEEP)
+            });
+            let due = waiting.block_on(async {
+                tokio::select! {
+                    biased;
+                    count = local.recv_many(&mut requests, MAX_TURN_INPUTS) => count == 0,
+                    count = peers.recv_many(&mut inputs, MAX_TURN_INPUTS), if !peers.is_closed() => count == 0,
+                    () = tokio::time::sleep(wait) => true,
+                }
+            });
+            fill(&mut peers, &mut inputs);
+            fill(&mut local, &mut requests);
+            let due = due || self.wake.is_some_and(|wake| wake <= clock::now());
+            if let Err(why) = self.turn(due, inputs.drain(..), requests.drain(..)) {
+                return told(why);
+            }
+        }
+    }
+
+    /// One turn.
+    fn turn(
+        &mut self,
+        due: bool,
+        inputs: impl Iterator<Item = Input>,
+        requests: impl Iterator<Item = Local>,
+    ) -> Result<(), Stopped> {
+        let begun = Instant::now();
+        let now = clock::now();
+        let (mut effects, mut taken) = (Vec::new(), 0);
+        if due {
+            self.wake = None;
+            effects.append(&mut self.engine.handle(now, Input::Tick));
+        }
+        for input in inputs {
+            taken += 1;
+            effects.append(&mut self.engine.handle(now, input));
+        }
+        let (mut submissions, mut questions, mut stop) = (Vec::new(), Vec::new(), None);
+        for request in requests {
+            taken += 1;
+            match request {
+                Local::Submit { lane, body, answer } => {
+                    self.tickets += 1;
+                    let ticket = Ticket(self.tickets);
+                    self.answers.insert(ticket, answer);
+                    submissions.push(Submission { ticket, lane, body });
+                }
+                Local::Ask(question) => questions.push(question),
+                Local::Stop(why) => stop = Some(why),
+            }
+        }
+        while !submissions.is_empty() {
+            let rest = submissions.split_off(submissions.len().min(MAX_RUN_ENTRIES));
+            let chunk = std::mem::replace(&mut submissions, rest);
+            effects.append(&mut self.engine.handle(now, Input::Submit(chunk)));
+        }
+        let metrics = self.node.metrics();
+        metrics.handle_us.add(micros(begun));
+        metrics.turn_inputs.add(taken);
+        self.carry_out(effects)?;
+        for question in questions {
+            question(&self.engine, now);
+        }
+        match stop {
+            Some(why) => Err(why),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes durable what the effects persist, all at once, and then does the rest in order.
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Stopped> {
+        let mut writes: Vec<Write> = Vec::new();
+        let mut marks = Vec::new();
+        let mut rest = Vec::with_capacity(effects.len());
+        for effect in effects {
+            match effect {
+                Effect::Persist(write) => writes.push(write),
+                other => {
+                    marks.extend(mark(&other));
+                    rest.push(other);
+                }
+            }
+        }
+        if !writes.is_empty() || !marks.is_empty() {
+            self.commit(&writes, &marks)?;
+        }
+        let mut encoded: Option<(PeerMessage, Bytes)> = None;
+        for effect in rest {
+            match effect {
+                Effect::Persist(_) => {}
+                Effect::Send { to, message } => {
+                    // The same message to many peers is encoded once.
+                    let frame = match encoded.take() {
+                        Some((last, frame)) if last == message => frame,
+                        _ => wire::encode(&message).into(),
+                    };
+                    encoded = Some((message, frame.clone()));
+                    self.send(&to, frame);
+                }
+                Effect::Serve { to, want } => {
+                    if self.served.try_send(Wanted { by: to, want }).is_err() {
+                        // The peer asks again.
+                        self.node.metrics().frames_dropped.fetch_add(1, Relaxed);
+                    }
+                }
+                Effect::Reply { ticket, result } => self.reply(ticket, result),
+                Effect::Notify(event) => self.notify(event),
+                Effect::WakeAt(time) => self.wake = Some(time),
+                Effect::Halt(halt) => return Err(Stopped::Halted(halt)),
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&self, writes: &[Write], marks: &[Mark]) -> Result<(), Stopped> {
+        let begun = Instant::now();
+        let store: &Store = self.node.store();
+        store.commit(writes, marks)?;
+        let metrics = self.node.metrics();
+        metrics.commit_us.add(micros(begun));
+        metrics.commits.fetch_add(1, Relaxed);
+        metrics.writes.fetch_add(writes.len() as u64, Relaxed);
+        let batches = writes
+            .iter()
+            .filter(|write| matches!(write, Write::Batch(_)))
+            .count();
+        metrics.epochs.fetch_add(batches as u64, Relaxed);
+        Ok(())
+    }
+
+    fn send(&self, to: &NodeId, frame: Bytes) {
+        let Some(peer): Option<PeerId> = self.node.members().peer(to) else {
+            return;
+        };
+        let metrics = self.node.metrics();
+        let bytes = frame.len() as u64;
+        match self.node.mesh().send(peer, frame) {
+            Ok(()) => {
+                metrics.frames_out.fetch_add(1, Relaxed);
+                metrics.bytes_out.fetch_add(bytes, Relaxed);
+            }
+            Err(error) => {
+                metrics.frames_dropped.fetch_add(1, Relaxed);
+                // A peer that has just gone is no news; one that does not read is.
+                match error {
+                    SendError::NotConnected { .. } => tracing::debug!(%peer, "not connected"),
+                    error => tracing::warn!(%peer, %error, "frame dropped"),
+                }
+            }
+        }
+    }
+
+    fn reply(&mut self, ticket: Ticket, result: Result<Held, Refused>) {
+        let metrics = self.node.metrics();
+        match &result {
+            Ok(_) => metrics.submissions.fetch_add(1, Relaxed),
+            Err(_) => metrics.refused.fetch_add(1, Relaxed),
+        };
+        if let Some(answer) = self.answers.remove(&ticket) {
+            // Who submitted may have gone; the record is held all the same.
+            let _ = answer.send(result);
+        }
+    }
+
+    fn notify(&self, event: Event) {
+        let (node, follow) = (&self.node, self.node.follow());
+        match event {
+            Event::Held { id, feed, length } => {
+                if follow.has_followers() {
+                    follow.tell(EventView::Held {
+                        id,
+                        feed: node.feed_view(&feed, length),
+                    });
+                }
+            }
+            Event::Ordered {
+                id,
+                index,
+                epoch,
+                feed,
+                length,
+                outcome,
+            } => {
+                node.metrics().entries.fetch_add(1, Relaxed);
+                let place = Place {
+                    index,
+                    epoch,
+                    outcome,
+                };
+                follow.tell_ordered(&id, &place);
+                if follow.has_followers() {
+                    let (feed, outcome) = (node.feed_view(&feed, length), place.outcome);
+                    follow.tell(EventView::Ordered {
+                        id,
+                        index,
+                        epoch,
+                        feed,
+                        outcome,
+                    });
+                }
+            }
+            Event::Decided { index, decision } => {
+                let view = DecisionView::of(&decision, index);
+                tracing::info!(operation = %view.operation, outcome = %view.outcome, index, "decided");
+                follow.tell_decided(&view);
+                follow.tell(EventView::Decided(view));
+            }
+            Event::Certified { epoch, size, root } => {
+                tracing::info!(epoch, size, "certified");
+                follow.tell(EventView::Certified { epoch, size, root });
+            }
+            Event::Reach { reachable, quorum } => {
+                let partners = node.founded().partners();
+                let (mut reached, mut missing) = (Vec::new(), Vec::new());
+                for (seat, partner) in partners.iter().enumerate() {
+                    let is_reached = reachable.iter().any(|reached| reached.index() == seat);
+                    if is_reached { &mut reached } else { &mut missing }.push(partner.name.to_string());
+                }
+                if reached.len() < quorum {
+                    tracing::warn!(
+                        quorum,
+                        ?missing,
+                        "stalled: fewer than a quorum of seats can be reached"
+                    );
+                } else {
+                    tracing::info!(quorum, ?missing, "a quorum of seats can be reached");
+                }
+                follow.set_reach(reached.len() >= quorum);
+                follow.tell(EventView::Reach {
+                    reachable: reached,
+                    missing,
+                    quorum,
+                });
+            }
+            Event::Fault(fault) => self.fault(fault),
+        }
+    }
+
+    fn fault(&self, fault: Fault) {
+        let Fault {
+            node,
+            seat,
+            code,
+            what,
+        } = fault;
+        let epoch = self.engine.status(clock::now()).applied;
+        let partners = self.node.founded().partners();
+        let of_seat = seat
+            .and_then(|seat| partners.get(seat.index()))
+            .map(|partner| partner.name.to_string());
+        let partner = node.map(|node| self.node.partner_of(&node)).or(of_seat);
+        tracing::warn!(
+            partner,
+            seat = seat.map(|seat| seat.0),
+            code,
+            what,
+            epoch,
+            "fault"
+        );
+        let seat = seat.map(|seat| seat.0);
+        self.node.follow().fault(FaultView {
+            at: clock::now(),
+            partner,
+            node,
+            seat,
+            code: code.into(),
+            what,
+        });
+    }
+}
+
+/// What a certified leaf is found by; stored with the certificate that the event follows.
+fn mark(effect: &Effect) -> Option<Mark> {
+    match effect {
+        Effect::Notify(Event::Ordered { id, index, .. }) => Some(Mark::Ordered {
+            id: *id,
+            index: *index,
+        }),
+        Effect::Notify(Event::Decided { index, decision }) => Some(Mark::Decided {
+            operation: decision.operation,
+            index: *index,
+        }),
+        _ => None,
+    }
+}
+
+fn fill<T>(queue: &mut mpsc::Receiver<T>, taken: &mut Vec<T>) {
+    while taken.len() < MAX_TURN_INPUTS
+        && let Ok(next) = queue.try_recv()
+    {
+        taken.push(next);
+    }
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn told(why: Stopped) -> Stopped {
+    match &why {
+        Stopped::Asked => tracing::info!("stopping"),
+        Stopped::Halted(Halt::Rollback { .. }) => tracing::error!(%why, "halted: an old copy of the store"),
+        other => tracing::error!(why = %other, "stopped"),
+    }
+    why
+}
