@@ -5,6 +5,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    io::ErrorKind,
+    net::{SocketAddr, UdpSocket},
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -25,6 +27,7 @@ use tokio::{
 use crate::{
     CredentialCheck,
     behaviour::{self, Behaviour, Names},
+    book::BookEntry,
     config::{LinkProfile, MeshConfig, PortPolicy, ip_of, split_address, udp_port, with_udp_port},
     dial::Targets,
     event::{Instance, MeshEvent, Refusals},
@@ -48,14 +51,15 @@ const MAX_GATE_REPORTS: usize = 1024;
 const MAX_PENDING_EVENTS: usize = 4096;
 /// Closing all connections at shutdown takes at most this long.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// QUIC sends its last packets after the swarm reports a connection closed.
-const SHUTDOWN_LINGER: Duration = Duration::from_millis(50);
+/// How often a stopping node looks whether its ports are free again.
+const PORT_POLL: Duration = Duration::from_millis(10);
 
 /// The mesh of one coalition.
 pub struct Mesh;
 
 impl Mesh {
-    /// Starts the mesh as a task of the present tokio runtime, and gives its handle and its events.
+    /// Starts the mesh as a task of the present tokio runtime, and gives its handle and its events. It stops when all handles or
+    /// the events' receiver are dropped.
     ///
     /// # Errors
     /// [`MeshError::PortInUse`] for a taken port under [`PortPolicy::Strict`], [`MeshError::Listen`] for an address that
@@ -180,6 +184,8 @@ impl Mesh {
             beacon_due: None,
             providers_due: None,
             book_dirty: false,
+            last_book: Vec::new(),
+            untold_book: None,
         };
         tokio::spawn(async move {
             task.run().await;
@@ -234,6 +240,8 @@ struct MeshTask {
     beacon_due: Option<Instant>,
     providers_due: Option<Instant>,
     book_dirty: bool,
+    last_book: Vec<BookEntry>,
+    untold_book: Option<Vec<BookEntry>>,
 }
 
 impl MeshTask {
@@ -241,8 +249,9 @@ impl MeshTask {
         let events = self.events.clone();
         loop {
             self.act(Instant::now());
+            self.note_book();
             let wake = self.next_due();
-            let tell = !self.pending.is_empty() || self.book_dirty;
+            let tell = !self.pending.is_empty() || self.untold_book.is_some();
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
                 Some(connection) = self.closes.recv() => {
@@ -254,13 +263,12 @@ impl MeshTask {
                     None | Some(Command::Shutdown) => break,
                     Some(command) => self.on_command(command),
                 },
-                room = events.reserve(), if tell => match room {
-                    Ok(room) => room.send(self.next_event()),
-                    Err(_) => {
-                        self.pending.clear();
-                        self.book_dirty = false;
+                Ok(room) = events.reserve(), if tell => {
+                    if let Some(event) = self.next_event() {
+                        room.send(event);
                     }
-                },
+                }
+                () = events.closed() => break,
                 () = sleep_until(wake) => {}
             }
         }
@@ -380,11 +388,21 @@ impl MeshTask {
         self.pending.push_back(event);
     }
 
-    fn next_event(&mut self) -> MeshEvent {
-        self.pending.pop_front().unwrap_or_else(|| {
-            self.book_dirty = false;
-            MeshEvent::BookChanged(self.book())
-        })
+    /// The book is told when it differs from the last one told.
+    fn note_book(&mut self) {
+        if std::mem::take(&mut self.book_dirty) {
+            let book = self.book();
+            if book != self.last_book {
+                self.last_book.clone_from(&book);
+                self.untold_book = Some(book);
+            }
+        }
+    }
+
+    fn next_event(&mut self) -> Option<MeshEvent> {
+        self.pending
+            .pop_front()
+            .or_else(|| self.untold_book.take().map(MeshEvent::BookChanged))
     }
 
     async fn shut_down(mut self) {
@@ -406,8 +424,22 @@ impl MeshTask {
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, close).await.is_err() {
             tracing::warn!("some connections did not close in time");
         }
+        let sockets: Vec<SocketAddr> = self
+            .listening
+            .iter()
+            .filter_map(|(_, address)| socket_of(address))
+            .collect();
         drop(self.swarm);
-        tokio::time::sleep(SHUTDOWN_LINGER).await;
+        // quinn keeps the sockets until the last closing packets are out and late ones have been answered (RFC 9000, 10.2),
+        // and tells nobody; a node that starts again at once wants its port back.
+        let freed = async {
+            while sockets.iter().any(|socket| is_taken(*socket)) {
+                tokio::time::sleep(PORT_POLL).await;
+            }
+        };
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, freed).await.is_err() {
+            tracing::warn!("a port was not given back in time");
+        }
     }
 }
 
@@ -453,13 +485,7 @@ fn listen(
         reason,
     };
     // libp2p hides the kind of the error; binding once more shows it.
-    let socket = ip_of(&wanted)
-        .zip(udp_port(&wanted))
-        .map(std::net::SocketAddr::from);
-    let taken = socket.is_some_and(|socket| {
-        std::net::UdpSocket::bind(socket).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
-    });
-    if !taken {
+    if !socket_of(&wanted).is_some_and(is_taken) {
         return Err(failed(network::error_text(&error)));
     }
     if policy == PortPolicy::Strict && remembered.is_none() {
@@ -469,6 +495,14 @@ fn listen(
         Ok(listener) => Ok((listener, Some(wanted))),
         Err(error) => Err(failed(network::error_text(&error))),
     }
+}
+
+fn socket_of(address: &Multiaddr) -> Option<SocketAddr> {
+    ip_of(address).zip(udp_port(address)).map(SocketAddr::from)
+}
+
+fn is_taken(socket: SocketAddr) -> bool {
+    UdpSocket::bind(socket).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }
 
 /// Whether an address can be of use to others: not loopback, not unspecified, not link-local.

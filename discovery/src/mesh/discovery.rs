@@ -171,22 +171,27 @@ impl MeshTask {
                 }
             }
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                if self.check.is_member(&peer_id) {
-                    for address in info.listen_addrs.iter().take(MAX_ADDRESSES) {
-                        if let Some((bare, _)) = split_address(address) {
-                            self.book_dirty |= self.targets.learn(
-                                peer_id,
-                                bare.clone(),
-                                PeerSource::Beacon,
-                                Instant::now(),
-                                unix_ms(),
-                            );
-                            self.route(peer_id, bare);
-                        }
-                    }
-                }
+                self.on_identified(peer_id, &info.listen_addrs);
             }
             _ => {}
+        }
+    }
+
+    fn on_identified(&mut self, peer: PeerId, addresses: &[Multiaddr]) {
+        if !self.check.is_member(&peer) {
+            return;
+        }
+        let addresses = addresses
+            .iter()
+            .filter_map(split_address)
+            .map(|(bare, _)| bare)
+            .take(MAX_ADDRESSES);
+        for address in addresses {
+            let now = Instant::now();
+            self.book_dirty |= self
+                .targets
+                .learn(peer, address.clone(), PeerSource::Beacon, now, unix_ms());
+            self.route(peer, address);
         }
     }
 

@@ -6,7 +6,7 @@ use libp2p::{
     Multiaddr, PeerId, TransportError,
     connection_limits::Exceeded,
     core::ConnectedPoint,
-    swarm::{ConnectionId, DialError, ListenError, SwarmEvent},
+    swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, SwarmEvent},
 };
 
 use super::{Dial, MeshTask, unix_ms};
@@ -78,34 +78,22 @@ impl MeshTask {
             }
             SwarmEvent::IncomingConnectionError {
                 send_back_addr,
-                error,
+                error: ListenError::Denied { cause },
                 peer_id,
                 ..
             } => {
-                if let ListenError::Denied { cause } = error {
-                    if let Some(peer) = peer_id {
-                        self.pairs.denied(peer);
-                    }
-                    let reason = if let Some(exceeded) = cause.downcast_ref::<Exceeded>() {
-                        RefusalReason::TooManyPending(exceeded.to_string())
-                    } else {
-                        match cause.downcast_ref::<Denied>() {
-                            Some(Denied::Blocked(_)) => RefusalReason::Blocked,
-                            Some(Denied::NotEnrolled(_)) => RefusalReason::NotEnrolled,
-                            Some(Denied::Source(_)) => {
-                                RefusalReason::TooManyPending("from this source".into())
-                            }
-                            None => RefusalReason::TooManyPending(error_text(&cause)),
-                        }
-                    };
-                    self.refuse(Refusal {
-                        remote: send_back_addr,
-                        peer: peer_id,
-                        inbound: true,
-                        reason,
-                        count: 1,
-                    });
+                if let Some(peer) = peer_id {
+                    self.pairs.denied(peer);
                 }
+                let reason = denial(&cause);
+                let refusal = Refusal {
+                    remote: send_back_addr,
+                    peer: peer_id,
+                    inbound: true,
+                    reason,
+                    count: 1,
+                };
+                self.refuse(refusal);
             }
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
             _ => {}
@@ -117,24 +105,31 @@ impl MeshTask {
         let remote = split_address(endpoint.get_remote_address()).map(|(bare, _)| bare);
         if let Some(remote) = remote {
             if endpoint.is_dialer() {
-                if let Some(Dial::Static(address)) = self.dials.remove(&connection) {
-                    self.static_leads_to(&address, peer);
-                } else {
-                    self.targets
-                        .learn(peer, remote.clone(), PeerSource::Kad, now, unix_ms());
+                match self.dials.remove(&connection) {
+                    Some(Dial::Static(address)) => self.static_leads_to(&address, peer),
+                    Some(Dial::Peer(_)) | None => {
+                        self.targets
+                            .learn(peer, remote.clone(), PeerSource::Kad, now, unix_ms());
+                    }
                 }
                 self.targets.proved(&peer, &remote);
                 self.route(peer, remote);
                 self.book_dirty = true;
-            } else {
-                // Nodes dial from the port that they listen on, so this is likely where it can be dialled.
+            } else if self
+                .targets
+                .get(&peer)
+                .is_none_or(|target| target.addresses().is_empty())
+            {
+                // Nodes dial from the port that they listen on, so this is likely where it can be dialled, if nothing better
+                // is known.
                 self.targets
                     .learn(peer, remote, PeerSource::Inbound, now, unix_ms());
             }
         }
+        // Also when it is to be closed at once: the dial is over, and the closing makes the next one due.
+        self.targets.connected(&peer);
         if self.pairs.established(peer, connection) {
             tracing::debug!(%peer, dialled = endpoint.is_dialer(), "connection established");
-            self.targets.connected(&peer);
             self.link_connected(peer, connection);
         } else {
             self.swarm.close_connection(connection);
@@ -224,6 +219,18 @@ impl MeshTask {
             tracing::warn!(remote = %refusal.remote, peer = ?refusal.peer, reason = %refusal.reason, "refused");
             self.tell(MeshEvent::Refused(refusal));
         }
+    }
+}
+
+fn denial(cause: &ConnectionDenied) -> RefusalReason {
+    if let Some(exceeded) = cause.downcast_ref::<Exceeded>() {
+        return RefusalReason::TooManyPending(exceeded.to_string());
+    }
+    match cause.downcast_ref::<Denied>() {
+        Some(Denied::Blocked(_)) => RefusalReason::Blocked,
+        Some(Denied::NotEnrolled(_)) => RefusalReason::NotEnrolled,
+        Some(Denied::Source(_)) => RefusalReason::TooManyPending("from this source".into()),
+        None => RefusalReason::TooManyPending(error_text(cause)),
     }
 }
 
