@@ -17,6 +17,7 @@ mod policy;
 mod receipt;
 mod status;
 mod stop;
+mod up;
 
 mod verify;
 
@@ -82,6 +83,8 @@ enum Command {
     Charter(charter::Command),
     /// Become a member of a founded coalition
     Join(join::Join),
+    /// Run the node until it is stopped
+    Up(up::Up),
     /// Stop the running node
     Stop,
     /// Show how the coalition stands: agreed, held or stalled, and who is missing
@@ -172,6 +175,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Join(join) => join.run(&context),
         Command::Config(command) => command.run(&context),
         Command::Policy(command) => command.run(&context),
+        Command::Up(up) => up.run(&context),
         Command::Verify(verify) => verify.run(context.json),
         Command::Stop => block_on(stop::run(&context)),
         Command::Status(status) => block_on(status.run(&context)),

@@ -151,10 +151,8 @@ impl Proven {
             "coalition",
             format!("{} {}", charter.name, self.founded.coalition()),
         ));
-        rows.push(row(
-            "charter",
-            format!("signed by all {} partners", charter.partners.len()),
-        ));
+        let partners = charter.partners.iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>();
+        rows.push(row("charter", format!("signed by every partner: {}", partners.join(", "))));
         rows.push(row("leaf", format!("{} of a log of {}", self.index, head.size)));
         rows.push(row(
             "certified",

@@ -15,31 +15,19 @@ pub(crate) fn page(page: &LogPage) -> String {
                 LeafKind::Decision => "decision",
                 LeafKind::Epoch => "epoch",
             };
-            let from = leaf
-                .feed
-                .as_ref()
-                .map(|feed| format!("{} {} {}", plain(&feed.partner), feed.lane, feed.length))
-                .unwrap_or_default();
             [
                 leaf.index.to_string(),
                 leaf.epoch.to_string(),
                 kind.into(),
-                from,
-                leaf.id.as_ref().map(super::short).unwrap_or_default(),
-                leaf.outcome.as_deref().map(plain).unwrap_or_default(),
                 format!(
                     "{}{}",
                     plain(&leaf.text),
-                    if leaf.certified {
-                        ""
-                    } else {
-                        " (not certified yet)"
-                    }
+                    if leaf.certified { "" } else { " (not certified yet)" }
                 ),
             ]
         })
         .collect();
-    let mut text = headed(["INDEX", "EPOCH", "KIND", "FROM", "ID", "OUTCOME", ""], rows);
+    let mut text = headed(["INDEX", "EPOCH", "KIND", "WHAT"], rows);
     text.push_str(&format!(
         "{} leaves, {} of them certified\n",
         page.size, page.certified

@@ -49,7 +49,7 @@ pub(crate) fn page(operation: &OperationView, now: Time) -> String {
             None => format!("by {}; held, not ordered yet", plain(&operation.opened_by)),
         },
     ]];
-    if let Some(at) = operation.closes_at {
+    if let Some(at) = operation.closes_at.filter(|_| operation.decision.is_none()) {
         let verb = if at > now { "closes" } else { "closed" };
         rows.push([verb.into(), format!("{} ({at})", moment(at, now))]);
     }

@@ -98,7 +98,7 @@ pub(crate) fn status(view: &StatusView) -> String {
             view.log.size,
             view.epoch.applied,
             view.epoch.certified,
-            if view.batch_time.0 == 0 {
+            if view.log.size == 0 {
                 "none yet".into()
             } else {
                 moment(view.batch_time, view.now)

@@ -22,12 +22,24 @@ fn blocks(page: &str) -> Vec<Block> {
             let hosts = match host {
                 "every" => HOSTS.to_vec(),
                 "others" => HOSTS[1..].to_vec(),
-                name => vec![*HOSTS.iter().find(|host| **host == name).expect("a host of the example")],
+                name => vec![
+                    *HOSTS
+                        .iter()
+                        .find(|host| **host == name)
+                        .expect("a host of the example"),
+                ],
             };
-            blocks.push(Block { hosts, line: number + 1, text: String::new() });
+            blocks.push(Block {
+                hosts,
+                line: number + 1,
+                text: String::new(),
+            });
             open = true;
         } else if line.starts_with("```") {
-            assert!(!line.starts_with("```sh"), "line {number}: a block of commands without a host is never run");
+            assert!(
+                !line.starts_with("```sh"),
+                "line {number}: a block of commands without a host is never run"
+            );
             open = false;
         } else if open {
             let block = blocks.last_mut().expect("a block is open");
@@ -50,13 +62,21 @@ impl Machine {
     }
 
     fn run(&mut self, host: &str, block: &Block) {
-        let program = Path::new(env!("CARGO_BIN_EXE_entente")).parent().expect("it lies in a folder");
+        let program = Path::new(env!("CARGO_BIN_EXE_entente"))
+            .parent()
+            .expect("it lies in a folder");
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut paths = vec![program.to_path_buf()];
         paths.extend(std::env::split_paths(&path));
         let log = self.folder.path().join("shell.log");
         let to_log = || {
-            Stdio::from(std::fs::File::options().create(true).append(true).open(&log).expect("a log"))
+            Stdio::from(
+                std::fs::File::options()
+                    .create(true)
+                    .append(true)
+                    .open(&log)
+                    .expect("a log"),
+            )
         };
         let mut shell = Command::new("sh")
             .args(["-e", "-u", "-c", &block.text])
@@ -118,7 +138,12 @@ fn what_the_operations_page_says_founds_a_coalition_and_agrees_on_an_operation()
         }
     }
     let said = std::fs::read_to_string(machine.folder.path().join("shell.log")).expect("a log");
-    for word in ["founded corridor with 4 partners", "VERIFIED", "with the caveat: daylight only", "AGREED  corridor"] {
+    for word in [
+        "founded corridor with 4 partners",
+        "VERIFIED",
+        "with the caveat: daylight only",
+        "AGREED  corridor",
+    ] {
         assert!(said.contains(word), "{word:?} is not in\n{said}");
     }
 }

@@ -10,7 +10,7 @@ use entente_protocol::record::Nonce;
 use entente_protocol::time::Time;
 
 /// A command line that is run in an environment of its own.
-pub fn entente(dir: &Path) -> Command {
+pub(crate) fn entente(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_entente"));
     command
         .env_clear()
@@ -25,16 +25,16 @@ pub fn entente(dir: &Path) -> Command {
 }
 
 /// What a run said.
-pub struct Said {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
     /// Asserts an exit code and words in what was said on standard error, which names the next command.
     #[track_caller]
-    pub fn refused(&self, code: i32, words: &[&str]) -> &Self {
+    pub(crate) fn refused(&self, code: i32, words: &[&str]) -> &Self {
         assert_eq!(self.code, code, "out: {}\nerr: {}", self.out, self.err);
         for word in words {
             assert!(self.err.contains(word), "{word:?} is not in\n{}", self.err);
@@ -48,7 +48,7 @@ impl Said {
 
     /// Asserts success and returns what was said on standard output.
     #[track_caller]
-    pub fn done(&self) -> &str {
+    pub(crate) fn done(&self) -> &str {
         assert_eq!(self.code, 0, "out: {}\nerr: {}", self.out, self.err);
         &self.out
     }
@@ -66,7 +66,7 @@ impl From<Output> for Said {
 
 /// Runs `entente` with `args` on the data folder `dir`.
 #[track_caller]
-pub fn run<S: AsRef<std::ffi::OsStr>>(dir: &Path, args: &[S]) -> Said {
+pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(dir: &Path, args: &[S]) -> Said {
     entente(dir)
         .args(args)
         .output()
@@ -75,14 +75,14 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(dir: &Path, args: &[S]) -> Said {
 }
 
 /// Partners' data folders under one temporary folder, with keys and cards.
-pub struct Hosts {
+pub(crate) struct Hosts {
     folder: tempfile::TempDir,
-    pub names: Vec<&'static str>,
+    pub(crate) names: Vec<&'static str>,
 }
 
 impl Hosts {
     /// Runs `entente init` for each name.
-    pub fn init(names: &[&'static str]) -> Self {
+    pub(crate) fn init(names: &[&'static str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let hosts = Self {
             folder,
@@ -95,21 +95,21 @@ impl Hosts {
     }
 
     /// A partner's data folder.
-    pub fn dir(&self, name: &str) -> PathBuf {
+    pub(crate) fn dir(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A file in the folder above.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn card(&self, name: &str) -> Card {
+    pub(crate) fn card(&self, name: &str) -> Card {
         let text = std::fs::read_to_string(self.dir(name).join(format!("{name}.card.toml"))).expect("a card");
         Card::from_toml(&text).expect("a sound card")
     }
 
-    pub fn key(&self, name: &str, kind: &str) -> SecretKey {
+    pub(crate) fn key(&self, name: &str, kind: &str) -> SecretKey {
         let text = std::fs::read_to_string(self.dir(name).join(format!("keys/{kind}.key"))).expect("a key");
         let table: toml::Table = toml::from_str(&text).expect("a table");
         let seed = table["seed"].as_str().expect("a text").to_ascii_uppercase();
@@ -120,7 +120,7 @@ impl Hosts {
     }
 
     /// A charter of all partners, with whatever times.
-    pub fn charter(&self, created: Time, until: Time) -> Charter {
+    pub(crate) fn charter(&self, created: Time, until: Time) -> Charter {
         let cards = self.names.iter().map(|name| self.card(name)).collect::<Vec<_>>();
         let spec = DraftSpec {
             name: "corridor".parse().expect("a name"),
@@ -133,7 +133,7 @@ impl Hosts {
     }
 
     /// A file to join with, signed by the roots of `signers`, private.
-    pub fn founded(&self, charter: &Charter, signers: &[&str], file: &str) -> PathBuf {
+    pub(crate) fn founded(&self, charter: &Charter, signers: &[&str], file: &str) -> PathBuf {
         let mut founding = Founding::new(charter.clone());
         for name in signers {
             let signature = CharterSignature::sign(charter, &self.key(name, "root")).expect("signed");
@@ -151,7 +151,7 @@ impl Hosts {
     }
 
     /// A coalition of all partners, valid now, that every partner has joined.
-    pub fn join_all(&self) -> PathBuf {
+    pub(crate) fn join_all(&self) -> PathBuf {
         let now = now();
         let charter = self.charter(now, now.plus(30 * DAY_MS));
         let file = self.founded(&charter, &self.names, "corridor.coalition.toml");
@@ -162,21 +162,21 @@ impl Hosts {
     }
 }
 
-pub const DAY_MS: u64 = 86_400_000;
+pub(crate) const DAY_MS: u64 = 86_400_000;
 
-pub fn now() -> Time {
+pub(crate) fn now() -> Time {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .expect("after 1970");
     Time(u64::try_from(since.as_millis()).expect("fits"))
 }
 
-pub fn set_mode(path: &Path, mode: u32) {
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("mode set");
 }
 
-pub fn mode(path: &Path) -> u32 {
+pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path).expect("there").permissions().mode() & 0o777
 }

@@ -144,8 +144,8 @@ impl Merge {
         let output = self.output.display();
         render::print(&if missing.is_empty() {
             format!(
-                "all {} partners have signed {}\nwritten to {output}; next: entente charter found {output} -o {}.coalition.toml\n",
-                signed.len(),
+                "every partner ({}) has signed {}\nwritten to {output}; next: entente charter found {output} -o {}.coalition.toml\n",
+                names(&signed),
                 founding.charter.id(),
                 founding.charter.name
             )

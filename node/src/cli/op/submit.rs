@@ -124,9 +124,7 @@ fn fell_short(view: &SubmitView, short: Short, waiting: &Waiting, context: &Cont
             view.outcome
                 .as_deref()
                 .map_or_else(|| "the charter does not allow it".into(), render::plain),
-            context
-                .hint("charter show coalition.toml")
-                .replace("coalition.toml", &context.dir.coalition().display().to_string()),
+            context.hint(&format!("charter show {}", context.dir.coalition().display())),
         ),
         Short::Stopping => CliError::new(
             Exit::NodeDown,

@@ -1,0 +1,345 @@
+//! The command line against a running node: a coalition of one agrees alone, one of two stalls.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread::JoinHandle;
+
+use crate::cli_support::{Hosts, Said, entente, run};
+
+/// A node that runs; killed when dropped.
+struct Up {
+    child: Child,
+    ready: String,
+    said: Option<JoinHandle<String>>,
+}
+
+impl Up {
+    #[track_caller]
+    fn start(dir: &Path) -> Self {
+        let mut command = entente(dir);
+        command.args(["up", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"]);
+        Self::spawn(command)
+    }
+
+    #[track_caller]
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .env("ENTENTE_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary can be run");
+        let said = child.stderr.take().map(|mut errors: ChildStderr| {
+            std::thread::spawn(move || {
+                let mut text = Vec::new();
+                // What cannot be read is not shown; the test still sees the exit code.
+                let _ = errors.read_to_end(&mut text);
+                String::from_utf8_lossy(&text).into_owned()
+            })
+        });
+        let mut ready = String::new();
+        let out = child.stdout.take().expect("piped");
+        // Ends with the line, or with the process.
+        BufReader::new(out).read_line(&mut ready).expect("text");
+        let mut up = Self { child, ready, said };
+        if up.ready.is_empty() {
+            let ended = up.ended();
+            panic!("the node did not start ({}):\n{}", ended.code, ended.err);
+        }
+        up
+    }
+
+    /// Waits for the end.
+    fn ended(&mut self) -> Said {
+        let status = self.child.wait().expect("it ends");
+        let err = self
+            .said
+            .take()
+            .map(|said| said.join().expect("it was read"))
+            .unwrap_or_default();
+        Said {
+            code: status.code().unwrap_or(-1),
+            out: self.ready.clone(),
+            err,
+        }
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn first_line(said: &Said) -> String {
+    said.out.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_coalition_of_one_agrees_and_its_receipt_verifies_without_it() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let mut node = Up::start(&dir);
+    assert!(
+        node.ready.starts_with("ready: norden, seat 0, in corridor (co-"),
+        "{}",
+        node.ready
+    );
+    assert!(node.ready.contains("/ip4/127.0.0.1/udp/"), "{}", node.ready);
+
+    let open = [
+        "op",
+        "open",
+        "--type",
+        "airlift",
+        "--title",
+        "Corridor",
+        "--set",
+        "slot=06:40",
+        "--key",
+        "first",
+    ];
+    let opened = run(&dir, &open);
+    opened.done();
+    let id = first_line(&opened);
+    assert!(id.starts_with("op-") && id.len() == 55, "{id}");
+    assert!(opened.out.contains("ordered at leaf"), "{}", opened.out);
+    assert_eq!(
+        first_line(&run(&dir, &open)),
+        id,
+        "the same key is the same operation"
+    );
+
+    let short = &id[..10];
+    let shown = run(&dir, &["op", "show", short]);
+    for word in ["airlift: Corridor", &id, "06:40", "needs lead: norden"] {
+        assert!(shown.done().contains(word), "{word:?} is not in\n{}", shown.out);
+    }
+    let attested = run(&dir, &["op", "attest", short, "--endorse", "--wait", "agreed"]);
+    assert!(attested.done().contains("agreed at leaf"), "{}", attested.out);
+    assert!(run(&dir, &["op", "follow", &id]).done().starts_with("AGREED"));
+    assert!(run(&dir, &["op", "list"]).done().contains("Corridor"));
+    assert!(run(&dir, &["log"]).done().contains("decision"));
+    assert!(run(&dir, &["status"]).done().starts_with("AGREED  corridor (co-"));
+    for command in [
+        &["status"][..],
+        &["op", "list"],
+        &["op", "show", short],
+        &["log"],
+        &["peer", "list"],
+    ] {
+        let json = run(&dir, &[&["--json"], command].concat());
+        serde_json::from_str::<serde_json::Value>(json.done()).expect("JSON");
+    }
+
+    let file = hosts.file("first.tlog-proof").display().to_string();
+    run(&dir, &["receipt", short, "-o", &file]).done();
+    let coalition = run(
+        &dir,
+        &["charter", "id", &dir.join("coalition.toml").display().to_string()],
+    );
+    let coalition = coalition.done().trim().to_owned();
+    run(&dir, &["stop"]).done();
+    assert_eq!(node.ended().code, 0);
+    assert!(!dir.join("api.sock").exists());
+    std::fs::remove_dir_all(&dir).expect("removed");
+    let verified = run(&dir, &["verify", &file, "--coalition", &coalition]);
+    assert!(
+        verified.done().contains("norden endorses as lead"),
+        "{}",
+        verified.out
+    );
+}
+
+#[test]
+fn a_role_not_held_and_an_attestation_after_the_close_are_denied() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let opened = run(&dir, &["op", "open", "--type", "airlift", "--title", "Corridor"]);
+    opened.done();
+    let id = first_line(&opened);
+    run(&dir, &["op", "attest", &id, "--endorse", "--role", "supporting"]).refused(
+        6,
+        &["may not attest as supporting", "another role in airlift: lead"],
+    );
+    run(&dir, &["op", "attest", &id, "--endorse", "--wait", "agreed"]).done();
+    run(&dir, &["op", "attest", &id, "--object"])
+        .refused(6, &["closed", "takes no attestations any more", "agreed"]);
+    assert!(run(&dir, &["op", "show", &id]).done().starts_with("AGREED"));
+    run(&dir, &["op", "show", "op-zzzz"]).refused(1, &["unknown"]);
+}
+
+#[test]
+fn fewer_than_a_quorum_is_said_with_the_id_and_who_is_missing() {
+    let hosts = Hosts::init(&["norden", "sudria"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let open = ["op", "open", "--type", "airlift", "--title", "Corridor"];
+    let said = run(&dir, &open);
+    said.refused(5, &["fewer than a quorum", "not lost", "missing: sudria"]);
+    assert!(first_line(&said).starts_with("op-"), "{}", said.out);
+    let held = run(&dir, &[&open[..], &["--wait", "held"]].concat());
+    assert!(held.done().contains("\nheld"), "{}", held.out);
+    let status = run(&dir, &["status"]);
+    assert!(status.done().starts_with("STALLED"), "{}", status.out);
+    for word in [
+        "missing  sudria",
+        "held     2 records",
+        "custody  2 records exist only here",
+    ] {
+        assert!(status.out.contains(word), "{word:?} is not in\n{}", status.out);
+    }
+}
+
+#[test]
+fn a_time_out_says_that_the_record_is_held() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let said = run(
+        &dir,
+        &[
+            "op",
+            "open",
+            "--type",
+            "airlift",
+            "--title",
+            "Corridor",
+            "--wait",
+            "agreed",
+            "--timeout",
+            "300ms",
+        ],
+    );
+    said.refused(8, &["not agreed yet", "not lost"]);
+    assert!(first_line(&said).starts_with("op-"), "{}", said.out);
+}
+
+#[test]
+fn a_port_in_use_is_named_and_nothing_starts() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    let address = format!("/ip4/127.0.0.1/udp/{port}/quic-v1");
+    let dir = hosts.dir("norden");
+    run(&dir, &["up", "--listen", &address]).refused(3, &["port is in use", &port]);
+    assert!(!dir.join("api.sock").exists());
+}
+
+#[test]
+fn a_second_node_on_one_folder_is_refused_and_the_first_runs_on() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let second = run(&dir, &["up", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"]);
+    second.refused(3, &["another node runs on this data folder"]);
+    run(&dir, &["note", "still here"]).done();
+}
+
+#[test]
+fn a_corrupt_store_stops_the_node_with_7_and_names_the_damage() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let mut node = Up::start(&dir);
+    run(&dir, &["note", "a word"]).done();
+    run(&dir, &["stop"]).done();
+    assert_eq!(node.ended().code, 0);
+    let store = std::fs::File::options()
+        .write(true)
+        .open(dir.join("store.redb"))
+        .expect("a store");
+    let length = store.metadata().expect("there").len();
+    // The first page says what the file is; the damage is in all the others.
+    for page in (4096..length).step_by(4096) {
+        store.write_all_at(&[0xa5; 64], page).expect("written");
+    }
+    drop(store);
+    let said = run(&dir, &["up", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"]);
+    said.refused(7, &["the store is damaged", "store.redb"]);
+}
+
+#[test]
+fn a_full_disk_stops_the_node_and_loses_nothing_that_it_confirmed() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let mut first = Up::start(&dir);
+    run(&dir, &["note", "before"]).done();
+    run(&dir, &["stop"]).done();
+    assert_eq!(first.ended().code, 0);
+    let length = std::fs::metadata(dir.join("store.redb")).expect("a store").len();
+
+    // No file may grow: the signal is ignored, so that writing fails as on a full disk. Blocks of 512 bytes in a POSIX
+    // shell; one that counts 1024 leaves more room, which is used up all the same.
+    let mut limited = Command::new("sh");
+    limited
+        .args([
+            "-c",
+            &format!(
+                "trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"",
+                length.div_ceil(512)
+            ),
+        ])
+        .args([
+            env!("CARGO_BIN_EXE_entente"),
+            "up",
+            "--listen",
+            "/ip4/127.0.0.1/udp/0/quic-v1",
+        ])
+        .env("ENTENTE_DIR", &dir);
+    let mut node = Up::spawn(limited);
+    let big = "x".repeat(12_000);
+    let mut confirmed = Vec::new();
+    let refused = loop {
+        let said = run(&dir, &["note", &big, "--wait", "held"]);
+        if said.code != 0 {
+            break said;
+        }
+        confirmed.push(first_line(&said));
+        assert!(confirmed.len() < 5_000, "the disk never fills");
+    };
+    assert!([1, 4].contains(&refused.code), "{}", refused.err);
+    let ended = node.ended();
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    assert!(ended.err.contains("disk full"), "{}", ended.err);
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+
+    let _again = Up::start(&dir);
+    run(&dir, &["note", "after"]).done();
+    let log: serde_json::Value =
+        serde_json::from_str(run(&dir, &["--json", "log", "--limit", "10000"]).done()).expect("JSON");
+    let text = log.to_string();
+    for id in &confirmed {
+        assert!(
+            text.contains(id.as_str()),
+            "{id} was confirmed and is not ordered"
+        );
+    }
+}
+
+#[test]
+fn a_signal_stops_the_node_gracefully() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let mut node = Up::start(&dir);
+    let kill = Command::new("kill")
+        .args(["-TERM", &node.child.id().to_string()])
+        .status();
+    assert!(kill.expect("kill can be run").success());
+    assert_eq!(node.ended().code, 0);
+    assert!(!dir.join("api.sock").exists());
+    run(&dir, &["status"]).refused(4, &["no node is running here"]);
+}
