@@ -2,7 +2,15 @@
 //!
 //! A failure prints its seed; `ENTENTE_SEED=N cargo test -p entente-protocol --test engine` replays it alone.
 
+mod boundaries;
 mod claims;
+mod clocks;
+mod forge;
+mod forks;
+mod frames;
+mod fuzz;
+mod liars;
+mod loss;
 mod net;
 mod rng;
 mod seeds;

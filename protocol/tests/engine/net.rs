@@ -4,25 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_protocol::charter::{Card, DraftSpec, RoleHints, draft};
-use entente_protocol::engine::{Config, Effect, Engine, Event, Halt, Held, Input, NodeId, Submission, Ticket, Timing};
+use entente_protocol::engine::{
+    Config, Effect, Engine, Event, Fault, Halt, Held, Input, NodeId, Status, Submission, Ticket, Timing,
+};
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::{RecordId, SecretKey};
 use entente_protocol::record::{Body, Nonce};
-use entente_protocol::replicate::serve;
+use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage, serve};
 use entente_protocol::time::Time;
 use entente_protocol::wire;
 
 use crate::rng::Rng;
 use crate::store::Store;
 
-pub const START: Time = Time(1_800_000_000_000);
+pub(crate) const START: Time = Time(1_800_000_000_000);
 
 /// The secret keys of one partner.
-pub struct Keys {
-    pub root: SecretKey,
-    pub officer: SecretKey,
-    pub seat: SecretKey,
-    pub node: SecretKey,
+pub(crate) struct Keys {
+    pub(crate) root: SecretKey,
+    pub(crate) officer: SecretKey,
+    pub(crate) seat: SecretKey,
+    pub(crate) node: SecretKey,
 }
 
 impl Keys {
@@ -33,7 +35,7 @@ impl Keys {
 }
 
 /// A coalition of `n` partners named p00, p01, ..., which is the order of seats.
-pub fn found(n: u8) -> (Arc<Founded>, Vec<Keys>) {
+pub(crate) fn found(n: u8) -> (Arc<Founded>, Vec<Keys>) {
     let keys: Vec<Keys> = (0..n).map(Keys::of).collect();
     let cards: Vec<Card> = keys
         .iter()
@@ -65,36 +67,52 @@ enum Happening {
     Tick { node: usize, due: Time },
 }
 
-pub struct Node {
-    pub engine: Option<Engine>,
-    pub store: Store,
+pub(crate) struct Node {
+    pub(crate) engine: Option<Engine>,
+    pub(crate) store: Store,
     wake: Option<Time>,
     /// Added to the time that this node is told, in ms.
-    pub clock_skew: i64,
-    pub events: Vec<Event>,
-    pub held: BTreeMap<Ticket, Held>,
-    pub refused: Vec<(Ticket, String)>,
-    pub halted: Option<Halt>,
+    pub(crate) clock_skew: i64,
+    pub(crate) events: Vec<Event>,
+    pub(crate) held: BTreeMap<Ticket, Held>,
+    pub(crate) refused: Vec<(Ticket, String)>,
+    pub(crate) halted: Option<Halt>,
     starts: u8,
+    /// No engine: the test speaks for it, and what others send to it is kept in `inbox`.
+    pub(crate) puppet: bool,
+    pub(crate) inbox: Vec<(usize, PeerMessage)>,
+    /// Moments at which the engine asked to be woken.
+    pub(crate) wakes: u64,
 }
 
-pub struct Net {
-    pub founded: Arc<Founded>,
-    pub keys: Vec<Keys>,
-    pub nodes: Vec<Node>,
-    pub rng: Rng,
-    pub now: Time,
+pub(crate) struct Net {
+    pub(crate) founded: Arc<Founded>,
+    pub(crate) keys: Vec<Keys>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) rng: Rng,
+    pub(crate) now: Time,
     queue: BTreeMap<(Time, u64), Happening>,
     counter: u64,
     /// Links that are cut, lower index first.
-    pub cut: BTreeSet<(usize, usize)>,
+    pub(crate) cut: BTreeSet<(usize, usize)>,
     /// Counts the lives of each pair's stream: what was under way on an earlier one is lost.
     links: BTreeMap<(usize, usize), u64>,
-    pub latency_ms: u64,
+    pub(crate) latency_ms: u64,
     /// Percent of messages that overtake others of their stream.
-    pub reorder: u64,
+    pub(crate) reorder: u64,
+    /// Percent of messages that are lost although the stream stays up.
+    pub(crate) loss: u64,
+    /// Nodes to which nothing gets through although their streams stay up.
+    pub(crate) deaf: BTreeSet<usize>,
+    /// A node, and after how many more of its effects it crashes.
+    pub(crate) crash_in: Option<(usize, usize)>,
+    /// Bytes of each message that a node has sent, by sender and receiver, if `record` is set.
+    pub(crate) traffic: Vec<(usize, usize, Vec<u8>)>,
+    pub(crate) record: bool,
     ticket: u64,
-    pub steps: u64,
+    pub(crate) steps: u64,
+    /// Messages handed over.
+    pub(crate) delivered: u64,
 }
 
 fn pair(a: usize, b: usize) -> (usize, usize) {
@@ -102,7 +120,7 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 }
 
 impl Net {
-    pub fn new(n: u8, seed: u64) -> Self {
+    pub(crate) fn new(n: u8, seed: u64) -> Self {
         let (founded, keys) = found(n);
         let coalition = founded.coalition();
         let nodes = (0..n)
@@ -116,6 +134,9 @@ impl Net {
                 refused: Vec::new(),
                 halted: None,
                 starts: 0,
+                puppet: false,
+                inbox: Vec::new(),
+                wakes: 0,
             })
             .collect();
         Self {
@@ -130,12 +151,18 @@ impl Net {
             links: BTreeMap::new(),
             latency_ms: 5,
             reorder: 0,
+            loss: 0,
+            deaf: BTreeSet::new(),
+            crash_in: None,
+            traffic: Vec::new(),
+            record: false,
             ticket: 0,
             steps: 0,
+            delivered: 0,
         }
     }
 
-    pub fn node_id(&self, node: usize) -> NodeId {
+    pub(crate) fn node_id(&self, node: usize) -> NodeId {
         self.keys[node].node.public()
     }
 
@@ -147,7 +174,7 @@ impl Net {
         Time(self.now.0.saturating_add_signed(self.nodes[node].clock_skew))
     }
 
-    pub fn start(&mut self, node: usize) {
+    pub(crate) fn start(&mut self, node: usize) {
         assert!(self.nodes[node].engine.is_none(), "starts once");
         self.nodes[node].starts += 1;
         let keys = Keys::of(node as u8);
@@ -168,12 +195,43 @@ impl Net {
         }
     }
 
-    pub fn start_all(&mut self) {
-        (0..self.nodes.len()).filter(|i| self.nodes[*i].engine.is_none()).collect::<Vec<_>>().into_iter().for_each(|i| self.start(i));
+    pub(crate) fn start_all(&mut self) {
+        for node in 0..self.nodes.len() {
+            if !self.is_running(node) {
+                self.start(node);
+            }
+        }
+    }
+
+    /// Lets the test speak for a member instead of an engine, before or after its engine has run.
+    pub(crate) fn puppet(&mut self, node: usize) {
+        self.crash(node);
+        self.nodes[node].puppet = true;
+        for other in 0..self.nodes.len() {
+            self.connect(node, other);
+        }
+    }
+
+    fn is_running(&self, node: usize) -> bool {
+        self.nodes[node].engine.is_some() || self.nodes[node].puppet
     }
 
     fn is_up(&self, a: usize, b: usize) -> bool {
-        a != b && self.nodes[a].engine.is_some() && self.nodes[b].engine.is_some() && !self.cut.contains(&pair(a, b))
+        a != b && self.is_running(a) && self.is_running(b) && !self.cut.contains(&pair(a, b))
+    }
+
+    /// Sends a message of a puppet on its stream to another member.
+    pub(crate) fn say(&mut self, from: usize, to: usize, message: &PeerMessage) {
+        assert!(self.nodes[from].puppet, "an engine speaks for itself");
+        self.post(from, to, wire::encode(message));
+    }
+
+    pub(crate) fn engine(&self, node: usize) -> &Engine {
+        self.nodes[node].engine.as_ref().expect("runs")
+    }
+
+    pub(crate) fn status(&self, node: usize) -> Status {
+        self.engine(node).status(self.now)
     }
 
     fn connect(&mut self, a: usize, b: usize) {
@@ -185,7 +243,7 @@ impl Net {
         }
     }
 
-    pub fn cut(&mut self, a: usize, b: usize) {
+    pub(crate) fn cut(&mut self, a: usize, b: usize) {
         let was_up = self.is_up(a, b);
         self.cut.insert(pair(a, b));
         if was_up {
@@ -196,20 +254,15 @@ impl Net {
         }
     }
 
-    pub fn heal(&mut self, a: usize, b: usize) {
-        if self.cut.remove(&pair(a, b)) {
-            self.connect(a, b);
-        }
-    }
 
-    pub fn heal_all(&mut self) {
+    pub(crate) fn heal_all(&mut self) {
         for (a, b) in std::mem::take(&mut self.cut) {
             self.connect(a, b);
         }
     }
 
     /// Stops a node at once: what it holds in memory and what is under way on its streams is lost.
-    pub fn crash(&mut self, node: usize) {
+    pub(crate) fn crash(&mut self, node: usize) {
         if self.nodes[node].engine.take().is_none() {
             return;
         }
@@ -223,7 +276,7 @@ impl Net {
     }
 
     /// Gives an input and crashes after `effects` of its effects.
-    pub fn crash_within(&mut self, node: usize, input: Input, effects: usize) {
+    pub(crate) fn crash_within(&mut self, node: usize, input: Input, effects: usize) {
         let now = self.local(node);
         if let Some(engine) = &mut self.nodes[node].engine {
             let all = engine.handle(now, input);
@@ -232,7 +285,7 @@ impl Net {
         self.crash(node);
     }
 
-    pub fn input(&mut self, node: usize, input: Input) {
+    pub(crate) fn input(&mut self, node: usize, input: Input) {
         let now = self.local(node);
         if let Some(engine) = &mut self.nodes[node].engine {
             let effects = engine.handle(now, input);
@@ -242,11 +295,20 @@ impl Net {
 
     fn carry_out(&mut self, node: usize, effects: Vec<Effect>, most: usize) {
         for effect in effects.into_iter().take(most) {
+            if let Some((_, left)) = self.crash_in.as_mut().filter(|(at, _)| *at == node) {
+                if *left == 0 {
+                    self.crash_in = None;
+                    return self.crash(node);
+                }
+                *left -= 1;
+            }
             match effect {
                 Effect::Persist(write) => self.nodes[node].store.write(write),
                 Effect::Send { to, message } => {
                     let to = self.index_of(&to);
-                    self.post(node, to, wire::encode(&message));
+                    let bytes = wire::encode(&message);
+                    assert!(bytes.len() <= MAX_MESSAGE_BYTES, "a message of {} bytes", bytes.len());
+                    self.post(node, to, bytes);
                 }
                 Effect::Serve { to, want } => {
                     let to = self.index_of(&to);
@@ -264,6 +326,7 @@ impl Net {
                 Effect::Notify(event) => self.nodes[node].events.push(event),
                 Effect::WakeAt(at) => {
                     self.nodes[node].wake = Some(at);
+                    self.nodes[node].wakes += 1;
                     let wait = at.since(self.local(node)).max(1);
                     self.push(self.now.plus(wait), Happening::Tick { node, due: at });
                 }
@@ -284,19 +347,31 @@ impl Net {
         if !self.is_up(from, to) {
             return;
         }
+        if self.record {
+            self.traffic.push((from, to, bytes.clone()));
+        }
+        if self.deaf.contains(&to) || self.rng.chance(self.loss) {
+            return;
+        }
         let link = self.links[&pair(from, to)];
         let extra = if self.rng.chance(self.reorder) { self.rng.below(20 * self.latency_ms + 1) } else { 0 };
         self.push(self.now.plus(self.latency_ms + extra), Happening::Deliver { from, to, link, bytes });
     }
 
     /// Hands bytes to a node as if `from` had sent them.
-    pub fn inject(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
-        let peer = self.node_id(from);
-        self.input(to, Input::Received { peer, bytes });
+    pub(crate) fn inject(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
+        self.delivered += 1;
+        if self.nodes[to].puppet {
+            let message = wire::decode(&bytes, MAX_MESSAGE_BYTES).expect("an engine sends good messages");
+            self.nodes[to].inbox.push((from, message));
+        } else {
+            let peer = self.node_id(from);
+            self.input(to, Input::Received { peer, bytes });
+        }
     }
 
     /// Lets the next thing happen; false if nothing ever will.
-    pub fn step(&mut self) -> bool {
+    pub(crate) fn step(&mut self) -> bool {
         let Some(((at, _), happening)) = self.queue.pop_first() else { return false };
         self.now = self.now.max(at);
         self.steps += 1;
@@ -316,7 +391,7 @@ impl Net {
         true
     }
 
-    pub fn run_for(&mut self, span_ms: u64) {
+    pub(crate) fn run_for(&mut self, span_ms: u64) {
         let until = self.now.plus(span_ms);
         while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
             self.step();
@@ -325,7 +400,7 @@ impl Net {
     }
 
     /// Runs until `done`, at most `limit_ms` of simulated time.
-    pub fn run_until(&mut self, limit_ms: u64, mut done: impl FnMut(&Self) -> bool) -> bool {
+    pub(crate) fn run_until(&mut self, limit_ms: u64, mut done: impl FnMut(&Self) -> bool) -> bool {
         let until = self.now.plus(limit_ms);
         loop {
             if done(self) {
@@ -338,21 +413,21 @@ impl Net {
         }
     }
 
-    pub fn submission(&mut self, body: Vec<u8>) -> (Ticket, Input) {
+    pub(crate) fn submission(&mut self, body: Vec<u8>) -> (Ticket, Input) {
         self.ticket += 1;
         let ticket = Ticket(self.ticket);
         (ticket, Input::Submit(vec![Submission { ticket, lane: None, body }]))
     }
 
     /// Submits a note; returns its id if the node took it.
-    pub fn note(&mut self, node: usize, text: &str) -> Option<RecordId> {
+    pub(crate) fn note(&mut self, node: usize, text: &str) -> Option<RecordId> {
         let (ticket, input) = self.submission(Body::Note(text.as_bytes().to_vec()).encode());
         self.input(node, input);
         self.nodes[node].held.get(&ticket).map(|held| held.id)
     }
 
     /// The ids that a node was told are ordered, in order.
-    pub fn ordered(&self, node: usize) -> Vec<RecordId> {
+    pub(crate) fn ordered(&self, node: usize) -> Vec<RecordId> {
         let ordered = |event: &Event| match event {
             Event::Ordered { id, .. } => Some(*id),
             _ => None,
@@ -360,8 +435,17 @@ impl Net {
         self.nodes[node].events.iter().filter_map(ordered).collect()
     }
 
+    /// Faults that a node saw, whole.
+    pub(crate) fn convictions(&self, node: usize) -> Vec<Fault> {
+        let fault = |event: &Event| match event {
+            Event::Fault(fault) => Some(fault.clone()),
+            _ => None,
+        };
+        self.nodes[node].events.iter().filter_map(fault).collect()
+    }
+
     /// Faults that a node saw: code and words.
-    pub fn faults(&self, node: usize) -> Vec<(&'static str, String)> {
+    pub(crate) fn faults(&self, node: usize) -> Vec<(&'static str, String)> {
         let fault = |event: &Event| match event {
             Event::Fault(fault) => Some((fault.code, fault.what.clone())),
             _ => None,

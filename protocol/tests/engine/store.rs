@@ -10,23 +10,23 @@ use entente_protocol::store::{Archive, Batch, Damage, StoredEntry, Write};
 use entente_protocol::vote::VoteFrame;
 
 #[derive(Clone, Default)]
-pub struct Store {
+pub(crate) struct Store {
     coalition: CoalitionId,
-    pub entries: BTreeMap<(FeedKey, u64), StoredEntry>,
-    pub frames: BTreeMap<(u64, Seat, u32), VoteFrame>,
+    pub(crate) entries: BTreeMap<(FeedKey, u64), StoredEntry>,
+    pub(crate) frames: BTreeMap<(u64, Seat, u32), VoteFrame>,
     payloads: BTreeMap<(u64, Digest), Vec<u8>>,
-    pub batches: BTreeMap<u64, Batch>,
-    pub certificates: BTreeMap<u64, Certificate>,
-    pub forks: Vec<ForkProof>,
-    pub equivocations: Vec<[VoteFrame; 2]>,
+    pub(crate) batches: BTreeMap<u64, Batch>,
+    pub(crate) certificates: BTreeMap<u64, Certificate>,
+    pub(crate) forks: Vec<ForkProof>,
+    pub(crate) equivocations: Vec<[VoteFrame; 2]>,
 }
 
 impl Store {
-    pub fn new(coalition: CoalitionId) -> Self {
+    pub(crate) fn new(coalition: CoalitionId) -> Self {
         Self { coalition, ..Self::default() }
     }
 
-    pub fn write(&mut self, write: Write) {
+    pub(crate) fn write(&mut self, write: Write) {
         match write {
             Write::Run { run, heads } => {
                 let last = heads.len() - 1;
@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// All leaves in order.
-    pub fn leaves(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn leaves(&self) -> Vec<Vec<u8>> {
         self.batches.values().flat_map(|batch| batch.leaves.clone()).collect()
     }
 }

@@ -1,0 +1,101 @@
+//! A crash at every boundary between two effects, and all at once at any moment.
+
+
+use entente_protocol::vote::VoteFrame;
+
+use crate::net::Net;
+
+/// No two stores hold different frames of one place.
+fn no_seat_has_contradicted_itself(net: &Net) {
+    let mut said = std::collections::BTreeMap::<_, &VoteFrame>::new();
+    for node in &net.nodes {
+        for (place, frame) in &node.store.frames {
+            let first = said.entry(*place).or_insert(frame);
+            assert_eq!(*first, frame, "two frames at {place:?}");
+        }
+        assert!(node.store.equivocations.is_empty());
+    }
+    // What others hold of a seat is on its own disk.
+    for ((epoch, seat, seq), frame) in said {
+        let own = net.nodes[seat.index()].store.frames.get(&(epoch, seat, seq));
+        assert_eq!(own, Some(frame), "frame {seq} of {seat} in epoch {epoch} left before it was durable");
+    }
+}
+
+/// Says one word at node 2, lets `node` crash after `effects` of its effects, and starts it again. Returns whether
+/// the crash came.
+fn crash_after(node: usize, effects: usize) -> bool {
+    let mut net = Net::new(4, 1);
+    net.start_all();
+    net.run_for(1_000);
+    net.crash_in = Some((node, effects));
+    let id = net.note(2, "a lone word");
+    net.run_for(1_500);
+    let crashed = net.crash_in.take().is_none();
+    if crashed {
+        net.start(node);
+    }
+    let last = net.note(0, "and another").expect("taken");
+    let done = net.run_until(30_000, |net| {
+        (0..4).all(|node| {
+            let status = net.status(node);
+            status.held == 0 && status.certified == status.applied && status.applied > 0
+        })
+    });
+    assert!(done, "node {node} crashed after {effects} effects: no progress");
+    no_seat_has_contradicted_itself(&net);
+    for other in 0..4 {
+        assert_eq!(net.nodes[other].halted, None, "node {node} crashed after {effects} effects");
+        assert_eq!(net.faults(other), [], "node {node} crashed after {effects} effects");
+        assert_eq!(net.nodes[other].store.batches, net.nodes[0].store.batches);
+        let ids: Vec<_> = net.nodes[other].store.leaves().iter().filter_map(|leaf| ordered_id(&net, leaf)).collect();
+        let expected: Vec<_> = id.into_iter().chain([last]).collect();
+        for id in &expected {
+            assert_eq!(ids.iter().filter(|other| *other == id).count(), 1, "after {effects} effects of {node}");
+        }
+    }
+    crashed
+}
+
+fn ordered_id(net: &Net, leaf: &[u8]) -> Option<entente_protocol::identity::RecordId> {
+    use entente_protocol::leaf::Leaf;
+    let Leaf::Entry(entry) = Leaf::decode(leaf).expect("a leaf") else { return None };
+    let body = &net.nodes[0].store.entries[&(entry.feed, entry.length)].body;
+    Some(entente_protocol::identity::RecordId(entente_protocol::feed::body_digest(body)))
+}
+
+#[test]
+fn the_author_may_crash_at_every_boundary_of_a_lone_entrys_life() {
+    let boundaries = (0..).take_while(|effects| crash_after(2, *effects)).count();
+    assert!(boundaries > 30, "only {boundaries} boundaries were tried");
+}
+
+#[test]
+fn another_seat_may_crash_at_every_boundary_of_a_lone_entrys_life() {
+    let boundaries = (0..).take_while(|effects| crash_after(1, *effects)).count();
+    assert!(boundaries > 30, "only {boundaries} boundaries were tried");
+}
+
+#[test]
+fn all_may_crash_at_once_at_any_moment() {
+    for moment in 0..60 {
+        let mut net = Net::new(4, moment);
+        net.start_all();
+        net.run_for(1_000);
+        let id = net.note(2, "a lone word").expect("taken");
+        net.run_for(2 * moment);
+        (0..4).for_each(|node| net.crash(node));
+        net.start_all();
+        let done = net.run_until(30_000, |net| {
+            (0..4).all(|node| {
+                let status = net.status(node);
+                status.held == 0 && status.certified == status.applied && status.applied > 0
+            })
+        });
+        assert!(done, "all crashed after {} ms", 2 * moment);
+        no_seat_has_contradicted_itself(&net);
+        let leaves = net.nodes[3].store.leaves();
+        assert_eq!(leaves.iter().filter_map(|leaf| ordered_id(&net, leaf)).collect::<Vec<_>>(), [id]);
+        assert!((0..4).all(|node| net.nodes[node].halted.is_none() && net.faults(node).is_empty()));
+    }
+}

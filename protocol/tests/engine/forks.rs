@@ -1,0 +1,161 @@
+//! Authors that fork their record feeds.
+
+use entente_protocol::feed::{Head, Lane};
+use entente_protocol::record::Body;
+use entente_protocol::replicate::{PeerMessage, Want};
+
+use crate::forge::{feed_of, greet, inbox, notes, root_of, run};
+use crate::net::Net;
+
+fn with_author(seed: u64) -> (Net, Head) {
+    let mut net = Net::new(4, seed);
+    net.puppet(3);
+    net.start_all();
+    greet(&mut net, 3);
+    net.run_for(1_000);
+    let root = root_of(&net, &feed_of(&net, 3, Lane::Routine));
+    (net, root)
+}
+
+fn settle(net: &mut Net) {
+    let done = net.run_until(60_000, |net| {
+        (0..3).all(|node| {
+            let status = net.status(node);
+            status.applied > 0 && status.certified == status.applied
+        }) && (0..3).all(|node| net.status(node).applied == net.status(0).applied)
+    });
+    assert!(done, "{:#?}", (0..3).map(|node| net.status(node)).collect::<Vec<_>>());
+}
+
+fn all_agree(net: &Net) {
+    for node in 1..3 {
+        assert_eq!(net.nodes[node].halted, None);
+        assert_eq!(net.nodes[node].store.batches, net.nodes[0].store.batches, "node {node}");
+    }
+}
+
+#[test]
+fn two_branches_end_as_one_order_and_a_proof_at_everyone() {
+    let (mut net, root) = with_author(1);
+    let (a, a_head) = notes(&net, 3, Lane::Routine, root, &["to 0 and 1"]);
+    let (b, _) = notes(&net, 3, Lane::Routine, root, &["to 2", "and more to 2"]);
+    net.say(3, 0, &PeerMessage::Run(a.clone()));
+    net.say(3, 1, &PeerMessage::Run(a));
+    net.say(3, 2, &PeerMessage::Run(b));
+    net.run_for(5_000);
+    let id = net.note(2, "an honest word").expect("taken");
+    assert!(net.run_until(20_000, |net| (0..3).all(|node| net.ordered(node).contains(&id))));
+    net.run_for(20_000);
+    settle(&mut net);
+    all_agree(&net);
+    let feed = feed_of(&net, 3, Lane::Routine);
+    for node in 0..3 {
+        let store = &net.nodes[node].store;
+        assert_eq!(store.forks.len(), 1, "node {node} keeps one proof");
+        assert!(store.forks[0].verify(&net.founded.coalition()));
+        assert_eq!(store.forks[0].feed, feed);
+        assert_eq!(store.entries[&(feed, 1)].hash, a_head.hash, "the cut is on the branch that two hold");
+        let codes: Vec<_> = net.faults(node).iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes, ["fork"]);
+    }
+    let leaves = net.nodes[0].store.leaves().len();
+    net.record = true;
+    net.run_for(600_000);
+    assert_eq!(net.nodes[0].store.leaves().len(), leaves, "a forked feed keeps nobody busy");
+    let chatter = net.traffic.len();
+    assert!(chatter < 200, "{chatter} messages in ten minutes after a fork");
+}
+
+#[test]
+fn a_branch_per_peer_orders_nothing_of_it_and_holds_nobody_up() {
+    let (mut net, root) = with_author(2);
+    for to in 0..3 {
+        let (run, _) = notes(&net, 3, Lane::Routine, root, &[&format!("only to {to}"), "more"]);
+        net.say(3, to, &PeerMessage::Run(run));
+    }
+    let mut ids = Vec::new();
+    for node in 0..3 {
+        ids.push(net.note(node, "honest").expect("taken"));
+    }
+    assert!(net.run_until(20_000, |net| (0..3).all(|node| ids.iter().all(|id| net.ordered(node).contains(id)))));
+    net.run_for(20_000);
+    settle(&mut net);
+    all_agree(&net);
+    let feed = feed_of(&net, 3, Lane::Routine);
+    let leaves = net.nodes[0].store.leaves();
+    let of_feed = leaves.iter().filter(|leaf| {
+        let leaf = entente_protocol::leaf::Leaf::decode(leaf).expect("a leaf");
+        matches!(leaf, entente_protocol::leaf::Leaf::Entry(entry) if entry.feed == feed)
+    });
+    assert_eq!(of_feed.count(), 0, "no two hold the same branch");
+    for node in 0..3 {
+        assert_eq!(net.nodes[node].store.forks.len(), 1);
+    }
+    net.record = true;
+    net.run_for(600_000);
+    assert_eq!(net.nodes[0].store.leaves().len(), leaves.len(), "a forked feed keeps nobody busy");
+    let chatter = net.traffic.len();
+    assert!(chatter < 200, "{chatter} messages in ten minutes after a fork");
+}
+
+/// Signed single entries of a branch, each body of `bytes`.
+fn branch(net: &Net, root: Head, count: usize, bytes: usize, mark: u8) -> Vec<entente_protocol::feed::Run> {
+    let mut from = root;
+    (0..count)
+        .map(|_| {
+            let (run, head) = run(net, 3, Lane::Routine, from, vec![Body::Note(vec![mark; bytes]).encode()]);
+            from = head;
+            run
+        })
+        .collect()
+}
+
+#[test]
+fn a_branch_larger_than_one_answer_is_fetched_whole() {
+    let (mut net, root) = with_author(3);
+    let (b, _) = notes(&net, 3, Lane::Routine, root, &["to 2"]);
+    net.say(3, 2, &PeerMessage::Run(b));
+    for run in branch(&net, root, 60, 15_000, b'a') {
+        net.say(3, 0, &PeerMessage::Run(run.clone()));
+        net.say(3, 1, &PeerMessage::Run(run));
+    }
+    net.run_for(2_000);
+    let id = net.note(0, "honest").expect("taken");
+    let done = net.run_until(30_000, |net| (0..3).all(|node| net.ordered(node).contains(&id)));
+    assert!(done, "{:#?}", (0..3).map(|node| net.status(node)).collect::<Vec<_>>());
+    settle(&mut net);
+    all_agree(&net);
+    let feed = feed_of(&net, 3, Lane::Routine);
+    assert!(net.nodes[2].store.entries.contains_key(&(feed, 60)));
+}
+
+#[test]
+fn a_third_branch_does_not_keep_a_node_from_the_one_that_was_cut() {
+    let (mut net, root) = with_author(4);
+    let (b, _) = notes(&net, 3, Lane::Routine, root, &["to 2"]);
+    net.say(3, 2, &PeerMessage::Run(b));
+    for run in branch(&net, root, 20, 100, b'a') {
+        net.say(3, 0, &PeerMessage::Run(run.clone()));
+        net.say(3, 1, &PeerMessage::Run(run));
+    }
+    let c = branch(&net, root, 20, 100, b'c');
+    net.run_for(100);
+    net.note(0, "honest").expect("taken");
+    for round in 0..200 {
+        net.run_for(20);
+        for (from, message) in inbox(&mut net, 3) {
+            if let PeerMessage::Want(want) = message {
+                if matches!(want, Want::Entries { .. }) && from == 2 {
+                    c.iter().for_each(|run| net.say(3, 2, &PeerMessage::Run(run.clone())));
+                }
+                net.say(3, from, &PeerMessage::Served(want));
+            }
+        }
+        net.say(3, 2, &PeerMessage::Run(c[round % c.len()].clone()));
+    }
+    net.run_for(20_000);
+    settle(&mut net);
+    all_agree(&net);
+    let feed = feed_of(&net, 3, Lane::Routine);
+    assert_eq!(net.nodes[2].store.entries.get(&(feed, 20)), net.nodes[0].store.entries.get(&(feed, 20)));
+}
