@@ -60,9 +60,7 @@ pub(super) struct Turn {
 
 impl Turn {
     pub(super) fn new(engine: Engine, node: Handle, served: mpsc::Sender<Wanted>) -> Self {
-        let identity = node.identity();
-        let partner = node.partner_of(&identity.node);
-        let span = tracing::info_span!("engine", node = %partner, coalition = %identity.coalition);
+        let span = node.span();
         Self {
             engine,
             node,
@@ -130,7 +128,8 @@ impl Turn {
         let now = clock::now();
         let (mut effects, mut taken) = (Vec::new(), 0);
         if due {
-            self.wake = None;
+            // One that lies ahead stays: the engine tells a moment once.
+            self.wake = self.wake.filter(|wake| *wake > now);
             effects.append(&mut self.engine.handle(now, Input::Tick));
         }
         for input in inputs {
