@@ -33,6 +33,9 @@ pub const MAX_TURN_INPUTS: usize = 256;
 /// The engine gets a tick at least this often, because a wall clock may be set back behind a moment that it waits for.
 const MAX_SLEEP: Duration = Duration::from_secs(10);
 
+/// A look at the engine between two turns.
+type Question = Box<dyn FnOnce(&Engine, Time) + Send>;
+
 /// A request of the local API.
 pub(super) enum Local {
     /// Append to the own feed.
@@ -42,7 +45,7 @@ pub(super) enum Local {
         answer: oneshot::Sender<Result<Held, Refused>>,
     },
     /// Look at the engine.
-    Ask(Box<dyn FnOnce(&Engine, Time) + Send>),
+    Ask(Question),
     /// End.
     Stop(Stopped),
 }
