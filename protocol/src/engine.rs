@@ -34,7 +34,6 @@ use crate::frontier::Basis;
 use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey};
 use crate::ledger::cosignature::Cosigners;
 use crate::ledger::merkle::Frontier;
-use crate::record::Due;
 use crate::replicate::{Cosign, EpochProof, PeerMessage, Want};
 use crate::store::Write;
 use crate::time::Time;
@@ -112,24 +111,31 @@ pub struct Engine {
     chains: BTreeMap<u64, Chains>,
     /// Seats convicted of two frames at one place, by open epoch.
     equivocators: BTreeSet<(u64, Seat)>,
+    /// Seats of whose chain a frame of another branch was seen, by open epoch: the proof was asked for.
+    split: BTreeSet<(u64, Seat)>,
     proposals: Proposals,
 
     state: State,
     log: Frontier,
     uncertified: BTreeMap<u64, Uncertified>,
-    /// Verified cosignatures of epochs that are not certified.
+    /// Verified cosignatures of what this node computed for epochs that are not certified.
     cosigns: BTreeMap<u64, BTreeMap<Seat, Cosign>>,
+    /// Cosignatures for epochs that are not applied yet, and who sent them.
+    early_cosigns: BTreeMap<(u64, Seat), (NodeId, Cosign)>,
+    clock_astray: bool,
     last_proof: Option<Box<EpochProof>>,
 
     /// Own entries that are not ordered: where each record stands.
     own_records: BTreeMap<RecordId, (FeedKey, u64)>,
-    due_written: BTreeMap<Due, Written>,
+    /// By deadline.
+    due_written: BTreeMap<Time, Written>,
 
     start: Start,
     peers: BTreeMap<NodeId, Peer>,
-    /// What was asked for, of whom; and what has come since.
+    /// What was asked for, and of whom.
     asked: BTreeMap<Subject, Asked>,
-    progress: BTreeSet<Subject>,
+    /// When the first of those may be asked again who had no answer to something that is still wanted.
+    retry_at: Option<Time>,
     gossip_at: Option<Time>,
     repeat_at: Option<Time>,
     woken_for: Option<Time>,
@@ -142,7 +148,10 @@ impl Engine {
         if self.halted {
             return Vec::new();
         }
-        self.now = self.now.max(now);
+        if now < self.now {
+            self.clock_set_back(now);
+        }
+        self.now = now;
         match input {
             Input::PeerUp(node) => self.peer_up(node),
             Input::PeerDown(node) => self.peer_down(node),
@@ -164,10 +173,28 @@ impl Engine {
         self.wake();
     }
 
+    /// Moments that were reckoned by a clock that was ahead must not lie further off than their spans.
+    fn clock_set_back(&mut self, now: Time) {
+        let Timing { gossip_ms, ask_timeout_ms, repeat_ms, .. } = self.timing;
+        let by = |at: &mut Time, span_ms| *at = (*at).min(now.plus(span_ms));
+        self.gossip_at.iter_mut().for_each(|at| by(at, gossip_ms));
+        self.repeat_at.iter_mut().for_each(|at| by(at, repeat_ms));
+        self.retry_at.iter_mut().for_each(|at| by(at, ask_timeout_ms));
+        self.asked.values_mut().for_each(|asked| by(&mut asked.until, ask_timeout_ms));
+        for peer in self.peers.values_mut() {
+            peer.clock_set_back(now, &self.timing);
+        }
+        self.proposals.clock_set_back(now);
+        self.due_written.values_mut().for_each(|written| written.clock_set_back(now));
+        self.woken_for = None;
+    }
+
     fn wake(&mut self) {
         let ask = self.next_ask();
-        let next = [self.gossip_at, self.repeat_at, ask, self.next_due(), self.next_start()].into_iter().flatten().min();
-        // A moment that has come is served by the next tick at once.
+        let moments =
+            [self.gossip_at, self.repeat_at, ask, self.next_retell(), self.next_due(), self.next_start()];
+        // A moment that has come is served by the next tick, which comes at once.
+        let next = moments.into_iter().flatten().min().map(|at| at.max(self.now.plus(1)));
         if next != self.woken_for {
             self.woken_for = next;
             self.effects.extend(next.map(Effect::WakeAt));
@@ -197,6 +224,11 @@ impl Engine {
     fn fault(&mut self, node: Option<NodeId>, seat: Option<Seat>, code: &'static str, what: String) {
         self.faults += 1;
         self.notify(Event::Fault(Fault { node, seat, code, what }));
+    }
+
+    /// A signature that does not hold is laid at the door of who sent it, never of whose it claims to be.
+    fn forged(&mut self, node: NodeId, what: String) {
+        self.fault(Some(node), self.seat_of(&node), "bad_signature", what);
     }
 
     fn halt(&mut self, halt: Halt) {
@@ -278,8 +310,18 @@ impl Engine {
         let reached = reachable.len() >= self.committee.quorum();
         if self.reach != Some(reached) {
             self.reach = Some(reached);
-            let event = Event::Reach { reachable: reachable.into_iter().collect(), quorum: self.committee.quorum() };
+            let event =
+                Event::Reach { reachable: reachable.into_iter().collect(), quorum: self.committee.quorum() };
             self.notify(event);
+        }
+    }
+
+    /// Pushes own entries to every peer whose frontier is known and a prefix of the own feed.
+    fn push_run(&mut self, index: usize, run: crate::feed::Run) {
+        let prefix = |peer: &Peer| peer.synced && !peer.contests.contains_key(&index);
+        let to: Vec<_> = self.peers.iter().filter(|(_, peer)| prefix(peer)).map(|(&node, _)| node).collect();
+        for node in to {
+            self.send(node, PeerMessage::Run(run.clone()));
         }
     }
 

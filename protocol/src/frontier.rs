@@ -24,8 +24,9 @@ use crate::wire::{self, WireError};
 pub const MAX_CONTRIBUTION_BYTES: usize = 48 * 1024;
 /// Most claims on one feed: powers of two below the largest quota, and the top.
 pub const MAX_CLAIMS_PER_FEED: usize = 18;
-/// Most feeds of a coalition.
-pub const MAX_FEEDS: usize = 4096;
+/// Most feeds of a coalition: as many as its partners may have nodes, in each lane. A whole frontier and an epoch's
+/// record, which name them all, fit into one message.
+pub const MAX_FEEDS: usize = 2048;
 
 /// What steers one epoch: a function of the record of the epoch before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +154,11 @@ impl Contribution {
             let top = claims.heads.last().map_or(0, |&(beyond, _)| beyond);
             let quota = basis.ceiling(index) - basis.committed[index].length;
             let lengths = claims.heads.iter().map(|&(beyond, _)| beyond);
-            if top == 0 || top > quota || claims.heads.len() > MAX_CLAIMS_PER_FEED || !lengths.eq(claim_lengths(top)) {
+            if top == 0
+                || top > quota
+                || claims.heads.len() > MAX_CLAIMS_PER_FEED
+                || !lengths.eq(claim_lengths(top))
+            {
                 return Err(ContributionError::Lengths(claims.feed));
             }
         }
@@ -209,7 +214,9 @@ pub fn order(basis: &Basis, cut: &[Head], agreed: &BTreeMap<Seat, Contribution>)
     for lane in 0..Lane::ALL.len() {
         for i in 0..per_lane {
             let index = lane * per_lane + (i + (draw % per_lane as u64) as usize) % per_lane;
-            order.extend((basis.committed[index].length + 1..=cut[index].length).map(|length| (index, length)));
+            order.extend(
+                (basis.committed[index].length + 1..=cut[index].length).map(|length| (index, length)),
+            );
         }
     }
     order
@@ -217,7 +224,12 @@ pub fn order(basis: &Basis, cut: &[Head], agreed: &BTreeMap<Seat, Contribution>)
 
 /// Batch time from the clocks of the agreed contributions: their lower median, moved by at most a step unless even
 /// the k-th smallest clock lies beyond, so f liars and one bad honest clock cannot throw time forward. Never backwards.
-pub fn batch_time(previous: Time, step_ms: u64, committee: &Committee, clocks: impl Iterator<Item = Time>) -> Time {
+pub fn batch_time(
+    previous: Time,
+    step_ms: u64,
+    committee: &Committee,
+    clocks: impl Iterator<Item = Time>,
+) -> Time {
     let mut clocks: Vec<Time> = clocks.collect();
     clocks.sort_unstable();
     let Some(&median) = clocks.get(clocks.len().saturating_sub(1) / 2) else { return previous };
@@ -295,7 +307,12 @@ mod tests {
         let mut agreed = BTreeMap::new();
         agreed.insert(Seat(0), holding(&basis, |_| 10 + 13));
         agreed.insert(Seat(1), holding(&basis, |_| 10 + 9));
-        let liar = Contribution::compose(&basis, Time(1), |_| 110, |_, length| Some(hash("lie", &[&length.to_le_bytes()])));
+        let liar = Contribution::compose(
+            &basis,
+            Time(1),
+            |_| 110,
+            |_, length| Some(hash("lie", &[&length.to_le_bytes()])),
+        );
         agreed.insert(Seat(2), liar);
         let cut = cut(&basis, &committee, &agreed);
         // Both honest seats hold nine, and the greatest power of two within is eight.

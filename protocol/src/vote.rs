@@ -122,7 +122,13 @@ impl HeadRequest {
     }
 
     /// Makes and signs a request.
-    pub fn sign(coalition: &CoalitionId, seat: Seat, nonce: [u8; 32], asked_at: Time, key: &SecretKey) -> Self {
+    pub fn sign(
+        coalition: &CoalitionId,
+        seat: Seat,
+        nonce: [u8; 32],
+        asked_at: Time,
+        key: &SecretKey,
+    ) -> Self {
         let signature = key.sign(REQUEST_DOMAIN, &Self::message(coalition, seat, &nonce, asked_at));
         Self { seat, nonce, asked_at, signature }
     }
@@ -174,6 +180,7 @@ impl HeadReport {
 
     /// Whether the reporter's key signed this report.
     pub fn verify(&self, coalition: &CoalitionId, key: &PublicKey) -> bool {
-        self.heads.len() <= MAX_REPORTED_HEADS && key.verify(REPORT_DOMAIN, &self.message(coalition), &self.signature)
+        self.heads.len() <= MAX_REPORTED_HEADS
+            && key.verify(REPORT_DOMAIN, &self.message(coalition), &self.signature)
     }
 }

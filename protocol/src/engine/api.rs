@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coalition::Decision;
 use crate::feed::{FeedKey, Lane};
-use crate::identity::{PublicKey, RecordId, Hash};
+use crate::identity::{Hash, PublicKey, RecordId};
 use crate::replicate::{PeerMessage, Want};
 use crate::store::Write;
 use crate::time::Time;

@@ -14,14 +14,15 @@ use super::peers::Subject;
 use super::{Engine, Event, Halt, NodeId};
 use crate::coalition::{ApplyContext, Decision, Released};
 use crate::feed::{Head, body_digest, entry_hash};
-use crate::identity::{Hash, RecordId};
 use crate::frontier::{Contribution, batch_time, cut, order};
+use crate::identity::{Hash, RecordId};
 use crate::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
 use crate::ledger::cosignature::{Certificate, TreeHead};
 use crate::ledger::merkle::Frontier;
 use crate::record::Body;
 use crate::replicate::{Cosign, EpochProof, PeerMessage};
 use crate::store::{Batch, Write};
+use crate::time::Time;
 use crate::vote::VoteFeed;
 
 /// An applied epoch whose certificate has not come.
@@ -33,6 +34,8 @@ pub(super) struct Uncertified {
     leaf: Vec<u8>,
     /// What is told once it is certified.
     events: Vec<Event>,
+    /// Seats that cosigned another root of the same size.
+    contrary: BTreeMap<Seat, Hash>,
 }
 
 /// What applying an epoch gave.
@@ -100,7 +103,8 @@ impl Engine {
                 feed.target = Some(*head);
             }
             for (seat, contribution) in &contributions {
-                let claims = contribution.heads(&self.basis).any(|(claimed, at)| claimed == index && at == *head);
+                let claims =
+                    contribution.heads(&self.basis).any(|(claimed, at)| claimed == index && at == *head);
                 let node = self.seat_nodes[seat.index()];
                 if let Some(peer) = self.peers.get_mut(&node).filter(|_| claims) {
                     peer.holds(index, head.length);
@@ -116,7 +120,12 @@ impl Engine {
         };
         let applied = self.apply(agreed, bodies).expect("the chains hold what the cut names");
         self.persist(Write::Batch(applied.batch.clone()));
+        let own = self.own_seat().and_then(|own| contributions.get(&own)).map(|own| own.clock);
+        let time = applied.batch.time;
         self.finish(epoch, applied);
+        if let Some(clock) = own {
+            self.compare_clock(clock, time);
+        }
         self.cosign(epoch);
         self.open_next();
     }
@@ -178,15 +187,16 @@ impl Engine {
             nodes.extend(completed.into_iter().map(|(node, hash)| (node.level, node.index, hash)));
         }
         let root = self.log.root();
-        let moved = committed.iter().zip(&self.basis.committed).map(|(new, old)| new.length > old.length).collect();
+        let moved =
+            committed.iter().zip(&self.basis.committed).map(|(new, old)| new.length > old.length).collect();
         let leaf = leaves.last().expect("the epoch record").clone();
         let head = TreeHead::new(self.log.size(), root, time);
-        let uncertified = Uncertified { head, before, leaf, events };
+        let uncertified = Uncertified { head, before, leaf, events, contrary: BTreeMap::new() };
         let batch = Batch { epoch, agreed, time, first_index, leaves, nodes, root };
         Ok(Applied { batch, uncertified, moved, committed })
     }
 
-    fn epoch_record(&self, agreed: &[(Seat, Vec<u8>)], committed: &[Head], time: crate::time::Time) -> EpochRecord {
+    fn epoch_record(&self, agreed: &[(Seat, Vec<u8>)], committed: &[Head], time: Time) -> EpochRecord {
         let heads = self.basis.feeds.iter().zip(committed).zip(&self.basis.frozen);
         EpochRecord {
             coalition: self.coalition,
@@ -211,6 +221,7 @@ impl Engine {
     /// Moves on to the next epoch.
     pub(super) fn finish(&mut self, epoch: u64, applied: Applied) {
         let Applied { batch, uncertified, moved, committed } = applied;
+        self.ask_anew_after(epoch, &moved);
         for (feed, head) in self.feeds.iter_mut().zip(&committed) {
             feed.commit(*head);
         }
@@ -224,6 +235,17 @@ impl Engine {
         self.changed();
     }
 
+    /// Says once when the own clock and batch time have come apart although the own contribution, of the time
+    /// `clock`, was agreed. Agreement may have waited for a quorum: any time since then is as good.
+    fn compare_clock(&mut self, clock: Time, time: Time) {
+        let astray = clock.since(time).max(time.since(self.now)) > self.basis.step_ms;
+        if astray && !self.clock_astray {
+            let what = format!("this node's clock said {clock} where batch time is {time}");
+            self.fault(Some(self.node.public()), self.own_seat(), "clock", what);
+        }
+        self.clock_astray = astray;
+    }
+
     fn cosign(&mut self, epoch: u64) {
         let head = self.uncertified[&epoch].head;
         if let Some(own) = &self.own {
@@ -231,6 +253,10 @@ impl Engine {
             let cosign = Cosign { seat: own.seat, epoch, head, signature };
             self.cosigns.entry(epoch).or_default().insert(own.seat, cosign);
             self.broadcast(&PeerMessage::Cosign(cosign));
+        }
+        while let Some(entry) = self.early_cosigns.first_entry().filter(|entry| entry.key().0 <= epoch) {
+            let (node, cosign) = entry.remove();
+            self.take_cosign(node, cosign);
         }
         self.certify(epoch);
     }
@@ -246,33 +272,65 @@ impl Engine {
             return;
         }
         if !head.verify(&self.coalition, &self.seats[seat.index()], &signature) {
-            let what = format!("cosignature of seat {} for epoch {epoch}", seat.0);
-            return self.fault(Some(node), Some(seat), "bad_signature", what);
+            return self.forged(node, format!("cosignature of seat {} for epoch {epoch}", seat.0));
         }
-        self.cosigns.entry(epoch).or_default().insert(seat, cosign);
-        self.progress.insert(Subject::Cosignatures(epoch));
-        self.changed();
-        self.certify(epoch);
+        if epoch <= self.applied {
+            self.take_cosign(node, cosign);
+            return self.certify(epoch);
+        }
+        // The signature does not cover the epoch's number: whether it is of this epoch shows once that is applied.
+        // Until then it is neither counted nor passed on, and the seat's own node overrides what others say of it.
+        let direct = self.seat_nodes.get(seat.index()) == Some(&node);
+        if direct || !self.early_cosigns.contains_key(&(epoch, seat)) {
+            self.early_cosigns.insert((epoch, seat), (node, cosign));
+        }
+    }
+
+    /// Counts a verified cosignature of an applied epoch if it is over what this node computed.
+    fn take_cosign(&mut self, node: NodeId, cosign: Cosign) {
+        let Cosign { seat, epoch, head, .. } = cosign;
+        let Some(own) = self.uncertified_head(epoch) else { return };
+        if head == own {
+            self.cosigns.entry(epoch).or_default().insert(seat, cosign);
+            self.progressed(Subject::Cosignatures(epoch), node);
+            return self.changed();
+        }
+        // A log has one root of each size, whatever number a relay puts beside it: only another root of a size that
+        // this node's log had contradicts it. Everything else is another epoch's cosignature under this number.
+        match self.uncertified.iter_mut().find(|(_, uncertified)| uncertified.head.size == head.size) {
+            Some((&epoch, uncertified)) if uncertified.head.root != head.root => {
+                let own = uncertified.head.root;
+                if uncertified.contrary.insert(seat, head.root) == Some(head.root) {
+                    return;
+                }
+                let same = uncertified.contrary.values().filter(|root| **root == head.root).count();
+                let what = format!(
+                    "seat {} cosigned another root than this node computed for epoch {epoch}",
+                    seat.0
+                );
+                self.fault(self.seat_nodes.get(seat.index()).copied(), Some(seat), "contradiction", what);
+                if same >= self.committee.weak() {
+                    self.halt(Halt::Contradicted { epoch, own, theirs: head.root });
+                }
+            }
+            _ => {
+                let what = format!(
+                    "cosignature of seat {} is not of epoch {epoch}, under which it was sent",
+                    seat.0
+                );
+                self.fault(Some(node), self.seat_of(&node), "malformed", what);
+            }
+        }
     }
 
     /// Makes the certificate of an applied epoch as soon as a quorum has cosigned what this node computed.
     pub(super) fn certify(&mut self, epoch: u64) {
-        let (Some(uncertified), Some(cosigns)) = (self.uncertified.get(&epoch), self.cosigns.get(&epoch)) else {
+        let (Some(uncertified), Some(cosigns)) = (self.uncertified.get(&epoch), self.cosigns.get(&epoch))
+        else {
             return;
         };
         let head = uncertified.head;
-        let mut others: BTreeMap<TreeHead, usize> = BTreeMap::new();
-        let mut signatures = BTreeMap::new();
-        for cosign in cosigns.values() {
-            if cosign.head == head {
-                signatures.insert(cosign.seat.0, cosign.signature);
-            } else {
-                *others.entry(cosign.head).or_default() += 1;
-            }
-        }
-        if let Some((theirs, _)) = others.into_iter().find(|(_, count)| *count >= self.committee.weak()) {
-            return self.halt(Halt::Contradicted { epoch, own: head.root, theirs: theirs.root });
-        }
+        let signatures = cosigns.values().map(|cosign| (cosign.seat.0, cosign.signature)).collect();
         if let Some(certificate) = Certificate::assemble(head, &signatures, &self.cosigners) {
             self.certified_by(epoch, certificate);
         }
@@ -281,8 +339,7 @@ impl Engine {
     pub(super) fn on_certificate(&mut self, node: NodeId, epoch: u64, certificate: Certificate) {
         let Some(uncertified) = self.uncertified.get(&epoch) else { return };
         if let Err(error) = certificate.verify(&self.cosigners) {
-            let what = format!("certificate of epoch {epoch}: {error}");
-            return self.fault(Some(node), None, "bad_signature", what);
+            return self.forged(node, format!("certificate of epoch {epoch}: {error}"));
         }
         if certificate.head != uncertified.head {
             // Another epoch's under this number, unless the size is the same: then a quorum contradicts this node.
@@ -293,7 +350,7 @@ impl Engine {
             let what = format!("certificate of another epoch given for epoch {epoch}");
             return self.fault(Some(node), None, "malformed", what);
         }
-        self.progress.insert(Subject::Certificate);
+        self.progressed(Subject::Certificate, node);
         self.certified_by(epoch, certificate);
     }
 
@@ -316,6 +373,8 @@ impl Engine {
         self.window.certified(EpochNumber(epoch));
         self.chains = self.chains.split_off(&(epoch + 1));
         self.cosigns = self.cosigns.split_off(&(epoch + 1));
+        self.early_cosigns.retain(|(of, _), _| *of > epoch);
+        self.split.retain(|(of, _)| *of > epoch);
         self.equivocators.retain(|(of, _)| *of > epoch);
         self.forget_epochs();
         self.changed();

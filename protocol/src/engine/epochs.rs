@@ -17,7 +17,8 @@ use crate::store::Write;
 use crate::time::Time;
 use crate::vote::{VoteFeed, VoteFrame, VoteHead};
 
-/// Most payloads per seat that wait for the frame that names them; more are dropped and pulled later.
+/// Most payloads of one epoch from one peer that wait for the frame that names them; more are dropped and pulled
+/// later.
 pub const MAX_STASHED_PAYLOADS: usize = 2;
 /// The era: no committee has changed yet.
 pub(super) const ERA: u32 = 1;
@@ -41,6 +42,13 @@ impl Chains {
         self.seats.get(&seat)?.last()
     }
 
+    /// Forgets the last `count` frames of a seat.
+    pub(super) fn shorten(&mut self, seat: Seat, count: usize) {
+        if let Some(frames) = self.seats.get_mut(&seat) {
+            frames.truncate(frames.len().saturating_sub(count));
+        }
+    }
+
     pub(super) fn push(&mut self, frame: VoteFrame) {
         self.seats.entry(frame.feed.seat).or_default().push(frame);
     }
@@ -51,8 +59,8 @@ impl Chains {
 pub(super) struct Proposals {
     /// Valid contributions to epoch `applied + 1`, by proposer.
     contributions: BTreeMap<Seat, Contribution>,
-    /// Payloads that came before the frame that names them.
-    stash: BTreeMap<(u64, Digest), Vec<u8>>,
+    /// Payloads that came before the frame that names them, and from whom; from nobody if the store had them.
+    stash: BTreeMap<(u64, Digest), (Option<NodeId>, Vec<u8>)>,
     /// What epoch `applied + 1` agreed on.
     pub(super) decided: Option<BTreeMap<Seat, (Digest, Vec<u8>)>>,
     /// By feed: the greatest length that the own last contribution claimed; nothing after a start.
@@ -65,7 +73,11 @@ pub(super) struct Proposals {
 impl Proposals {
     /// Puts back a payload that the store holds.
     pub(super) fn stash(&mut self, epoch: u64, bytes: Vec<u8>) {
-        self.stash.insert((epoch, Digest::of(&bytes)), bytes);
+        self.stash.insert((epoch, Digest::of(&bytes)), (None, bytes));
+    }
+
+    pub(super) fn clock_set_back(&mut self, now: Time) {
+        self.started_at = self.started_at.map(|at| at.min(now));
     }
 
     /// Forgets the epoch that has been applied. `moved` says which feeds its cut moved.
@@ -115,7 +127,9 @@ impl Engine {
     fn may_start(&self) -> bool {
         let epoch = self.applied + 1;
         let Some(own) = self.own_seat().filter(|_| self.votes_in(epoch)) else { return false };
-        let Some(open) = self.window.epoch(EpochNumber(epoch)).filter(|_| self.is_open(epoch)) else { return false };
+        let Some(open) = self.window.epoch(EpochNumber(epoch)).filter(|_| self.is_open(epoch)) else {
+            return false;
+        };
         if open.proposal(own).is_some() || self.proposals.decided.is_some() {
             return false;
         }
@@ -139,7 +153,8 @@ impl Engine {
             let committed = self.basis.committed[index].length;
             let orderable = feed.chain.head().length.min(self.basis.ceiling(index));
             let claimed = self.proposals.claimed.get(index).copied().unwrap_or(0);
-            let left_behind = self.proposals.moved.get(index).copied().unwrap_or(false) && committed < claimed;
+            let left_behind =
+                self.proposals.moved.get(index).copied().unwrap_or(false) && committed < claimed;
             feed.fork.is_none() && orderable > committed && (orderable > claimed || left_behind)
         })
     }
@@ -223,12 +238,22 @@ impl Engine {
     pub(super) fn on_frame(&mut self, node: NodeId, frame: VoteFrame) {
         let VoteFeed { seat, incarnation, era, epoch } = frame.feed;
         let permitted = self.window.permitted(EpochNumber(epoch));
-        if !permitted || !self.start.is_ready() || !self.committee.contains(seat) || incarnation != 0 || era != ERA {
+        if !permitted
+            || !self.start.is_ready()
+            || !self.committee.contains(seat)
+            || incarnation != 0
+            || era != ERA
+        {
             return;
         }
         let (seq, previous) = self.place(&frame.feed);
         if let Some(peer) = self.peers.get_mut(&node) {
-            peer.holds_frames(epoch, seat, frame.seq.saturating_add(1).min(u32::MAX - 1), self.committee.size());
+            peer.holds_frames(
+                epoch,
+                seat,
+                frame.seq.saturating_add(1).min(u32::MAX - 1),
+                self.committee.size(),
+            );
         }
         if frame.seq < seq {
             let known = self.chains[&epoch].frame(seat, frame.seq).expect("below the count");
@@ -242,65 +267,89 @@ impl Engine {
             return self.ask_missing();
         }
         if !frame.verify(&self.seats[seat.index()]) {
-            let what = format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0);
-            return self.fault(Some(node), Some(seat), "bad_signature", what);
+            return self.forged(node, format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0));
         }
         if Some(seat) == self.own_seat() {
             let what = format!("{} holds own frame {} of epoch {epoch}", self.name_of(&node), frame.seq);
             return self.halt(Halt::Rollback { what });
         }
         if frame.previous != previous {
-            let what = format!("frame {} of epoch {epoch} does not follow the one before it", frame.seq);
-            return self.fault(Some(node), Some(seat), "equivocation", what);
+            return self.split_found(node, seat, epoch);
         }
         let step = match self.window.receive(EpochNumber(epoch), seat, &frame.votes) {
             Ok(step) => step,
             Err(Refusal::NotYet | Refusal::Passed) => return,
             Err(Refusal::Invalid(fault)) => {
                 let what = format!("frame {} of epoch {epoch}: {fault}", frame.seq);
-                return self.fault(Some(node), Some(seat), "invalid_frame", what);
+                return self.fault(
+                    self.seat_nodes.get(seat.index()).copied(),
+                    Some(seat),
+                    "invalid_frame",
+                    what,
+                );
             }
         };
         self.chains.entry(epoch).or_default().push(frame.clone());
         // Durable before the next own frame leaves: reporters that also restarted must still know it.
         self.persist(Write::Frame(frame));
-        self.progress.insert(Subject::Frames(epoch));
+        self.progressed(Subject::Frames(epoch), node);
         self.changed();
         self.step(epoch, step);
+    }
+
+    /// A frame of another branch than the one held: somewhere below it lies the proof, which is asked for once.
+    fn split_found(&mut self, node: NodeId, seat: Seat, epoch: u64) {
+        if !self.split.insert((epoch, seat)) {
+            return;
+        }
+        let what = format!("frames of two branches in epoch {epoch}");
+        self.fault(self.seat_nodes.get(seat.index()).copied(), Some(seat), "equivocation", what);
+        let others = self.peers.keys().copied().filter(|other| *other != node);
+        for peer in std::iter::once(node).chain(others).collect::<Vec<_>>() {
+            self.ask(peer, Want::Frames { epoch, from: vec![(seat, 0)] });
+        }
     }
 
     /// Two frames at one place: proof, if both are signed. Kept once per seat and epoch.
     fn equivocation(&mut self, node: NodeId, frame: VoteFrame) {
         let VoteFeed { seat, epoch, .. } = frame.feed;
+        if self.equivocators.contains(&(epoch, seat)) {
+            return;
+        }
         if !frame.verify(&self.seats[seat.index()]) {
-            let what = format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0);
-            return self.fault(Some(node), Some(seat), "bad_signature", what);
+            return self.forged(node, format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0));
         }
         if Some(seat) == self.own_seat() {
-            let what = format!("{} holds another own frame {} of epoch {epoch}", self.name_of(&node), frame.seq);
+            let what =
+                format!("{} holds another own frame {} of epoch {epoch}", self.name_of(&node), frame.seq);
             return self.halt(Halt::Rollback { what });
         }
-        if self.equivocators.insert((epoch, seat)) {
-            let known = self.chains[&epoch].frame(seat, frame.seq).expect("checked by the caller").clone();
-            let what = format!("two frames {} in epoch {epoch}: {:?} and {:?}", frame.seq, known.hash(), frame.hash());
-            self.persist(Write::Equivocation(Box::new([known, frame.clone()])));
-            self.broadcast(&PeerMessage::Frame(frame));
-            self.fault(self.seat_nodes.get(seat.index()).copied(), Some(seat), "equivocation", what);
-        }
+        self.equivocators.insert((epoch, seat));
+        self.split.insert((epoch, seat));
+        let known = self.chains[&epoch].frame(seat, frame.seq).expect("checked by the caller").clone();
+        let what =
+            format!("two frames {} in epoch {epoch}: {:?} and {:?}", frame.seq, known.hash(), frame.hash());
+        self.persist(Write::Equivocation(Box::new([known.clone(), frame.clone()])));
+        // Both, because each peer holds one of them and lacks the other.
+        self.broadcast(&PeerMessage::Frame(known));
+        self.broadcast(&PeerMessage::Frame(frame));
+        self.fault(self.seat_nodes.get(seat.index()).copied(), Some(seat), "equivocation", what);
     }
 
-    pub(super) fn on_payload(&mut self, epoch: u64, bytes: Vec<u8>) {
+    pub(super) fn on_payload(&mut self, node: NodeId, epoch: u64, bytes: Vec<u8>) {
         if epoch <= self.applied || epoch > self.certified + WINDOW || bytes.len() > MAX_CONTRIBUTION_BYTES {
             return;
         }
         let digest = Digest::of(&bytes);
-        let waiting = self.proposals.stash.range((epoch, Digest([0; 32]))..=(epoch, Digest([255; 32]))).count();
+        let waiting = self.proposals.stash.range((epoch, Digest([0; 32]))..=(epoch, Digest([255; 32])));
+        // Counted by peer, so that none crowds out what the others push.
+        let waiting = waiting.filter(|(_, (from, _))| *from == Some(node)).count();
         let named = self.window.epoch(EpochNumber(epoch)).is_some_and(|epoch| epoch.expects(&digest));
-        if !named && waiting >= MAX_STASHED_PAYLOADS * self.committee.size() {
+        if !named && waiting >= MAX_STASHED_PAYLOADS {
             return;
         }
-        self.proposals.stash.insert((epoch, digest), bytes);
-        self.progress.insert(Subject::Payload(epoch, digest));
+        self.proposals.stash.insert((epoch, digest), (Some(node), bytes));
+        self.progressed(Subject::Payload(epoch, digest), node);
         if epoch == self.applied + 1 {
             self.take_stashed();
             self.try_apply();
@@ -319,7 +368,7 @@ impl Engine {
                 .chain(open.wants().into_iter().map(|want| (want.proposer, want.digest)))
                 .filter(|(_, digest)| open.expects(digest))
                 .find_map(|(proposer, digest)| {
-                    self.proposals.stash.remove(&(epoch, digest)).map(|bytes| (proposer, digest, bytes))
+                    self.proposals.stash.remove(&(epoch, digest)).map(|(_, bytes)| (proposer, digest, bytes))
                 });
             let Some((proposer, digest, bytes)) = found else { return self.ask_for_payloads() };
             self.asked.remove(&Subject::Payload(epoch, digest));
@@ -346,7 +395,9 @@ impl Engine {
         let new: Vec<_> = open
             .proposals()
             .filter(|(seat, _)| !self.proposals.contributions.contains_key(seat))
-            .filter_map(|(seat, digest)| Some((seat, Contribution::decode(open.payload(&digest)?, &self.basis).ok()?)))
+            .filter_map(|(seat, digest)| {
+                Some((seat, Contribution::decode(open.payload(&digest)?, &self.basis).ok()?))
+            })
             .collect();
         for (seat, contribution) in new {
             let node = self.seat_nodes[seat.index()];
@@ -374,9 +425,11 @@ impl Engine {
                 .filter_map(|seat| self.seat_nodes.get(seat.index()).copied())
                 .filter(|node| self.peers.contains_key(node))
                 .collect();
-            let from = if holders.is_empty() { self.peers.keys().copied().collect() } else { holders };
+            // Others may hold it too and say nothing, such as observers and seats that are mute in this epoch.
+            let others: Vec<NodeId> =
+                self.peers.keys().copied().filter(|node| !holders.contains(node)).collect();
             let ask = Want::Payload { epoch, digest: want.digest };
-            self.ask_one(Subject::Payload(epoch, want.digest), &from, ask);
+            self.ask_one(Subject::Payload(epoch, want.digest), &holders, &others, ask);
         }
     }
 

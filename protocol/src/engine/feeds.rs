@@ -10,11 +10,11 @@ use super::peers::Subject;
 use super::{Effect, Engine, Event, Held, NodeId, Refused, Submission, Ticket};
 use crate::coalition::Refusal;
 use crate::feed::{
-    Chain, Extended, FeedKey, ForkProof, Head, Lane, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run, body_digest,
+    Chain, Extended, FeedKey, ForkProof, Head, Lane, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run, RunError,
+    body_digest,
 };
 use crate::identity::RecordId;
 use crate::record::{Act, Body, Due, MAX_BODY_BYTES, Record, SignedRecord};
-use crate::replicate::PeerMessage;
 use crate::store::Write;
 use crate::time::Time;
 
@@ -30,19 +30,35 @@ pub(super) struct Feed {
     pub(super) fork: Option<ForkProof>,
     /// What a decided cut names and the chain does not go through.
     pub(super) target: Option<Head>,
-    /// The branch towards it, as far as it has come.
-    pub(super) branch: Option<Chain>,
-    gathered: Vec<(Run, Vec<Head>)>,
+    /// The branch towards it, as far as it has come from one peer.
+    branch: Option<Branch>,
     /// Own feeds: how far any other node was ever seen to hold it.
     pub(super) elsewhere: u64,
     /// Own feeds: when the entries that are not ordered were written, by length.
     written: BTreeMap<u64, Time>,
 }
 
+/// A branch that is gathered towards a cut, all of it from one peer: others may be on others, and a forked feed has as
+/// many as its author likes.
+#[derive(Debug)]
+struct Branch {
+    from: NodeId,
+    chain: Chain,
+    runs: Vec<(Run, Vec<Head>)>,
+}
+
 impl Feed {
     pub(super) fn new(key: FeedKey, chain: Chain) -> Self {
-        let written = BTreeMap::new();
-        Self { key, chain, fork: None, target: None, branch: None, gathered: Vec::new(), elsewhere: 0, written }
+        Self { key, chain, fork: None, target: None, branch: None, elsewhere: 0, written: BTreeMap::new() }
+    }
+
+    /// Who has given a part of the branch that a cut names, and how far.
+    pub(super) fn gathered_from(&self) -> Option<(NodeId, u64)> {
+        self.branch.as_ref().map(|branch| (branch.from, branch.chain.head().length))
+    }
+
+    pub(super) fn drop_branch(&mut self) {
+        self.branch = None;
     }
 
     pub(super) fn commit(&mut self, head: Head) {
@@ -50,14 +66,13 @@ impl Feed {
         self.written = self.written.split_off(&(head.length + 1));
         self.target = None;
         self.branch = None;
-        self.gathered.clear();
     }
 }
 
 /// A deadline for which this seat has written `due`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
-    /// How often.
+    /// How often, for this deadline.
     times: u32,
     /// Own clock at the last one.
     at: Time,
@@ -65,6 +80,12 @@ pub(super) struct Written {
     batch_time: Time,
     /// Whether the last one is ordered.
     ordered: bool,
+}
+
+impl Written {
+    pub(super) fn clock_set_back(&mut self, now: Time) {
+        self.at = self.at.min(now);
+    }
 }
 
 fn refused(code: &str, reason: impl ToString) -> Refused {
@@ -83,7 +104,7 @@ impl Engine {
     pub(super) fn submit(&mut self, submissions: Vec<Submission>) {
         let mut lanes: BTreeMap<Lane, Vec<(Ticket, Vec<u8>)>> = BTreeMap::new();
         for Submission { ticket, lane, body } in submissions {
-            match self.admit(lane, &body) {
+            match self.admit(lane, &body, &lanes) {
                 Ok(Admitted::New(lane)) => lanes.entry(lane).or_default().push((ticket, body)),
                 Ok(Admitted::Known(held)) => self.effects.push(Effect::Reply { ticket, result: Ok(held) }),
                 Err(refused) => self.effects.push(Effect::Reply { ticket, result: Err(refused) }),
@@ -98,7 +119,8 @@ impl Engine {
                 };
                 let count = items.iter().take(MAX_RUN_ENTRIES).take_while(fits).count().max(1);
                 let rest = items.split_off(count.min(items.len()));
-                let (tickets, bodies): (Vec<_>, Vec<_>) = std::mem::replace(&mut items, rest).into_iter().unzip();
+                let (tickets, bodies): (Vec<_>, Vec<_>) =
+                    std::mem::replace(&mut items, rest).into_iter().unzip();
                 let held = self.append(lane, bodies);
                 for (ticket, held) in tickets.into_iter().zip(held) {
                     self.effects.push(Effect::Reply { ticket, result: Ok(held) });
@@ -107,7 +129,13 @@ impl Engine {
         }
     }
 
-    fn admit(&self, lane: Option<Lane>, body: &[u8]) -> Result<Admitted, Refused> {
+    /// Judges a submission; `before` are those of the same input that passed.
+    fn admit(
+        &self,
+        lane: Option<Lane>,
+        body: &[u8],
+        before: &BTreeMap<Lane, Vec<(Ticket, Vec<u8>)>>,
+    ) -> Result<Admitted, Refused> {
         if body.len() > MAX_BODY_BYTES {
             return Err(refused("too_large", format!("{} bytes, at most {MAX_BODY_BYTES}", body.len())));
         }
@@ -130,9 +158,11 @@ impl Engine {
                 return Err(refused("denied", "a node writes these by itself"));
             }
         };
-        let index = self.own_feed(lane);
-        if self.feeds[index].chain.unordered() >= MAX_BACKLOG || !self.feeds[index].chain.has_room(1, body.len()) {
-            let waiting = self.feeds[index].chain.unordered();
+        let chain = &self.feeds[self.own_feed(lane)].chain;
+        let before = before.get(&lane).map_or(&[][..], Vec::as_slice);
+        let bytes = before.iter().map(|(_, body)| body.len()).sum::<usize>() + body.len();
+        let waiting = chain.unordered() + before.len() as u64;
+        if waiting >= MAX_BACKLOG || !chain.has_room(before.len() + 1, bytes) {
             return Err(refused("backlog", format!("{waiting} own entries wait in lane {lane}")));
         }
         Ok(Admitted::New(lane))
@@ -197,7 +227,7 @@ impl Engine {
             held.push(Held { id, place: Some((key, head.length)), ordered: None });
         }
         self.persist(Write::Run { run: run.clone(), heads: heads.clone() });
-        self.broadcast(&PeerMessage::Run(run));
+        self.push_run(index, run);
         for (held, head) in held.iter().zip(&heads) {
             self.notify(Event::Held { id: held.id, feed: key, length: head.length });
         }
@@ -210,12 +240,22 @@ impl Engine {
             let what = format!("run of feed {}/{} that is not enrolled", run.feed.node, run.feed.lane);
             return self.fault(Some(node), None, "unknown_feed", what);
         };
+        if run.bodies.len() > MAX_RUN_ENTRIES {
+            let error = RunError::Entries(run.bodies.len());
+            return self.fault(
+                Some(node),
+                None,
+                "malformed",
+                format!("run of {}: {error}", self.name_of(&run.feed.node)),
+            );
+        }
         let own = run.feed.node == self.node.public();
         let last = run.from.length.saturating_add(run.bodies.len() as u64);
         let branch_wanted = self.feeds[index].target.is_some();
         let held = self.feeds[index].chain.head();
         // Known by hash without a signature check: what comes twice costs nothing.
-        let same = last <= held.length && run.heads().last().is_none_or(|head| self.feeds[index].chain.holds(head));
+        let same =
+            last <= held.length && run.heads().last().is_none_or(|head| self.feeds[index].chain.holds(head));
         if (same && !branch_wanted) || own && same {
             return;
         }
@@ -228,28 +268,27 @@ impl Engine {
                     run.feed.lane,
                     run.from.length
                 );
-                let code =
-                    if error == crate::feed::RunError::Signature { "bad_signature" } else { "malformed" };
+                let code = if error == RunError::Signature { "bad_signature" } else { "malformed" };
                 return self.fault(Some(node), None, code, what);
             }
         };
         if own {
-            let what = format!("{} holds own {} entries up to length {last}", self.name_of(&node), run.feed.lane);
+            let what =
+                format!("{} holds own {} entries up to length {last}", self.name_of(&node), run.feed.lane);
             return self.halt(super::Halt::Rollback { what });
         }
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.holds(index, last);
         }
-        if branch_wanted {
-            self.gather(index, &run, &heads);
-        }
         let from = run.from.length;
+        let part = branch_wanted.then(|| (run.clone(), heads.clone()));
         match self.feeds[index].chain.extend(run, heads) {
             Extended::By(run, heads) => {
                 self.persist(Write::Run { run, heads });
-                self.progress.insert(Subject::Feed(index));
+                self.progressed(Subject::Feed(index), node);
                 self.changed();
             }
+            // Before the own branch is left for the other: it is one half of the proof.
             Extended::Fork(proof) => self.fork_found(*proof),
             Extended::Gap => {
                 tracing::debug!(length = from, held = held.length, "run beyond a gap");
@@ -260,29 +299,46 @@ impl Engine {
             }
             Extended::Known | Extended::Full => {}
         }
+        if let Some((run, heads)) = part {
+            self.gather(index, node, run, heads);
+        }
         self.try_apply();
     }
 
     /// Adds a run to the branch that a decided cut names; moves the feed there once it is whole.
-    fn gather(&mut self, index: usize, run: &Run, heads: &[Head]) {
-        let feed = &mut self.feeds[index];
-        let Some(target) = feed.target else { return };
-        let branch = feed.branch.get_or_insert_with(|| feed.chain.branch_off());
-        if let Extended::By(run, heads) = branch.extend(run.clone(), heads.to_vec()) {
-            feed.gathered.push((run, heads));
-            self.progress.insert(Subject::Branch(index));
+    fn gather(&mut self, index: usize, node: NodeId, run: Run, heads: Vec<Head>) {
+        // Only from the one that was asked and named the target as its own: anybody may push other branches.
+        if self.asked.get(&Subject::Branch(index)).is_none_or(|asked| asked.peer != node) {
+            return;
         }
         let feed = &mut self.feeds[index];
-        if feed.branch.as_ref().is_some_and(|branch| branch.holds(&target)) {
-            let branch = feed.branch.take().expect("just looked at");
+        let Some(target) = feed.target else { return };
+        let start = || Branch { from: node, chain: feed.chain.branch_off(), runs: Vec::new() };
+        let mut branch = feed.branch.take().filter(|branch| branch.from == node).unwrap_or_else(start);
+        let Extended::By(run, heads) = branch.chain.extend(run, heads) else {
+            feed.branch = Some(branch);
+            return;
+        };
+        branch.runs.push((run, heads));
+        if branch.chain.holds(&target) {
             let (key, length) = (feed.key, feed.chain.committed().length);
-            feed.chain.reroot(branch);
+            feed.chain.reroot(branch.chain);
             feed.target = None;
-            let gathered = std::mem::take(&mut feed.gathered);
             self.persist(Write::Truncate { feed: key, length });
-            for (run, heads) in gathered {
+            for (run, heads) in branch.runs {
                 self.persist(Write::Run { run, heads });
             }
+            self.asked.remove(&Subject::Branch(index));
+            self.peers.values_mut().for_each(|peer| peer.forget_told(index));
+            self.changed();
+        } else if branch.chain.head().length >= target.length {
+            // Another branch than the one that was asked for.
+            self.asked.remove(&Subject::Branch(index));
+            self.had_nothing(&Subject::Branch(index), node);
+            self.ask_missing();
+        } else {
+            feed.branch = Some(branch);
+            self.progressed(Subject::Branch(index), node);
         }
     }
 
@@ -293,11 +349,17 @@ impl Engine {
             return;
         }
         let author = proof.feed.node;
-        let what = format!("{} signed two {} entries at length {}", self.name_of(&author), proof.feed.lane, proof.length);
+        let what = format!(
+            "{} signed two {} entries at length {}",
+            self.name_of(&author),
+            proof.feed.lane,
+            proof.length
+        );
         self.feeds[index].fork = Some(proof.clone());
         self.persist(Write::Fork(proof.clone()));
         self.fault(Some(author), None, "fork", what);
-        if self.own.is_some() && self.feeds[self.own_feed(Lane::Immediate)].chain.has_room(1, MAX_BODY_BYTES) {
+        if self.own.is_some() && self.feeds[self.own_feed(Lane::Immediate)].chain.has_room(1, MAX_BODY_BYTES)
+        {
             self.append(Lane::Immediate, vec![Body::Fork(Box::new(proof)).encode()]);
         }
     }
@@ -318,54 +380,66 @@ impl Engine {
 
     /// Deadlines of the state for which this seat should write `due` now.
     pub(super) fn write_due(&mut self) {
-        if !self.start.is_ready() || self.own.is_none() {
+        if !self.may_write_due() {
             return;
         }
-        let due: Vec<Due> = self
-            .state
-            .deadlines()
-            .take_while(|(deadline, _)| *deadline <= self.now)
-            .map(|(deadline, operation)| Due { operation, deadline })
-            .filter(|due| self.due_at(due).is_some_and(|at| at <= self.now))
-            .take(MAX_RUN_ENTRIES)
-            .collect();
-        if due.is_empty() || !self.feeds[self.own_feed(Lane::Immediate)].chain.has_room(due.len(), 4096) {
+        let passed = self.state.deadlines().take_while(|(deadline, _)| *deadline <= self.now);
+        // One moves time past a deadline for all operations that have it.
+        let mut due: Vec<Due> = Vec::new();
+        for (deadline, operation) in passed.filter(|(deadline, _)| self.due_at(*deadline) <= self.now) {
+            if due.last().is_none_or(|last| last.deadline != deadline) {
+                due.push(Due { operation, deadline });
+            }
+            if due.len() == MAX_RUN_ENTRIES {
+                break;
+            }
+        }
+        if due.is_empty() {
             return;
         }
         let bodies = due.iter().map(|due| Body::Due(*due).encode()).collect();
         self.append(Lane::Immediate, bodies);
         for due in due {
-            let times = self.due_written.get(&due).map_or(1, |written| written.times + 1);
+            let times = self.due_written.get(&due.deadline).map_or(1, |written| written.times + 1);
             let written = Written { times, at: self.now, batch_time: self.basis.time, ordered: false };
-            self.due_written.insert(due, written);
+            self.due_written.insert(due.deadline, written);
         }
     }
 
-    /// When this seat writes the next `due` for a deadline; never while one of its own is unordered.
-    fn due_at(&self, due: &Due) -> Option<Time> {
-        let Some(written) = self.due_written.get(due) else { return Some(due.deadline) };
-        if !written.ordered {
-            return None;
-        }
+    /// Whether this seat may write any: it votes, has room, and none of its own waits to be ordered, because the batch
+    /// that orders one moves time past all deadlines that it can.
+    fn may_write_due(&self) -> bool {
+        let room =
+            || self.feeds[self.own_feed(Lane::Immediate)].chain.has_room(MAX_RUN_ENTRIES, MAX_BODY_BYTES);
+        let none_waits = || self.due_written.values().all(|written| written.ordered);
+        self.start.is_ready() && self.own.is_some() && none_waits() && room()
+    }
+
+    /// When this seat writes the next `due` for a deadline.
+    fn due_at(&self, deadline: Time) -> Time {
+        let Some(written) = self.due_written.get(&deadline) else { return deadline };
         let step = self.basis.step_ms;
         if self.basis.time.since(written.batch_time) >= step {
-            return Some(self.now.min(written.at.plus(step)));
+            return self.now.min(written.at.plus(step));
         }
         // One fast clock must not keep all busy for ever.
-        Some(written.at.plus(step.saturating_mul(1 << (written.times - 1).min(40))))
+        written.at.plus(step.saturating_mul(1 << (written.times - 1).min(40)))
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {
-        if !self.start.is_ready() || self.own.is_none() {
+        if !self.may_write_due() {
             return None;
         }
-        let pending = self.state.deadlines().map(|(deadline, operation)| Due { operation, deadline });
-        pending.take(MAX_RUN_ENTRIES).filter_map(|due| self.due_at(&due)).min()
+        let pending = || self.state.deadlines().map(|(deadline, _)| deadline);
+        // Of those that have not passed the first is enough.
+        let first = pending().find(|deadline| *deadline > self.now);
+        let passed = pending().take_while(|deadline| *deadline <= self.now);
+        passed.map(|deadline| self.due_at(deadline)).chain(first).min()
     }
 
     /// An own `due` has been ordered.
     pub(super) fn due_ordered(&mut self, due: &Due) {
-        if let Some(written) = self.due_written.get_mut(due) {
+        if let Some(written) = self.due_written.get_mut(&due.deadline) {
             written.ordered = true;
         }
     }
@@ -373,7 +447,7 @@ impl Engine {
     /// Forgets `due`s whose deadlines are past in batch time.
     pub(super) fn forget_due(&mut self) {
         let time = self.basis.time;
-        self.due_written.retain(|due, _| due.deadline > time);
+        self.due_written.retain(|deadline, _| *deadline > time);
     }
 }
 

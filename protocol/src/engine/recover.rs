@@ -74,10 +74,11 @@ impl Engine {
     fn empty(config: Config, now: Time) -> Result<Self, RecoverError> {
         let Config { founded, node, seat, timing, nonce } = config;
         let coalition = founded.coalition();
-        let committee =
-            Committee::new(founded.committee_size()).map_err(|error| RecoverError::Charter(error.to_string()))?;
+        let committee = Committee::new(founded.committee_size())
+            .map_err(|error| RecoverError::Charter(error.to_string()))?;
         let seats = founded.seats().to_vec();
-        let seat_nodes = founded.partners().iter().filter_map(|partner| partner.nodes.first().copied()).collect();
+        let seat_nodes =
+            founded.partners().iter().filter_map(|partner| partner.nodes.first().copied()).collect();
         let nodes: Vec<_> = founded.nodes().map(|(key, _)| key).collect();
         if nodes.len() * Lane::ALL.len() > MAX_FEEDS {
             return Err(RecoverError::Charter(format!("{} nodes are too many", nodes.len())));
@@ -95,8 +96,10 @@ impl Engine {
         let partners = founded.partners().iter().map(|partner| (partner.name.to_string(), partner.seat));
         let cosigners = Cosigners::new(coalition, partners, committee.quorum())?;
         let keys = Basis::feeds_of(&nodes);
-        let roots: Vec<Head> = keys.iter().map(|key| Head { length: 0, hash: key.root(&coalition) }).collect();
-        let feeds = keys.iter().zip(&roots).map(|(&key, &root)| Feed::new(key, Chain::at(key, root))).collect();
+        let roots: Vec<Head> =
+            keys.iter().map(|key| Head { length: 0, hash: key.root(&coalition) }).collect();
+        let feeds =
+            keys.iter().zip(&roots).map(|(&key, &root)| Feed::new(key, Chain::at(key, root))).collect();
         let quota = Lane::ALL.map(|lane| u64::from(founded.charter().quota.of(lane)));
         let step_ms = founded.charter().step_ms;
         let basis = Basis {
@@ -133,17 +136,20 @@ impl Engine {
             certified: 0,
             chains: BTreeMap::new(),
             equivocators: Default::default(),
+            split: Default::default(),
             proposals: Proposals::default(),
             log: Frontier::new(),
             uncertified: BTreeMap::new(),
             cosigns: BTreeMap::new(),
+            early_cosigns: BTreeMap::new(),
+            clock_astray: false,
             last_proof: None,
             own_records: BTreeMap::new(),
             due_written: BTreeMap::new(),
             start: Start::new(request, Vec::new()),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
-            progress: Default::default(),
+            retry_at: None,
             gossip_at: None,
             repeat_at: None,
             woken_for: None,
@@ -153,7 +159,8 @@ impl Engine {
     }
 
     fn setup(&self) -> Setup {
-        Setup::new(self.committee, self.own_seat(), self.coalition.as_bytes()).expect("checked when it was first made")
+        Setup::new(self.committee, self.own_seat(), self.coalition.as_bytes())
+            .expect("checked when it was first made")
     }
 
     /// Applies every stored batch again.
@@ -174,12 +181,16 @@ impl Engine {
                 return Err(damage(format!("batch of epoch {epoch}"), "is not what its contributions give"));
             }
             self.finish(epoch, applied);
-            if let Some((certified, certificate)) = last.as_ref().filter(|(certified, _)| *certified == epoch) {
-                certificate.verify(&self.cosigners).map_err(|error| {
-                    damage(format!("certificate of epoch {certified}"), error)
-                })?;
+            if let Some((certified, certificate)) = last.as_ref().filter(|(certified, _)| *certified == epoch)
+            {
+                certificate
+                    .verify(&self.cosigners)
+                    .map_err(|error| damage(format!("certificate of epoch {certified}"), error))?;
                 if self.uncertified_head(epoch) != Some(certificate.head) {
-                    return Err(damage(format!("certificate of epoch {certified}"), "is not of the stored log"));
+                    return Err(damage(
+                        format!("certificate of epoch {certified}"),
+                        "is not of the stored log",
+                    ));
                 }
                 self.restore_certified(epoch, certificate.clone());
             }
@@ -205,7 +216,8 @@ impl Engine {
                 continue;
             };
             let base = committed.length.saturating_sub(RECENT_LINKS as u64);
-            let missing = |length| damage(format!("entry {length} of feed {}/{}", key.node, key.lane), "is missing");
+            let missing =
+                |length| damage(format!("entry {length} of feed {}/{}", key.node, key.lane), "is missing");
             let base_hash = match base {
                 0 => key.root(&self.coalition),
                 _ => archive.entry(&key, base)?.ok_or_else(|| missing(base))?.hash,
@@ -216,14 +228,20 @@ impl Engine {
                 let ordered = length <= committed.length;
                 chain.restore(entry.hash, &entry.body, entry.signature, ordered);
                 if chain.follows(length).is_none_or(|hash| hash != entry.hash) {
-                    return Err(damage(format!("entry {length} of feed {}/{}", key.node, key.lane), "breaks the chain"));
+                    return Err(damage(
+                        format!("entry {length} of feed {}/{}", key.node, key.lane),
+                        "breaks the chain",
+                    ));
                 }
                 if !ordered && key.node == self.node.public() {
                     self.own_records.insert(id_of(&entry.body), (key, length));
                 }
             }
             if !chain.holds(&committed) {
-                return Err(damage(format!("feed {}/{}", key.node, key.lane), "is not the branch that is ordered"));
+                return Err(damage(
+                    format!("feed {}/{}", key.node, key.lane),
+                    "is not the branch that is ordered",
+                ));
             }
             chain.commit(committed);
             self.feeds[index].chain = chain;

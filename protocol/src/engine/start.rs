@@ -5,9 +5,9 @@
 //! honest seat. Reports answer this start's nonce, so old ones do not count. Reporting takes no votes, so all seats may
 //! start at once. Requests and reports travel through members where there is no direct link.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use entente_hbbft::{EpochNumber, Seat, WINDOW};
+use entente_hbbft::{EpochNumber, Refusal, Seat, WINDOW};
 
 use super::peers::Peer;
 use super::{Engine, Halt, NodeId};
@@ -67,7 +67,8 @@ impl Engine {
         // Some may have been certified while reports were awaited.
         let mut stored = std::mem::take(&mut self.start.stored);
         stored.retain(|frame| frame.feed.epoch > self.certified);
-        let (mine, others): (Vec<_>, Vec<_>) = stored.into_iter().partition(|frame| Some(frame.feed.seat) == own);
+        let (mine, others): (Vec<_>, Vec<_>) =
+            stored.into_iter().partition(|frame| Some(frame.feed.seat) == own);
         // Own frames first: they are what this seat has said.
         for frame in mine {
             let epoch = EpochNumber(frame.feed.epoch);
@@ -75,16 +76,7 @@ impl Engine {
                 return self.halt(Halt::Damage(format!("own frame {} of epoch {epoch}: {error}", frame.seq)));
             }
         }
-        let mut steps = Vec::new();
-        for frame in others {
-            let epoch = frame.feed.epoch;
-            if let Ok(step) = self.window.receive(EpochNumber(epoch), frame.feed.seat, &frame.votes) {
-                steps.push((epoch, step));
-            }
-        }
-        for (epoch, step) in steps {
-            self.step(epoch, step);
-        }
+        self.receive_stored(others);
         // Applied epochs that are not certified: others may still need this seat's votes there.
         for epoch in self.certified + 1..=self.applied {
             if let Ok(step) = self.window.open(EpochNumber(epoch)) {
@@ -96,6 +88,35 @@ impl Engine {
         self.changed();
     }
 
+    /// Takes in others' frames in the order of each chain. They came interleaved, and how far a chain may run ahead
+    /// depends on the others, so each is taken as far as it goes, again and again.
+    fn receive_stored(&mut self, frames: Vec<VoteFrame>) {
+        let mut chains: BTreeMap<(u64, Seat), VecDeque<VoteFrame>> = BTreeMap::new();
+        for frame in frames {
+            chains.entry((frame.feed.epoch, frame.feed.seat)).or_default().push_back(frame);
+        }
+        let mut progress = true;
+        while std::mem::take(&mut progress) {
+            for ((epoch, seat), chain) in &mut chains {
+                while let Some(frame) = chain.front() {
+                    match self.window.receive(EpochNumber(*epoch), *seat, &frame.votes) {
+                        // No epoch is open yet, so nothing follows from it before it is.
+                        Ok(_) => progress = true,
+                        Err(Refusal::NotYet) => break,
+                        Err(_) => {}
+                    }
+                    chain.pop_front();
+                }
+            }
+        }
+        // What was not taken is not held either: it is asked for again.
+        for ((epoch, seat), rest) in chains.into_iter().filter(|(_, rest)| !rest.is_empty()) {
+            if let Some(chains) = self.chains.get_mut(&epoch) {
+                chains.shorten(seat, rest.len());
+            }
+        }
+    }
+
     pub(super) fn request_heads_from(&mut self, node: NodeId) {
         if let Some(request) = self.start.request.filter(|_| !self.start.ready) {
             self.send(node, PeerMessage::HeadRequest(request));
@@ -105,23 +126,24 @@ impl Engine {
     pub(super) fn on_head_request(&mut self, node: NodeId, request: HeadRequest) {
         let seat = request.seat;
         if !self.committee.contains(seat) || Some(seat) == self.own_seat() {
-            if Some(seat) == self.own_seat() && self.start.request.is_none_or(|own| own.nonce != request.nonce) {
-                let what = format!("another process asks for the heads of this node's seat {}", seat.0);
-                self.fault(Some(node), Some(seat), "two_processes", what);
-            }
-            return;
+            return self.on_own_request(node, &request);
         }
-        // Each is answered and passed on once: a later one of the same start has a later time.
-        if self.start.relayed.get(&seat).is_some_and(|(asked_at, ..)| *asked_at >= request.asked_at) {
+        let starter = self.seat_nodes[seat.index()];
+        // Each is answered and passed on once: a later one of the same start has a later time. The starter itself may
+        // have started again with a clock that was set back.
+        let anew = |nonce: &[u8; 32]| node == starter && *nonce != request.nonce;
+        let known =
+            |(asked_at, nonce, _): &(Time, [u8; 32], _)| *asked_at >= request.asked_at && !anew(nonce);
+        if self.start.relayed.get(&seat).is_some_and(known) {
             return;
         }
         if !request.verify(&self.coalition, &self.seats[seat.index()]) {
-            return self.fault(Some(node), Some(seat), "bad_signature", format!("head request of seat {}", seat.0));
+            return self.forged(node, format!("head request of seat {}", seat.0));
         }
-        let starter = self.seat_nodes[seat.index()];
         self.start.relayed.insert(seat, (request.asked_at, request.nonce, BTreeSet::new()));
         let linked = |peer: &Peer| super::peers::bit(&peer.linked, seat);
-        let others = self.peers.iter().filter(|(other, peer)| **other != starter && **other != node && !linked(peer));
+        let others =
+            self.peers.iter().filter(|(other, peer)| **other != starter && **other != node && !linked(peer));
         let others: Vec<NodeId> = others.map(|(&other, _)| other).collect();
         for other in others {
             self.send(other, PeerMessage::HeadRequest(request));
@@ -135,9 +157,28 @@ impl Engine {
         }
     }
 
+    /// A later request for the own seat's heads than this process has made: another one runs with its key.
+    fn on_own_request(&mut self, node: NodeId, request: &HeadRequest) {
+        let (Some(own), Some(asked)) = (&self.own, self.start.request) else { return };
+        if own.seat != request.seat || asked.nonce == request.nonce {
+            return;
+        }
+        let seat = own.seat;
+        if !request.verify(&self.coalition, &own.key.public()) {
+            return self.forged(node, format!("head request of seat {}", seat.0));
+        }
+        // One of an earlier start may still be under way.
+        if request.asked_at > asked.asked_at {
+            let what = format!("another process asks for the heads of this node's seat {}", seat.0);
+            self.fault(Some(self.node.public()), Some(seat), "two_processes", what);
+        }
+    }
+
     /// Asks anew, for where the last request was lost.
     pub(super) fn renew_request(&mut self) {
-        let (Some(request), Some(own)) = (self.start.request.filter(|_| !self.start.ready), &self.own) else { return };
+        let (Some(request), Some(own)) = (self.start.request.filter(|_| !self.start.ready), &self.own) else {
+            return;
+        };
         let asked_at = self.now.max(request.asked_at.plus(1));
         let renewed = HeadRequest::sign(&self.coalition, own.seat, request.nonce, asked_at, &own.key);
         self.start.request = Some(renewed);
@@ -156,8 +197,7 @@ impl Engine {
         }
         let reporter = report.reporter;
         if !report.verify(&self.coalition, &self.seats[reporter.index()]) {
-            let what = format!("head report of seat {}", reporter.0);
-            return self.fault(Some(node), Some(reporter), "bad_signature", what);
+            return self.forged(node, format!("head report of seat {}", reporter.0));
         }
         let certified = match &report.certified {
             None => 0,
@@ -165,7 +205,12 @@ impl Engine {
                 Some(epoch) => epoch,
                 None => {
                     let what = format!("head report of seat {}: its checkpoint does not verify", reporter.0);
-                    return self.fault(Some(node), Some(reporter), "bad_proof", what);
+                    return self.fault(
+                        self.seat_nodes.get(reporter.index()).copied(),
+                        Some(reporter),
+                        "bad_proof",
+                        what,
+                    );
                 }
             },
         };
@@ -175,12 +220,18 @@ impl Engine {
             let mine = Some(feed.seat) == self.own_seat() && own.is_some_and(|key| head.verify(&key));
             if !mine || head.frames == 0 {
                 let what = format!("head report of seat {}: a head that this seat did not sign", reporter.0);
-                return self.fault(Some(node), Some(reporter), "bad_signature", what);
+                return self.fault(
+                    self.seat_nodes.get(reporter.index()).copied(),
+                    Some(reporter),
+                    "bad_signature",
+                    what,
+                );
             }
             if feed.epoch <= self.certified {
                 continue;
             }
-            let known = self.chains.get(&feed.epoch).and_then(|chains| chains.frame(feed.seat, head.frames - 1));
+            let known =
+                self.chains.get(&feed.epoch).and_then(|chains| chains.frame(feed.seat, head.frames - 1));
             if known.is_none_or(|frame| frame.hash() != head.hash) {
                 let what = format!(
                     "{} holds frame {} of this seat in epoch {}, which is not in the store",
@@ -197,13 +248,16 @@ impl Engine {
 
     fn relay_report(&mut self, node: NodeId, report: HeadReport) {
         let starter = self.seat_nodes[report.starter.index()];
-        let Some((_, nonce, reporters)) = self.start.relayed.get_mut(&report.starter) else { return };
-        if *nonce != report.nonce || !reporters.insert(report.reporter) {
+        let Some((_, nonce, reporters)) = self.start.relayed.get(&report.starter) else { return };
+        if *nonce != report.nonce || reporters.contains(&report.reporter) {
             return;
         }
         if !report.verify(&self.coalition, &self.seats[report.reporter.index()]) {
-            let what = format!("head report of seat {}", report.reporter.0);
-            return self.fault(Some(node), Some(report.reporter), "bad_signature", what);
+            return self.forged(node, format!("head report of seat {}", report.reporter.0));
+        }
+        // Noted only now: a forged one must not keep the true one from being passed on.
+        if let Some((.., reporters)) = self.start.relayed.get_mut(&report.starter) {
+            reporters.insert(report.reporter);
         }
         let direct = self.peers.contains_key(&starter);
         let towards: Vec<NodeId> = self.peers.keys().copied().filter(|other| *other != node).collect();

@@ -83,7 +83,11 @@ impl Chain {
 
     /// The hash at a length, if that is in memory.
     pub fn hash_at(&self, length: u64) -> Option<Hash> {
-        if length == self.base.length { Some(self.base.hash) } else { self.link(length).map(|link| link.hash) }
+        if length == self.base.length {
+            Some(self.base.hash)
+        } else {
+            self.link(length).map(|link| link.hash)
+        }
     }
 
     /// Whether the chain goes through `head`.
@@ -98,7 +102,8 @@ impl Chain {
 
     /// Whether there is room for entries of these many bytes.
     pub fn has_room(&self, entries: usize, bytes: usize) -> bool {
-        self.unordered() + entries as u64 <= MAX_UNORDERED_ENTRIES && self.bytes + bytes <= MAX_UNORDERED_BYTES
+        self.unordered() + entries as u64 <= MAX_UNORDERED_ENTRIES
+            && self.bytes + bytes <= MAX_UNORDERED_BYTES
     }
 
     /// Takes a run whose signature was checked; `heads` are the heads after its entries.

@@ -54,10 +54,11 @@ pub enum PeerMessage {
     HeadReport(HeadReport),
 }
 
-/// A frontier: the whole on connecting, later what has changed.
+/// A frontier: the whole on connecting, later what has changed. To a whole one that comes again its receiver answers
+/// how far it is, since something may have been lost.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Have {
-    /// Whether this is the sender's whole frontier.
+    /// Whether this is the sender's whole frontier; to who has had it, of feeds only what it is not known to hold.
     pub whole: bool,
     /// Record feeds: how far the sender holds them durably.
     pub feeds: Vec<(FeedKey, Head)>,

@@ -1,6 +1,5 @@
 //! A crash at every boundary between two effects, and all at once at any moment.
 
-
 use entente_protocol::vote::VoteFrame;
 
 use crate::net::Net;
@@ -48,10 +47,15 @@ fn crash_after(node: usize, effects: usize) -> bool {
         assert_eq!(net.nodes[other].halted, None, "node {node} crashed after {effects} effects");
         assert_eq!(net.faults(other), [], "node {node} crashed after {effects} effects");
         assert_eq!(net.nodes[other].store.batches, net.nodes[0].store.batches);
-        let ids: Vec<_> = net.nodes[other].store.leaves().iter().filter_map(|leaf| ordered_id(&net, leaf)).collect();
+        let ids: Vec<_> =
+            net.nodes[other].store.leaves().iter().filter_map(|leaf| ordered_id(&net, leaf)).collect();
         let expected: Vec<_> = id.into_iter().chain([last]).collect();
         for id in &expected {
-            assert_eq!(ids.iter().filter(|other| *other == id).count(), 1, "after {effects} effects of {node}");
+            assert_eq!(
+                ids.iter().filter(|other| *other == id).count(),
+                1,
+                "after {effects} effects of {node}"
+            );
         }
     }
     crashed

@@ -49,7 +49,11 @@ pub(crate) fn no_signature() -> Signature {
 pub(crate) fn greet(net: &mut Net, puppet: usize) {
     for to in 0..net.nodes.len() {
         if to != puppet {
-            net.say(puppet, to, &PeerMessage::Have(Have { whole: true, linked: vec![0xFF], ..Have::default() }));
+            net.say(
+                puppet,
+                to,
+                &PeerMessage::Have(Have { whole: true, linked: vec![0xFF], ..Have::default() }),
+            );
         }
     }
 }
@@ -65,7 +69,9 @@ pub(crate) fn boast(net: &Net) -> Have {
         feeds: feeds.map(|feed| (feed, head)).collect(),
         applied: u64::MAX,
         certified: u64::MAX,
-        epochs: (1..=4).map(|epoch| EpochHave { epoch, frames: frames.clone(), cosigned: vec![0xFF] }).collect(),
+        epochs: (1..=4)
+            .map(|epoch| EpochHave { epoch, frames: frames.clone(), cosigned: vec![0xFF] })
+            .collect(),
         linked: vec![0xFF],
     }
 }

@@ -77,7 +77,9 @@ fn a_branch_per_peer_orders_nothing_of_it_and_holds_nobody_up() {
     for node in 0..3 {
         ids.push(net.note(node, "honest").expect("taken"));
     }
-    assert!(net.run_until(20_000, |net| (0..3).all(|node| ids.iter().all(|id| net.ordered(node).contains(id)))));
+    assert!(
+        net.run_until(20_000, |net| (0..3).all(|node| ids.iter().all(|id| net.ordered(node).contains(id))))
+    );
     net.run_for(20_000);
     settle(&mut net);
     all_agree(&net);

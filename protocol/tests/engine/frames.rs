@@ -1,9 +1,10 @@
 //! A seat that says different things to different peers.
 
-use entente_hbbft::{Digest, Frame, Message, Seat};
+use entente_hbbft::{Digest, Frame, Message, ROUNDS_AHEAD, Round, Seat};
 use entente_protocol::replicate::{PeerMessage, Want};
+use entente_protocol::vote::{HeadReport, VoteFrame};
 
-use crate::forge::{answer_with_nothing, first_frame, greet, next_frame, wants};
+use crate::forge::{answer_with_nothing, first_frame, greet, inbox, next_frame, wants};
 use crate::net::Net;
 
 #[test]
@@ -26,7 +27,8 @@ fn two_frames_at_one_place_are_kept_as_proof_and_stop_nothing() {
         }
     }
     // Behind the other branch: it follows nothing that 1 holds.
-    let x3 = next_frame(&net, &x2, Frame::pack([Message::Ready { proposer: Seat(0), digest: Digest::of(b"x") }]));
+    let x3 =
+        next_frame(&net, &x2, Frame::pack([Message::Ready { proposer: Seat(0), digest: Digest::of(b"x") }]));
     net.run_for(500);
     net.say(3, 1, &PeerMessage::Frame(x3));
     let id = net.note(0, "word").expect("taken");
@@ -78,4 +80,102 @@ fn a_split_chain_is_not_asked_for_for_ever() {
     let asked = asked.count();
     assert!(asked < 60, "two members asked each other {asked} times in a minute");
     assert!(wants(&net, 3, |_| true) < 60);
+}
+
+/// BVAL(0) of a puppet's seat in its agreement on seat 0, one frame for each round.
+fn far_ahead(net: &Net, seat: usize, rounds: u16) -> Vec<VoteFrame> {
+    let bval = |round| Frame::pack([Message::Bval { proposer: Seat(0), round: Round(round), value: false }]);
+    let mut frames = vec![first_frame(net, seat, 1, bval(0))];
+    for round in 1..rounds {
+        let next = next_frame(net, &frames[frames.len() - 1], bval(round));
+        frames.push(next);
+    }
+    frames
+}
+
+#[test]
+fn votes_far_ahead_count_after_a_restart_as_they_did_before() {
+    let mut net = Net::new(4, 3);
+    net.puppet(2);
+    net.puppet(3);
+    net.start_all();
+    greet(&mut net, 2);
+    greet(&mut net, 3);
+    net.run_for(100);
+    let report = |net: &mut Net| {
+        for puppet in [2, 3] {
+            for (from, message) in inbox(net, puppet) {
+                if let PeerMessage::HeadRequest(request) = message {
+                    let (coalition, key) = (net.founded.coalition(), &net.keys[puppet].seat);
+                    let seat = Seat(puppet as u16);
+                    let report = HeadReport::sign(&coalition, &request, seat, None, Vec::new(), key);
+                    net.say(puppet, from, &PeerMessage::HeadReport(report));
+                }
+            }
+        }
+        net.run_for(100);
+    };
+    report(&mut net);
+    assert!(net.status(0).voting);
+    // Two seats that move on together take the bound along with them.
+    let rounds = ROUNDS_AHEAD + 6;
+    let chains = [far_ahead(&net, 2, rounds), far_ahead(&net, 3, rounds)];
+    for round in 0..usize::from(rounds) {
+        for (puppet, chain) in [2, 3].into_iter().zip(&chains) {
+            net.say(puppet, 0, &PeerMessage::Frame(chain[round].clone()));
+        }
+        net.run_for(10);
+    }
+    let stored = |net: &Net| net.nodes[0].store.frames.keys().filter(|(_, seat, _)| *seat == Seat(2)).count();
+    assert_eq!(stored(&net), usize::from(rounds));
+    net.crash(0);
+    net.start(0);
+    greet(&mut net, 2);
+    greet(&mut net, 3);
+    net.run_for(100);
+    report(&mut net);
+    assert!(net.status(0).voting);
+    // Within the bound only if all that was stored has counted.
+    let last = &chains[0][usize::from(rounds) - 1];
+    let votes =
+        Frame::pack([Message::Bval { proposer: Seat(0), round: Round(2 * ROUNDS_AHEAD + 5), value: false }]);
+    let next = next_frame(&net, last, votes);
+    net.say(2, 0, &PeerMessage::Frame(next));
+    net.run_for(100);
+    assert_eq!(stored(&net), usize::from(rounds) + 1);
+}
+
+#[test]
+fn a_seat_says_nothing_in_epochs_that_others_certified_while_it_was_away() {
+    let mut net = Net::new(4, 4);
+    net.start_all();
+    net.run_for(1_000);
+    // It crashes in the middle of an epoch, in which it has spoken.
+    net.crash_in = Some((3, 6));
+    net.note(3, "its last word").expect("taken");
+    net.run_for(2_000);
+    assert!(net.crash_in.is_none(), "it has crashed");
+    for i in 0..12 {
+        net.note(i % 3, &format!("word {i}")).expect("taken");
+        net.run_for(500);
+    }
+    let certified = net.status(0).certified;
+    assert!(certified >= 12);
+    let own = |net: &Net, node: usize| {
+        let frames = net.nodes[node].store.frames.range(..=(certified, Seat(3), u32::MAX));
+        frames
+            .filter(|((_, seat, _), _)| *seat == Seat(3))
+            .map(|(place, frame)| (*place, frame.clone()))
+            .collect::<Vec<_>>()
+    };
+    let before = own(&net, 3);
+    net.start(3);
+    assert!(net.run_until(30_000, |net| net.status(3).certified >= certified));
+    net.run_for(5_000);
+    assert_eq!(own(&net, 3), before, "nothing was added in epochs that others had certified");
+    let id = net.note(3, "back").expect("taken");
+    assert!(net.run_until(10_000, |net| (0..4).all(|node| net.ordered(node).contains(&id))));
+    let spoke =
+        net.nodes[0].store.frames.keys().any(|(epoch, seat, _)| *epoch > certified && *seat == Seat(3));
+    assert!(spoke, "it votes again");
 }

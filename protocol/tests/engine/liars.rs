@@ -1,7 +1,9 @@
 //! One member lies: about lengths, frames, cosignatures, reports. Nobody halts, nobody else is blamed, order goes on.
 
 use entente_hbbft::{Digest, Frame, Message, Seat};
+use entente_protocol::engine::Halt;
 use entente_protocol::feed::{Head, Lane};
+use entente_protocol::ledger::cosignature::TreeHead;
 use entente_protocol::replicate::{Cosign, Have, PeerMessage, Want};
 use entente_protocol::vote::{HeadReport, HeadRequest};
 
@@ -55,7 +57,8 @@ fn an_unproved_claim_about_a_nodes_own_feed_halts_nobody() {
 fn a_signed_own_entry_that_the_store_lacks_stops_the_node() {
     let mut net = with_liar(2);
     let feed = feed_of(&net, 0, Lane::Routine);
-    let (lost, head) = notes(&net, 0, Lane::Routine, root_of(&net, &feed), &["said before the disk was restored"]);
+    let (lost, head) =
+        notes(&net, 0, Lane::Routine, root_of(&net, &feed), &["said before the disk was restored"]);
     net.say(3, 0, &PeerMessage::Have(Have { feeds: vec![(feed, head)], ..Have::default() }));
     net.run_for(1_000);
     let asked = wants(&net, 3, |want| matches!(want, Want::Entries { feed: of, .. } if *of == feed));
@@ -63,9 +66,9 @@ fn a_signed_own_entry_that_the_store_lacks_stops_the_node() {
     // Meanwhile nothing that could fork the feed goes to the one that claims to hold more.
     let mine = net.note(0, "said after it").expect("taken");
     net.run_for(100);
-    let leaked = inbox(&mut net, 3).into_iter().any(|(from, message)| {
-        from == 0 && matches!(message, PeerMessage::Run(run) if run.feed == feed)
-    });
+    let leaked = inbox(&mut net, 3)
+        .into_iter()
+        .any(|(from, message)| from == 0 && matches!(message, PeerMessage::Run(run) if run.feed == feed));
     assert!(!leaked, "{mine} went to a peer that says it holds another entry in its place");
     net.say(3, 0, &PeerMessage::Run(lost));
     net.run_for(1_000);
@@ -150,7 +153,8 @@ fn a_flood_of_payloads_does_not_crowd_out_honest_ones() {
     net.record = true;
     orders(&mut net, 0, "through the flood");
     let pulled = net.traffic.iter().filter(|(from, to, bytes)| {
-        let message: PeerMessage = entente_protocol::wire::decode(bytes, 1 << 18).expect("an engine's message");
+        let message: PeerMessage =
+            entente_protocol::wire::decode(bytes, 1 << 18).expect("an engine's message");
         *from < 3 && *to < 3 && matches!(message, PeerMessage::Want(Want::Payload { .. }))
     });
     assert_eq!(pulled.count(), 0, "honest payloads arrive as they are pushed");
@@ -222,7 +226,8 @@ fn nobody_else_is_blamed_for_words_that_a_liar_puts_into_their_mouths() {
     let mut frame = first_frame(&net, 0, 1, Frame::pack([Message::Propose(digest)]));
     frame.signature = no_signature();
     net.say(3, 1, &PeerMessage::Frame(frame));
-    let request = HeadRequest { seat: Seat(0), nonce: [9; 32], asked_at: net.now.plus(9), signature: no_signature() };
+    let request =
+        HeadRequest { seat: Seat(0), nonce: [9; 32], asked_at: net.now.plus(9), signature: no_signature() };
     net.say(3, 0, &PeerMessage::HeadRequest(request));
     net.say(3, 1, &PeerMessage::HeadRequest(request));
     orders(&mut net, 0, "fine");
@@ -247,7 +252,9 @@ fn a_stranger_a_gap_and_a_false_start_of_a_feed_are_refused_and_named() {
     net.say(3, 0, &PeerMessage::Run(second));
     net.run_for(100);
     assert_eq!(net.status(0).held, 0, "nothing is taken across a gap");
-    assert!(wants(&net, 3, |want| matches!(want, Want::Entries { feed: of, from: 0, .. } if *of == feed)) > 0);
+    assert!(
+        wants(&net, 3, |want| matches!(want, Want::Entries { feed: of, from: 0, .. } if *of == feed)) > 0
+    );
     let mut stranger = first.clone();
     stranger.feed.incarnation = 7;
     net.say(3, 0, &PeerMessage::Run(stranger));
@@ -270,7 +277,8 @@ fn a_stranger_a_gap_and_a_false_start_of_a_feed_are_refused_and_named() {
 fn frames_of_future_epochs_stay_within_the_window() {
     let mut net = with_liar(11);
     for epoch in 1..=2_000u64 {
-        let frame = first_frame(&net, 3, epoch, Frame::pack([Message::Propose(Digest::of(&epoch.to_le_bytes()))]));
+        let frame =
+            first_frame(&net, 3, epoch, Frame::pack([Message::Propose(Digest::of(&epoch.to_le_bytes()))]));
         net.say(3, 0, &PeerMessage::Frame(frame));
     }
     net.run_for(1_000);
@@ -280,4 +288,34 @@ fn frames_of_future_epochs_stay_within_the_window() {
         orders(&mut net, 1, &format!("word {i}"));
     }
     only_the_liar_is_blamed(&net);
+}
+
+#[test]
+fn another_root_of_the_same_size_by_weak_seats_stops_the_node() {
+    for liars in [1, 2] {
+        let mut net = Net::new(4, 12);
+        net.start_all();
+        net.run_for(1_000);
+        net.note(1, "word").expect("taken");
+        assert!(net.run_until(5_000, |net| net.status(0).applied == 1));
+        net.deaf.insert(0);
+        assert_eq!(net.status(0).certified, 0, "no cosignature has come yet");
+        let Some(batch) = net.nodes[0].store.batches.get(&1) else { panic!("applied is stored") };
+        let other = TreeHead::new(
+            batch.size(),
+            feed_of(&net, 0, Lane::Flash).root(&net.founded.coalition()),
+            batch.time,
+        );
+        let coalition = net.founded.coalition();
+        for seat in 1..=liars {
+            let signature = other.cosign(&coalition, &net.keys[seat].seat);
+            let cosign = Cosign { seat: Seat(seat as u16), epoch: 1, head: other, signature };
+            net.inject(seat, 0, entente_protocol::wire::encode(&PeerMessage::Cosign(cosign)));
+            net.inject(seat, 0, entente_protocol::wire::encode(&PeerMessage::Cosign(cosign)));
+        }
+        match (liars, &net.nodes[0].halted) {
+            (1, None) | (2, Some(Halt::Contradicted { epoch: 1, .. })) => {}
+            (_, halted) => panic!("{liars} say so: {halted:?}"),
+        }
+    }
 }

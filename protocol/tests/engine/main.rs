@@ -10,6 +10,7 @@ mod forks;
 mod frames;
 mod fuzz;
 mod liars;
+mod limits;
 mod loss;
 mod net;
 mod rng;

@@ -186,7 +186,8 @@ impl Net {
             nonce: [self.nodes[node].starts; 32],
         };
         let now = self.local(node);
-        let (engine, effects) = Engine::recover(config, &self.nodes[node].store, now).expect("the store is whole");
+        let (engine, effects) =
+            Engine::recover(config, &self.nodes[node].store, now).expect("the store is whole");
         self.nodes[node].engine = Some(engine);
         self.nodes[node].wake = None;
         self.carry_out(node, effects, usize::MAX);
@@ -253,7 +254,6 @@ impl Net {
             self.input(b, Input::PeerDown(ida));
         }
     }
-
 
     pub(crate) fn heal_all(&mut self) {
         for (a, b) in std::mem::take(&mut self.cut) {

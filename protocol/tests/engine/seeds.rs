@@ -60,7 +60,8 @@ fn run(n: u8, seed: u64) {
             }
             5 => net.crash(node),
             6 => {
-                let (_, input) = net.submission(Body::Note(format!("last words {round}").into_bytes()).encode());
+                let (_, input) =
+                    net.submission(Body::Note(format!("last words {round}").into_bytes()).encode());
                 let effects = rng.below(12) as usize;
                 net.crash_within(node, input, effects);
             }
@@ -88,7 +89,9 @@ fn run(n: u8, seed: u64) {
     let done = |net: &Net| {
         net.nodes.iter().all(|node| {
             let status = node.engine.as_ref().map(|engine| engine.status(net.now));
-            status.is_some_and(|status| status.held == 0 && status.certified == status.applied && status.applied > 0)
+            status.is_some_and(|status| {
+                status.held == 0 && status.certified == status.applied && status.applied > 0
+            })
         })
     };
     let progress = net.run_until(60_000, done);
@@ -105,7 +108,11 @@ fn run(n: u8, seed: u64) {
         *bodies.entry(RecordId(entente_protocol::feed::body_digest(&entry.body))).or_default() += 1;
     }
     for id in &acknowledged {
-        assert_eq!(bodies.get(id), Some(&1), "n = {n}, seed = {seed}: {id} was acknowledged and is not there once");
+        assert_eq!(
+            bodies.get(id),
+            Some(&1),
+            "n = {n}, seed = {seed}: {id} was acknowledged and is not there once"
+        );
     }
     for node in 0..usize::from(n) {
         assert_eq!(net.nodes[node].halted, None, "n = {n}, seed = {seed}");

@@ -36,7 +36,9 @@ impl Store {
                     self.entries.insert((run.feed, head.length), entry);
                 }
             }
-            Write::Truncate { feed, length } => self.entries.retain(|(of, at), _| *of != feed || *at <= length),
+            Write::Truncate { feed, length } => {
+                self.entries.retain(|(of, at), _| *of != feed || *at <= length)
+            }
             Write::Frame(frame) => {
                 let place = (frame.feed.epoch, frame.feed.seat, frame.seq);
                 let before = self.frames.insert(place, frame.clone());
