@@ -37,7 +37,10 @@ pub struct VoteFeed {
 impl VoteFeed {
     /// The hash that the chain begins with.
     pub fn root(&self, coalition: &CoalitionId) -> Hash {
-        hash("entente/vote-feed/v1", &[coalition.as_bytes(), &wire::encode(self)])
+        hash(
+            "entente/vote-feed/v1",
+            &[coalition.as_bytes(), &wire::encode(self)],
+        )
     }
 }
 
@@ -60,11 +63,20 @@ impl VoteFrame {
     /// Makes and signs a frame.
     pub fn sign(feed: VoteFeed, seq: u32, previous: Hash, votes: Frame, key: &SecretKey) -> Self {
         let digest = Self::digest(&feed, seq, &previous, &votes);
-        Self { feed, seq, previous, votes, signature: key.sign(VOTE_DOMAIN, digest.as_bytes()) }
+        Self {
+            feed,
+            seq,
+            previous,
+            votes,
+            signature: key.sign(VOTE_DOMAIN, digest.as_bytes()),
+        }
     }
 
     fn digest(feed: &VoteFeed, seq: u32, previous: &Hash, votes: &Frame) -> Hash {
-        hash("entente/vote-frame/v1", &[previous.as_bytes(), &wire::encode(&(feed, seq, votes))])
+        hash(
+            "entente/vote-frame/v1",
+            &[previous.as_bytes(), &wire::encode(&(feed, seq, votes))],
+        )
     }
 
     /// The hash of this frame, which covers the chain up to it.
@@ -79,7 +91,12 @@ impl VoteFrame {
 
     /// The signed head that this frame ends.
     pub fn head(&self) -> VoteHead {
-        VoteHead { feed: self.feed, frames: self.seq + 1, hash: self.hash(), signature: self.signature }
+        VoteHead {
+            feed: self.feed,
+            frames: self.seq + 1,
+            hash: self.hash(),
+            signature: self.signature,
+        }
     }
 }
 
@@ -122,9 +139,20 @@ impl HeadRequest {
     }
 
     /// Makes and signs a request.
-    pub fn sign(coalition: &CoalitionId, seat: Seat, nonce: [u8; 32], asked_at: Time, key: &SecretKey) -> Self {
+    pub fn sign(
+        coalition: &CoalitionId,
+        seat: Seat,
+        nonce: [u8; 32],
+        asked_at: Time,
+        key: &SecretKey,
+    ) -> Self {
         let signature = key.sign(REQUEST_DOMAIN, &Self::message(coalition, seat, &nonce, asked_at));
-        Self { seat, nonce, asked_at, signature }
+        Self {
+            seat,
+            nonce,
+            asked_at,
+            signature,
+        }
     }
 
     /// Whether the starter's key signed this request.
@@ -153,7 +181,14 @@ pub struct HeadReport {
 
 impl HeadReport {
     fn message(&self, coalition: &CoalitionId) -> Vec<u8> {
-        wire::encode(&(coalition, self.starter, self.nonce, self.reporter, &self.certified, &self.heads))
+        wire::encode(&(
+            coalition,
+            self.starter,
+            self.nonce,
+            self.reporter,
+            &self.certified,
+            &self.heads,
+        ))
     }
 
     /// Makes and signs a report that answers `request`.
@@ -166,14 +201,21 @@ impl HeadReport {
         key: &SecretKey,
     ) -> Self {
         let signature = Signature::from_ed25519([0; 64]);
-        let mut report =
-            Self { starter: request.seat, nonce: request.nonce, reporter, certified, heads, signature };
+        let mut report = Self {
+            starter: request.seat,
+            nonce: request.nonce,
+            reporter,
+            certified,
+            heads,
+            signature,
+        };
         report.signature = key.sign(REPORT_DOMAIN, &report.message(coalition));
         report
     }
 
     /// Whether the reporter's key signed this report.
     pub fn verify(&self, coalition: &CoalitionId, key: &PublicKey) -> bool {
-        self.heads.len() <= MAX_REPORTED_HEADS && key.verify(REPORT_DOMAIN, &self.message(coalition), &self.signature)
+        self.heads.len() <= MAX_REPORTED_HEADS
+            && key.verify(REPORT_DOMAIN, &self.message(coalition), &self.signature)
     }
 }

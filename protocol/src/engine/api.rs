@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coalition::Decision;
 use crate::feed::{FeedKey, Lane};
-use crate::identity::{PublicKey, RecordId, Hash};
+use crate::identity::{Hash, PublicKey, RecordId};
 use crate::replicate::{PeerMessage, Want};
 use crate::store::Write;
 use crate::time::Time;
@@ -201,7 +201,10 @@ impl fmt::Display for Halt {
         match self {
             Self::Rollback { what } => write!(f, "the store is older than what this node has said: {what}"),
             Self::Contradicted { epoch, own, theirs } => {
-                write!(f, "epoch {epoch}: this node computed root {own}, the coalition cosigned {theirs}")
+                write!(
+                    f,
+                    "epoch {epoch}: this node computed root {own}, the coalition cosigned {theirs}"
+                )
             }
             Self::Damage(what) => write!(f, "the store is damaged: {what}"),
         }

@@ -61,7 +61,9 @@ pub(super) struct Asked {
 
 /// Whether `seat` is in a bitmap.
 pub(super) fn bit(bitmap: &[u8], seat: Seat) -> bool {
-    bitmap.get(seat.index() / 8).is_some_and(|byte| byte >> (seat.index() % 8) & 1 == 1)
+    bitmap
+        .get(seat.index() / 8)
+        .is_some_and(|byte| byte >> (seat.index() % 8) & 1 == 1)
 }
 
 /// A bitmap of `seats`, without trailing zero bytes.
@@ -80,7 +82,11 @@ pub(super) fn bitmap(seats: impl IntoIterator<Item = Seat>) -> Vec<u8> {
 impl Peer {
     /// How many frames of `seat` in `epoch` the peer is known to hold.
     fn frames(&self, epoch: u64, seat: Seat) -> u32 {
-        self.epochs.get(&epoch).and_then(|have| have.frames.get(seat.index())).copied().unwrap_or(0)
+        self.epochs
+            .get(&epoch)
+            .and_then(|have| have.frames.get(seat.index()))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// Takes note that the peer holds a feed up to `length`.
@@ -95,10 +101,11 @@ impl Peer {
 
     /// Takes note that the peer holds `count` frames of `seat`.
     pub(super) fn holds_frames(&mut self, epoch: u64, seat: Seat, count: u32, seats: usize) {
-        let have = self
-            .epochs
-            .entry(epoch)
-            .or_insert_with(|| EpochHave { epoch, frames: vec![0; seats], cosigned: Vec::new() });
+        let have = self.epochs.entry(epoch).or_insert_with(|| EpochHave {
+            epoch,
+            frames: vec![0; seats],
+            cosigned: Vec::new(),
+        });
         if let Some(frames) = have.frames.get_mut(seat.index()) {
             *frames = count.max(*frames);
         }
@@ -163,18 +170,28 @@ impl Engine {
         let malformed = have.epochs.len() > WINDOW as usize + 1
             || have.feeds.len() > self.feeds.len()
             || have.linked.len() > seats.div_ceil(8)
-            || have.epochs.iter().any(|epoch| epoch.frames.len() != seats || epoch.cosigned.len() > seats.div_ceil(8));
+            || have
+                .epochs
+                .iter()
+                .any(|epoch| epoch.frames.len() != seats || epoch.cosigned.len() > seats.div_ceil(8));
         if malformed {
-            return self.fault(Some(node), None, "malformed", "frontier with lists too long or too short".into());
+            return self.fault(
+                Some(node),
+                None,
+                "malformed",
+                "frontier with lists too long or too short".into(),
+            );
         }
         let own_node = self.node.public();
         let mut disputed = Vec::new();
         for (key, head) in &have.feeds {
-            let Some(&index) = self.index.get(key) else { continue };
+            let Some(&index) = self.index.get(key) else {
+                continue;
+            };
             let chain = &self.feeds[index].chain;
             let held = chain.head();
-            let contradicts =
-                head.length <= held.length && chain.hash_at(head.length).is_some_and(|hash| hash != head.hash);
+            let contradicts = head.length <= held.length
+                && chain.hash_at(head.length).is_some_and(|hash| hash != head.hash);
             if key.node == own_node && (head.length > held.length || contradicts) {
                 let what = format!(
                     "{} holds this node's {} feed up to length {}, the store up to {}",
@@ -199,7 +216,11 @@ impl Engine {
         peer.applied = have.applied.max(peer.applied);
         peer.certified = have.certified.max(peer.certified);
         peer.linked = have.linked;
-        for epoch in have.epochs.into_iter().filter(|have| have.epoch > certified && have.epoch - certified <= WINDOW) {
+        for epoch in have
+            .epochs
+            .into_iter()
+            .filter(|have| have.epoch > certified && have.epoch - certified <= WINDOW)
+        {
             peer.epochs.insert(epoch.epoch, epoch);
         }
         if have.whole && !peer.synced {
@@ -209,7 +230,14 @@ impl Engine {
         for (index, head) in disputed {
             // The other branch, for the proof of the fork.
             let (feed, from) = (self.feeds[index].key, self.feeds[index].chain.committed().length);
-            self.ask(node, Want::Entries { feed, from, to: Some(head) });
+            self.ask(
+                node,
+                Want::Entries {
+                    feed,
+                    from,
+                    to: Some(head),
+                },
+            );
         }
         self.ask_missing();
         // Whoever lacks what is known here is told at the next gossip.
@@ -223,7 +251,11 @@ impl Engine {
             let feed = &self.feeds[index];
             let from = self.peers[&node].held(index);
             if feed.key.node == own_node && feed.chain.head().length > from {
-                let want = Want::Entries { feed: feed.key, from, to: None };
+                let want = Want::Entries {
+                    feed: feed.key,
+                    from,
+                    to: None,
+                };
                 self.effects.push(super::Effect::Serve { to: node, want });
             }
         }
@@ -233,11 +265,18 @@ impl Engine {
             let seq = self.peers[&node].frames(epoch, own);
             let from = vec![(own, seq)];
             if self.chains[&epoch].count(own) > seq {
-                self.effects.push(super::Effect::Serve { to: node, want: Want::Frames { epoch, from } });
+                self.effects.push(super::Effect::Serve {
+                    to: node,
+                    want: Want::Frames { epoch, from },
+                });
             }
         }
-        let cosigns: Vec<_> =
-            self.cosigns.values().filter_map(|by_seat| by_seat.get(&own)).copied().collect();
+        let cosigns: Vec<_> = self
+            .cosigns
+            .values()
+            .filter_map(|by_seat| by_seat.get(&own))
+            .copied()
+            .collect();
         for cosign in cosigns {
             self.send(node, PeerMessage::Cosign(cosign));
         }
@@ -249,7 +288,12 @@ impl Engine {
                 let found: Vec<_> = self
                     .cosigns
                     .get(epoch)
-                    .map(|by_seat| seats.iter().filter_map(|seat| by_seat.get(seat).copied()).collect())
+                    .map(|by_seat| {
+                        seats
+                            .iter()
+                            .filter_map(|seat| by_seat.get(seat).copied())
+                            .collect()
+                    })
                     .unwrap_or_default();
                 for cosign in found.into_iter().take(self.committee.size()) {
                     self.send(node, PeerMessage::Cosign(cosign));
@@ -257,7 +301,12 @@ impl Engine {
                 self.send(node, PeerMessage::Served(want));
             }
             Want::Frames { from, .. } if from.len() > self.committee.size() => {
-                self.fault(Some(node), None, "malformed", "asks for frames of more seats than there are".into());
+                self.fault(
+                    Some(node),
+                    None,
+                    "malformed",
+                    "asks for frames of more seats than there are".into(),
+                );
             }
             _ => self.effects.push(super::Effect::Serve { to: node, want }),
         }
@@ -275,7 +324,12 @@ impl Engine {
             Want::Cosignatures { epoch, .. } => Subject::Cosignatures(*epoch),
             Want::Certificate { .. } => Subject::Certificate,
         };
-        if let Some(asked) = self.asked.get(&subject).copied().filter(|asked| asked.peer == node) {
+        if let Some(asked) = self
+            .asked
+            .get(&subject)
+            .copied()
+            .filter(|asked| asked.peer == node)
+        {
             // Where the answer brought something on, more is asked for at once; else another peer's turn comes when
             // the time-out does, so that a peer that answers with nothing is not asked in a circle.
             if self.progress.remove(&subject) {
@@ -303,7 +357,13 @@ impl Engine {
         };
         match next.copied() {
             Some(peer) => {
-                self.asked.insert(subject, Asked { peer, until: self.now.plus(self.timing.ask_timeout_ms) });
+                self.asked.insert(
+                    subject,
+                    Asked {
+                        peer,
+                        until: self.now.plus(self.timing.ask_timeout_ms),
+                    },
+                );
                 self.progress.remove(&subject);
                 self.ask(peer, want);
             }
@@ -330,7 +390,11 @@ impl Engine {
                 self.asked.remove(&Subject::Feed(index));
                 continue;
             }
-            let want = Want::Entries { feed: feed.key, from: held, to: None };
+            let want = Want::Entries {
+                feed: feed.key,
+                from: held,
+                to: None,
+            };
             let from = self.peers_where(|peer| peer.held(index) > held);
             self.ask_one(Subject::Feed(index), &from, want);
         }
@@ -342,11 +406,20 @@ impl Engine {
 
     /// Branches that a decided cut names and this node does not hold.
     fn ask_for_branches(&mut self) {
-        let targets: Vec<_> = self.feeds.iter().enumerate().filter_map(|(i, feed)| Some((i, feed.target?))).collect();
+        let targets: Vec<_> = self
+            .feeds
+            .iter()
+            .enumerate()
+            .filter_map(|(i, feed)| Some((i, feed.target?)))
+            .collect();
         for (index, target) in targets {
             let feed = &self.feeds[index];
             let from_length = feed.branch.as_ref().unwrap_or(&feed.chain).committed().length;
-            let want = Want::Entries { feed: feed.key, from: from_length, to: Some(target) };
+            let want = Want::Entries {
+                feed: feed.key,
+                from: from_length,
+                to: Some(target),
+            };
             let from: Vec<NodeId> = self.peers.keys().copied().collect();
             self.ask_one(Subject::Branch(index), &from, want);
         }
@@ -360,7 +433,10 @@ impl Engine {
             let behind = |engine: &Self, peer: &Peer| {
                 // A peer that has applied this epoch has all that its agreement takes.
                 (peer.applied >= epoch && engine.applied + 1 == epoch && engine.proposals.decided.is_none())
-                    || engine.committee.seats().any(|seat| peer.frames(epoch, seat) > engine.frames_held(epoch, seat))
+                    || engine
+                        .committee
+                        .seats()
+                        .any(|seat| peer.frames(epoch, seat) > engine.frames_held(epoch, seat))
             };
             let from = self.peers_where(|peer| behind(self, peer));
             if from.is_empty() {
@@ -370,7 +446,11 @@ impl Engine {
             let own = self.own_seat();
             let places = self.committee.seats().filter(|seat| Some(*seat) != own);
             let places = places.map(|seat| (seat, self.frames_held(epoch, seat))).collect();
-            self.ask_one(Subject::Frames(epoch), &from, Want::Frames { epoch, from: places });
+            self.ask_one(
+                Subject::Frames(epoch),
+                &from,
+                Want::Frames { epoch, from: places },
+            );
         }
     }
 
@@ -381,24 +461,41 @@ impl Engine {
         let certified = self.certified;
         let from = self.peers_where(|peer| peer.certified > certified);
         if !from.is_empty() {
-            self.ask_one(Subject::Certificate, &from, Want::Certificate { epoch: certified + 1 });
+            self.ask_one(
+                Subject::Certificate,
+                &from,
+                Want::Certificate { epoch: certified + 1 },
+            );
         }
         for epoch in certified + 1..=self.applied {
-            let lacking: Vec<Seat> =
-                self.committee.seats().filter(|seat| !self.has_cosign(epoch, *seat)).collect();
+            let lacking: Vec<Seat> = self
+                .committee
+                .seats()
+                .filter(|seat| !self.has_cosign(epoch, *seat))
+                .collect();
             let has = |peer: &Peer| {
-                peer.epochs.get(&epoch).is_some_and(|have| lacking.iter().any(|seat| bit(&have.cosigned, *seat)))
+                peer.epochs
+                    .get(&epoch)
+                    .is_some_and(|have| lacking.iter().any(|seat| bit(&have.cosigned, *seat)))
             };
             let from = self.peers_where(has);
             if !from.is_empty() {
                 let seats = lacking.clone();
-                self.ask_one(Subject::Cosignatures(epoch), &from, Want::Cosignatures { epoch, seats });
+                self.ask_one(
+                    Subject::Cosignatures(epoch),
+                    &from,
+                    Want::Cosignatures { epoch, seats },
+                );
             }
         }
     }
 
     fn peers_where(&self, which: impl Fn(&Peer) -> bool) -> Vec<NodeId> {
-        self.peers.iter().filter(|(_, peer)| peer.synced && which(peer)).map(|(&node, _)| node).collect()
+        self.peers
+            .iter()
+            .filter(|(_, peer)| peer.synced && which(peer))
+            .map(|(&node, _)| node)
+            .collect()
     }
 
     /// When the next time-out of something asked for comes.
@@ -455,31 +552,53 @@ impl Engine {
     /// Own cosignatures of uncertified epochs: a lost one would hold everybody up.
     fn push_own_frames_again(&mut self, node: NodeId) {
         let Some(own) = self.own_seat() else { return };
-        let cosigns: Vec<_> =
-            self.cosigns.values().filter_map(|by_seat| by_seat.get(&own)).copied().collect();
+        let cosigns: Vec<_> = self
+            .cosigns
+            .values()
+            .filter_map(|by_seat| by_seat.get(&own))
+            .copied()
+            .collect();
         for cosign in cosigns {
             self.send(node, PeerMessage::Cosign(cosign));
         }
     }
 
     fn linked(&self) -> Vec<u8> {
-        bitmap(self.own_seat().into_iter().chain(self.peers.keys().filter_map(|node| self.seat_of(node))))
+        bitmap(
+            self.own_seat()
+                .into_iter()
+                .chain(self.peers.keys().filter_map(|node| self.seat_of(node))),
+        )
     }
 
     fn epoch_haves(&self) -> Vec<EpochHave> {
         let seats = self.committee.size();
         let open = self.certified + 1..=self.certified + WINDOW;
         open.filter_map(|epoch| {
-            let frames: Vec<u32> = (0..seats).map(|i| self.frames_held(epoch, Seat(i as u16))).collect();
-            let cosigned = bitmap(self.committee.seats().filter(|seat| self.has_cosign(epoch, *seat)));
+            let frames: Vec<u32> = (0..seats)
+                .map(|i| self.frames_held(epoch, Seat(i as u16)))
+                .collect();
+            let cosigned = bitmap(
+                self.committee
+                    .seats()
+                    .filter(|seat| self.has_cosign(epoch, *seat)),
+            );
             let any = frames.iter().any(|count| *count > 0) || !cosigned.is_empty();
-            any.then_some(EpochHave { epoch, frames, cosigned })
+            any.then_some(EpochHave {
+                epoch,
+                frames,
+                cosigned,
+            })
         })
         .collect()
     }
 
     fn frontier(&self) -> BTreeMap<usize, Head> {
-        let heads = self.feeds.iter().enumerate().map(|(index, feed)| (index, feed.chain.head()));
+        let heads = self
+            .feeds
+            .iter()
+            .enumerate()
+            .map(|(index, feed)| (index, feed.chain.head()));
         heads.filter(|(_, head)| head.length > 0).collect()
     }
 
@@ -487,7 +606,10 @@ impl Engine {
         let frontier = self.frontier();
         let told = Told {
             whole: true,
-            feeds: frontier.iter().map(|(&index, head)| (index, head.length)).collect(),
+            feeds: frontier
+                .iter()
+                .map(|(&index, head)| (index, head.length))
+                .collect(),
             applied: self.applied,
             certified: self.certified,
             epochs: self.epoch_haves(),
@@ -495,7 +617,10 @@ impl Engine {
         };
         let have = Have {
             whole: true,
-            feeds: frontier.into_iter().map(|(index, head)| (self.feeds[index].key, head)).collect(),
+            feeds: frontier
+                .into_iter()
+                .map(|(index, head)| (self.feeds[index].key, head))
+                .collect(),
             applied: told.applied,
             certified: told.certified,
             epochs: told.epochs.clone(),
@@ -511,7 +636,9 @@ impl Engine {
     fn tell_changes(&mut self, node: NodeId) {
         let (frontier, epochs, linked) = (self.frontier(), self.epoch_haves(), self.linked());
         let (applied, certified) = (self.applied, self.certified);
-        let Some(peer) = self.peers.get_mut(&node) else { return };
+        let Some(peer) = self.peers.get_mut(&node) else {
+            return;
+        };
         if !peer.told.whole {
             return;
         }
@@ -520,18 +647,22 @@ impl Engine {
             let told = peer.told.feeds.get(&index).copied().unwrap_or(0);
             let key = self.feeds[index].key;
             // An author wants to know who else holds its words; others only what they lack.
-            if head.length > told && (key.node == node || peer.known.get(&index).copied().unwrap_or(0) < head.length) {
+            if head.length > told
+                && (key.node == node || peer.known.get(&index).copied().unwrap_or(0) < head.length)
+            {
                 feeds.push((key, head));
                 peer.told.feeds.insert(index, head.length);
             }
         }
         let lacks_frames = epochs.iter().any(|have| {
             let known = peer.epochs.get(&have.epoch);
-            have.frames.iter().enumerate().any(|(i, &count)| {
-                count > known.and_then(|known| known.frames.get(i)).copied().unwrap_or(0)
-            })
+            have.frames
+                .iter()
+                .enumerate()
+                .any(|(i, &count)| count > known.and_then(|known| known.frames.get(i)).copied().unwrap_or(0))
         });
-        let epochs_changed = peer.told.epochs != epochs && lacks_frames && peer.applied < applied.max(certified + 1);
+        let epochs_changed =
+            peer.told.epochs != epochs && lacks_frames && peer.applied < applied.max(certified + 1);
         let cosigns_changed = peer.told.epochs != epochs && peer.certified <= certified;
         let ahead = (applied > peer.applied && applied != peer.told.applied)
             || (certified > peer.certified && certified != peer.told.certified);
@@ -543,12 +674,24 @@ impl Engine {
         peer.told.certified = certified;
         peer.told.epochs.clone_from(&epochs);
         peer.told.linked.clone_from(&linked);
-        self.send(node, PeerMessage::Have(Have { whole: false, feeds, applied, certified, epochs, linked }));
+        self.send(
+            node,
+            PeerMessage::Have(Have {
+                whole: false,
+                feeds,
+                applied,
+                certified,
+                epochs,
+                linked,
+            }),
+        );
     }
 
     /// A name for people: the partner of a node, or its key.
     pub(super) fn name_of(&self, node: &NodeId) -> String {
-        self.founded.node(node).map_or_else(|| node.to_string(), |partner| partner.name.to_string())
+        self.founded
+            .node(node)
+            .map_or_else(|| node.to_string(), |partner| partner.name.to_string())
     }
 
     /// Drops what is known of epochs that are certified.
@@ -558,7 +701,9 @@ impl Engine {
             peer.forget_up_to(certified);
         }
         self.asked.retain(|subject, _| match subject {
-            Subject::Frames(epoch) | Subject::Payload(epoch, _) | Subject::Cosignatures(epoch) => *epoch > certified,
+            Subject::Frames(epoch) | Subject::Payload(epoch, _) | Subject::Cosignatures(epoch) => {
+                *epoch > certified
+            }
             Subject::Certificate => false,
             Subject::Feed(_) | Subject::Branch(_) => true,
         });

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_protocol::charter::{Card, DraftSpec, RoleHints, draft};
-use entente_protocol::engine::{Config, Effect, Engine, Event, Halt, Held, Input, NodeId, Submission, Ticket, Timing};
+use entente_protocol::engine::{
+    Config, Effect, Engine, Event, Halt, Held, Input, NodeId, Submission, Ticket, Timing,
+};
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::{RecordId, SecretKey};
 use entente_protocol::record::{Body, Nonce};
@@ -28,7 +30,12 @@ pub struct Keys {
 impl Keys {
     fn of(partner: u8) -> Self {
         let key = |purpose: u8| SecretKey::from_seed(&[partner * 4 + purpose; 32]);
-        Self { root: key(1), officer: key(2), seat: key(3), node: key(4) }
+        Self {
+            root: key(1),
+            officer: key(2),
+            seat: key(3),
+            node: key(4),
+        }
     }
 }
 
@@ -61,8 +68,16 @@ pub fn found(n: u8) -> (Arc<Founded>, Vec<Keys>) {
 }
 
 enum Happening {
-    Deliver { from: usize, to: usize, link: u64, bytes: Vec<u8> },
-    Tick { node: usize, due: Time },
+    Deliver {
+        from: usize,
+        to: usize,
+        link: u64,
+        bytes: Vec<u8>,
+    },
+    Tick {
+        node: usize,
+        due: Time,
+    },
 }
 
 pub struct Node {
@@ -140,7 +155,10 @@ impl Net {
     }
 
     fn index_of(&self, id: &NodeId) -> usize {
-        self.keys.iter().position(|keys| keys.node.public() == *id).expect("a member")
+        self.keys
+            .iter()
+            .position(|keys| keys.node.public() == *id)
+            .expect("a member")
     }
 
     fn local(&self, node: usize) -> Time {
@@ -159,7 +177,8 @@ impl Net {
             nonce: [self.nodes[node].starts; 32],
         };
         let now = self.local(node);
-        let (engine, effects) = Engine::recover(config, &self.nodes[node].store, now).expect("the store is whole");
+        let (engine, effects) =
+            Engine::recover(config, &self.nodes[node].store, now).expect("the store is whole");
         self.nodes[node].engine = Some(engine);
         self.nodes[node].wake = None;
         self.carry_out(node, effects, usize::MAX);
@@ -169,11 +188,18 @@ impl Net {
     }
 
     pub fn start_all(&mut self) {
-        (0..self.nodes.len()).filter(|i| self.nodes[*i].engine.is_none()).collect::<Vec<_>>().into_iter().for_each(|i| self.start(i));
+        (0..self.nodes.len())
+            .filter(|i| self.nodes[*i].engine.is_none())
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|i| self.start(i));
     }
 
     fn is_up(&self, a: usize, b: usize) -> bool {
-        a != b && self.nodes[a].engine.is_some() && self.nodes[b].engine.is_some() && !self.cut.contains(&pair(a, b))
+        a != b
+            && self.nodes[a].engine.is_some()
+            && self.nodes[b].engine.is_some()
+            && !self.cut.contains(&pair(a, b))
     }
 
     fn connect(&mut self, a: usize, b: usize) {
@@ -285,8 +311,20 @@ impl Net {
             return;
         }
         let link = self.links[&pair(from, to)];
-        let extra = if self.rng.chance(self.reorder) { self.rng.below(20 * self.latency_ms + 1) } else { 0 };
-        self.push(self.now.plus(self.latency_ms + extra), Happening::Deliver { from, to, link, bytes });
+        let extra = if self.rng.chance(self.reorder) {
+            self.rng.below(20 * self.latency_ms + 1)
+        } else {
+            0
+        };
+        self.push(
+            self.now.plus(self.latency_ms + extra),
+            Happening::Deliver {
+                from,
+                to,
+                link,
+                bytes,
+            },
+        );
     }
 
     /// Hands bytes to a node as if `from` had sent them.
@@ -297,11 +335,18 @@ impl Net {
 
     /// Lets the next thing happen; false if nothing ever will.
     pub fn step(&mut self) -> bool {
-        let Some(((at, _), happening)) = self.queue.pop_first() else { return false };
+        let Some(((at, _), happening)) = self.queue.pop_first() else {
+            return false;
+        };
         self.now = self.now.max(at);
         self.steps += 1;
         match happening {
-            Happening::Deliver { from, to, link, bytes } => {
+            Happening::Deliver {
+                from,
+                to,
+                link,
+                bytes,
+            } => {
                 if self.is_up(from, to) && self.links[&pair(from, to)] == link {
                     self.inject(from, to, bytes);
                 }
@@ -318,7 +363,11 @@ impl Net {
 
     pub fn run_for(&mut self, span_ms: u64) {
         let until = self.now.plus(span_ms);
-        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
+        while self
+            .queue
+            .first_key_value()
+            .is_some_and(|((at, _), _)| *at <= until)
+        {
             self.step();
         }
         self.now = until;
@@ -341,7 +390,14 @@ impl Net {
     pub fn submission(&mut self, body: Vec<u8>) -> (Ticket, Input) {
         self.ticket += 1;
         let ticket = Ticket(self.ticket);
-        (ticket, Input::Submit(vec![Submission { ticket, lane: None, body }]))
+        (
+            ticket,
+            Input::Submit(vec![Submission {
+                ticket,
+                lane: None,
+                body,
+            }]),
+        )
     }
 
     /// Submits a note; returns its id if the node took it.
