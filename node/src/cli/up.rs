@@ -94,7 +94,12 @@ impl Up {
         let listeners = mesh.listeners().await.unwrap_or_default();
         let listeners = listeners
             .into_iter()
-            .map(|address| address.with_p2p(mesh.local_peer()).unwrap_or_else(|address| address).to_string())
+            .map(|address| {
+                address
+                    .with_p2p(mesh.local_peer())
+                    .unwrap_or_else(|address| address)
+                    .to_string()
+            })
             .collect::<Vec<_>>();
         if context.json {
             render::print_json(&json!({

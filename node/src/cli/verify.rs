@@ -151,8 +151,15 @@ impl Proven {
             "coalition",
             format!("{} {}", charter.name, self.founded.coalition()),
         ));
-        let partners = charter.partners.iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>();
-        rows.push(row("charter", format!("signed by every partner: {}", partners.join(", "))));
+        let partners = charter
+            .partners
+            .iter()
+            .map(|partner| partner.name.as_str())
+            .collect::<Vec<_>>();
+        rows.push(row(
+            "charter",
+            format!("signed by every partner: {}", partners.join(", ")),
+        ));
         rows.push(row("leaf", format!("{} of a log of {}", self.index, head.size)));
         rows.push(row(
             "certified",

@@ -22,7 +22,11 @@ pub(crate) fn page(page: &LogPage) -> String {
                 format!(
                     "{}{}",
                     plain(&leaf.text),
-                    if leaf.certified { "" } else { " (not certified yet)" }
+                    if leaf.certified {
+                        ""
+                    } else {
+                        " (not certified yet)"
+                    }
                 ),
             ]
         })
