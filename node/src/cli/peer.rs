@@ -6,7 +6,7 @@ use clap::Subcommand;
 use libp2p::Multiaddr;
 
 use super::{Context, now};
-use crate::api::dto::{AddPeer, PeerView};
+use crate::api::dto::{AddPeer, FaultView, PeerView};
 use crate::client::segment;
 use crate::config::check_address;
 use crate::errors::CliError;
@@ -24,6 +24,8 @@ pub(super) enum Command {
     List,
     /// Print the own addresses alone, the best first, for others to add
     Address,
+    /// Show who did what it must not, since the node started: strangers, bad signatures, forks, ...
+    Faults,
     /// Keep no link to a partner or node, until it is unblocked
     Block {
         /// A partner's name or a node's key
@@ -51,8 +53,7 @@ impl Command {
                 let request = AddPeer {
                     address: address.to_string(),
                 };
-                let body = serde_json::to_vec(&request).expect("a string is JSON");
-                let answer: serde_json::Value = client.post("/v1/peers", body, Duration::ZERO).await?;
+                let answer: serde_json::Value = client.post_json("/v1/peers", &request).await?;
                 if context.json {
                     render::print_json(&answer);
                 } else {
@@ -86,6 +87,14 @@ impl Command {
                             .map(|address| format!("{address}\n"))
                             .collect::<String>(),
                     );
+                }
+            }
+            Self::Faults => {
+                let faults: Vec<FaultView> = client.get("/v1/faults").await?;
+                if context.json {
+                    render::print_json(&faults);
+                } else {
+                    render::print(&render::peer::faults(&faults, now()));
                 }
             }
             Self::Block { who } => change(context, who, "block").await?,

@@ -330,6 +330,48 @@ fn a_full_disk_stops_the_node_and_loses_nothing_that_it_confirmed() {
 }
 
 #[test]
+fn a_stranger_is_a_fault_and_learns_no_member() {
+    let (hosts, strangers) = (Hosts::init(&["norden", "sudria"]), Hosts::init(&["stranger"]));
+    hosts.join_all();
+    strangers.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let mut following = entente(&dir)
+        .args(["--json", "op", "follow", "--all"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary can be run");
+    let address = first_line(&run(&dir, &["peer", "address"]));
+    let stranger = strangers.dir("stranger");
+    let _stranger = Up::start(&stranger);
+    run(&stranger, &["peer", "add", &address]).done();
+
+    let events = BufReader::new(following.stdout.take().expect("piped"));
+    let fault = events
+        .lines()
+        .map(|line| line.expect("text"))
+        .find(|line| line.contains("\"event\":\"fault\""))
+        .expect("a fault comes before the node ends");
+    following.kill().expect("it runs");
+    following.wait().expect("it ends");
+    assert!(fault.contains("\"code\":\"stranger\""), "{fault}");
+    let faults = run(&dir, &["peer", "faults"]);
+    assert!(faults.done().contains("stranger"), "{}", faults.out);
+    assert!(
+        run(&stranger, &["status"]).done().starts_with("AGREED"),
+        "the stranger's own coalition goes on"
+    );
+    let peers = run(&stranger, &["peer", "list"]);
+    assert!(
+        !peers.done().contains("norden") && !peers.out.contains("sudria"),
+        "{}",
+        peers.out
+    );
+    run(&dir, &["note", "still here", "--wait", "held"]).done();
+}
+
+#[test]
 fn a_signal_stops_the_node_gracefully() {
     let hosts = Hosts::init(&["norden"]);
     hosts.join_all();
