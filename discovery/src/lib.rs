@@ -3,13 +3,13 @@
 //! It finds the other enrolled nodes from one address, keeps one connection and one stream with each, and carries the node's
 //! frames. It knows nothing of what is in the frames or the credentials.
 //!
-//! - [`gate`](crate#the-gate): nobody who lacks the coalition secret and an accepted credential reaches any protocol.
+//! - The gate: nobody who lacks the coalition secret and an accepted credential reaches any protocol.
 //! - Discovery by topic: signed beacons over gossipsub and provider records in Kademlia, under names that are HMACs of
 //!   the coalition secret; static addresses and the peer book always work.
 //! - One connection per pair, redialled for ever with a jittered back-off.
 //!
-//! # The gate
-//! See the module `gate` in the sources for the exchange, and `pairs` for the rule of one connection.
+//! The exchange of the gate, the rule of one connection and the stream's framing stand at the head of the modules `gate`, `pairs` and
+//! `link` in the sources.
 //!
 //! # Example
 //! ```no_run

@@ -83,6 +83,10 @@ impl Mesh {
                 "keep-alive is above half of the idle time-out".into(),
             ));
         }
+        // libp2p-tls honours it without asking; nothing else here would tell the operator.
+        if std::env::var_os("SSLKEYLOGFILE").is_some() {
+            tracing::warn!("SSLKEYLOGFILE is set: the keys of all QUIC sessions are written to that file");
+        }
         let keypair = Keypair::ed25519_from_bytes(config.node_key_seed.to_vec())
             .map_err(|error| MeshError::Config(error.to_string()))?;
         let local = PeerId::from(keypair.public());

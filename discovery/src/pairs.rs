@@ -5,10 +5,11 @@
 //! restarted with the same key (rust-libp2p#5097: it does so only for a first connection), streams open on the connection
 //! that stays, and a connection dialled by Kademlia obeys the same rule as any other.
 //!
-//! The rule, the same at both ends: a new *instance* of a peer (a restart) replaces what is there. Of two connections
-//! between the same instances, one dialled by each end within the window, the one dialled by the lower peer id stays. Two
-//! dialled by the same end within the window: the one that the listener admitted first stays. After the window the new
-//! one replaces the old, because whoever dials again has lost it.
+//! The rule: a new *instance* of a peer (a restart) replaces what is there. Of two connections between the same instances within
+//! the window, an established one stays; of two still in the gate, one dialled by each end, the one dialled by the lower peer id
+//! stays; of two dialled by the same end, the one that the listener admitted first. After the window the new one replaces
+//! the old, because whoever dials again has lost it. The ends cannot disagree: the higher one claims both connections before
+//! the lower one can pass either (it is the listener of one, and the dialler of the other passes first), so its order decides.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -76,22 +77,29 @@ enum Decision {
 }
 
 /// The rule of the module's head.
-fn decide(
-    same_instance: bool,
-    old_dialled_here: bool,
-    new_dialled_here: bool,
-    old_is_young: bool,
-    here_is_lower: bool,
-) -> Decision {
-    if !same_instance || !old_is_young {
+fn decide(old: Old, new_dialled_here: bool, here_is_lower: bool) -> Decision {
+    if !old.same_instance || !old.young {
         return Decision::Replace;
     }
     let new_dialled_by_lower = new_dialled_here == here_is_lower;
-    if old_dialled_here != new_dialled_here && new_dialled_by_lower {
+    if old.dialled_here == new_dialled_here || !new_dialled_by_lower {
+        return Decision::Refuse;
+    }
+    // The lower end is asked last: that its dial got this far means that the higher end chose it.
+    if here_is_lower || !old.passed {
         Decision::Replace
     } else {
         Decision::Refuse
     }
+}
+
+/// What the rule looks at in the connection that is there.
+#[derive(Clone, Copy)]
+struct Old {
+    same_instance: bool,
+    young: bool,
+    dialled_here: bool,
+    passed: bool,
 }
 
 impl Pairs {
@@ -140,13 +148,13 @@ impl Pairs {
         let ticket = table.tickets;
         let pair = table.pairs.entry(peer).or_default();
         if let Some(old) = &pair.current {
-            let decision = decide(
-                old.instance == instance,
-                old.we_dialled,
-                we_dialled,
-                old.since.elapsed() < self.window,
-                self.local < peer,
-            );
+            let seen = Old {
+                same_instance: old.instance == instance,
+                young: old.since.elapsed() < self.window,
+                dialled_here: old.we_dialled,
+                passed: old.stage != Stage::Gate,
+            };
+            let decision = decide(seen, we_dialled, self.local < peer);
             if decision == Decision::Refuse {
                 return Err(Duplicate);
             }
@@ -306,31 +314,93 @@ mod tests {
         )
     }
 
+    /// One connection of the model: which end dialled it, and how far it is.
+    struct Attempt<'a> {
+        dialler: (&'a Arc<Pairs>, Instance),
+        listener: &'a Arc<Pairs>,
+        claim: Option<Claim>,
+        dialled: bool,
+        accepted: bool,
+    }
+
+    impl Attempt<'_> {
+        fn step(&mut self, step: usize) {
+            let (dialler, instance) = self.dialler;
+            match step {
+                // The listener gets the dialler's credential.
+                0 => self.claim = self.listener.claim(dialler.local, false, instance, vec![]).ok(),
+                // The dialler gets the listener's verdict.
+                1 if self.claim.is_some() => {
+                    let claim = dialler.claim(self.listener.local, true, [9; 16], vec![]);
+                    self.dialled = claim.is_ok_and(|claim| claim.pass().is_ok());
+                }
+                // The listener gets the dialler's verdict.
+                2 => {
+                    self.accepted = self
+                        .claim
+                        .take()
+                        .is_some_and(|claim| self.dialled && claim.pass().is_ok())
+                }
+                _ => {}
+            }
+        }
+    }
+
     #[test]
-    fn both_ends_keep_the_same_one_of_two_simultaneous_connections() {
-        // (old dialled by the lower end?, new dialled by the lower end?) as each end sees it.
-        for (old_lower, new_lower) in [(true, false), (false, true)] {
-            let at_lower = decide(true, old_lower, new_lower, true, true);
-            let at_higher = decide(true, !old_lower, !new_lower, true, false);
-            assert_eq!(at_lower, at_higher);
-            let kept_is_new = at_lower == Decision::Replace;
+    fn both_ends_keep_the_same_one_of_two_simultaneous_connections_in_every_order() {
+        for order in 0u8..64 {
+            if order.count_ones() != 3 {
+                continue;
+            }
+            let (lower, peer, _lower_closes) = pairs();
+            let (closes, _higher_closes) = mpsc::unbounded_channel();
+            let higher = Pairs::new(peer, Duration::from_secs(60), closes);
+            let attempt = |dialler, listener| Attempt {
+                dialler: (dialler, [9; 16]),
+                listener,
+                claim: None,
+                dialled: false,
+                accepted: false,
+            };
+            let mut attempts = [attempt(&lower, &higher), attempt(&higher, &lower)];
+            let mut steps = [0, 0];
+            for bit in 0..6 {
+                let which = usize::from(order >> bit & 1);
+                attempts[which].step(steps[which]);
+                steps[which] += 1;
+            }
+            let kept = attempts
+                .iter()
+                .filter(|attempt| attempt.dialled && attempt.accepted)
+                .count();
+            assert_eq!(kept, 1, "order {order:06b}");
             assert!(
-                if kept_is_new { new_lower } else { old_lower },
-                "the lower end's dial stays"
+                attempts.iter().all(|attempt| attempt.dialled == attempt.accepted),
+                "order {order:06b}"
             );
         }
     }
 
     #[test]
     fn a_restart_and_a_late_redial_replace_whoever_dialled() {
-        for bits in 0..8u8 {
-            let (a, b, c) = (bits & 1 > 0, bits & 2 > 0, bits & 4 > 0);
+        for bits in 0..16u8 {
+            let bit = |at: u8| bits >> at & 1 > 0;
+            let old = |same_instance, young| Old {
+                same_instance,
+                young,
+                dialled_here: bit(0),
+                passed: bit(1),
+            };
             assert_eq!(
-                decide(false, a, b, true, c),
+                decide(old(false, true), bit(2), bit(3)),
                 Decision::Replace,
                 "another instance"
             );
-            assert_eq!(decide(true, a, b, false, c), Decision::Replace, "past the window");
+            assert_eq!(
+                decide(old(true, false), bit(2), bit(3)),
+                Decision::Replace,
+                "past the window"
+            );
         }
     }
 

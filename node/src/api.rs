@@ -102,6 +102,7 @@ fn router(node: Handle) -> Router {
         .route("/v1/receipts/{id}", get(log::receipt))
         .route("/v1/events", get(events::follow))
         .fallback(error::no_such_request)
+        .method_not_allowed_fallback(error::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
         .with_state(node)
 }

@@ -20,6 +20,7 @@ use entente_protocol::identity::SecretKey;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
 use crate::api;
@@ -297,9 +298,10 @@ impl Node {
             local_inputs,
             stopped.clone(),
         );
+        let span = handle.span();
         let mut tasks = vec![
-            tokio::spawn(mesh::run(events, peer_inputs, handle.clone())),
-            tokio::spawn(serve::run(wants, handle.clone())),
+            tokio::spawn(mesh::run(events, peer_inputs, handle.clone()).instrument(span.clone())),
+            tokio::spawn(serve::run(wants, handle.clone()).instrument(span.clone())),
         ];
         let turn = turn::Turn::new(engine, handle.clone(), served);
         let engine = std::thread::Builder::new()
@@ -312,7 +314,7 @@ impl Node {
                 what: "the engine's thread",
                 source,
             })?;
-        let api = tokio::spawn(api::serve(listener, handle.clone()));
+        let api = tokio::spawn(api::serve(listener, handle.clone()).instrument(span));
         tasks.push(tokio::spawn(shut_down(mesh, stopped.clone())));
         Ok(Self {
             handle,
@@ -347,7 +349,10 @@ impl Node {
             abort.abort();
         }
         for task in self.tasks.drain(..) {
-            let _ = task.await;
+            let abort = task.abort_handle();
+            if tokio::time::timeout(api::CLOSE_TIMEOUT, task).await.is_err() {
+                abort.abort();
+            }
         }
         why
     }

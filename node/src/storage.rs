@@ -17,6 +17,8 @@
 //!
 //! Once an operation has failed, the store refuses all further commits: what is durable is no longer known.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -174,6 +176,16 @@ impl Store {
                 counter.acknowledged()
             );
             return Err(fail(Failure::damage("store", why)));
+        }
+        if !exists {
+            // Made here, because redb would make it readable for everyone.
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path);
+            file.map_err(|error| fail(error.into()))?;
         }
         let database = guarded("store", || Ok(builder().create(path)?)).map_err(fail)?;
         Self::with(database, path, Some(counter), identity)

@@ -148,7 +148,8 @@ impl Engine {
             Input::PeerDown(node) => self.peer_down(node),
             Input::Received { peer, bytes } => self.received(peer, &bytes),
             Input::Submit(submissions) => self.submit(submissions),
-            Input::Tick => {}
+            // Whoever was asked to wake this engine has done so.
+            Input::Tick => self.woken_for = None,
         }
         self.turn();
         std::mem::take(&mut self.effects)

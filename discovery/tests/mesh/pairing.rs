@@ -2,7 +2,7 @@
 
 use entente_discovery::MeshEvent;
 
-use crate::harness::{Enrolled, Node, config, named, ordered, peer_id, until_paired};
+use crate::harness::{Enrolled, Node, SAFETY_NET, config, named, ordered, peer_id, until_paired};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn simultaneous_connections_settle_to_one_link() {
@@ -28,8 +28,19 @@ async fn simultaneous_connections_settle_to_one_link() {
     }
     assert_eq!((a.ups, b.ups), (1, 1), "no flapping");
     for node in [&a, &b] {
-        let peers = node.mesh.peers().await.expect("runs");
-        assert_eq!(peers.len(), 1, "the bare address is resolved: {peers:?}");
+        // The dial that lost ends, and tells whose the bare address is.
+        let resolved = async {
+            loop {
+                let peers = node.mesh.peers().await.expect("runs");
+                if peers.len() == 1 {
+                    return peers;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let peers = tokio::time::timeout(SAFETY_NET, resolved)
+            .await
+            .expect("resolved");
         assert!(peers[0].connected && peers[0].next_retry_ms.is_none());
     }
 }

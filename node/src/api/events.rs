@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures::Stream;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::{broadcast, watch};
 
 use super::dto::{EventView, LeafKind, LeafView};
-use super::error::ApiError;
+use super::error::{ApiError, Params};
 use super::log;
 use crate::runtime::{Handle, Stopped};
 
@@ -29,7 +29,7 @@ pub(super) struct Asked {
 
 pub(super) async fn follow(
     State(node): State<Handle>,
-    Query(asked): Query<Asked>,
+    Params(asked): Params<Asked>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     // Subscribed before the log is read: what is certified meanwhile comes twice, and is told once.
     let live = node.follow().events();
@@ -42,6 +42,7 @@ pub(super) async fn follow(
         stopped,
         next,
         stored: certified,
+        live_from: next.max(certified),
         waiting: VecDeque::new(),
     };
     let events = futures::stream::unfold(follower, |mut follower| async move {
@@ -62,6 +63,8 @@ struct Follower {
     next: u64,
     /// Leaves that are read from the log; later ones come live.
     stored: u64,
+    /// The first leaf that is told live.
+    live_from: u64,
     waiting: VecDeque<EventView>,
 }
 
@@ -89,8 +92,8 @@ impl Follower {
                 _ = self.stopped.wait_for(Option::is_some) => return None,
             };
             match live {
-                Ok(EventView::Ordered { index, .. }) if index < self.stored => {}
-                Ok(EventView::Decided(decision)) if decision.index < self.stored => {}
+                Ok(EventView::Ordered { index, .. }) if index < self.live_from => {}
+                Ok(EventView::Decided(decision)) if decision.index < self.live_from => {}
                 Ok(event) => return Some(event),
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     return Some(EventView::Lagged { missed });

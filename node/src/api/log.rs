@@ -1,7 +1,7 @@
 //! The ordered log in words, and receipts for its leaves.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::Leaf;
@@ -12,7 +12,7 @@ use entente_protocol::wire;
 use serde::Deserialize;
 
 use super::dto::{LeafKind, LeafView, LogPage};
-use super::error::{Answer, ApiError};
+use super::error::{Answer, ApiError, Params};
 use crate::runtime::Handle;
 use crate::storage::{StoredLeaf, body_id};
 
@@ -27,7 +27,7 @@ pub(super) struct Asked {
     limit: Option<usize>,
 }
 
-pub(super) async fn page(State(node): State<Handle>, Query(asked): Query<Asked>) -> Answer<LogPage> {
+pub(super) async fn page(State(node): State<Handle>, Params(asked): Params<Asked>) -> Answer<LogPage> {
     let limit = asked.limit.unwrap_or(DEFAULT_LOG_PAGE).min(MAX_LOG_PAGE);
     let (size, certified) = (node.store().size()?, certified(&node)?);
     let from = asked.from.unwrap_or(0);
@@ -143,7 +143,7 @@ pub(super) struct Wanted {
 pub(super) async fn receipt(
     State(node): State<Handle>,
     Path(text): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Params(wanted): Params<Wanted>,
 ) -> Result<String, ApiError> {
     let index = match wanted.record.as_deref() {
         Some("1" | "true") => record_index(&node, text).await?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use entente_protocol::coalition::{self, Decision, Provisional, Status, find_id};
 use entente_protocol::engine::Engine;
 use entente_protocol::identity::RecordId;
@@ -13,7 +13,7 @@ use entente_protocol::time::Time;
 use serde::Deserialize;
 
 use super::dto::{AttestationView, DecisionView, OperationView, RecordState};
-use super::error::{Answer, ApiError};
+use super::error::{Answer, ApiError, Params};
 use crate::runtime::Handle;
 
 /// Most held records that provisional views take in; each costs a signature check.
@@ -29,7 +29,7 @@ pub(super) struct Listed {
 /// The latest operations, oldest first; those that are only held come last.
 pub(super) async fn list(
     State(node): State<Handle>,
-    Query(listed): Query<Listed>,
+    Params(listed): Params<Listed>,
 ) -> Answer<Vec<OperationView>> {
     let limit = listed.limit.unwrap_or(MAX_OPERATIONS).min(MAX_OPERATIONS);
     let known = node

@@ -9,7 +9,7 @@ use entente_protocol::time::Time;
 use serde_json::{Value, json};
 
 use super::dto::{AddPeer, PeerView};
-use super::error::{Answer, ApiError};
+use super::error::{Answer, ApiError, Asked};
 use crate::runtime::Handle;
 
 pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<PeerView>> {
@@ -23,7 +23,7 @@ pub(super) async fn listeners(State(node): State<Handle>) -> Answer<Vec<String>>
     Ok(Json(listeners.iter().map(with_peer).collect()))
 }
 
-pub(super) async fn add(State(node): State<Handle>, Json(add): Json<AddPeer>) -> Answer<Value> {
+pub(super) async fn add(State(node): State<Handle>, Asked(add): Asked<AddPeer>) -> Answer<Value> {
     let address: Multiaddr = add
         .address
         .parse()

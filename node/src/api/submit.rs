@@ -7,8 +7,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use entente_protocol::coalition::Disposition;
 use entente_protocol::engine::Held;
 use entente_protocol::feed::Lane;
@@ -20,7 +19,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::dto::{DecisionView, RecordState, Short, SubmitView, Wait};
-use super::error::{Answer, ApiError};
+use super::error::{Answer, ApiError, Content, Params};
 use crate::runtime::Handle;
 use crate::runtime::follow::Place;
 use crate::storage::body_id;
@@ -52,8 +51,8 @@ impl Asked {
 
 pub(super) async fn record(
     State(node): State<Handle>,
-    Query(asked): Query<Asked>,
-    body: Bytes,
+    Params(asked): Params<Asked>,
+    Content(body): Content,
 ) -> Answer<SubmitView> {
     let decoded =
         Body::decode(&body).map_err(|error| ApiError::bad_request(format!("the record is {error}")))?;
@@ -78,8 +77,8 @@ pub(super) async fn record(
 
 pub(super) async fn note(
     State(node): State<Handle>,
-    Query(asked): Query<Asked>,
-    note: Bytes,
+    Params(asked): Params<Asked>,
+    Content(note): Content,
 ) -> Answer<SubmitView> {
     let work = note_work(&asked, &note)?;
     Ok(Json(submit(&node, work, asked.deadline()).await?))
@@ -87,8 +86,8 @@ pub(super) async fn note(
 
 pub(super) async fn batch(
     State(node): State<Handle>,
-    Query(asked): Query<Asked>,
-    notes: Bytes,
+    Params(asked): Params<Asked>,
+    Content(notes): Content,
 ) -> Answer<Vec<SubmitView>> {
     let mut works = Vec::new();
     let mut rest = &notes[..];

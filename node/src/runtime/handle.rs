@@ -82,6 +82,13 @@ impl Handle {
         &self.0.identity
     }
 
+    /// What every line of the log says of this node.
+    pub(super) fn span(&self) -> tracing::Span {
+        let identity = self.identity();
+        let partner = self.partner_of(&identity.node);
+        tracing::info_span!("node", %partner, coalition = %identity.coalition)
+    }
+
     /// The coalition.
     pub fn founded(&self) -> &Arc<Founded> {
         &self.0.founded

@@ -33,6 +33,9 @@ pub const MAX_TURN_INPUTS: usize = 256;
 /// The engine gets a tick at least this often, because a wall clock may be set back behind a moment that it waits for.
 const MAX_SLEEP: Duration = Duration::from_secs(10);
 
+/// A look at the engine between two turns.
+type Question = Box<dyn FnOnce(&Engine, Time) + Send>;
+
 /// A request of the local API.
 pub(super) enum Local {
     /// Append to the own feed.
@@ -42,7 +45,7 @@ pub(super) enum Local {
         answer: oneshot::Sender<Result<Held, Refused>>,
     },
     /// Look at the engine.
-    Ask(Box<dyn FnOnce(&Engine, Time) + Send>),
+    Ask(Question),
     /// End.
     Stop(Stopped),
 }
@@ -60,9 +63,7 @@ pub(super) struct Turn {
 
 impl Turn {
     pub(super) fn new(engine: Engine, node: Handle, served: mpsc::Sender<Wanted>) -> Self {
-        let identity = node.identity();
-        let partner = node.partner_of(&identity.node);
-        let span = tracing::info_span!("engine", node = %partner, coalition = %identity.coalition);
+        let span = node.span();
         Self {
             engine,
             node,
@@ -130,7 +131,8 @@ impl Turn {
         let now = clock::now();
         let (mut effects, mut taken) = (Vec::new(), 0);
         if due {
-            self.wake = None;
+            // One that lies ahead stays: the engine tells a moment once.
+            self.wake = self.wake.filter(|wake| *wake > now);
             effects.append(&mut self.engine.handle(now, Input::Tick));
         }
         for input in inputs {

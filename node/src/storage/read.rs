@@ -42,7 +42,8 @@ pub struct StoredLeaf {
 /// One state of the store.
 struct Snapshot(ReadTransaction);
 
-type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+/// Key and value.
+type Row = (Vec<u8>, Vec<u8>);
 
 impl Snapshot {
     fn value(&self, kind: Kind, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
@@ -59,7 +60,7 @@ impl Snapshot {
     }
 
     /// Rows whose keys begin with `prefix`, from `from` on, at most `limit`.
-    fn rows(&self, kind: Kind, prefix: &[u8], from: &[u8], limit: usize) -> Result<Rows, Failure> {
+    fn rows(&self, kind: Kind, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<Row>, Failure> {
         let table = self.0.open_table(kind.definition())?;
         let mut rows = Vec::new();
         for row in table.range::<&[u8]>(from..)?.take(limit) {
@@ -73,7 +74,7 @@ impl Snapshot {
         Ok(rows)
     }
 
-    fn last(&self, kind: Kind) -> Result<Option<(Vec<u8>, Vec<u8>)>, Failure> {
+    fn last(&self, kind: Kind) -> Result<Option<Row>, Failure> {
         let table = self.0.open_table(kind.definition())?;
         let Some((key, stored)) = table.last()? else {
             return Ok(None);

@@ -9,6 +9,7 @@ mod cli_verify;
 mod runtime_alone;
 mod runtime_api;
 mod runtime_four;
+mod runtime_refused;
 mod runtime_support;
 mod storage_corruption;
 mod storage_crash;

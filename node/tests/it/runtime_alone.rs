@@ -95,7 +95,7 @@ async fn a_node_of_one_orders_and_has_it_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_dropped_without_stopping_loses_nothing_acknowledged() {
+async fn a_node_that_is_dropped_without_waiting_loses_nothing_acknowledged() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (founded, socket) = (found(1), socket(folder.path(), 0));
     let mut indexes = Vec::new();
@@ -121,7 +121,7 @@ async fn a_node_that_is_dropped_without_stopping_loses_nothing_acknowledged() {
             assert_eq!(store.index_of(ordered).expect("reads"), Some(*index));
             assert!(!store.places(held).expect("reads").is_empty());
         }
-        // No grace: the future that would wait is dropped, and the engine with it.
+        // Nobody waits for requests or peers: only the commit under way is finished.
         let mut ended = node.handle().watch_stopped();
         drop(node);
         let wait = ended.wait_for(Option::is_some);

@@ -2,21 +2,12 @@
 
 use std::time::Duration;
 
-use entente_discovery::Multiaddr;
 use entente_node::api::dto::{PeerView, RecordState, Short, StatusView, SubmitView, Word};
 use entente_node::runtime::Node;
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::{Role, Stance};
 
-use super::runtime_support::{PATIENCE, attest, found, get, open, post, socket, start};
-
-async fn address(node: &Node) -> Multiaddr {
-    let listeners = node.handle().mesh().listeners().await.expect("runs");
-    let peer = node.handle().mesh().local_peer();
-    format!("{}/p2p/{peer}", listeners.first().expect("listens"))
-        .parse()
-        .expect("an address")
-}
+use super::runtime_support::{PATIENCE, address, attest, found, get, open, post, socket, start};
 
 /// Waits until a quorum is reached (`true`) or is not.
 async fn until_reached(node: &Node, wanted: bool) {

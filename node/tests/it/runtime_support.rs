@@ -44,6 +44,11 @@ pub(crate) fn key(partner: usize, purpose: For) -> SecretKey {
 /// A coalition of the first `size` partners, who all signed.
 pub(crate) fn found(size: usize) -> Arc<Founded> {
     let now = entente_node::runtime::clock::now();
+    found_at(size, now, |_| now.plus(86_400_000))
+}
+
+/// The same, founded at `now`, with the end of each partner's credentials.
+pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) -> Arc<Founded> {
     let names = NAMES[..size]
         .iter()
         .map(|name| name.parse().expect("a name"))
@@ -54,7 +59,7 @@ pub(crate) fn found(size: usize) -> Arc<Founded> {
         officers: vec![key(number, For::Officer).public()],
         seat: key(number, For::Seat).public(),
         nodes: vec![key(number, For::Node).public()],
-        credentials_until: now.plus(86_400_000),
+        credentials_until: until(number),
     });
     let supporting = names[1..].to_vec();
     let least = AtLeast {
@@ -107,9 +112,20 @@ pub(crate) async fn start(
     partner: usize,
     peers: Vec<Multiaddr>,
 ) -> Result<Node, StartError> {
+    start_with([9; 32], founded, folder, partner, peers).await
+}
+
+/// The same with another coalition secret.
+pub(crate) async fn start_with(
+    secret: [u8; 32],
+    founded: &Arc<Founded>,
+    folder: &Path,
+    partner: usize,
+    peers: Vec<Multiaddr>,
+) -> Result<Node, StartError> {
     let config = NodeConfig {
         founded: Arc::clone(founded),
-        secret: Zeroizing::new([9; 32]),
+        secret: Zeroizing::new(secret),
         node: key(partner, For::Node),
         seat: Some(key(partner, For::Seat)),
         store: folder.join(format!("{partner}.redb")),
@@ -251,4 +267,13 @@ pub(crate) async fn refused(socket: &Path, method: Method, path: &str, body: Vec
 /// Batch time is not before the epoch of the charter.
 pub(crate) fn is_time(time: Time) -> bool {
     time.0 > 1_700_000_000_000
+}
+
+/// Where a node listens, with its id.
+pub(crate) async fn address(node: &Node) -> Multiaddr {
+    let listeners = node.handle().mesh().listeners().await.expect("runs");
+    let peer = node.handle().mesh().local_peer();
+    format!("{}/p2p/{peer}", listeners.first().expect("listens"))
+        .parse()
+        .expect("an address")
 }

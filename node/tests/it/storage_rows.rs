@@ -2,8 +2,11 @@
 
 use entente_hbbft::{Digest, Seat};
 use entente_node::storage::counter::Counter;
-use entente_node::storage::{Identity, Place, Store, StoreError, body_id};
+use entente_node::storage::{Identity, Mark, Place, Store, StoreError, body_id};
+use entente_protocol::coalition::Disposition;
 use entente_protocol::feed::Lane;
+use entente_protocol::identity::{RecordId, hash};
+use entente_protocol::leaf::{EntryLeaf, Leaf};
 use entente_protocol::ledger::merkle::Frontier;
 use entente_protocol::store::{Archive as _, Write};
 
@@ -233,4 +236,47 @@ fn a_store_that_is_gone_or_older_than_acknowledged_is_damage() {
     // Without the counter, which is not fsynced, a new beginning is possible; that is the operator's decision.
     std::fs::remove_file(Counter::path(&path)).expect("removes");
     Store::open(&path, &identity()).expect("begins anew");
+}
+
+#[test]
+fn a_record_is_found_at_its_first_leaf_and_a_parked_one_where_it_was_released() {
+    let folder = folder();
+    let store = Store::open(&folder.path().join("store.redb"), &identity()).expect("opens");
+    let (plain, parked) = (
+        RecordId(hash("test", &[b"plain"])),
+        RecordId(hash("test", &[b"parked"])),
+    );
+    let leaf = |record, disposition| {
+        let (feed, hash) = (feed(1, Lane::Routine), hash("test", &[b"entry"]));
+        Leaf::Entry(EntryLeaf {
+            feed,
+            length: 1,
+            hash,
+            record: Some(record),
+            disposition,
+        })
+        .encode()
+    };
+    let leaves = [
+        (plain, Disposition::Applied),
+        (parked, Disposition::Parked { awaits: plain }),
+        (plain, Disposition::Duplicate { first: 0 }),
+        (parked, Disposition::Applied),
+        (parked, Disposition::Duplicate { first: 3 }),
+    ];
+    let mut log = Frontier::new();
+    let mut batch = batch(1, &mut log, &[]);
+    batch.leaves = leaves
+        .iter()
+        .map(|(record, disposition)| leaf(*record, disposition.clone()))
+        .collect();
+    let marks = leaves
+        .iter()
+        .zip(0..)
+        .map(|((id, _), index)| Mark::Ordered { id: *id, index });
+    store
+        .commit(&[Write::Batch(batch)], &marks.collect::<Vec<_>>())
+        .expect("commits");
+    assert_eq!(store.index_of(&plain).expect("reads"), Some(0));
+    assert_eq!(store.index_of(&parked).expect("reads"), Some(3));
 }
