@@ -25,7 +25,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
 use entente_protocol::time::Time;
@@ -190,6 +190,20 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Log(log) => block_on(log.run(&context)),
         Command::Note(note) => block_on(note.run(&context)),
         Command::Receipt(receipt) => block_on(receipt.run(&context)),
+    }
+}
+
+/// Asks until the list is not empty, for a few seconds: for what a node that has just started does not have yet.
+async fn once_there<T>(ask: impl AsyncFn() -> Vec<T>) -> Vec<T> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const INTERVAL: Duration = Duration::from_millis(10);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let list = ask().await;
+        if !list.is_empty() || tokio::time::Instant::now() >= deadline {
+            return list;
+        }
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use clap::Subcommand;
 use libp2p::Multiaddr;
 
-use super::{Context, now};
+use super::{Context, now, once_there};
 use crate::api::dto::{AddPeer, FaultView, PeerView};
 use crate::client::segment;
 use crate::config::check_address;
 use crate::errors::CliError;
+use crate::membership::{check_member, read_founded};
 use crate::render;
 
 /// Show and change the links to other nodes.
@@ -50,6 +51,10 @@ impl Command {
                         "entente peer add /ip4/ADDRESS/udp/PORT/quic-v1",
                     )
                 })?;
+                let coalition = context.dir.coalition();
+                if coalition.exists() {
+                    check_member(address, &read_founded(&coalition)?.founding.charter)?;
+                }
                 let request = AddPeer {
                     address: address.to_string(),
                 };
@@ -75,7 +80,10 @@ impl Command {
                 }
             }
             Self::Address => {
-                let mut listeners: Vec<String> = client.get("/v1/listeners").await?;
+                // The first request tells a node that is not there from one that has just started.
+                let _: Vec<String> = client.get("/v1/listeners").await?;
+                let mut listeners: Vec<String> =
+                    once_there(async || client.get("/v1/listeners").await.unwrap_or_default()).await;
                 // An address of this host alone is of use only to other nodes on it.
                 listeners.sort_by_key(|address| is_loopback(address));
                 if context.json {

@@ -16,10 +16,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
-use super::{Context, check};
+use super::{Context, check, once_there};
 use crate::config::{Config, Profile, check_address};
 use crate::errors::{CliError, Exit};
-use crate::membership::Membership;
+use crate::membership::{Membership, check_member};
 use crate::render;
 use crate::runtime::{Node, NodeConfig, StartError, Stopped};
 use crate::storage::StoreError;
@@ -50,6 +50,9 @@ impl Up {
             check_address(address).map_err(|why| {
                 CliError::config(format!("cannot use {option} {address}"), why, "entente up --help")
             })?;
+        }
+        for address in &self.peer {
+            check_member(address, membership.founded.charter())?;
         }
         self.start_log();
         tokio::runtime::Builder::new_multi_thread()
@@ -87,11 +90,18 @@ impl Up {
         for warning in &membership.warnings {
             tracing::warn!("{warning}");
         }
+        for address in &config.peers {
+            // A settings file may outlive a coalition; that is no reason not to run.
+            if let Err(error) = check_member(address, membership.founded.charter()) {
+                tracing::warn!(%address, "a peer in config.toml is never dialled: {}", error.what);
+            }
+        }
         let node = Node::start(self.node_config(context, membership, config)?)
             .await
             .map_err(|error| not_started(&error, context))?;
         let mesh = node.handle().mesh();
-        let listeners = mesh.listeners().await.unwrap_or_default();
+        // The port is bound, and its address comes a moment later.
+        let listeners = once_there(async || mesh.listeners().await.unwrap_or_default()).await;
         let listeners = listeners
             .into_iter()
             .map(|address| {
