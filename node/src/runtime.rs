@@ -10,6 +10,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use entente_discovery::{
     CoalitionSecret, LinkProfile, Mesh, MeshConfig, MeshError, Multiaddr, PortPolicy, decode_book,
@@ -39,6 +40,9 @@ pub use mesh::PEER_QUEUE;
 pub use turn::{LOCAL_QUEUE, MAX_TURN_INPUTS};
 
 use mesh::Members;
+
+/// How long a start waits for its listeners; a node that cannot listen yet can still dial.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Name of the peer book in the store.
 pub(crate) const BOOK: &str = "book";
@@ -203,7 +207,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the store, recovers the engine, and starts mesh and local API, in this order. Must be called within a
+    /// Opens the store, recovers the engine, and starts mesh and local API, in this order; returns when it
+    /// listens. Must be called within a
     /// multi-threaded tokio runtime.
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
         let NodeConfig {
@@ -257,6 +262,7 @@ impl Node {
             *coalition.as_bytes(),
             credential,
         );
+        let listeners = listen.len();
         mesh_config.listen = listen;
         mesh_config.port = port;
         mesh_config.announce = announce;
@@ -316,14 +322,23 @@ impl Node {
             })?;
         let api = tokio::spawn(api::serve(listener, handle.clone()).instrument(span));
         tasks.push(tokio::spawn(shut_down(mesh, stopped.clone())));
-        Ok(Self {
+        let node = Self {
             handle,
             stopped,
             engine: Some(engine),
             tasks,
             api,
             socket,
-        })
+        };
+        // So that whoever started this node can be told where it is reached.
+        let listening = node.handle.until_listening(listeners);
+        if tokio::time::timeout(LISTEN_TIMEOUT, listening).await.is_err() {
+            tracing::warn!(
+                wanted = listeners,
+                "not everything that was wanted is listened on"
+            );
+        }
+        Ok(node)
     }
 
     /// How others use this node.

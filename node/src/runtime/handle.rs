@@ -45,6 +45,7 @@ struct Parts {
     started: Time,
     local: mpsc::Sender<Local>,
     stopped: watch::Receiver<Option<Arc<Stopped>>>,
+    listening: watch::Sender<usize>,
 }
 
 /// A handle on a running node; cheap to clone.
@@ -74,6 +75,7 @@ impl Handle {
             started,
             local,
             stopped,
+            listening: watch::Sender::new(0),
         }))
     }
 
@@ -192,6 +194,22 @@ impl Handle {
     /// Stops the node because the store failed somewhere else than in the engine's thread.
     pub(crate) async fn fail(&self, why: Stopped) {
         let _ = self.0.local.send(Local::Stop(why)).await;
+    }
+
+    /// One more address is listened on.
+    pub(super) fn add_listener(&self) {
+        self.0.listening.send_modify(|count| *count += 1);
+    }
+
+    /// Waits until at least `count` addresses are listened on.
+    pub(super) async fn until_listening(&self, count: usize) {
+        // The sender lives as long as this handle.
+        let _ = self
+            .0
+            .listening
+            .subscribe()
+            .wait_for(|listening| *listening >= count)
+            .await;
     }
 
     /// Changes when the node has stopped.

@@ -119,6 +119,7 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                 continue;
             }
             MeshEvent::Listening { address, instead_of } => {
+                node.add_listener();
                 match instead_of {
                     Some(wanted) => {
                         tracing::warn!(%address, %wanted, "listening elsewhere: the port is in use")
