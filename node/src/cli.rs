@@ -1,6 +1,6 @@
 //! The command line: `entente`.
 //!
-//! Guarantees: every command ends with one of the exit codes of [`Exit`](crate::errors::Exit), and every failure says
+//! Guarantees: every command ends with one of the exit codes of [`Exit`], and every failure says
 //! what, why and the next command. Founding, joining, checking and verifying need no running node; the others speak
 //! with the node of the data folder over its socket.
 
@@ -25,7 +25,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
 use entente_protocol::time::Time;
@@ -190,20 +190,6 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Log(log) => block_on(log.run(&context)),
         Command::Note(note) => block_on(note.run(&context)),
         Command::Receipt(receipt) => block_on(receipt.run(&context)),
-    }
-}
-
-/// Asks until the list is not empty, for a few seconds: for what a node that has just started does not have yet.
-async fn once_there<T>(ask: impl AsyncFn() -> Vec<T>) -> Vec<T> {
-    const PATIENCE: Duration = Duration::from_secs(5);
-    const INTERVAL: Duration = Duration::from_millis(10);
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let list = ask().await;
-        if !list.is_empty() || tokio::time::Instant::now() >= deadline {
-            return list;
-        }
-        tokio::time::sleep(INTERVAL).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use libp2p::Multiaddr;
 
-use super::{Context, now, once_there};
+use super::{Context, now};
 use crate::api::dto::{AddPeer, FaultView, PeerView};
 use crate::client::segment;
 use crate::config::check_address;
@@ -109,6 +109,20 @@ impl Command {
             Self::Unblock { who } => change(context, who, "unblock").await?,
         }
         Ok(())
+    }
+}
+
+/// Asks until the list is not empty, for a few seconds: for what a node that has just started does not have yet.
+async fn once_there<T>(ask: impl AsyncFn() -> Vec<T>) -> Vec<T> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const INTERVAL: Duration = Duration::from_millis(10);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let list = ask().await;
+        if !list.is_empty() || tokio::time::Instant::now() >= deadline {
+            return list;
+        }
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 

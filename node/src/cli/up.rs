@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
-use super::{Context, check, once_there};
+use super::{Context, check};
 use crate::config::{Config, Profile, check_address};
 use crate::errors::{CliError, Exit};
 use crate::membership::{Membership, check_member};
@@ -100,8 +100,7 @@ impl Up {
             .await
             .map_err(|error| not_started(&error, context))?;
         let mesh = node.handle().mesh();
-        // The port is bound, and its address comes a moment later.
-        let listeners = once_there(async || mesh.listeners().await.unwrap_or_default()).await;
+        let listeners = mesh.listeners().await.unwrap_or_default();
         let listeners = listeners
             .into_iter()
             .map(|address| {
