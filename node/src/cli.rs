@@ -1,6 +1,6 @@
 //! The command line: `entente`.
 //!
-//! Guarantees: every command ends with one of the exit codes of [`Exit`](crate::errors::Exit), and every failure says
+//! Guarantees: every command ends with one of the exit codes of [`Exit`], and every failure says
 //! what, why and the next command. Founding, joining, checking and verifying need no running node; the others speak
 //! with the node of the data folder over its socket.
 

@@ -7,10 +7,13 @@
 
 use std::path::Path;
 
-use entente_protocol::charter::{PartnerName, show_time};
+use entente_discovery::peer_id_of;
+use entente_protocol::charter::{Charter, PartnerName, show_time};
 use entente_protocol::founding::{CoalitionSecret, Founded, FoundedFile, MAX_FOUNDING_TOML_BYTES};
 use entente_protocol::identity::SecretKey;
 use entente_protocol::time::Time;
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 
 use crate::errors::CliError;
 use crate::files;
@@ -143,6 +146,25 @@ impl Membership {
             warnings,
         })
     }
+}
+
+/// Refuses an address with the peer id of a node that the charter does not name: it would never be dialled.
+pub fn check_member(address: &Multiaddr, charter: &Charter) -> Result<(), CliError> {
+    let Some(Protocol::P2p(peer)) = address.iter().last() else {
+        return Ok(());
+    };
+    let nodes = charter.partners.iter().flat_map(|partner| &partner.nodes);
+    if nodes
+        .filter_map(|node| peer_id_of(node.as_ed25519()))
+        .any(|node| node == peer)
+    {
+        return Ok(());
+    }
+    Err(CliError::config(
+        format!("{peer} is no node of {}", charter.name),
+        format!("the charter names no node with this id; {address} would never be dialled"),
+        "ask that partner for its address: entente peer address",
+    ))
 }
 
 fn seat(

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::{Context, check};
 use crate::config::{Config, Profile, check_address};
 use crate::errors::{CliError, Exit};
-use crate::membership::Membership;
+use crate::membership::{Membership, check_member};
 use crate::render;
 use crate::runtime::{Node, NodeConfig, StartError, Stopped};
 use crate::storage::StoreError;
@@ -50,6 +50,9 @@ impl Up {
             check_address(address).map_err(|why| {
                 CliError::config(format!("cannot use {option} {address}"), why, "entente up --help")
             })?;
+        }
+        for address in &self.peer {
+            check_member(address, membership.founded.charter())?;
         }
         self.start_log();
         tokio::runtime::Builder::new_multi_thread()
@@ -86,6 +89,12 @@ impl Up {
         let seat = membership.seat.as_ref().map(|(seat, _)| *seat);
         for warning in &membership.warnings {
             tracing::warn!("{warning}");
+        }
+        for address in &config.peers {
+            // A settings file may outlive a coalition; that is no reason not to run.
+            if let Err(error) = check_member(address, membership.founded.charter()) {
+                tracing::warn!(%address, "a peer in config.toml is never dialled: {}", error.what);
+            }
         }
         let node = Node::start(self.node_config(context, membership, config)?)
             .await

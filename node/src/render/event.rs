@@ -53,10 +53,7 @@ pub(crate) fn line(event: &EventView) -> String {
         EventView::Fault(fault) => format!(
             "fault     {} of {}: {}",
             plain(&fault.code),
-            fault
-                .partner
-                .as_deref()
-                .map_or_else(|| "a stranger".into(), plain),
+            fault.partner.as_deref().map_or_else(|| "no member".into(), plain),
             plain(&fault.what)
         ),
         EventView::PeerUp { partner, .. } => format!("peer up   {}", plain(partner)),

@@ -1,11 +1,11 @@
-//! Peers as a table.
+//! Peers and their faults as tables.
 
 use entente_protocol::time::Time;
 
-use super::age::span;
+use super::age::{moment, span};
 use super::table::headed;
 use super::{plain, short};
-use crate::api::dto::PeerView;
+use crate::api::dto::{FaultView, PeerView};
 
 /// Peers and how they stand.
 pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
@@ -44,4 +44,23 @@ pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
         })
         .collect();
     headed(["PARTNER", "NODE", "STATE", "FOUND BY", "ADDRESSES", ""], rows)
+}
+
+/// Faults, oldest first.
+pub(crate) fn faults(faults: &[FaultView], now: Time) -> String {
+    if faults.is_empty() {
+        return "no faults since the start\n".into();
+    }
+    let rows = faults
+        .iter()
+        .map(|fault| {
+            [
+                moment(fault.at, now),
+                plain(&fault.code),
+                fault.partner.as_deref().map_or_else(|| "no member".into(), plain),
+                plain(&fault.what),
+            ]
+        })
+        .collect();
+    headed(["SEEN", "FAULT", "OF", "WHAT"], rows)
 }

@@ -85,10 +85,7 @@ pub(crate) fn status(view: &StatusView) -> String {
     if view.faults > 0 {
         row(
             "faults",
-            format!(
-                "{} since the start; entente op follow --all shows new ones",
-                view.faults
-            ),
+            format!("{} since the start; entente peer faults", view.faults),
         );
     }
     row(

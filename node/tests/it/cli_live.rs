@@ -5,6 +5,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use entente_protocol::founding::CoalitionSecret;
 
 use crate::cli_support::{Hosts, Said, entente, run};
 
@@ -327,6 +330,95 @@ fn a_full_disk_stops_the_node_and_loses_nothing_that_it_confirmed() {
             "{id} was confirmed and is not ordered"
         );
     }
+}
+
+/// Follows a node's events until the first fault, as JSON.
+fn first_fault(dir: &Path) -> impl FnOnce() -> String {
+    let mut following = entente(dir)
+        .args(["--json", "op", "follow", "--all"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary can be run");
+    let events = BufReader::new(following.stdout.take().expect("piped"));
+    let (found, fault) = std::sync::mpsc::channel();
+    let reading = std::thread::spawn(move || {
+        let faults = events
+            .lines()
+            .map_while(Result::ok)
+            .filter(|line| line.contains("\"event\":\"fault\""));
+        // Nobody listens any more once one has come.
+        faults
+            .take(1)
+            .for_each(|line| found.send(line).unwrap_or_default());
+    });
+    move || {
+        let fault = fault.recv_timeout(Duration::from_secs(60));
+        following.kill().expect("it was not waited for");
+        following.wait().expect("it ends");
+        reading.join().expect("it has read");
+        fault.expect("a fault is told")
+    }
+}
+
+/// The best address of a node without its id: whoever answers there has to prove that it is a member.
+fn bare_address(dir: &Path) -> String {
+    let address = first_line(&run(dir, &["peer", "address"]));
+    address.split("/p2p/").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn who_does_not_know_the_secret_is_a_fault_and_the_node_goes_on() {
+    let hosts = Hosts::init(&["norden", "sudria"]);
+    let file = hosts.join_all();
+    let text = std::fs::read_to_string(&file).expect("text");
+    let secret = text.split('"').nth(1).expect("the secret");
+    let other = CoalitionSecret::from_bytes([8; 32]);
+    let pretender = hosts.dir("sudria");
+    std::fs::write(
+        pretender.join("coalition.toml"),
+        text.replace(secret, &other.to_text()),
+    )
+    .expect("written");
+
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let fault = first_fault(&dir);
+    let _pretender = Up::start(&pretender);
+    run(&pretender, &["peer", "add", &bare_address(&dir)]).done();
+    let fault = fault();
+    assert!(fault.contains("\"code\":\"stranger\""), "{fault}");
+    assert!(fault.contains("does not know the coalition secret"), "{fault}");
+    let faults = run(&dir, &["peer", "faults"]);
+    assert!(faults.done().contains("stranger"), "{}", faults.out);
+    run(&dir, &["note", "still here", "--wait", "held"]).done();
+}
+
+#[test]
+fn a_node_of_another_coalition_learns_no_member() {
+    let (hosts, strangers) = (Hosts::init(&["norden", "sudria"]), Hosts::init(&["stranger"]));
+    hosts.join_all();
+    strangers.join_all();
+    let (dir, stranger) = (hosts.dir("norden"), strangers.dir("stranger"));
+    let _node = Up::start(&dir);
+    let _stranger = Up::start(&stranger);
+    let address = first_line(&run(&dir, &["peer", "address"]));
+    run(&stranger, &["peer", "add", &address]).refused(3, &["is no node of corridor"]);
+    let fault = first_fault(&stranger);
+    run(&stranger, &["peer", "add", &bare_address(&dir)]).done();
+    let fault = fault();
+    assert!(
+        fault.contains("\"code\":\"stranger\"") && fault.contains("not enrolled"),
+        "{fault}"
+    );
+    let peers = run(&stranger, &["peer", "list"]);
+    assert!(
+        !peers.done().contains("norden") && !peers.out.contains("sudria"),
+        "{}",
+        peers.out
+    );
+    assert!(run(&stranger, &["status"]).done().starts_with("AGREED"));
+    run(&dir, &["note", "still here", "--wait", "held"]).done();
 }
 
 #[test]
