@@ -1,4 +1,4 @@
-//! The store: one redb file that implements [`Archive`] and what the local API reads.
+//! The store: one redb file that implements [`Archive`](entente_protocol::store::Archive) and what the local API reads.
 //!
 //! Guarantees: the writes of one [`Store::commit`] become durable together and in order, or not at all, before it
 //! returns (one transaction, one fsync). A store belongs to one coalition and one node, and says so when it is opened
