@@ -1,7 +1,9 @@
 //! The engine's thread: inputs in turns, one commit for all of a turn, then its effects in order.
 //!
-//! Guarantees: nothing that an input causes is sent, answered or told before all that the turn persists is durable,
-//! which is more than the order of effects asks for; a failed commit carries out none of them. All inputs that wait are
+//! Guarantees: nothing that an input causes is sent, answered or told before all that this and earlier turns persist is
+//! durable, which is more than the order of effects asks for; a failed commit carries out none of them. A turn from
+//! which nothing leaves waits for the next commit, at most `MAX_UNCOMMITTED` writes and `COMMIT_AFTER`: what peers have
+//! said need not be durable before this node says something itself. All inputs that wait are
 //! taken in one turn, so the more there is to do, the more shares one fsync (group commit), and submissions that wait
 //! share a signature. What waits is bounded, and so is a turn.
 
@@ -30,6 +32,10 @@ use crate::storage::{Mark, Store};
 pub const LOCAL_QUEUE: usize = 1024;
 /// Most inputs of a kind (from peers, local) that one turn takes.
 pub const MAX_TURN_INPUTS: usize = 256;
+/// Most writes that wait for a commit.
+pub(super) const MAX_UNCOMMITTED: usize = 256;
+/// Writes that nothing leaves behind are committed after this at the latest.
+const COMMIT_AFTER: Duration = Duration::from_millis(100);
 /// The engine gets a tick at least this often, because a wall clock may be set back behind a moment that it waits for.
 const MAX_SLEEP: Duration = Duration::from_secs(10);
 
@@ -58,6 +64,10 @@ pub(super) struct Turn {
     tickets: u64,
     answers: BTreeMap<Ticket, oneshot::Sender<Result<Held, Refused>>>,
     wake: Option<Time>,
+    /// Writes of turns from which nothing left, and what has been told of certified leaves.
+    uncommitted: (Vec<Write>, Vec<Mark>),
+    /// Since when.
+    waiting_since: Option<Instant>,
     span: tracing::Span,
 }
 
@@ -71,6 +81,8 @@ impl Turn {
             tickets: 0,
             answers: BTreeMap::new(),
             wake: None,
+            uncommitted: (Vec::new(), Vec::new()),
+            waiting_since: None,
             span,
         }
     }
@@ -103,6 +115,10 @@ impl Turn {
             let wait = self.wake.map_or(MAX_SLEEP, |wake| {
                 Duration::from_millis(wake.since(clock::now())).min(MAX_SLEEP)
             });
+            let wait = match self.waiting_since {
+                Some(since) => wait.min(COMMIT_AFTER.saturating_sub(since.elapsed())),
+                None => wait,
+            };
             let due = waiting.block_on(async {
                 tokio::select! {
                     biased;
@@ -166,27 +182,34 @@ impl Turn {
             question(&self.engine, now);
         }
         match stop {
-            Some(why) => Err(why),
+            Some(why) => {
+                self.commit()?;
+                Err(why)
+            }
             None => Ok(()),
         }
     }
 
     /// Makes durable what the effects persist, all at once, and then does the rest in order.
     fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Stopped> {
-        let mut writes: Vec<Write> = Vec::new();
-        let mut marks = Vec::new();
         let mut rest = Vec::with_capacity(effects.len());
         for effect in effects {
             match effect {
-                Effect::Persist(write) => writes.push(write),
+                Effect::Persist(write) => self.uncommitted.0.push(write),
                 other => {
-                    marks.extend(mark(&other));
+                    self.uncommitted.1.extend(mark(&other));
                     rest.push(other);
                 }
             }
         }
-        if !writes.is_empty() || !marks.is_empty() {
-            self.commit(&writes, &marks)?;
+        let leaves = rest.iter().any(|effect| !matches!(effect, Effect::WakeAt(_)));
+        let late = self
+            .waiting_since
+            .is_some_and(|since| since.elapsed() >= COMMIT_AFTER);
+        if leaves || late || self.uncommitted.0.len() >= MAX_UNCOMMITTED {
+            self.commit()?;
+        } else if !self.uncommitted.0.is_empty() {
+            self.waiting_since.get_or_insert_with(Instant::now);
         }
         let mut encoded: Option<(PeerMessage, Bytes)> = None;
         for effect in rest {
@@ -216,10 +239,15 @@ impl Turn {
         Ok(())
     }
 
-    fn commit(&self, writes: &[Write], marks: &[Mark]) -> Result<(), Stopped> {
+    fn commit(&mut self) -> Result<(), Stopped> {
+        let (writes, marks) = std::mem::take(&mut self.uncommitted);
+        self.waiting_since = None;
+        if writes.is_empty() && marks.is_empty() {
+            return Ok(());
+        }
         let begun = Instant::now();
         let store: &Store = self.node.store();
-        store.commit(writes, marks)?;
+        store.commit(&writes, &marks)?;
         let metrics = self.node.metrics();
         metrics.commit_us.add(micros(begun));
         metrics.commits.fetch_add(1, Relaxed);
