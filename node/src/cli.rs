@@ -64,13 +64,7 @@ struct Cli {
 #[derive(Args)]
 struct Global {
     /// Data folder of the node [default: $XDG_DATA_HOME/entente or ~/.local/share/entente]
-    #[arg(
-        long,
-        global = true,
-        env = "ENTENTE_DIR",
-        value_name = "DIR",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, env = "ENTENTE_DIR", value_name = "DIR", hide_env_values = true)]
     dir: Option<PathBuf>,
     /// Sign with this officer's key [default: DIR/keys/officer.key]
     #[arg(long = "as", global = true, value_name = "KEYFILE")]

@@ -37,25 +37,18 @@ pub struct Client {
 impl Client {
     /// A client of the node in `dir`, which need not run yet.
     pub fn new(dir: &DataDir) -> Result<Self, CliError> {
-        Ok(Self {
-            dir: dir.clone(),
-            socket: dir.socket()?,
-        })
+        Ok(Self { dir: dir.clone(), socket: dir.socket()? })
     }
 
     /// Gets an answer in JSON.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        let body = self
-            .request(Method::GET, path, Content::None, ANSWER_TIMEOUT)
-            .await?;
+        let body = self.request(Method::GET, path, Content::None, ANSWER_TIMEOUT).await?;
         self.read(&body)
     }
 
     /// Gets a text.
     pub async fn get_text(&self, path: &str) -> Result<String, CliError> {
-        let body = self
-            .request(Method::GET, path, Content::None, ANSWER_TIMEOUT)
-            .await?;
+        let body = self.request(Method::GET, path, Content::None, ANSWER_TIMEOUT).await?;
         String::from_utf8(body.to_vec()).map_err(|error| self.unreadable(&error))
     }
 
@@ -67,9 +60,7 @@ impl Client {
         waiting: Duration,
     ) -> Result<T, CliError> {
         let limit = waiting.saturating_add(ANSWER_TIMEOUT);
-        let answer = self
-            .request(Method::POST, path, Content::Bytes(body), limit)
-            .await?;
+        let answer = self.request(Method::POST, path, Content::Bytes(body), limit).await?;
         self.read(&answer)
     }
 
@@ -80,9 +71,7 @@ impl Client {
         body: &B,
     ) -> Result<T, CliError> {
         let body = serde_json::to_vec(body).map_err(|error| self.unreadable(&error))?;
-        let answer = self
-            .request(Method::POST, path, Content::Json(body), ANSWER_TIMEOUT)
-            .await?;
+        let answer = self.request(Method::POST, path, Content::Json(body), ANSWER_TIMEOUT).await?;
         self.read(&answer)
     }
 
@@ -92,10 +81,7 @@ impl Client {
             .await
             .map_err(|_| self.silent(ANSWER_TIMEOUT))??;
         if response.status() == StatusCode::OK {
-            Ok(Events {
-                body: response.into_body(),
-                buffer: Vec::new(),
-            })
+            Ok(Events { body: response.into_body(), buffer: Vec::new() })
         } else {
             let status = response.status();
             let body = self.collect(response).await?;
@@ -114,24 +100,15 @@ impl Client {
             let response = self.send(method, path, body).await?;
             let status = response.status();
             let body = self.collect(response).await?;
-            if status.is_success() {
-                Ok(body)
-            } else {
-                Err(self.refused(status, &body))
-            }
+            if status.is_success() { Ok(body) } else { Err(self.refused(status, &body)) }
         };
-        tokio::time::timeout(limit, answer)
-            .await
-            .map_err(|_| self.silent(limit))?
+        tokio::time::timeout(limit, answer).await.map_err(|_| self.silent(limit))?
     }
 
     async fn send(&self, method: Method, path: &str, body: Content) -> Result<Response<Incoming>, CliError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| self.down(&error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.broken(&error))?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.down(&error))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(&error))?;
         let (kind, body) = body.into_parts();
         let request = Request::builder()
             .method(method)
@@ -154,10 +131,7 @@ impl Client {
     }
 
     async fn collect(&self, response: Response<Incoming>) -> Result<Bytes, CliError> {
-        match Limited::new(response.into_body(), MAX_ANSWER_BYTES)
-            .collect()
-            .await
-        {
+        match Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) => Err(self.broken(&*error)),
         }

@@ -90,22 +90,10 @@ impl Membership {
         })?;
         let node = keys::load(dir, KeyKind::Node)?;
         let partner = founded.node(&node.public()).cloned().ok_or_else(|| {
-            let names = founded
-                .partners()
-                .iter()
-                .map(|p| p.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ");
+            let names = founded.partners().iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
             CliError::config(
-                format!(
-                    "this host is not a member of {} ({})",
-                    founded.charter().name,
-                    founded.coalition()
-                ),
-                format!(
-                    "its node key {} is not in the charter, whose partners are {names}",
-                    node.public()
-                ),
+                format!("this host is not a member of {} ({})", founded.charter().name, founded.coalition()),
+                format!("its node key {} is not in the charter, whose partners are {names}", node.public()),
                 "give this host's card to whoever drafts the charter, or name another --dir",
             )
         })?;
@@ -137,14 +125,7 @@ impl Membership {
                 ));
             }
         }
-        Ok(Self {
-            partner: partner.name.clone(),
-            founded,
-            secret,
-            node,
-            seat,
-            warnings,
-        })
+        Ok(Self { partner: partner.name.clone(), founded, secret, node, seat, warnings })
     }
 }
 
@@ -154,10 +135,7 @@ pub fn check_member(address: &Multiaddr, charter: &Charter) -> Result<(), CliErr
         return Ok(());
     };
     let nodes = charter.partners.iter().flat_map(|partner| &partner.nodes);
-    if nodes
-        .filter_map(|node| peer_id_of(node.as_ed25519()))
-        .any(|node| node == peer)
-    {
+    if nodes.filter_map(|node| peer_id_of(node.as_ed25519())).any(|node| node == peer) {
         return Ok(());
     }
     Err(CliError::config(

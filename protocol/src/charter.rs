@@ -178,12 +178,7 @@ impl Quota {
 
 impl Default for Quota {
     fn default() -> Self {
-        Self {
-            flash: 16,
-            immediate: 128,
-            priority: 512,
-            routine: 1024,
-        }
+        Self { flash: 16, immediate: 128, priority: 512, routine: 1024 }
     }
 }
 
@@ -227,10 +222,7 @@ impl Partner {
         } else {
             return Ok(());
         };
-        Err(CharterError::CardDiffers {
-            partner: self.name.clone(),
-            what,
-        })
+        Err(CharterError::CardDiffers { partner: self.name.clone(), what })
     }
 }
 
@@ -279,13 +271,8 @@ impl OperationType {
             .partners
             .iter()
             .filter(|partner| self.holds(partner, Role::Lead) || self.holds(partner, Role::Supporting));
-        let by_role = self
-            .rule
-            .veto
-            .roles
-            .iter()
-            .filter(|role| role.counts())
-            .flat_map(|role| self.eligible(*role));
+        let by_role =
+            self.rule.veto.roles.iter().filter(|role| role.counts()).flat_map(|role| self.eligible(*role));
         let mut holders = by_name.chain(by_role).collect::<Vec<_>>();
         holders.sort_unstable();
         holders.dedup();
@@ -300,10 +287,7 @@ impl OperationType {
 
     /// The roles that `partner` may act in.
     pub fn roles_of(&self, partner: &PartnerName) -> Vec<Role> {
-        Role::ALL
-            .into_iter()
-            .filter(|role| self.holds(partner, *role))
-            .collect()
+        Role::ALL.into_iter().filter(|role| self.holds(partner, *role)).collect()
     }
 }
 
@@ -326,11 +310,7 @@ impl OutcomeRule {
     /// How many endorsements are needed in `role`.
     pub fn needed(&self, role: Role) -> u32 {
         let required = u32::from(self.required.contains(&role));
-        let counted = self
-            .at_least
-            .iter()
-            .filter(|least| least.role == role)
-            .map(|least| least.count);
+        let counted = self.at_least.iter().filter(|least| least.role == role).map(|least| least.count);
         counted.max().unwrap_or(0).max(required)
     }
 }
@@ -406,11 +386,7 @@ impl Charter {
 
     /// The longest window of any type, in milliseconds.
     pub fn longest_window_ms(&self) -> u64 {
-        self.operations
-            .iter()
-            .map(|kind| kind.window_ms)
-            .max()
-            .unwrap_or(0)
+        self.operations.iter().map(|kind| kind.window_ms).max().unwrap_or(0)
     }
 
     /// Brings every list into canonical order.
@@ -440,29 +416,14 @@ impl Charter {
         bound("partners", self.partners.len(), 1, MAX_PARTNERS)?;
         bound("operation types", self.operations.len(), 1, MAX_KINDS)?;
         bound("milliseconds of step_ms", self.step_ms, 1, MAX_STEP_MS)?;
-        bound(
-            "milliseconds of clock_tolerance_ms",
-            self.clock_tolerance_ms,
-            1,
-            MAX_STEP_MS,
-        )?;
+        bound("milliseconds of clock_tolerance_ms", self.clock_tolerance_ms, 1, MAX_STEP_MS)?;
         for lane in Lane::ALL {
-            bound(
-                &format!("entries of quota {lane}"),
-                self.quota.of(lane),
-                1,
-                MAX_QUOTA,
-            )?;
+            bound(&format!("entries of quota {lane}"), self.quota.of(lane), 1, MAX_QUOTA)?;
         }
         ascending("partners", self.partners.iter().map(|partner| &partner.name))?;
         for partner in &self.partners {
             let name = &partner.name;
-            bound(
-                &format!("officers of {name}"),
-                partner.officers.len(),
-                1,
-                MAX_OFFICERS,
-            )?;
+            bound(&format!("officers of {name}"), partner.officers.len(), 1, MAX_OFFICERS)?;
             bound(&format!("nodes of {name}"), partner.nodes.len(), 1, MAX_NODES)?;
             ascending(&format!("officers of {name}"), &partner.officers)?;
             ascending(&format!("nodes of {name}"), &partner.nodes)?;
@@ -470,28 +431,15 @@ impl Charter {
         ascending("operation types", self.operations.iter().map(|kind| &kind.name))?;
         for kind in &self.operations {
             let name = &kind.name;
-            bound(
-                &format!("milliseconds of window_ms of {name}"),
-                kind.window_ms,
-                0,
-                MAX_WINDOW_MS,
-            )?;
+            bound(&format!("milliseconds of window_ms of {name}"), kind.window_ms, 0, MAX_WINDOW_MS)?;
             for role in Role::ALL {
                 let what = format!("partners {role} in {name}");
                 bound(&what, kind.eligible(role).len(), 0, MAX_PARTNERS)?;
                 ascending(&what, kind.eligible(role))?;
             }
             ascending(&format!("required roles of {name}"), &kind.rule.required)?;
-            ascending(
-                &format!("at_least of {name}"),
-                kind.rule.at_least.iter().map(|least| &least.role),
-            )?;
-            bound(
-                &format!("vetoes of {name}"),
-                kind.rule.veto.partners.len(),
-                0,
-                MAX_PARTNERS,
-            )?;
+            ascending(&format!("at_least of {name}"), kind.rule.at_least.iter().map(|least| &least.role))?;
+            bound(&format!("vetoes of {name}"), kind.rule.veto.partners.len(), 0, MAX_PARTNERS)?;
             ascending(&format!("vetoes of {name}"), &kind.rule.veto.partners)?;
             ascending(&format!("veto roles of {name}"), &kind.rule.veto.roles)?;
         }
@@ -506,20 +454,12 @@ fn bound(
     most: impl TryInto<u64>,
 ) -> Result<(), CharterError> {
     let number = |value: Option<u64>| value.unwrap_or(u64::MAX);
-    let (found, least, most) = (
-        number(found.try_into().ok()),
-        number(least.try_into().ok()),
-        number(most.try_into().ok()),
-    );
+    let (found, least, most) =
+        (number(found.try_into().ok()), number(least.try_into().ok()), number(most.try_into().ok()));
     if (least..=most).contains(&found) {
         Ok(())
     } else {
-        Err(CharterError::Bound {
-            what: what.to_owned(),
-            found,
-            least,
-            most,
-        })
+        Err(CharterError::Bound { what: what.to_owned(), found, least, most })
     }
 }
 
@@ -530,10 +470,7 @@ fn ascending<'a, T: Ord + ToString + 'a>(
     let mut before: Option<&T> = None;
     for item in items {
         if before.is_some_and(|before| before >= item) {
-            return Err(CharterError::Order {
-                what: what.to_owned(),
-                item: item.to_string(),
-            });
+            return Err(CharterError::Order { what: what.to_owned(), item: item.to_string() });
         }
         before = Some(item);
     }

@@ -78,10 +78,7 @@ impl Delegation {
     /// Signs this delegation with the issuer's key, which must be `self.issuer`.
     pub fn sign(self, key: &SecretKey) -> SignedDelegation {
         let signature = key.sign(DELEGATION_DOMAIN, &wire::encode(&self));
-        SignedDelegation {
-            delegation: self,
-            signature,
-        }
+        SignedDelegation { delegation: self, signature }
     }
 }
 
@@ -98,11 +95,7 @@ pub struct SignedDelegation {
 impl SignedDelegation {
     /// Whether the signature is the issuer's.
     pub fn verify(&self) -> bool {
-        self.delegation.issuer.verify(
-            DELEGATION_DOMAIN,
-            &wire::encode(&self.delegation),
-            &self.signature,
-        )
+        self.delegation.issuer.verify(DELEGATION_DOMAIN, &wire::encode(&self.delegation), &self.signature)
     }
 }
 
@@ -194,11 +187,7 @@ impl Chain {
 
     /// The last millisecond at which every link is valid.
     pub fn not_after(&self) -> Time {
-        self.0
-            .iter()
-            .map(|link| link.delegation.not_after)
-            .min()
-            .unwrap_or_default()
+        self.0.iter().map(|link| link.delegation.not_after).min().unwrap_or_default()
     }
 
     /// Checks the chain from `root` at the time `now` and returns its last link.
@@ -227,16 +216,12 @@ impl Chain {
             return Err(CredentialError::Length(self.0.len()));
         }
         if first.delegation.issuer != *root {
-            return Err(CredentialError::UnknownRoot {
-                issuer: first.delegation.issuer,
-            });
+            return Err(CredentialError::UnknownRoot { issuer: first.delegation.issuer });
         }
         // What does not need a signature check comes first: a stranger's chain must be cheap to refuse.
         for (link, SignedDelegation { delegation, .. }) in self.0.iter().enumerate() {
             if delegation.coalition != *coalition {
-                return Err(CredentialError::WrongCoalition {
-                    named: delegation.coalition,
-                });
+                return Err(CredentialError::WrongCoalition { named: delegation.coalition });
             }
             if let Some(above) = link.checked_sub(1).map(|above| &self.0[above].delegation) {
                 let reason = if delegation.issuer != above.subject {
@@ -255,10 +240,7 @@ impl Chain {
         }
         let last = &self.0[self.0.len() - 1].delegation;
         if last.capability != capability {
-            return Err(CredentialError::WrongCapability {
-                found: last.capability,
-                wanted: capability,
-            });
+            return Err(CredentialError::WrongCapability { found: last.capability, wanted: capability });
         }
         let not_after = self.not_after();
         if now > not_after {
@@ -296,9 +278,7 @@ mod tests {
     }
 
     fn check(chain: &Chain, capability: Capability, now: u64) -> Result<PublicKey, CredentialError> {
-        chain
-            .verify_up_to(3, &key(1).public(), &coalition(), capability, Time(now))
-            .map(|leaf| leaf.subject)
+        chain.verify_up_to(3, &key(1).public(), &coalition(), capability, Time(now)).map(|leaf| leaf.subject)
     }
 
     #[test]
@@ -317,16 +297,10 @@ mod tests {
     #[test]
     fn validity_is_the_intersection_of_all_links() {
         for (above, below) in [(100, 50), (50, 100)] {
-            let chain = Chain(vec![
-                link(1, 2, above).sign(&key(1)),
-                link(2, 3, below).sign(&key(2)),
-            ]);
+            let chain = Chain(vec![link(1, 2, above).sign(&key(1)), link(2, 3, below).sign(&key(2))]);
             assert_eq!(
                 check(&chain, Capability::Officer, 51),
-                Err(CredentialError::Expired {
-                    not_after: Time(50),
-                    now: Time(51)
-                })
+                Err(CredentialError::Expired { not_after: Time(50), now: Time(51) })
             );
         }
     }
@@ -334,19 +308,10 @@ mod tests {
     #[test]
     fn every_defect_has_its_own_error() {
         let good = link(1, 2, 100);
+        assert_eq!(check(&Chain(vec![]), Capability::Officer, 1), Err(CredentialError::Length(0)));
         assert_eq!(
-            check(&Chain(vec![]), Capability::Officer, 1),
-            Err(CredentialError::Length(0))
-        );
-        assert_eq!(
-            check(
-                &Chain(vec![link(9, 2, 100).sign(&key(9))]),
-                Capability::Officer,
-                1
-            ),
-            Err(CredentialError::UnknownRoot {
-                issuer: key(9).public()
-            })
+            check(&Chain(vec![link(9, 2, 100).sign(&key(9))]), Capability::Officer, 1),
+            Err(CredentialError::UnknownRoot { issuer: key(9).public() })
         );
         // Claims the root as issuer, but another key signed.
         assert_eq!(
@@ -356,10 +321,7 @@ mod tests {
         let signed = good.clone().sign(&key(1));
         assert_eq!(
             check(&Chain(vec![signed.clone()]), Capability::Seat, 1),
-            Err(CredentialError::WrongCapability {
-                found: Capability::Officer,
-                wanted: Capability::Seat
-            })
+            Err(CredentialError::WrongCapability { found: Capability::Officer, wanted: Capability::Seat })
         );
         let mut elsewhere = good.clone();
         elsewhere.coalition = CoalitionId(hash("other", &[]));
@@ -377,11 +339,7 @@ mod tests {
         wider.capability = Capability::Seat;
         let mut other = link(2, 3, 50);
         other.partner = "sudria".parse().expect("a name");
-        for broken in [
-            link(4, 3, 50).sign(&key(4)),
-            wider.sign(&key(2)),
-            other.sign(&key(2)),
-        ] {
+        for broken in [link(4, 3, 50).sign(&key(4)), wider.sign(&key(2)), other.sign(&key(2))] {
             assert!(matches!(
                 check(&Chain(vec![signed.clone(), broken]), Capability::Officer, 1),
                 Err(CredentialError::BrokenLink { link: 1, .. })

@@ -59,12 +59,7 @@ pub struct Timing {
 
 impl Timing {
     /// For a local network.
-    pub const LAN: Self = Self {
-        gossip_ms: 50,
-        ask_timeout_ms: 1_000,
-        repeat_ms: 1_000,
-        start_gap_ms: 0,
-    };
+    pub const LAN: Self = Self { gossip_ms: 50, ask_timeout_ms: 1_000, repeat_ms: 1_000, start_gap_ms: 0 };
 }
 
 /// Who this node is, and in which coalition.
@@ -171,16 +166,10 @@ impl Engine {
 
     fn wake(&mut self) {
         let ask = self.next_ask();
-        let next = [
-            self.gossip_at,
-            self.repeat_at,
-            ask,
-            self.next_due(),
-            self.next_start(),
-        ]
-        .into_iter()
-        .flatten()
-        .min();
+        let next = [self.gossip_at, self.repeat_at, ask, self.next_due(), self.next_start()]
+            .into_iter()
+            .flatten()
+            .min();
         // A moment that has come is served by the next tick at once.
         if next != self.woken_for {
             self.woken_for = next;
@@ -198,12 +187,7 @@ impl Engine {
 
     /// Sends to every peer whose frontier is known.
     fn broadcast(&mut self, message: &PeerMessage) {
-        let to: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.synced)
-            .map(|(&node, _)| node)
-            .collect();
+        let to: Vec<_> = self.peers.iter().filter(|(_, peer)| peer.synced).map(|(&node, _)| node).collect();
         for node in to {
             self.send(node, message.clone());
         }
@@ -215,12 +199,7 @@ impl Engine {
 
     fn fault(&mut self, node: Option<NodeId>, seat: Option<Seat>, code: &'static str, what: String) {
         self.faults += 1;
-        self.notify(Event::Fault(Fault {
-            node,
-            seat,
-            code,
-            what,
-        }));
+        self.notify(Event::Fault(Fault { node, seat, code, what }));
     }
 
     fn halt(&mut self, halt: Halt) {
@@ -292,11 +271,7 @@ impl Engine {
         let mut reachable = self.own_seat().into_iter().collect::<BTreeSet<_>>();
         for (node, peer) in &self.peers {
             reachable.extend(self.seat_of(node));
-            reachable.extend(
-                self.committee
-                    .seats()
-                    .filter(|seat| peers::bit(&peer.linked, *seat)),
-            );
+            reachable.extend(self.committee.seats().filter(|seat| peers::bit(&peer.linked, *seat)));
         }
         reachable
     }
@@ -306,10 +281,8 @@ impl Engine {
         let reached = reachable.len() >= self.committee.quorum();
         if self.reach != Some(reached) {
             self.reach = Some(reached);
-            let event = Event::Reach {
-                reachable: reachable.into_iter().collect(),
-                quorum: self.committee.quorum(),
-            };
+            let event =
+                Event::Reach { reachable: reachable.into_iter().collect(), quorum: self.committee.quorum() };
             self.notify(event);
         }
     }

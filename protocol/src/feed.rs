@@ -78,8 +78,7 @@ pub fn sign_head(coalition: &CoalitionId, feed: &FeedKey, head: &Head, key: &Sec
 
 /// Whether `signature` is the author's over `head`.
 pub fn verify_head(coalition: &CoalitionId, feed: &FeedKey, head: &Head, signature: &Signature) -> bool {
-    feed.node
-        .verify(HEAD_DOMAIN, &head_message(coalition, feed, head), signature)
+    feed.node.verify(HEAD_DOMAIN, &head_message(coalition, feed, head), signature)
 }
 
 /// An opaque body on the wire.
@@ -126,16 +125,9 @@ impl Run {
         key: &SecretKey,
     ) -> Self {
         let bodies = bodies.into_iter().map(BodyBytes).collect::<Vec<_>>();
-        let head = walk(from, bodies.iter().map(|body| body_digest(&body.0)))
-            .last()
-            .unwrap_or(from);
+        let head = walk(from, bodies.iter().map(|body| body_digest(&body.0))).last().unwrap_or(from);
         let signature = sign_head(coalition, &feed, &head, key);
-        Self {
-            feed,
-            from,
-            bodies,
-            signature,
-        }
+        Self { feed, from, bodies, signature }
     }
 
     /// The heads after each entry.
@@ -168,10 +160,7 @@ impl Run {
 /// The heads that follow `from` when entries with these digests are appended.
 pub fn walk(from: Head, digests: impl Iterator<Item = Hash>) -> impl Iterator<Item = Head> {
     digests.scan(from, |head, digest| {
-        *head = Head {
-            length: head.length + 1,
-            hash: entry_hash(&head.hash, &digest),
-        };
+        *head = Head { length: head.length + 1, hash: entry_hash(&head.hash, &digest) };
         Some(*head)
     })
 }
@@ -202,11 +191,7 @@ impl ForkProof {
     /// The proof made of two branches in either order.
     pub fn new(feed: FeedKey, length: u64, mut branches: [Branch; 2]) -> Self {
         branches.sort_by_key(|branch| branch.hash);
-        Self {
-            feed,
-            length,
-            branches,
-        }
+        Self { feed, length, branches }
     }
 
     /// Whether both branches are signed by the author and differ.
@@ -215,13 +200,8 @@ impl ForkProof {
             && self.length < u64::MAX / 2
             && self.branches[0].hash < self.branches[1].hash
             && self.branches.iter().all(|branch| {
-                let start = Head {
-                    length: self.length,
-                    hash: branch.hash,
-                };
-                let head = walk(start, branch.digests.iter().copied())
-                    .last()
-                    .unwrap_or(start);
+                let start = Head { length: self.length, hash: branch.hash };
+                let head = walk(start, branch.digests.iter().copied()).last().unwrap_or(start);
                 branch.digests.len() <= MAX_RUN_ENTRIES
                     && verify_head(coalition, &self.feed, &head, &branch.signature)
             })
@@ -235,35 +215,15 @@ mod tests {
     fn sample(bodies: &[&[u8]]) -> (CoalitionId, SecretKey, Run) {
         let coalition = CoalitionId(hash("test", &[]));
         let key = SecretKey::from_seed(&[1; 32]);
-        let feed = FeedKey {
-            node: key.public(),
-            lane: Lane::Routine,
-            incarnation: 0,
-        };
-        let from = Head {
-            length: 0,
-            hash: feed.root(&coalition),
-        };
-        let run = Run::sign(
-            &coalition,
-            feed,
-            from,
-            bodies.iter().map(|b| b.to_vec()).collect(),
-            &key,
-        );
+        let feed = FeedKey { node: key.public(), lane: Lane::Routine, incarnation: 0 };
+        let from = Head { length: 0, hash: feed.root(&coalition) };
+        let run = Run::sign(&coalition, feed, from, bodies.iter().map(|b| b.to_vec()).collect(), &key);
         (coalition, key, run)
     }
 
     fn branch(run: &Run, index: usize) -> Branch {
-        let digests = run.bodies[index + 1..]
-            .iter()
-            .map(|body| body_digest(&body.0))
-            .collect();
-        Branch {
-            hash: run.heads()[index].hash,
-            digests,
-            signature: run.signature,
-        }
+        let digests = run.bodies[index + 1..].iter().map(|body| body_digest(&body.0)).collect();
+        Branch { hash: run.heads()[index].hash, digests, signature: run.signature }
     }
 
     #[test]
@@ -276,14 +236,8 @@ mod tests {
         let mut elsewhere = run.clone();
         elsewhere.from.length = 1;
         assert_eq!(elsewhere.check(&coalition), Err(RunError::Signature));
-        assert_eq!(
-            run.check(&CoalitionId(hash("other", &[]))),
-            Err(RunError::Signature)
-        );
-        let empty = Run {
-            bodies: vec![],
-            ..run
-        };
+        assert_eq!(run.check(&CoalitionId(hash("other", &[]))), Err(RunError::Signature));
+        let empty = Run { bodies: vec![], ..run };
         assert_eq!(empty.check(&coalition), Err(RunError::Entries(0)));
     }
 
@@ -293,10 +247,7 @@ mod tests {
         let (_, _, two) = sample(&[b"a", b"x"]);
         let proof = ForkProof::new(one.feed, 2, [branch(&one, 1), branch(&two, 1)]);
         assert!(proof.verify(&coalition));
-        assert_eq!(
-            proof,
-            ForkProof::new(one.feed, 2, [branch(&two, 1), branch(&one, 1)])
-        );
+        assert_eq!(proof, ForkProof::new(one.feed, 2, [branch(&two, 1), branch(&one, 1)]));
         assert!(!ForkProof::new(one.feed, 1, [branch(&one, 0), branch(&two, 0)]).verify(&coalition));
         let mut other = proof;
         other.feed.incarnation = 1;

@@ -123,17 +123,16 @@ pub struct CharterSignature {
 fn stated(partner: &Partner, coalition: CoalitionId) -> impl Iterator<Item = Delegation> {
     let officers = partner.officers.iter().map(|key| (*key, Capability::Officer));
     let nodes = partner.nodes.iter().map(|key| (*key, Capability::Node));
-    officers
-        .chain([(partner.seat, Capability::Seat)])
-        .chain(nodes)
-        .map(move |(subject, capability)| Delegation {
+    officers.chain([(partner.seat, Capability::Seat)]).chain(nodes).map(move |(subject, capability)| {
+        Delegation {
             coalition,
             issuer: partner.root,
             subject,
             partner: partner.name.clone(),
             capability,
             not_after: partner.credentials_until,
-        })
+        }
+    })
 }
 
 impl CharterSignature {
@@ -167,9 +166,7 @@ impl CharterSignature {
         let name = &self.partner;
         let partner = charter
             .partner(name.as_str())
-            .ok_or_else(|| FoundingError::UnknownPartner {
-                partner: name.clone(),
-            })?;
+            .ok_or_else(|| FoundingError::UnknownPartner { partner: name.clone() })?;
         if self.coalition != coalition {
             return Err(FoundingError::OtherCharter {
                 partner: name.clone(),
@@ -177,34 +174,18 @@ impl CharterSignature {
                 expected: coalition,
             });
         }
-        if !partner
-            .root
-            .verify(SIGNATURE_DOMAIN, coalition.as_bytes(), &self.signature)
-        {
-            return Err(FoundingError::BadSignature {
-                partner: name.clone(),
-            });
+        if !partner.root.verify(SIGNATURE_DOMAIN, coalition.as_bytes(), &self.signature) {
+            return Err(FoundingError::BadSignature { partner: name.clone() });
         }
-        let differs = |reason: String| FoundingError::Delegations {
-            partner: name.clone(),
-            reason,
-        };
+        let differs = |reason: String| FoundingError::Delegations { partner: name.clone(), reason };
         let stated = stated(partner, coalition).collect::<Vec<_>>();
         if self.delegations.len() != stated.len() {
-            return Err(differs(format!(
-                "{} instead of {}",
-                self.delegations.len(),
-                stated.len()
-            )));
+            return Err(differs(format!("{} instead of {}", self.delegations.len(), stated.len())));
         }
         for (index, (chain, stated)) in self.delegations.iter().zip(&stated).enumerate() {
             let leaf = chain
                 .verify(&partner.root, &coalition, stated.capability, charter.created)
-                .map_err(|error| FoundingError::Credential {
-                    partner: name.clone(),
-                    index,
-                    error,
-                })?;
+                .map_err(|error| FoundingError::Credential { partner: name.clone(), index, error })?;
             if leaf != stated {
                 return Err(differs(format!(
                     "delegation {index} is not that of {} {} until {}",
@@ -235,11 +216,7 @@ fn refuse_errors(charter: &Charter) -> Result<(), FoundingError> {
         .filter(|lint| lint.severity == Severity::Error)
         .map(|lint| lint.message)
         .collect::<Vec<_>>();
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(FoundingError::Lint(errors))
-    }
+    if errors.is_empty() { Ok(()) } else { Err(FoundingError::Lint(errors)) }
 }
 
 /// A charter with the signatures collected so far.
@@ -256,19 +233,13 @@ pub struct Founding {
 impl Founding {
     /// A charter that nobody signed yet.
     pub fn new(charter: Charter) -> Self {
-        Self {
-            charter,
-            signatures: Vec::new(),
-        }
+        Self { charter, signatures: Vec::new() }
     }
 
     /// Adds a signature after verifying it. The same partner's earlier one is replaced.
     pub fn merge(&mut self, signature: CharterSignature) -> Result<(), FoundingError> {
         signature.verify(&self.charter)?;
-        match self
-            .signatures
-            .binary_search_by(|held| held.partner.cmp(&signature.partner))
-        {
+        match self.signatures.binary_search_by(|held| held.partner.cmp(&signature.partner)) {
             Ok(at) => self.signatures[at] = signature,
             Err(at) => self.signatures.insert(at, signature),
         }
@@ -298,13 +269,8 @@ impl Founding {
         }
         for (at, signature) in self.signatures.iter().enumerate() {
             signature.verify_as(&self.charter, coalition)?;
-            if self.signatures[..at]
-                .iter()
-                .any(|held| held.partner == signature.partner)
-            {
-                return Err(FoundingError::SignedTwice {
-                    partner: signature.partner.clone(),
-                });
+            if self.signatures[..at].iter().any(|held| held.partner == signature.partner) {
+                return Err(FoundingError::SignedTwice { partner: signature.partner.clone() });
             }
         }
         let missing = self.missing();
@@ -361,11 +327,7 @@ impl Founded {
                 let leaf = chain.leaf().expect("verified chains have a link");
                 keys.insert(
                     leaf.subject,
-                    Holder {
-                        partner,
-                        capability: leaf.capability,
-                        chain: chain.clone(),
-                    },
+                    Holder { partner, capability: leaf.capability, chain: chain.clone() },
                 );
             }
         }
@@ -415,9 +377,7 @@ impl Founded {
 
     /// All enrolled nodes, with their partners.
     pub fn nodes(&self) -> impl Iterator<Item = (PublicKey, &Partner)> {
-        self.partners()
-            .iter()
-            .flat_map(|partner| partner.nodes.iter().map(move |node| (*node, partner)))
+        self.partners().iter().flat_map(|partner| partner.nodes.iter().map(move |node| (*node, partner)))
     }
 
     /// Whose officer a key is.
@@ -444,9 +404,7 @@ impl Founded {
 
     /// Whose key this is and what it may do.
     pub fn key(&self, key: &PublicKey) -> Option<(&Partner, Capability)> {
-        self.keys
-            .get(key)
-            .map(|holder| (&self.charter.partners[holder.partner], holder.capability))
+        self.keys.get(key).map(|holder| (&self.charter.partners[holder.partner], holder.capability))
     }
 
     /// The delegation chain of a key.
@@ -463,11 +421,10 @@ impl Founded {
         now: Time,
     ) -> Result<(&Partner, PublicKey), CredentialError> {
         let claimed = chain.leaf().ok_or(CredentialError::Length(0))?;
-        let partner = self.charter.partner(claimed.partner.as_str()).ok_or_else(|| {
-            CredentialError::UnknownPartner {
-                partner: claimed.partner.clone(),
-            }
-        })?;
+        let partner = self
+            .charter
+            .partner(claimed.partner.as_str())
+            .ok_or_else(|| CredentialError::UnknownPartner { partner: claimed.partner.clone() })?;
         let leaf = chain.verify(&partner.root, &self.coalition, capability, now)?;
         match self.holder(&leaf.subject, capability) {
             Some(declared) if declared.name == partner.name => Ok((partner, leaf.subject)),
@@ -567,16 +524,10 @@ impl FoundedFile {
             signatures: Vec<CharterSignature>,
         }
         let file: File = from_toml(text, MAX_FOUNDING_TOML_BYTES).map_err(FoundingError::Text)?;
-        let mut founding = Founding {
-            charter: file.charter,
-            signatures: file.signatures,
-        };
+        let mut founding = Founding { charter: file.charter, signatures: file.signatures };
         founding.charter.sort();
         founding.charter.check()?;
         founding.signatures.sort_by(|a, b| a.partner.cmp(&b.partner));
-        Ok(Self {
-            founding,
-            secret: file.secret,
-        })
+        Ok(Self { founding, secret: file.secret })
     }
 }

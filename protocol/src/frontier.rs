@@ -51,32 +51,20 @@ impl Basis {
     pub fn feeds_of(nodes: &[PublicKey]) -> Vec<FeedKey> {
         Lane::ALL
             .into_iter()
-            .flat_map(|lane| {
-                nodes.iter().map(move |&node| FeedKey {
-                    node,
-                    lane,
-                    incarnation: 0,
-                })
-            })
+            .flat_map(|lane| nodes.iter().map(move |&node| FeedKey { node, lane, incarnation: 0 }))
             .collect()
     }
 
     /// The greatest length of feed `index` that a contribution to this epoch may claim.
     pub fn ceiling(&self, index: usize) -> u64 {
-        self.committed[index]
-            .length
-            .saturating_add(self.quota[self.feeds[index].lane as usize])
+        self.committed[index].length.saturating_add(self.quota[self.feeds[index].lane as usize])
     }
 
     /// Feed indexes in the order in which a full contribution takes them: by precedence, within a lane cyclically
     /// from the one that the epoch's number names, so that no feed is always the one left out.
     fn turn(&self) -> impl Iterator<Item = usize> + '_ {
         let per_lane = self.feeds.len() / Lane::ALL.len();
-        let shift = if per_lane == 0 {
-            0
-        } else {
-            (self.epoch % per_lane as u64) as usize
-        };
+        let shift = if per_lane == 0 { 0 } else { (self.epoch % per_lane as u64) as usize };
         (0..self.feeds.len()).map(move |i| i / per_lane * per_lane + (i % per_lane + shift) % per_lane)
     }
 }
@@ -115,10 +103,7 @@ pub enum ContributionError {
 
 /// The lengths beyond the committed head at which a seat that holds `top` of them claims.
 fn claim_lengths(top: u64) -> impl Iterator<Item = u64> {
-    (0..63)
-        .map(|power| 1u64 << power)
-        .take_while(move |&length| length < top)
-        .chain((top > 0).then_some(top))
+    (0..63).map(|power| 1u64 << power).take_while(move |&length| length < top).chain((top > 0).then_some(top))
 }
 
 impl Contribution {
@@ -136,16 +121,12 @@ impl Contribution {
         for index in basis.turn().filter(|&index| !basis.frozen[index]) {
             let base = basis.committed[index].length;
             let top = held(index).min(basis.ceiling(index)).saturating_sub(base);
-            let heads: Option<Vec<_>> = claim_lengths(top)
-                .map(|beyond| Some((beyond, hash_at(index, base + beyond)?)))
-                .collect();
+            let heads: Option<Vec<_>> =
+                claim_lengths(top).map(|beyond| Some((beyond, hash_at(index, base + beyond)?))).collect();
             let Some(heads) = heads.filter(|heads| !heads.is_empty()) else {
                 continue;
             };
-            let feed = FeedClaims {
-                feed: index as u16,
-                heads,
-            };
+            let feed = FeedClaims { feed: index as u16, heads };
             let size = wire::encode(&feed).len();
             if bytes + size > MAX_CONTRIBUTION_BYTES {
                 break;
@@ -153,10 +134,7 @@ impl Contribution {
             bytes += size;
             claims.insert(index, feed);
         }
-        Self {
-            clock,
-            claims: claims.into_values().collect(),
-        }
+        Self { clock, claims: claims.into_values().collect() }
     }
 
     /// Canonical bytes.
@@ -193,13 +171,7 @@ impl Contribution {
         self.claims.iter().filter_map(|claims| {
             let index = usize::from(claims.feed);
             let &(beyond, hash) = claims.heads.last()?;
-            Some((
-                index,
-                Head {
-                    length: basis.committed[index].length + beyond,
-                    hash,
-                },
-            ))
+            Some((index, Head { length: basis.committed[index].length + beyond, hash }))
         })
     }
 
@@ -208,15 +180,7 @@ impl Contribution {
         self.claims.iter().flat_map(move |claims| {
             let index = usize::from(claims.feed);
             let base = basis.committed[index].length;
-            claims.heads.iter().map(move |&(beyond, hash)| {
-                (
-                    index,
-                    Head {
-                        length: base + beyond,
-                        hash,
-                    },
-                )
-            })
+            claims.heads.iter().map(move |&(beyond, hash)| (index, Head { length: base + beyond, hash }))
         })
     }
 }
@@ -289,27 +253,11 @@ mod tests {
     use crate::identity::SecretKey;
 
     fn basis(nodes: u8, quota: u64) -> Basis {
-        let nodes: Vec<_> = (1..=nodes)
-            .map(|i| SecretKey::from_seed(&[i; 32]).public())
-            .collect();
+        let nodes: Vec<_> = (1..=nodes).map(|i| SecretKey::from_seed(&[i; 32]).public()).collect();
         let feeds = Basis::feeds_of(&nodes);
-        let committed = feeds
-            .iter()
-            .map(|_| Head {
-                length: 10,
-                hash: Hash::default(),
-            })
-            .collect();
+        let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();
         let frozen = vec![false; feeds.len()];
-        Basis {
-            epoch: 5,
-            feeds,
-            committed,
-            frozen,
-            quota: [quota; 4],
-            time: Time(0),
-            step_ms: 1000,
-        }
+        Basis { epoch: 5, feeds, committed, frozen, quota: [quota; 4], time: Time(0), step_ms: 1000 }
     }
 
     fn at(index: usize, length: u64) -> Hash {
@@ -327,23 +275,14 @@ mod tests {
         let lengths: Vec<_> = contribution.claims[0].heads.iter().map(|claim| claim.0).collect();
         assert_eq!(lengths, [1, 2, 4, 8, 11]);
         assert_eq!(contribution.claims.len(), 1);
-        assert_eq!(
-            Contribution::decode(&contribution.encode(), &basis),
-            Ok(contribution)
-        );
+        assert_eq!(Contribution::decode(&contribution.encode(), &basis), Ok(contribution));
     }
 
     #[test]
     fn a_backlog_is_claimed_up_to_the_quota() {
         let basis = basis(1, 4);
         let contribution = holding(&basis, |_| 1_000);
-        assert_eq!(
-            contribution
-                .tops(&basis)
-                .map(|(_, head)| head.length)
-                .collect::<Vec<_>>(),
-            [14; 4]
-        );
+        assert_eq!(contribution.tops(&basis).map(|(_, head)| head.length).collect::<Vec<_>>(), [14; 4]);
     }
 
     #[test]
@@ -352,28 +291,16 @@ mod tests {
         let good = holding(&basis, |_| 15);
         let mut order = good.clone();
         order.claims.swap(0, 1);
-        assert_eq!(
-            Contribution::decode(&order.encode(), &basis),
-            Err(ContributionError::Feed(0))
-        );
+        assert_eq!(Contribution::decode(&order.encode(), &basis), Err(ContributionError::Feed(0)));
         let mut gap = good.clone();
         gap.claims[2].heads.remove(1);
-        assert_eq!(
-            Contribution::decode(&gap.encode(), &basis),
-            Err(ContributionError::Lengths(2))
-        );
+        assert_eq!(Contribution::decode(&gap.encode(), &basis), Err(ContributionError::Lengths(2)));
         let mut beyond = good.clone();
         beyond.claims[0].heads.last_mut().expect("not empty").0 = 101;
-        assert_eq!(
-            Contribution::decode(&beyond.encode(), &basis),
-            Err(ContributionError::Lengths(0))
-        );
+        assert_eq!(Contribution::decode(&beyond.encode(), &basis), Err(ContributionError::Lengths(0)));
         let mut unknown = good;
         unknown.claims[7].feed = 8;
-        assert_eq!(
-            Contribution::decode(&unknown.encode(), &basis),
-            Err(ContributionError::Feed(8))
-        );
+        assert_eq!(Contribution::decode(&unknown.encode(), &basis), Err(ContributionError::Feed(8)));
     }
 
     #[test]
@@ -392,20 +319,8 @@ mod tests {
         agreed.insert(Seat(2), liar);
         let cut = cut(&basis, &committee, &agreed);
         // Both honest seats hold nine, and the greatest power of two within is eight.
-        assert_eq!(
-            cut[0],
-            Head {
-                length: 18,
-                hash: at(0, 18)
-            }
-        );
-        assert_eq!(
-            order(&basis, &cut, &agreed)
-                .iter()
-                .filter(|(index, _)| *index == 0)
-                .count(),
-            8
-        );
+        assert_eq!(cut[0], Head { length: 18, hash: at(0, 18) });
+        assert_eq!(order(&basis, &cut, &agreed).iter().filter(|(index, _)| *index == 0).count(), 8);
     }
 
     #[test]
@@ -420,11 +335,7 @@ mod tests {
         let lanes: Vec<_> = order.iter().map(|(index, _)| basis.feeds[*index].lane).collect();
         assert!(lanes.is_sorted());
         for feed in 0..basis.feeds.len() {
-            let lengths: Vec<_> = order
-                .iter()
-                .filter(|(index, _)| *index == feed)
-                .map(|(_, l)| *l)
-                .collect();
+            let lengths: Vec<_> = order.iter().filter(|(index, _)| *index == feed).map(|(_, l)| *l).collect();
             assert_eq!(lengths, [11, 12, 13]);
         }
     }
@@ -437,14 +348,9 @@ mod tests {
             basis.epoch = epoch;
             let contribution = holding(&basis, |index| if index < 200 { 10 + 60_000 } else { 10 });
             assert!(contribution.encode().len() <= MAX_CONTRIBUTION_BYTES);
-            assert!(
-                contribution.claims.len() < 200,
-                "the limit must bite for this test"
-            );
+            assert!(contribution.claims.len() < 200, "the limit must bite for this test");
             Contribution::decode(&contribution.encode(), &basis).expect("own contributions are valid");
-            contribution
-                .tops(&basis)
-                .for_each(|(index, _)| claimed[index] = true);
+            contribution.tops(&basis).for_each(|(index, _)| claimed[index] = true);
         }
         assert!(claimed[..200].iter().all(|&claimed| claimed));
     }

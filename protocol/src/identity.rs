@@ -44,9 +44,7 @@ fn from_base32<const N: usize>(text: &str) -> Result<[u8; N], ParseError> {
     if text.len() > 2 * N + 2 || text.bytes().any(|b| b.is_ascii_uppercase()) {
         return Err(error);
     }
-    let bytes = BASE32_NOPAD
-        .decode(text.to_ascii_uppercase().as_bytes())
-        .map_err(|_| error.clone())?;
+    let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| error.clone())?;
     bytes.try_into().map_err(|_| error)
 }
 
@@ -147,9 +145,7 @@ mod fixed {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
                 let mut bytes = [0; N];
                 for (i, slot) in bytes.iter_mut().enumerate() {
-                    *slot = seq
-                        .next_element()?
-                        .ok_or_else(|| A::Error::invalid_length(i, &self))?;
+                    *slot = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(i, &self))?;
                 }
                 Ok(bytes)
             }
@@ -237,11 +233,7 @@ impl PublicKey {
     /// A key from its 32 bytes, if they are a point of the curve and not one of small order.
     pub fn from_ed25519(bytes: [u8; 32]) -> Result<Self, ParseError> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).map_err(|_| ParseError::Key)?;
-        if key.is_weak() {
-            Err(ParseError::Key)
-        } else {
-            Ok(Self(bytes))
-        }
+        if key.is_weak() { Err(ParseError::Key) } else { Ok(Self(bytes)) }
     }
 
     /// The 32 bytes of the ed25519 key.
@@ -302,9 +294,7 @@ impl fmt::Debug for PublicKey {
 impl FromStr for PublicKey {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let rest = text
-            .strip_prefix("ed25519:")
-            .ok_or(ParseError::Prefix { expected: "ed25519:" })?;
+        let rest = text.strip_prefix("ed25519:").ok_or(ParseError::Prefix { expected: "ed25519:" })?;
         Self::from_ed25519(from_base32(rest)?)
     }
 }
@@ -346,9 +336,7 @@ impl fmt::Debug for Signature {
 impl FromStr for Signature {
     type Err = ParseError;
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let rest = text
-            .strip_prefix("ed25519:")
-            .ok_or(ParseError::Prefix { expected: "ed25519:" })?;
+        let rest = text.strip_prefix("ed25519:").ok_or(ParseError::Prefix { expected: "ed25519:" })?;
         from_base32(rest).map(Self)
     }
 }
@@ -401,11 +389,7 @@ mod tests {
         assert!(key.public().verify("entente/a", b"word", &signature));
         assert!(!key.public().verify("entente/b", b"word", &signature));
         assert!(!key.public().verify("entente/a", b"sword", &signature));
-        assert!(
-            !SecretKey::from_seed(&[8; 32])
-                .public()
-                .verify("entente/a", b"word", &signature)
-        );
+        assert!(!SecretKey::from_seed(&[8; 32]).public().verify("entente/a", b"word", &signature));
     }
 
     #[test]

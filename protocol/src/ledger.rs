@@ -51,8 +51,5 @@ fn decimal(text: &str, limit: u64) -> Option<u64> {
         && text.len() <= 20
         && text.bytes().all(|byte| byte.is_ascii_digit())
         && (text == "0" || !text.starts_with('0'));
-    plain
-        .then(|| text.parse().ok())
-        .flatten()
-        .filter(|&number: &u64| number <= limit)
+    plain.then(|| text.parse().ok()).flatten().filter(|&number: &u64| number <= limit)
 }

@@ -86,9 +86,7 @@ impl FromStr for Nonce {
         if text.len() != 26 || text.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(error());
         }
-        let bytes = BASE32_NOPAD
-            .decode(text.to_ascii_uppercase().as_bytes())
-            .map_err(|_| error())?;
+        let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| error())?;
         bytes.try_into().map(Self).map_err(|_| error())
     }
 }
@@ -106,9 +104,7 @@ impl Serialize for Nonce {
 impl<'de> Deserialize<'de> for Nonce {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            String::deserialize(deserializer)?
-                .parse()
-                .map_err(de::Error::custom)
+            String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
         } else {
             <[u8; 16]>::deserialize(deserializer).map(Self)
         }
@@ -148,10 +144,7 @@ impl Record {
     /// Signs this record with the officer's key, which must be `self.signer`.
     pub fn sign(self, key: &SecretKey) -> SignedRecord {
         let signature = key.sign(RECORD_DOMAIN, &wire::encode(&self));
-        SignedRecord {
-            record: self,
-            signature,
-        }
+        SignedRecord { record: self, signature }
     }
 }
 
@@ -167,9 +160,7 @@ pub struct SignedRecord {
 impl SignedRecord {
     /// Whether the signature is that of the signer named.
     pub fn verify(&self) -> bool {
-        self.record
-            .signer
-            .verify(RECORD_DOMAIN, &wire::encode(&self.record), &self.signature)
+        self.record.signer.verify(RECORD_DOMAIN, &wire::encode(&self.record), &self.signature)
     }
 }
 
@@ -335,10 +326,7 @@ mod tests {
             (None, None),
             (None, other),
             (Some("daylight only".to_owned()), other),
-            (
-                Some("not before 06:40, at most two aircraft at a time".to_owned()),
-                None,
-            ),
+            (Some("not before 06:40, at most two aircraft at a time".to_owned()), None),
         ] {
             let body = Body::Signed(attestation(caveat, supersedes));
             let bytes = body.encode();

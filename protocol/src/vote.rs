@@ -37,10 +37,7 @@ pub struct VoteFeed {
 impl VoteFeed {
     /// The hash that the chain begins with.
     pub fn root(&self, coalition: &CoalitionId) -> Hash {
-        hash(
-            "entente/vote-feed/v1",
-            &[coalition.as_bytes(), &wire::encode(self)],
-        )
+        hash("entente/vote-feed/v1", &[coalition.as_bytes(), &wire::encode(self)])
     }
 }
 
@@ -63,20 +60,11 @@ impl VoteFrame {
     /// Makes and signs a frame.
     pub fn sign(feed: VoteFeed, seq: u32, previous: Hash, votes: Frame, key: &SecretKey) -> Self {
         let digest = Self::digest(&feed, seq, &previous, &votes);
-        Self {
-            feed,
-            seq,
-            previous,
-            votes,
-            signature: key.sign(VOTE_DOMAIN, digest.as_bytes()),
-        }
+        Self { feed, seq, previous, votes, signature: key.sign(VOTE_DOMAIN, digest.as_bytes()) }
     }
 
     fn digest(feed: &VoteFeed, seq: u32, previous: &Hash, votes: &Frame) -> Hash {
-        hash(
-            "entente/vote-frame/v1",
-            &[previous.as_bytes(), &wire::encode(&(feed, seq, votes))],
-        )
+        hash("entente/vote-frame/v1", &[previous.as_bytes(), &wire::encode(&(feed, seq, votes))])
     }
 
     /// The hash of this frame, which covers the chain up to it.
@@ -91,12 +79,7 @@ impl VoteFrame {
 
     /// The signed head that this frame ends.
     pub fn head(&self) -> VoteHead {
-        VoteHead {
-            feed: self.feed,
-            frames: self.seq + 1,
-            hash: self.hash(),
-            signature: self.signature,
-        }
+        VoteHead { feed: self.feed, frames: self.seq + 1, hash: self.hash(), signature: self.signature }
     }
 }
 
@@ -147,12 +130,7 @@ impl HeadRequest {
         key: &SecretKey,
     ) -> Self {
         let signature = key.sign(REQUEST_DOMAIN, &Self::message(coalition, seat, &nonce, asked_at));
-        Self {
-            seat,
-            nonce,
-            asked_at,
-            signature,
-        }
+        Self { seat, nonce, asked_at, signature }
     }
 
     /// Whether the starter's key signed this request.
@@ -181,14 +159,7 @@ pub struct HeadReport {
 
 impl HeadReport {
     fn message(&self, coalition: &CoalitionId) -> Vec<u8> {
-        wire::encode(&(
-            coalition,
-            self.starter,
-            self.nonce,
-            self.reporter,
-            &self.certified,
-            &self.heads,
-        ))
+        wire::encode(&(coalition, self.starter, self.nonce, self.reporter, &self.certified, &self.heads))
     }
 
     /// Makes and signs a report that answers `request`.
@@ -201,14 +172,8 @@ impl HeadReport {
         key: &SecretKey,
     ) -> Self {
         let signature = Signature::from_ed25519([0; 64]);
-        let mut report = Self {
-            starter: request.seat,
-            nonce: request.nonce,
-            reporter,
-            certified,
-            heads,
-            signature,
-        };
+        let mut report =
+            Self { starter: request.seat, nonce: request.nonce, reporter, certified, heads, signature };
         report.signature = key.sign(REPORT_DOMAIN, &report.message(coalition));
         report
     }

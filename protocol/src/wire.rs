@@ -55,10 +55,7 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, WireError> {
     let limit = limit.min(MAX_OBJECT_BYTES);
     if bytes.len() > limit {
-        return Err(WireError::TooLarge {
-            bytes: bytes.len(),
-            limit,
-        });
+        return Err(WireError::TooLarge { bytes: bytes.len(), limit });
     }
     let (value, used): (T, usize) = bincode::serde::decode_from_slice(bytes, config())
         .map_err(|error| WireError::Malformed(error.to_string()))?;
@@ -114,38 +111,23 @@ mod tests {
 
     #[test]
     fn a_value_comes_back_from_its_bytes() {
-        let sample = Sample {
-            number: 70_000,
-            bytes: vec![1, 2, 3],
-        };
+        let sample = Sample { number: 70_000, bytes: vec![1, 2, 3] };
         assert_eq!(decode::<Sample>(&encode(&sample), 64), Ok(sample));
     }
 
     #[test]
     fn refuses_truncated_trailing_oversized_and_non_canonical_bytes() {
-        let bytes = encode(&Sample {
-            number: 5,
-            bytes: vec![9; 4],
-        });
-        assert!(matches!(
-            decode::<Sample>(&bytes[..bytes.len() - 1], 64),
-            Err(WireError::Malformed(_))
-        ));
+        let bytes = encode(&Sample { number: 5, bytes: vec![9; 4] });
+        assert!(matches!(decode::<Sample>(&bytes[..bytes.len() - 1], 64), Err(WireError::Malformed(_))));
         let mut longer = bytes.clone();
         longer.push(0);
         assert_eq!(decode::<Sample>(&longer, 64), Err(WireError::Trailing(1)));
-        assert!(matches!(
-            decode::<Sample>(&bytes, 3),
-            Err(WireError::TooLarge { .. })
-        ));
+        assert!(matches!(decode::<Sample>(&bytes, 3), Err(WireError::TooLarge { .. })));
         // 5 written as a two-byte integer (marker 251, little endian).
         let padded = [&[251, 5, 0], &bytes[1..]].concat();
         assert_eq!(decode::<Sample>(&padded, 64), Err(WireError::NotCanonical));
         // A length of 2^60 must neither allocate nor panic.
         let huge = [&[5, 253][..], &(1u64 << 60).to_le_bytes()].concat();
-        assert!(matches!(
-            decode::<Sample>(&huge, 64),
-            Err(WireError::Malformed(_))
-        ));
+        assert!(matches!(decode::<Sample>(&huge, 64), Err(WireError::Malformed(_))));
     }
 }

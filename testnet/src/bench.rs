@@ -102,10 +102,7 @@ pub(crate) async fn local(options: &Options) -> Result<(), Error> {
     network.remove()?;
     let figures = measured?;
     if options.json {
-        println!(
-            "{}",
-            serde_json::to_string(&figures).expect("plain numbers and text")
-        );
+        println!("{}", serde_json::to_string(&figures).expect("plain numbers and text"));
     } else {
         print(&figures);
     }
@@ -115,10 +112,7 @@ pub(crate) async fn local(options: &Options) -> Result<(), Error> {
 /// Runs this program again where the loopback interface is its own; without that where it is not possible.
 fn in_a_namespace(options: &Options) -> Result<(), Error> {
     let program = std::env::current_exe().map_err(|error| Error::io("find this program", error))?;
-    let own = Command::new("unshare")
-        .args(["--net", "true"])
-        .stderr(Stdio::null())
-        .status();
+    let own = Command::new("unshare").args(["--net", "true"]).stderr(Stdio::null()).status();
     let mut command = if own.is_ok_and(|status| status.success()) {
         let mut command = Command::new("unshare");
         command.arg("--net").arg(program);
@@ -128,27 +122,13 @@ fn in_a_namespace(options: &Options) -> Result<(), Error> {
             "no network namespace can be made here: run it as another user than root".into(),
         ));
     };
-    command
-        .arg("--dir")
-        .arg(&options.dir)
-        .args(["bench", "local", "--inside"]);
-    command.args([
-        "--ops",
-        &options.ops.to_string(),
-        "--idle-seconds",
-        &options.idle_seconds.to_string(),
-    ]);
+    command.arg("--dir").arg(&options.dir).args(["bench", "local", "--inside"]);
+    command.args(["--ops", &options.ops.to_string(), "--idle-seconds", &options.idle_seconds.to_string()]);
     if options.json {
         command.arg("--json");
     }
-    let status = command
-        .status()
-        .map_err(|error| Error::io("start the benchmark", error))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Error::Input(format!("the benchmark ended with {status}")))
-    }
+    let status = command.status().map_err(|error| Error::io("start the benchmark", error))?;
+    if status.success() { Ok(()) } else { Err(Error::Input(format!("the benchmark ended with {status}"))) }
 }
 
 async fn measure(network: &mut Network, options: &Options) -> Result<Figures, Error> {
@@ -199,11 +179,7 @@ async fn measure(network: &mut Network, options: &Options) -> Result<Figures, Er
         metrics.push(self::metrics(client).await?);
     }
     let rss_kb = metrics.iter().map(|metrics| metrics.rss_kb).max().unwrap_or(0);
-    let commit_us = metrics
-        .iter()
-        .map(|metrics| metrics.commit_us.p50)
-        .max()
-        .unwrap_or(0);
+    let commit_us = metrics.iter().map(|metrics| metrics.commit_us.p50).max().unwrap_or(0);
     Ok(Figures {
         ops_per_s,
         entries_per_s,
@@ -226,9 +202,7 @@ async fn measure(network: &mut Network, options: &Options) -> Result<Figures, Er
 /// In ms: the latency below which `percent` of them lie.
 fn at(sorted: &[Duration], percent: usize) -> f64 {
     let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted
-        .get(index)
-        .map_or(f64::NAN, |latency| latency.as_secs_f64() * 1000.0)
+    sorted.get(index).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1000.0)
 }
 
 /// Makes every note another one: the same would be the same record.
@@ -271,10 +245,8 @@ async fn one_at_a_time(dirs: &[PathBuf], ops: usize, counter: &mut Counter) -> R
             for note in notes {
                 let begun = Instant::now();
                 let path = "/v1/notes?wait=ordered&timeout_ms=60000";
-                let view: SubmitView = client
-                    .post(path, note, Duration::from_secs(70))
-                    .await
-                    .map_err(said)?;
+                let view: SubmitView =
+                    client.post(path, note, Duration::from_secs(70)).await.map_err(said)?;
                 if view.state == RecordState::Held {
                     return Err(Error::Input(format!("a note was not ordered: {view:?}")));
                 }
@@ -292,10 +264,8 @@ async fn one_at_a_time(dirs: &[PathBuf], ops: usize, counter: &mut Counter) -> R
 
 async fn batch(dir: &Path, notes: &[u8]) -> Result<usize, Error> {
     let path = "/v1/notes/batch?wait=ordered&timeout_ms=60000";
-    let views: Vec<SubmitView> = client(dir)?
-        .post(path, notes.to_vec(), Duration::from_secs(70))
-        .await
-        .map_err(said)?;
+    let views: Vec<SubmitView> =
+        client(dir)?.post(path, notes.to_vec(), Duration::from_secs(70)).await.map_err(said)?;
     if views.iter().any(|view| view.state == RecordState::Held) {
         return Err(Error::Input("a batch was not ordered".into()));
     }
@@ -335,9 +305,8 @@ async fn officer_signed(network: &Network, dirs: &[PathBuf]) -> Result<f64, Erro
         let key = keys::load(&DataDir::new(dir), keys::KeyKind::Officer).map_err(said)?;
         for lane in 0..SIGNED_LANES {
             let count = SIGNED_RECORDS / dirs.len() / SIGNED_LANES;
-            let records = (0..count)
-                .map(|n| open(coalition, &key, &format!("{i}.{lane}.{n}")))
-                .collect::<Vec<_>>();
+            let records =
+                (0..count).map(|n| open(coalition, &key, &format!("{i}.{lane}.{n}"))).collect::<Vec<_>>();
             queues.push((dir.clone(), records));
         }
     }
@@ -349,10 +318,8 @@ async fn officer_signed(network: &Network, dirs: &[PathBuf]) -> Result<f64, Erro
         tasks.spawn(async move {
             for record in records {
                 let path = "/v1/records?wait=ordered&timeout_ms=60000";
-                let view: SubmitView = client
-                    .post(path, record, Duration::from_secs(70))
-                    .await
-                    .map_err(said)?;
+                let view: SubmitView =
+                    client.post(path, record, Duration::from_secs(70)).await.map_err(said)?;
                 if view.state == RecordState::Held {
                     return Err(Error::Input(format!("a record was not ordered: {view:?}")));
                 }
@@ -367,18 +334,9 @@ async fn officer_signed(network: &Network, dirs: &[PathBuf]) -> Result<f64, Erro
 }
 
 fn open(coalition: CoalitionId, key: &SecretKey, title: &str) -> Vec<u8> {
-    let open = Open {
-        kind: "airlift".into(),
-        title: title.into(),
-        body: Default::default(),
-    };
+    let open = Open { kind: "airlift".into(), title: title.into(), body: Default::default() };
     let nonce = Nonce::from_key(&key.public(), title);
-    let record = Record {
-        coalition,
-        nonce,
-        signer: key.public(),
-        act: Act::Open(open),
-    };
+    let record = Record { coalition, nonce, signer: key.public(), act: Act::Open(open) };
     Body::Signed(record.sign(key)).encode()
 }
 
@@ -402,10 +360,7 @@ async fn quiet(network: &Network) -> Result<(), Error> {
         // Frontiers are told a little later than what they are about.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    Err(Error::Late {
-        what: "the network becomes quiet".into(),
-        limit: QUIET_TIMEOUT,
-    })
+    Err(Error::Late { what: "the network becomes quiet".into(), limit: QUIET_TIMEOUT })
 }
 
 async fn metrics(dir: &Path) -> Result<MetricsView, Error> {
@@ -441,10 +396,7 @@ impl Meter {
         // Not from /sys, which shows the namespace that mounted it.
         let text = fs::read_to_string("/proc/self/net/dev").ok()?;
         let line = text.lines().find_map(|line| line.trim().strip_prefix("lo:"))?;
-        let fields: Vec<u64> = line
-            .split_whitespace()
-            .filter_map(|field| field.parse().ok())
-            .collect();
+        let fields: Vec<u64> = line.split_whitespace().filter_map(|field| field.parse().ok()).collect();
         Some(fields.get(8)?.saturating_sub(fields.get(9)? * LINK_HEADER_BYTES))
     }
 
@@ -462,9 +414,7 @@ fn fdatasync(dir: &Path) -> Result<f64, Error> {
     let mut spans = Vec::new();
     for _ in 0..200 {
         let begun = Instant::now();
-        file.write_all(&[0; 4096])
-            .and_then(|()| file.sync_data())
-            .map_err(cannot)?;
+        file.write_all(&[0; 4096]).and_then(|()| file.sync_data()).map_err(cannot)?;
         spans.push(begun.elapsed());
     }
     let _ = fs::remove_file(&path);
@@ -481,104 +431,39 @@ fn machine(dir: &Path) -> Machine {
     let output = Command::new("stat").args(["-f", "-c", "%T"]).arg(dir).output();
     Machine {
         cores: std::thread::available_parallelism().map_or(0, usize::from),
-        cpu: first(
-            fs::read_to_string("/proc/cpuinfo").unwrap_or_default(),
-            "model name",
-        ),
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
-            .unwrap_or_default()
-            .trim()
-            .to_owned(),
-        file_system: output.map_or_else(
-            |_| String::new(),
-            |out| String::from_utf8_lossy(&out.stdout).trim().into(),
-        ),
+        cpu: first(fs::read_to_string("/proc/cpuinfo").unwrap_or_default(), "model name"),
+        kernel: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+        file_system: output
+            .map_or_else(|_| String::new(), |out| String::from_utf8_lossy(&out.stdout).trim().into()),
         release_build: !cfg!(debug_assertions),
     }
 }
 
 fn print(figures: &Figures) {
-    let Machine {
-        cores,
-        cpu,
-        kernel,
-        file_system,
-        release_build,
-    } = &figures.machine;
-    let build = if *release_build {
-        "release build"
-    } else {
-        "debug build: figures mean nothing"
-    };
-    println!(
-        "{cores} cores ({cpu}), Linux {kernel}, {file_system}; {build}; {} operations",
-        figures.ops
-    );
+    let Machine { cores, cpu, kernel, file_system, release_build } = &figures.machine;
+    let build = if *release_build { "release build" } else { "debug build: figures mean nothing" };
+    println!("{cores} cores ({cpu}), Linux {kernel}, {file_system}; {build}; {} operations", figures.ops);
     let bytes = |value: Option<f64>| {
         value.map_or_else(|| "null (needs root)".to_owned(), |value| format!("{value:.0}"))
     };
     for (name, value, unit) in [
-        (
-            "ops_per_s",
-            format!("{:.0}", figures.ops_per_s),
-            "operations/s, one at a time per node",
-        ),
-        (
-            "entries_per_s",
-            format!("{:.0}", figures.entries_per_s),
-            "entries/s, saturated",
-        ),
-        (
-            "officer_signed_per_s",
-            format!("{:.0}", figures.officer_signed_per_s),
-            "records/s",
-        ),
-        (
-            "p50_ms",
-            format!("{:.1}", figures.p50_ms),
-            "ms, all nodes submitting",
-        ),
+        ("ops_per_s", format!("{:.0}", figures.ops_per_s), "operations/s, one at a time per node"),
+        ("entries_per_s", format!("{:.0}", figures.entries_per_s), "entries/s, saturated"),
+        ("officer_signed_per_s", format!("{:.0}", figures.officer_signed_per_s), "records/s"),
+        ("p50_ms", format!("{:.1}", figures.p50_ms), "ms, all nodes submitting"),
         ("p99_ms", format!("{:.1}", figures.p99_ms), "ms"),
-        (
-            "lone_p50_ms",
-            format!("{:.1}", figures.lone_p50_ms),
-            "ms, one node submitting",
-        ),
-        (
-            "bytes_per_op_lone",
-            bytes(figures.bytes_per_op_lone),
-            "B at IP level, all links",
-        ),
-        (
-            "bytes_per_op_batch16",
-            bytes(figures.bytes_per_op_batch16),
-            "B per entry",
-        ),
-        (
-            "cpu_ms_per_epoch_node",
-            format!("{:.1}", figures.cpu_ms_per_epoch_node),
-            "ms",
-        ),
-        (
-            "rss_mb",
-            format!("{:.0}", figures.rss_mb),
-            "MiB, the largest node",
-        ),
+        ("lone_p50_ms", format!("{:.1}", figures.lone_p50_ms), "ms, one node submitting"),
+        ("bytes_per_op_lone", bytes(figures.bytes_per_op_lone), "B at IP level, all links"),
+        ("bytes_per_op_batch16", bytes(figures.bytes_per_op_batch16), "B per entry"),
+        ("cpu_ms_per_epoch_node", format!("{:.1}", figures.cpu_ms_per_epoch_node), "ms"),
+        ("rss_mb", format!("{:.0}", figures.rss_mb), "MiB, the largest node"),
         (
             "idle_bytes_per_s_link",
             bytes(figures.idle_bytes_per_s_link),
             "B/s per pair of nodes, both directions",
         ),
-        (
-            "fdatasync_p50_ms",
-            format!("{:.2}", figures.fdatasync_p50_ms),
-            "ms, 4 kB",
-        ),
-        (
-            "commit_p50_ms",
-            format!("{:.2}", figures.commit_p50_ms),
-            "ms, a durable transaction of the store",
-        ),
+        ("fdatasync_p50_ms", format!("{:.2}", figures.fdatasync_p50_ms), "ms, 4 kB"),
+        ("commit_p50_ms", format!("{:.2}", figures.commit_p50_ms), "ms, a durable transaction of the store"),
     ] {
         println!("{name:<24} {value:>12}  {unit}");
     }

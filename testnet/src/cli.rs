@@ -162,26 +162,10 @@ async fn interruptible(work: impl Future<Output = Result<(), Error>>) -> Result<
 async fn run(cli: Cli) -> Result<(), Error> {
     let dir = cli.dir;
     match cli.command {
-        Command::Demo {
-            partners,
-            scenario,
-            headless,
-            keep,
-        } => {
-            let options = demo::Options {
-                dir,
-                partners,
-                scenario,
-                headless,
-                keep,
-            };
-            let late = |_| Error::Late {
-                what: "the demo ends".into(),
-                limit: DEMO_TIMEOUT,
-            };
-            tokio::time::timeout(DEMO_TIMEOUT, demo::demo(options))
-                .await
-                .map_err(late)?
+        Command::Demo { partners, scenario, headless, keep } => {
+            let options = demo::Options { dir, partners, scenario, headless, keep };
+            let late = |_| Error::Late { what: "the demo ends".into(), limit: DEMO_TIMEOUT };
+            tokio::time::timeout(DEMO_TIMEOUT, demo::demo(options)).await.map_err(late)?
         }
         Command::Up { partners } => up(&dir, partners).await,
         Command::Status => status(&Network::open(&dir)?).await,
@@ -222,23 +206,8 @@ async fn run(cli: Cli) -> Result<(), Error> {
             println!("stopped and removed");
             Ok(())
         }
-        Command::Bench {
-            what:
-                Bench::Local {
-                    json,
-                    ops,
-                    idle_seconds,
-                    inside,
-                },
-        } => {
-            bench::local(&bench::Options {
-                dir,
-                json,
-                ops,
-                idle_seconds,
-                inside,
-            })
-            .await
+        Command::Bench { what: Bench::Local { json, ops, idle_seconds, inside } } => {
+            bench::local(&bench::Options { dir, json, ops, idle_seconds, inside }).await
         }
         Command::Node { .. } => Err(Error::Input("the word `node` comes first".into())),
     }
@@ -262,10 +231,7 @@ async fn up(dir: &Path, partners: usize) -> Result<(), Error> {
         return Err(error);
     }
     println!("{} runs: {}", network.coalition(), names.join(", "));
-    println!(
-        "next: eval \"$(entente-testnet env {})\"; entente status",
-        names[0]
-    );
+    println!("next: eval \"$(entente-testnet env {})\"; entente status", names[0]);
     Ok(())
 }
 
@@ -298,10 +264,7 @@ fn env(network: &Network, partner: &str) -> Result<(), Error> {
     network.known(partner)?;
     let dir = std::path::absolute(network.data_dir(partner))
         .map_err(|error| Error::io("find the folder", error))?;
-    println!(
-        "export ENTENTE_DIR='{}'",
-        dir.display().to_string().replace('\'', r"'\''")
-    );
+    println!("export ENTENTE_DIR='{}'", dir.display().to_string().replace('\'', r"'\''"));
     let command = node_command(&dir)?;
     let program = command.get_program().to_string_lossy().replace('\'', r"'\''");
     println!("entente() {{ '{program}' node \"$@\"; }}");
@@ -310,30 +273,15 @@ fn env(network: &Network, partner: &str) -> Result<(), Error> {
 
 async fn heal(network: &Network) -> Result<(), Error> {
     let mut healed = 0;
-    for partner in network
-        .partners()
-        .iter()
-        .filter(|partner| network.process(partner).is_some())
-    {
+    for partner in network.partners().iter().filter(|partner| network.process(partner).is_some()) {
         let client = network.client(partner)?;
-        let peers: Vec<PeerView> = client
-            .get("/v1/peers")
-            .await
-            .map_err(|error| Error::Input(format!("{partner}: {error}")))?;
+        let peers: Vec<PeerView> =
+            client.get("/v1/peers").await.map_err(|error| Error::Input(format!("{partner}: {error}")))?;
         for peer in peers.iter().filter(|peer| peer.blocked) {
-            network
-                .entente(partner, &["peer", "unblock", &peer.partner])
-                .await?;
+            network.entente(partner, &["peer", "unblock", &peer.partner]).await?;
             healed += 1;
         }
     }
-    println!(
-        "{}",
-        if healed == 0 {
-            "no link was cut"
-        } else {
-            "all links are back"
-        }
-    );
+    println!("{}", if healed == 0 { "no link was cut" } else { "all links are back" });
     Ok(())
 }

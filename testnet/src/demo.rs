@@ -32,11 +32,7 @@ struct Voice {
 
 impl Voice {
     fn chapter(&self, text: &str) {
-        let (bold, plain) = if self.colour {
-            ("\x1b[1m", "\x1b[0m")
-        } else {
-            ("", "")
-        };
+        let (bold, plain) = if self.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         println!("\n{bold}{text}{plain}");
     }
 
@@ -49,11 +45,7 @@ impl Voice {
     }
 
     fn good(&self, word: &str, text: &str) {
-        let (green, plain) = if self.colour {
-            ("\x1b[1;32m", "\x1b[0m")
-        } else {
-            ("", "")
-        };
+        let (green, plain) = if self.colour { ("\x1b[1;32m", "\x1b[0m") } else { ("", "") };
         println!("{green}{word}{plain}{text}");
     }
 }
@@ -63,25 +55,16 @@ pub(crate) async fn demo(options: Options) -> Result<(), Error> {
     let scenario = Scenario::load(options.scenario.as_deref())?;
     let roles = scenario.roles(options.partners)?;
     let colour = !options.headless && std::io::IsTerminal::is_terminal(&std::io::stdout());
-    let voice = Voice {
-        begun: Instant::now(),
-        colour,
-    };
+    let voice = Voice { begun: Instant::now(), colour };
     if Network::prepare(&options.dir)? {
         voice.line("", "an earlier network was left here; it is cleaned");
     }
     voice.chapter(&format!("{}: {} partners", scenario.name, options.partners));
     for partner in &scenario.partners {
-        voice.line(
-            &partner.name,
-            &format!("{}, {}", role_name(partner.role), partner.is),
-        );
+        voice.line(&partner.name, &format!("{}, {}", role_name(partner.role), partner.is));
     }
     let mut network = Network::found(&options.dir, &scenario.template, &roles, !options.keep).await?;
-    voice.line(
-        "",
-        &format!("every root has signed the charter: {}", network.coalition()),
-    );
+    voice.line("", &format!("every root has signed the charter: {}", network.coalition()));
     let played = play(&mut network, &scenario, &voice).await;
     let result = match played {
         Ok(played) => finish(&mut network, played, &options, &voice).await,
@@ -118,11 +101,7 @@ async fn play(network: &mut Network, scenario: &Scenario, voice: &Voice) -> Resu
     let partners = network.partners().to_vec();
     for (i, partner) in partners.iter().enumerate() {
         network.start(partner).await?;
-        let what = if i == 0 {
-            "listens; its address is all that the others are given"
-        } else {
-            "starts"
-        };
+        let what = if i == 0 { "listens; its address is all that the others are given" } else { "starts" };
         let pid = network
             .process(partner)
             .map_or_else(String::new, |process| format!(" (process {})", process.pid()));
@@ -130,21 +109,12 @@ async fn play(network: &mut Network, scenario: &Scenario, voice: &Voice) -> Resu
     }
     network.until_meshed(&[]).await?;
     voice.line("", "all have found each other");
-    let mut player = Player {
-        network,
-        scenario,
-        voice,
-        ids: BTreeMap::new(),
-        cut: Vec::new(),
-        last_agreed: None,
-    };
+    let mut player =
+        Player { network, scenario, voice, ids: BTreeMap::new(), cut: Vec::new(), last_agreed: None };
     for step in &scenario.steps {
         player.step(step).await?;
     }
-    Ok(Played {
-        ids: player.ids,
-        last_agreed: player.last_agreed,
-    })
+    Ok(Played { ids: player.ids, last_agreed: player.last_agreed })
 }
 
 impl Player<'_> {
@@ -162,16 +132,14 @@ impl Player<'_> {
                 self.network.entente(a, &["peer", "block", b]).await?;
                 self.network.entente(b, &["peer", "block", a]).await?;
                 self.cut.push((a.clone(), b.clone()));
-                self.voice
-                    .line("", &format!("the link between {a} and {b} is cut"));
+                self.voice.line("", &format!("the link between {a} and {b} is cut"));
             }
             Step::Heal([a, b]) => {
                 self.network.entente(a, &["peer", "unblock", b]).await?;
                 self.network.entente(b, &["peer", "unblock", a]).await?;
                 self.cut.retain(|(x, y)| (x, y) != (a, b) && (x, y) != (b, a));
                 self.network.until_meshed(&self.cut).await?;
-                self.voice
-                    .line("", &format!("the link between {a} and {b} is back"));
+                self.voice.line("", &format!("the link between {a} and {b} is back"));
             }
             Step::Agreed(id) => self.agreed(id).await?,
             Step::Deficit(deficit) => self.deficit(deficit).await?,
@@ -181,50 +149,29 @@ impl Player<'_> {
     }
 
     fn operation(&self, name: &str) -> Result<&Operation, Error> {
-        let found = self
-            .scenario
-            .operations
-            .iter()
-            .find(|operation| operation.id == name);
+        let found = self.scenario.operations.iter().find(|operation| operation.id == name);
         found.ok_or_else(|| Error::Input(format!("no operation {name:?} is declared")))
     }
 
     fn id(&self, name: &str) -> Result<String, Error> {
-        self.ids
-            .get(name)
-            .cloned()
-            .ok_or_else(|| Error::Input(format!("operation {name:?} is not open yet")))
+        self.ids.get(name).cloned().ok_or_else(|| Error::Input(format!("operation {name:?} is not open yet")))
     }
 
     async fn open(&mut self, name: &str) -> Result<(), Error> {
         let operation = self.operation(name)?.clone();
-        let mut arguments: Vec<String> = [
-            "op",
-            "open",
-            "--wait",
-            "ordered",
-            "--timeout",
-            WAIT,
-            "--key",
-            name,
-        ]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-        arguments.extend([
-            "--type".into(),
-            operation.kind,
-            "--title".into(),
-            operation.title.clone(),
-        ]);
+        let mut arguments: Vec<String> =
+            ["op", "open", "--wait", "ordered", "--timeout", WAIT, "--key", name]
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+        arguments.extend(["--type".into(), operation.kind, "--title".into(), operation.title.clone()]);
         for (field, value) in &operation.body {
             arguments.extend(["--set".to_owned(), format!("{field}={value}")]);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let printed = self.network.entente(&operation.by, &arguments).await?;
         let id = printed.split_whitespace().next().unwrap_or_default().to_owned();
-        self.voice
-            .line(&operation.by, &format!("opens {:?}", operation.title));
+        self.voice.line(&operation.by, &format!("opens {:?}", operation.title));
         for (field, value) in &operation.body {
             self.voice.line("", &format!("    {field}: {value}"));
         }
@@ -241,18 +188,8 @@ impl Player<'_> {
             Stance::Abstain => ("--abstain", "abstains from"),
         };
         let key = format!("{}-{}", attest.operation, attest.by);
-        let mut arguments = vec![
-            "op",
-            "attest",
-            &id,
-            flag,
-            "--wait",
-            "ordered",
-            "--timeout",
-            WAIT,
-            "--key",
-            &key,
-        ];
+        let mut arguments =
+            vec!["op", "attest", &id, flag, "--wait", "ordered", "--timeout", WAIT, "--key", &key];
         if let Some(caveat) = &attest.caveat {
             arguments.extend(["--caveat", caveat]);
         }
@@ -260,14 +197,9 @@ impl Player<'_> {
         self.network.entente(&attest.by, &arguments).await?;
         let took = begun.elapsed().as_millis();
         let title = &self.operation(&attest.operation)?.title;
-        let caveat = attest
-            .caveat
-            .as_ref()
-            .map_or_else(String::new, |caveat| format!(", on condition: {caveat}"));
-        self.voice.line(
-            &attest.by,
-            &format!("{word} {title:?}{caveat} (ordered after {took} ms)"),
-        );
+        let caveat =
+            attest.caveat.as_ref().map_or_else(String::new, |caveat| format!(", on condition: {caveat}"));
+        self.voice.line(&attest.by, &format!("{word} {title:?}{caveat} (ordered after {took} ms)"));
         Ok(())
     }
 
@@ -275,9 +207,7 @@ impl Player<'_> {
         self.network.start(partner).await?;
         self.network.until_meshed(&self.cut).await?;
         let voting = |status: &StatusView| status.voting;
-        self.network
-            .until_status(partner, "has heard what it said before and votes", voting)
-            .await?;
+        self.network.until_status(partner, "has heard what it said before and votes", voting).await?;
         self.voice.line(partner, "is back with its own store and keys");
         Ok(())
     }
@@ -300,10 +230,7 @@ impl Player<'_> {
                 return Ok(view);
             }
             if Instant::now() >= until {
-                return Err(Error::Late {
-                    what: format!("{partner}: {name} {what}"),
-                    limit: STEP_TIMEOUT,
-                });
+                return Err(Error::Late { what: format!("{partner}: {name} {what}"), limit: STEP_TIMEOUT });
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
@@ -311,10 +238,7 @@ impl Player<'_> {
 
     fn running(&self) -> Vec<String> {
         let partners = self.network.partners().iter();
-        partners
-            .filter(|partner| self.network.process(partner).is_some())
-            .cloned()
-            .collect()
+        partners.filter(|partner| self.network.process(partner).is_some()).cloned().collect()
     }
 
     async fn agreed(&mut self, name: &str) -> Result<(), Error> {
@@ -329,19 +253,11 @@ impl Player<'_> {
         };
         self.voice.line(
             "",
-            &format!(
-                "{} of {} partners show the same:",
-                running.len(),
-                self.network.partners().len()
-            ),
+            &format!("{} of {} partners show the same:", running.len(), self.network.partners().len()),
         );
-        self.voice
-            .good("AGREED", &format!("  {}  {}", view.title, view.id));
+        self.voice.good("AGREED", &format!("  {}  {}", view.title, view.id));
         if let Some(decision) = &view.decision {
-            self.voice.line(
-                "",
-                &format!("why: {}", decision.explanation.replace("; ", "\n     ")),
-            );
+            self.voice.line("", &format!("why: {}", decision.explanation.replace("; ", "\n     ")));
         }
         self.last_agreed = Some(name.to_owned());
         Ok(())
@@ -353,18 +269,8 @@ impl Player<'_> {
             view.state == RecordState::Ordered
                 && view.deficit.iter().any(|line| line.contains(&deficit.names))
         };
-        let view = self
-            .until_view(&by, &deficit.operation, "shows its deficit", lacks)
-            .await?;
-        self.voice.line(
-            "",
-            &format!(
-                "{:?} is {}: {}",
-                view.title,
-                view.outcome,
-                view.deficit.join("; ")
-            ),
-        );
+        let view = self.until_view(&by, &deficit.operation, "shows its deficit", lacks).await?;
+        self.voice.line("", &format!("{:?} is {}: {}", view.title, view.outcome, view.deficit.join("; ")));
         Ok(())
     }
 
@@ -381,10 +287,7 @@ impl Player<'_> {
             })
             .await?;
         let (size, epoch) = (status.log.size, status.epoch.certified);
-        self.voice.line(
-            partner,
-            &format!("holds the whole log: {size} leaves, epoch {epoch} certified"),
-        );
+        self.voice.line(partner, &format!("holds the whole log: {size} leaves, epoch {epoch} certified"));
         Ok(())
     }
 }
@@ -406,11 +309,7 @@ async fn finish(
     fs::create_dir_all(&receipts).map_err(|error| Error::io("make the folder for receipts", error))?;
     let receipt = receipts.join(format!("{name}.tlog-proof"));
     let shown = receipt.display().to_string();
-    let holder = network
-        .partners()
-        .iter()
-        .find(|partner| network.process(partner).is_some())
-        .cloned();
+    let holder = network.partners().iter().find(|partner| network.process(partner).is_some()).cloned();
     let holder = holder.ok_or_else(|| Error::Input("nobody is running to give the receipt".into()))?;
     let _ = fs::remove_file(&receipt);
     network.entente(&holder, &["receipt", id, "-o", &shown]).await?;
@@ -424,10 +323,7 @@ async fn finish(
     }
     let verified = verify(&receipt, &coalition)?;
     if verified.code != Some(0) {
-        return Err(Error::Input(format!(
-            "the receipt does not verify:\n{}",
-            verified.said
-        )));
+        return Err(Error::Input(format!("the receipt does not verify:\n{}", verified.said)));
     }
     voice.line("", verified.said.trim_end());
     let spoiled = receipts.join(format!("{name}.spoiled"));
@@ -438,10 +334,7 @@ async fn finish(
     let refused = verify(&spoiled, &coalition)?;
     let _ = fs::remove_file(&spoiled);
     if refused.code != Some(7) {
-        return Err(Error::Input(format!(
-            "a receipt with a flipped bit verifies:\n{}",
-            refused.said
-        )));
+        return Err(Error::Input(format!("a receipt with a flipped bit verifies:\n{}", refused.said)));
     }
     voice.line("", "with one bit flipped it is refused");
     voice.good("receipt verified", &format!("  {shown}"));
@@ -466,10 +359,7 @@ fn verify(receipt: &Path, coalition: &str) -> Result<Verified, Error> {
         .map_err(|error| Error::io("start a fresh process", error))?;
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    Ok(Verified {
-        code: output.status.code(),
-        said,
-    })
+    Ok(Verified { code: output.status.code(), said })
 }
 
 /// How long the whole demo may take before it counts as failed.

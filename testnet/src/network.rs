@@ -25,16 +25,8 @@ pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) const MAX_PARTNERS: usize = 16;
 
 const STATE_FILE: &str = "network.toml";
-const NAMES: [&str; 8] = [
-    "norden",
-    "sudria",
-    "estmark",
-    "skywatch",
-    "ostvik",
-    "vesterland",
-    "karelen",
-    "livonia",
-];
+const NAMES: [&str; 8] =
+    ["norden", "sudria", "estmark", "skywatch", "ostvik", "vesterland", "karelen", "livonia"];
 
 /// What failed, why, and what to do.
 #[derive(Debug, Error)]
@@ -56,19 +48,10 @@ pub(crate) enum Error {
     Partner { name: String, known: String },
     /// A partner's node is not running, or is.
     #[error("{name} is {word}\n  next: entente-testnet {next} {name}")]
-    State {
-        name: String,
-        word: &'static str,
-        next: &'static str,
-    },
+    State { name: String, word: &'static str, next: &'static str },
     /// A command of the node failed.
     #[error("`entente {command}` at {partner} failed ({code})\n{output}")]
-    Command {
-        partner: String,
-        command: String,
-        code: String,
-        output: String,
-    },
+    Command { partner: String, command: String, code: String, output: String },
     /// Something did not happen in time.
     #[error("not within {} s: {what}", .limit.as_secs())]
     Late { what: String, limit: Duration },
@@ -82,10 +65,7 @@ pub(crate) enum Error {
 
 impl Error {
     pub(crate) fn io(what: impl Into<String>, error: std::io::Error) -> Self {
-        Self::Io {
-            what: what.into(),
-            error,
-        }
+        Self::Io { what: what.into(), error }
     }
 }
 
@@ -101,33 +81,18 @@ impl Roles {
     /// A lead, an observer where there are four or more, and supporting ones.
     pub(crate) fn of(partners: usize) -> Result<Self, Error> {
         if !(1..=MAX_PARTNERS).contains(&partners) {
-            return Err(Error::Input(format!(
-                "{partners} partners; 1 to {MAX_PARTNERS} are possible"
-            )));
+            return Err(Error::Input(format!("{partners} partners; 1 to {MAX_PARTNERS} are possible")));
         }
-        let name = |i: usize| {
-            NAMES
-                .get(i)
-                .map_or_else(|| format!("partner{i:02}"), |name| (*name).to_owned())
-        };
+        let name =
+            |i: usize| NAMES.get(i).map_or_else(|| format!("partner{i:02}"), |name| (*name).to_owned());
         let mut names: Vec<String> = (0..partners).map(name).collect();
         let lead = names.remove(0);
-        let observing = if partners >= 4 {
-            vec![names.remove(2)]
-        } else {
-            Vec::new()
-        };
-        Ok(Self {
-            lead,
-            supporting: names,
-            observing,
-        })
+        let observing = if partners >= 4 { vec![names.remove(2)] } else { Vec::new() };
+        Ok(Self { lead, supporting: names, observing })
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &String> {
-        std::iter::once(&self.lead)
-            .chain(&self.supporting)
-            .chain(&self.observing)
+        std::iter::once(&self.lead).chain(&self.supporting).chain(&self.observing)
     }
 }
 
@@ -162,11 +127,7 @@ impl Network {
             }
             Err(Error::None(_)) => {
                 let empty = fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
-                if empty {
-                    Ok(false)
-                } else {
-                    Err(Error::NotOurs(shown))
-                }
+                if empty { Ok(false) } else { Err(Error::NotOurs(shown)) }
             }
             Err(other) => Err(other),
         }
@@ -183,90 +144,52 @@ impl Network {
         };
         let state = toml::from_str(&text)
             .map_err(|error| Error::Input(format!("{}/{STATE_FILE}: {error}", dir.display())))?;
-        Ok(Self {
-            dir: dir.to_owned(),
-            state,
-            children: BTreeMap::new(),
-            tied: false,
-        })
+        Ok(Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied: false })
     }
 
     /// Founds a coalition with the commands that an operator uses; nothing runs yet.
     pub(crate) async fn found(dir: &Path, template: &str, roles: &Roles, tied: bool) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(|error| Error::io(format!("make {}", dir.display()), error))?;
         let partners: Vec<String> = roles.all().cloned().collect();
-        let state = State {
-            partners: partners.clone(),
-            ..State::default()
-        };
-        let mut network = Self {
-            dir: dir.to_owned(),
-            state,
-            children: BTreeMap::new(),
-            tied,
-        };
+        let state = State { partners: partners.clone(), ..State::default() };
+        let mut network = Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied };
         network.save()?;
         let file = |name: &str| dir.join(name).display().to_string();
-        let card = |partner: &String| {
-            dir.join(partner)
-                .join(format!("{partner}.card.toml"))
-                .display()
-                .to_string()
-        };
+        let card =
+            |partner: &String| dir.join(partner).join(format!("{partner}.card.toml")).display().to_string();
         for partner in &partners {
             network.entente(partner, &["init", "--partner", partner]).await?;
         }
-        let (draft, signed, founded) = (
-            file("charter.toml"),
-            file("charter.signed.toml"),
-            file("coalition.toml"),
-        );
-        let mut new: Vec<String> = [
-            "charter",
-            "new",
-            "--template",
-            template,
-            "--name",
-            "corridor",
-            "-o",
-            &draft,
-            "--lead",
-        ]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+        let (draft, signed, founded) =
+            (file("charter.toml"), file("charter.signed.toml"), file("coalition.toml"));
+        let mut new: Vec<String> =
+            ["charter", "new", "--template", template, "--name", "corridor", "-o", &draft, "--lead"]
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
         new.push(roles.lead.clone());
         for observer in &roles.observing {
             new.extend(["--observing".to_owned(), observer.clone()]);
         }
         new.push("--cards".to_owned());
         new.extend(partners.iter().map(card));
-        network
-            .entente(&roles.lead, &new.iter().map(String::as_str).collect::<Vec<_>>())
-            .await?;
+        network.entente(&roles.lead, &new.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let mut signatures = Vec::new();
         for partner in &partners {
             let signature = file(&format!("charter.{partner}.sig.toml"));
-            network
-                .entente(partner, &["charter", "sign", &draft, "-o", &signature])
-                .await?;
+            network.entente(partner, &["charter", "sign", &draft, "-o", &signature]).await?;
             signatures.push(signature);
         }
         let mut merge = vec!["charter", "merge", &draft];
         merge.extend(signatures.iter().map(String::as_str));
         merge.extend(["-o", &signed]);
         network.entente(&roles.lead, &merge).await?;
-        network
-            .entente(&roles.lead, &["charter", "found", &signed, "-o", &founded])
-            .await?;
+        network.entente(&roles.lead, &["charter", "found", &signed, "-o", &founded]).await?;
         for partner in &partners {
             network.entente(partner, &["join", &founded]).await?;
         }
-        network.state.coalition = network
-            .entente(&roles.lead, &["charter", "id", &founded])
-            .await?
-            .trim()
-            .to_owned();
+        network.state.coalition =
+            network.entente(&roles.lead, &["charter", "id", &founded]).await?.trim().to_owned();
         network.save()?;
         Ok(network)
     }
@@ -300,10 +223,7 @@ impl Network {
         if self.state.partners.iter().any(|known| known == partner) {
             return Ok(());
         }
-        Err(Error::Partner {
-            name: partner.to_owned(),
-            known: self.state.partners.join(", "),
-        })
+        Err(Error::Partner { name: partner.to_owned(), known: self.state.partners.join(", ") })
     }
 
     /// A partner's running process.
@@ -341,10 +261,8 @@ impl Network {
         if output.status.success() {
             return Ok(stdout);
         }
-        let code = output
-            .status
-            .code()
-            .map_or_else(|| "killed".to_owned(), |code| format!("exit code {code}"));
+        let code =
+            output.status.code().map_or_else(|| "killed".to_owned(), |code| format!("exit code {code}"));
         Err(failed(code, stdout + &String::from_utf8_lossy(&output.stderr)))
     }
 
@@ -352,11 +270,7 @@ impl Network {
     pub(crate) async fn start(&mut self, partner: &str) -> Result<(), Error> {
         self.known(partner)?;
         if self.process(partner).is_some() {
-            return Err(Error::State {
-                name: partner.to_owned(),
-                word: "running",
-                next: "kill",
-            });
+            return Err(Error::State { name: partner.to_owned(), word: "running", next: "kill" });
         }
         let first = self.state.partners[0].clone();
         let mut command = node_command(&self.data_dir(partner))?;
@@ -373,9 +287,7 @@ impl Network {
         let path = self.log_file(partner);
         let log = File::options().create(true).append(true).open(&path);
         let log = log.map_err(|error| Error::io(format!("open {}", path.display()), error))?;
-        let errors = log
-            .try_clone()
-            .map_err(|error| Error::io("share the log file", error))?;
+        let errors = log.try_clone().map_err(|error| Error::io("share the log file", error))?;
         let child = command.stdout(log).stderr(errors).spawn();
         let child = child.map_err(|error| Error::io(format!("start {partner}"), error))?;
         if let Some(process) = Process::of(&child) {
@@ -393,15 +305,10 @@ impl Network {
                 let log = fs::read_to_string(&path).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(6).collect();
                 let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n  ");
-                return Err(Error::Input(format!(
-                    "{partner} did not stay up; its log ends:\n  {tail}"
-                )));
+                return Err(Error::Input(format!("{partner} did not stay up; its log ends:\n  {tail}")));
             }
             if Instant::now() >= until {
-                return Err(Error::Late {
-                    what: format!("{partner} answers"),
-                    limit: STEP_TIMEOUT,
-                });
+                return Err(Error::Late { what: format!("{partner} answers"), limit: STEP_TIMEOUT });
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
@@ -411,11 +318,7 @@ impl Network {
     pub(crate) fn kill(&mut self, partner: &str) -> Result<(), Error> {
         self.known(partner)?;
         let Some(process) = self.process(partner) else {
-            return Err(Error::State {
-                name: partner.to_owned(),
-                word: "not running",
-                next: "restart",
-            });
+            return Err(Error::State { name: partner.to_owned(), word: "not running", next: "restart" });
         };
         process.kill();
         self.reap(partner);
@@ -457,13 +360,8 @@ impl Network {
             let _ = fs::remove_file(self.log_file(partner));
             let _ = fs::remove_file(self.dir.join(format!("charter.{partner}.sig.toml")));
         }
-        for name in [
-            "charter.toml",
-            "charter.signed.toml",
-            "coalition.toml",
-            "network.toml.new",
-            STATE_FILE,
-        ] {
+        for name in ["charter.toml", "charter.signed.toml", "coalition.toml", "network.toml.new", STATE_FILE]
+        {
             let _ = fs::remove_file(self.dir.join(name));
         }
         // Stays if something else is in it.
@@ -487,10 +385,7 @@ impl Network {
                 return Ok(status);
             }
             if Instant::now() >= until {
-                return Err(Error::Late {
-                    what: format!("{partner}: {what}"),
-                    limit: STEP_TIMEOUT,
-                });
+                return Err(Error::Late { what: format!("{partner}: {what}"), limit: STEP_TIMEOUT });
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
@@ -498,12 +393,8 @@ impl Network {
 
     /// Waits until every running partner is linked with every other one, but for links that are cut, and may vote.
     pub(crate) async fn until_meshed(&self, cut: &[(String, String)]) -> Result<(), Error> {
-        let running: Vec<&String> = self
-            .state
-            .partners
-            .iter()
-            .filter(|partner| self.process(partner).is_some())
-            .collect();
+        let running: Vec<&String> =
+            self.state.partners.iter().filter(|partner| self.process(partner).is_some()).collect();
         for partner in &running {
             let linked = |status: &StatusView| {
                 status.seats.iter().all(|seat| {
@@ -513,8 +404,7 @@ impl Network {
                     is_cut || seat.connected || !running.contains(&&seat.partner)
                 })
             };
-            self.until_status(partner, "is linked with all others", linked)
-                .await?;
+            self.until_status(partner, "is linked with all others", linked).await?;
         }
         Ok(())
     }

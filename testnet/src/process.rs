@@ -55,11 +55,7 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(pid) = i32::try_from(self.pid)
-            .ok()
-            .and_then(Pid::from_raw)
-            .filter(|_| self.runs())
-        {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw).filter(|_| self.runs()) {
             // It may have ended since: then there is nothing to do.
             let _ = kill_process(pid, signal);
         }
@@ -100,11 +96,6 @@ impl Process {
 pub(crate) fn node_command(dir: &Path) -> Result<Command, Error> {
     let program = std::env::current_exe().map_err(|error| Error::io("find this program", error))?;
     let mut command = Command::new(program);
-    command
-        .arg("node")
-        .arg("--dir")
-        .arg(dir)
-        .env_remove("ENTENTE_DIR")
-        .stdin(Stdio::null());
+    command.arg("node").arg("--dir").arg(dir).env_remove("ENTENTE_DIR").stdin(Stdio::null());
     Ok(command)
 }

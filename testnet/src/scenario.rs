@@ -95,44 +95,25 @@ impl Scenario {
                 let cannot = |error| Error::io(format!("read scenario {shown}"), error);
                 let size = std::fs::metadata(path).map_err(cannot)?.len();
                 if size > MAX_SCENARIO_BYTES {
-                    return Err(Error::Input(format!(
-                        "{shown}: {size} bytes, at most {MAX_SCENARIO_BYTES}"
-                    )));
+                    return Err(Error::Input(format!("{shown}: {size} bytes, at most {MAX_SCENARIO_BYTES}")));
                 }
                 (std::fs::read_to_string(path).map_err(cannot)?, shown)
             }
         };
         let scenario: Self = toml::from_str(&text)
             .map_err(|error| Error::Input(format!("{shown}: {}", error.to_string().trim_end())))?;
-        scenario
-            .check()
-            .map_err(|error| Error::Input(format!("{shown}: {error}")))?;
+        scenario.check().map_err(|error| Error::Input(format!("{shown}: {error}")))?;
         Ok(scenario)
     }
 
     fn check(&self) -> Result<(), String> {
-        let partners: BTreeSet<&str> = self
-            .partners
-            .iter()
-            .map(|partner| partner.name.as_str())
-            .collect();
-        let operations: BTreeSet<&str> = self
-            .operations
-            .iter()
-            .map(|operation| operation.id.as_str())
-            .collect();
+        let partners: BTreeSet<&str> = self.partners.iter().map(|partner| partner.name.as_str()).collect();
+        let operations: BTreeSet<&str> =
+            self.operations.iter().map(|operation| operation.id.as_str()).collect();
         if partners.len() != self.partners.len() || !(1..=MAX_PARTNERS).contains(&partners.len()) {
-            return Err(format!(
-                "1 to {MAX_PARTNERS} partners, each named once, are possible"
-            ));
+            return Err(format!("1 to {MAX_PARTNERS} partners, each named once, are possible"));
         }
-        if self
-            .partners
-            .iter()
-            .filter(|partner| partner.role == Role::Lead)
-            .count()
-            != 1
-        {
+        if self.partners.iter().filter(|partner| partner.role == Role::Lead).count() != 1 {
             return Err("exactly one partner must have the role lead".to_owned());
         }
         let partner = |name: &String| match partners.contains(name.as_str()) {
@@ -143,9 +124,7 @@ impl Scenario {
             true => Ok(()),
             false => Err(format!("no operation {name:?} is declared")),
         };
-        self.operations
-            .iter()
-            .try_for_each(|operation| partner(&operation.by))?;
+        self.operations.iter().try_for_each(|operation| partner(&operation.by))?;
         for (number, step) in (1..).zip(&self.steps) {
             let checked = match step {
                 Step::Say(_) => Ok(()),
@@ -166,14 +145,10 @@ impl Scenario {
     pub(crate) fn roles(&self, partners: usize) -> Result<Roles, Error> {
         if partners < self.partners.len() {
             let needed = self.partners.len();
-            return Err(Error::Input(format!(
-                "{partners} partners are too few: the scenario has {needed}"
-            )));
+            return Err(Error::Input(format!("{partners} partners are too few: the scenario has {needed}")));
         }
         if partners > MAX_PARTNERS {
-            return Err(Error::Input(format!(
-                "{partners} partners; at most {MAX_PARTNERS} are possible"
-            )));
+            return Err(Error::Input(format!("{partners} partners; at most {MAX_PARTNERS} are possible")));
         }
         let named = |role: Role| {
             let with = self.partners.iter().filter(move |partner| partner.role == role);
@@ -182,11 +157,7 @@ impl Scenario {
         let lead = named(Role::Lead).remove(0);
         let mut observing = named(Role::Observing);
         observing.extend((self.partners.len()..partners).map(|i| format!("partner{:02}", i + 1)));
-        Ok(Roles {
-            lead,
-            supporting: named(Role::Supporting),
-            observing,
-        })
+        Ok(Roles { lead, supporting: named(Role::Supporting), observing })
     }
 }
 

@@ -55,9 +55,7 @@ impl Command {
                 if coalition.exists() {
                     check_member(address, &read_founded(&coalition)?.founding.charter)?;
                 }
-                let request = AddPeer {
-                    address: address.to_string(),
-                };
+                let request = AddPeer { address: address.to_string() };
                 let answer: serde_json::Value = client.post_json("/v1/peers", &request).await?;
                 if context.json {
                     render::print_json(&answer);
@@ -90,10 +88,7 @@ impl Command {
                     render::print_json(&listeners);
                 } else {
                     render::print(
-                        &listeners
-                            .iter()
-                            .map(|address| format!("{address}\n"))
-                            .collect::<String>(),
+                        &listeners.iter().map(|address| format!("{address}\n")).collect::<String>(),
                     );
                 }
             }

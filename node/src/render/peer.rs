@@ -17,10 +17,7 @@ pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
         .map(|peer| {
             let state = match (peer.blocked, peer.connected) {
                 (true, _) => "blocked".to_owned(),
-                (false, true) => format!(
-                    "up {}",
-                    peer.since.map_or(String::new(), |at| span(now.since(at)))
-                ),
+                (false, true) => format!("up {}", peer.since.map_or(String::new(), |at| span(now.since(at)))),
                 (false, false) => match peer.missing_since {
                     Some(at) => format!("missing {}", span(now.since(at))),
                     None => "not met yet".into(),

@@ -45,11 +45,7 @@ type Question = Box<dyn FnOnce(&Engine, Time) + Send>;
 /// A request of the local API.
 pub(super) enum Local {
     /// Append to the own feed.
-    Submit {
-        lane: Option<Lane>,
-        body: Vec<u8>,
-        answer: oneshot::Sender<Result<Held, Refused>>,
-    },
+    Submit { lane: Option<Lane>, body: Vec<u8>, answer: oneshot::Sender<Result<Held, Refused>> },
     /// Look at the engine.
     Ask(Question),
     /// End.
@@ -97,10 +93,7 @@ impl Turn {
         let span = self.span.clone();
         let _entered = span.enter();
         // A runtime of its own only to wait on two queues and a clock at once.
-        let waiting = match tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-        {
+        let waiting = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
             Ok(waiting) => waiting,
             Err(error) => {
                 tracing::error!(%error, "the engine cannot wait");
@@ -112,9 +105,9 @@ impl Turn {
         }
         let (mut inputs, mut requests) = (Vec::new(), Vec::new());
         loop {
-            let wait = self.wake.map_or(MAX_SLEEP, |wake| {
-                Duration::from_millis(wake.since(clock::now())).min(MAX_SLEEP)
-            });
+            let wait = self
+                .wake
+                .map_or(MAX_SLEEP, |wake| Duration::from_millis(wake.since(clock::now())).min(MAX_SLEEP));
             let wait = match self.waiting_since {
                 Some(since) => wait.min(COMMIT_AFTER.saturating_sub(since.elapsed())),
                 None => wait,
@@ -203,9 +196,7 @@ impl Turn {
             }
         }
         let leaves = rest.iter().any(|effect| !matches!(effect, Effect::WakeAt(_)));
-        let late = self
-            .waiting_since
-            .is_some_and(|since| since.elapsed() >= COMMIT_AFTER);
+        let late = self.waiting_since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER);
         if leaves || late || self.uncommitted.0.len() >= MAX_UNCOMMITTED {
             self.commit()?;
         } else if !self.uncommitted.0.is_empty() {
@@ -252,10 +243,7 @@ impl Turn {
         metrics.commit_us.add(micros(begun));
         metrics.commits.fetch_add(1, Relaxed);
         metrics.writes.fetch_add(writes.len() as u64, Relaxed);
-        let batches = writes
-            .iter()
-            .filter(|write| matches!(write, Write::Batch(_)))
-            .count();
+        let batches = writes.iter().filter(|write| matches!(write, Write::Batch(_))).count();
         metrics.epochs.fetch_add(batches as u64, Relaxed);
         Ok(())
     }
@@ -299,36 +287,16 @@ impl Turn {
         match event {
             Event::Held { id, feed, length } => {
                 if follow.has_followers() {
-                    follow.tell(EventView::Held {
-                        id,
-                        feed: node.feed_view(&feed, length),
-                    });
+                    follow.tell(EventView::Held { id, feed: node.feed_view(&feed, length) });
                 }
             }
-            Event::Ordered {
-                id,
-                index,
-                epoch,
-                feed,
-                length,
-                outcome,
-            } => {
+            Event::Ordered { id, index, epoch, feed, length, outcome } => {
                 node.metrics().entries.fetch_add(1, Relaxed);
-                let place = Place {
-                    index,
-                    epoch,
-                    outcome,
-                };
+                let place = Place { index, epoch, outcome };
                 follow.tell_ordered(&id, &place);
                 if follow.has_followers() {
                     let (feed, outcome) = (node.feed_view(&feed, length), place.outcome);
-                    follow.tell(EventView::Ordered {
-                        id,
-                        index,
-                        epoch,
-                        feed,
-                        outcome,
-                    });
+                    follow.tell(EventView::Ordered { id, index, epoch, feed, outcome });
                 }
             }
             Event::Decided { index, decision } => {
@@ -349,46 +317,25 @@ impl Turn {
                     if is_reached { &mut reached } else { &mut missing }.push(partner.name.to_string());
                 }
                 if reached.len() < quorum {
-                    tracing::warn!(
-                        quorum,
-                        ?missing,
-                        "stalled: fewer than a quorum of seats can be reached"
-                    );
+                    tracing::warn!(quorum, ?missing, "stalled: fewer than a quorum of seats can be reached");
                 } else {
                     tracing::info!(quorum, ?missing, "a quorum of seats can be reached");
                 }
                 follow.set_reach(reached.len() >= quorum);
-                follow.tell(EventView::Reach {
-                    reachable: reached,
-                    missing,
-                    quorum,
-                });
+                follow.tell(EventView::Reach { reachable: reached, missing, quorum });
             }
             Event::Fault(fault) => self.fault(fault),
         }
     }
 
     fn fault(&self, fault: Fault) {
-        let Fault {
-            node,
-            seat,
-            code,
-            what,
-        } = fault;
+        let Fault { node, seat, code, what } = fault;
         let epoch = self.engine.status(clock::now()).applied;
         let partners = self.node.founded().partners();
-        let of_seat = seat
-            .and_then(|seat| partners.get(seat.index()))
-            .map(|partner| partner.name.to_string());
+        let of_seat =
+            seat.and_then(|seat| partners.get(seat.index())).map(|partner| partner.name.to_string());
         let partner = node.map(|node| self.node.partner_of(&node)).or(of_seat);
-        tracing::warn!(
-            partner,
-            seat = seat.map(|seat| seat.0),
-            code,
-            what,
-            epoch,
-            "fault"
-        );
+        tracing::warn!(partner, seat = seat.map(|seat| seat.0), code, what, epoch, "fault");
         let seat = seat.map(|seat| seat.0);
         self.node.follow().fault(FaultView {
             at: clock::now(),
@@ -404,14 +351,10 @@ impl Turn {
 /// What a certified leaf is found by; stored with the certificate that the event follows.
 fn mark(effect: &Effect) -> Option<Mark> {
     match effect {
-        Effect::Notify(Event::Ordered { id, index, .. }) => Some(Mark::Ordered {
-            id: *id,
-            index: *index,
-        }),
-        Effect::Notify(Event::Decided { index, decision }) => Some(Mark::Decided {
-            operation: decision.operation,
-            index: *index,
-        }),
+        Effect::Notify(Event::Ordered { id, index, .. }) => Some(Mark::Ordered { id: *id, index: *index }),
+        Effect::Notify(Event::Decided { index, decision }) => {
+            Some(Mark::Decided { operation: decision.operation, index: *index })
+        }
         _ => None,
     }
 }

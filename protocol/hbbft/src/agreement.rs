@@ -151,18 +151,13 @@ impl Agreement {
     /// Refuses a vote that is not new in its sender's chain.
     pub(crate) fn check(&self, from: Seat, round: Round, vote: Vote) -> Result<(), FrameFault> {
         let proposer = self.proposer;
-        let not_new = Err(FrameFault::NotNew {
-            message: Message::vote(proposer, round, vote),
-        });
+        let not_new = Err(FrameFault::NotNew { message: Message::vote(proposer, round, vote) });
         match (self.term_round(from), vote) {
             (Some(_), Vote::Term(_)) => return not_new,
             (Some(last), _) if round > last => return Err(FrameFault::AfterTerm { proposer, round }),
             // A TERM below the sender's own votes would have them count twice.
             (None, Vote::Term(_)) if round < self.reached[from.index()] => {
-                return Err(FrameFault::AfterTerm {
-                    proposer,
-                    round: self.reached[from.index()],
-                });
+                return Err(FrameFault::AfterTerm { proposer, round: self.reached[from.index()] });
             }
             _ => {}
         }
@@ -192,12 +187,7 @@ impl Agreement {
         let reached = &mut self.reached[from.index()];
         *reached = round.max(*reached);
         while self.horizon < round
-            && self
-                .reached
-                .iter()
-                .filter(|reached| **reached > self.horizon)
-                .count()
-                >= committee.weak()
+            && self.reached.iter().filter(|reached| **reached > self.horizon).count() >= committee.weak()
         {
             self.horizon = self.horizon.next();
         }
@@ -249,9 +239,7 @@ impl Agreement {
             }
             // `weak` TERM(b): an honest seat has decided b.
             let committee = party.committee;
-            let backed = [false, true]
-                .into_iter()
-                .find(|b| self.terms(*b).len() >= committee.weak());
+            let backed = [false, true].into_iter().find(|b| self.terms(*b).len() >= committee.weak());
             if let Some(value) = backed {
                 self.decide(value, party, out);
             }
@@ -340,22 +328,12 @@ impl Agreement {
 
     /// The accepted values of a round, by value.
     fn bin_values(&self, round: Round, accepted: bool, committee: Committee) -> [bool; 2] {
-        let bval = self.rounds[round.index()]
-            .bval
-            .map(|set| set.len() >= committee.quorum());
-        if round == Round::FIRST {
-            [bval[0], accepted]
-        } else {
-            bval
-        }
+        let bval = self.rounds[round.index()].bval.map(|set| set.len() >= committee.quorum());
+        if round == Round::FIRST { [bval[0], accepted] } else { bval }
     }
 
     fn say(&mut self, own: Seat, round: Round, vote: Vote, committee: Committee, out: &mut Vec<Message>) {
-        if !self
-            .rounds
-            .get(round.index())
-            .is_some_and(|votes| votes.has(own, vote))
-        {
+        if !self.rounds.get(round.index()).is_some_and(|votes| votes.has(own, vote)) {
             self.record(own, round, vote, committee);
             out.push(Message::vote(self.proposer, round, vote));
         }

@@ -78,27 +78,16 @@ impl Broadcast {
     }
 
     fn tally(&mut self, digest: Digest) -> &mut Tally {
-        let at = self
-            .tallies
-            .iter()
-            .position(|tally| tally.digest == digest)
-            .unwrap_or_else(|| {
-                self.tallies.push(Tally {
-                    digest,
-                    echo: SeatSet::EMPTY,
-                    ready: SeatSet::EMPTY,
-                });
-                self.tallies.len() - 1
-            });
+        let at = self.tallies.iter().position(|tally| tally.digest == digest).unwrap_or_else(|| {
+            self.tallies.push(Tally { digest, echo: SeatSet::EMPTY, ready: SeatSet::EMPTY });
+            self.tallies.len() - 1
+        });
         &mut self.tallies[at]
     }
 
     /// The seats that sent ECHO for a digest.
     pub(crate) fn echoers(&self, digest: &Digest) -> SeatSet {
-        self.tallies
-            .iter()
-            .find(|tally| tally.digest == *digest)
-            .map_or(SeatSet::EMPTY, |tally| tally.echo)
+        self.tallies.iter().find(|tally| tally.digest == *digest).map_or(SeatSet::EMPTY, |tally| tally.echo)
     }
 
     /// READYs for any digest but the accepted one.
@@ -117,9 +106,7 @@ impl Broadcast {
                 || own.is_some_and(|own| tally.echo.contains(own))
         };
         let others = self.tallies.iter().filter(named).map(|tally| tally.digest);
-        self.proposal
-            .into_iter()
-            .chain(others.filter(|digest| Some(*digest) != self.proposal))
+        self.proposal.into_iter().chain(others.filter(|digest| Some(*digest) != self.proposal))
     }
 
     /// The digests whose payload is still of use: the accepted one, or else all that are named.
@@ -129,9 +116,7 @@ impl Broadcast {
         own: Option<Seat>,
     ) -> impl Iterator<Item = Digest> + '_ {
         let open = self.accepted.is_none();
-        self.accepted
-            .into_iter()
-            .chain(self.named(committee, own).filter(move |_| open))
+        self.accepted.into_iter().chain(self.named(committee, own).filter(move |_| open))
     }
 
     /// Says what is due now for `proposer`, as a seat that votes if `own` is given.
@@ -165,10 +150,7 @@ impl Broadcast {
         }
         // Step 4.
         if self.accepted.is_none() {
-            let accepted = self
-                .tallies
-                .iter()
-                .find(|tally| tally.ready.len() >= committee.quorum());
+            let accepted = self.tallies.iter().find(|tally| tally.ready.len() >= committee.quorum());
             self.accepted = accepted.map(|tally| tally.digest);
         }
     }

@@ -43,11 +43,7 @@ impl Coins {
         hash.update((tag.len() as u64).to_be_bytes());
         hash.update(tag);
         hash.update(epoch.to_be_bytes());
-        Self {
-            common: Common::Public {
-                seed: hash.finalize().into(),
-            },
-        }
+        Self { common: Common::Public { seed: hash.finalize().into() } }
     }
 
     /// The coin of one round of the agreement on `proposer`, or `None` while it is unknown.
@@ -81,11 +77,7 @@ mod tests {
     fn bits(tag: &[u8], epoch: u64, proposer: u16) -> Vec<bool> {
         let coins = Coins::public(tag, epoch);
         (2..66)
-            .map(|round| {
-                coins
-                    .value(Seat(proposer), Round(round))
-                    .expect("public coins are known")
-            })
+            .map(|round| coins.value(Seat(proposer), Round(round)).expect("public coins are known"))
             .collect()
     }
 

@@ -154,9 +154,7 @@ impl SeatSet {
 
     /// The greatest seat in the set.
     pub fn last(self) -> Option<Seat> {
-        self.0
-            .checked_ilog2()
-            .map(|bit| Seat(u16::try_from(bit).expect("a 128-bit word has bits 0 to 127")))
+        self.0.checked_ilog2().map(|bit| Seat(u16::try_from(bit).expect("a 128-bit word has bits 0 to 127")))
     }
 
     /// The seats in order.
@@ -174,9 +172,7 @@ impl SeatSet {
 
 impl FromIterator<Seat> for SeatSet {
     fn from_iter<I: IntoIterator<Item = Seat>>(seats: I) -> Self {
-        seats
-            .into_iter()
-            .fold(Self::EMPTY, |set, seat| set.union(Self::of(seat)))
+        seats.into_iter().fold(Self::EMPTY, |set, seat| set.union(Self::of(seat)))
     }
 }
 
@@ -223,10 +219,7 @@ mod tests {
             let committee = Committee::new(n).expect("within the bound");
             let f = committee.faulty();
             assert!(2 * committee.quorum() > n + f, "n = {n}");
-            assert!(
-                committee.weak() > f && committee.weak() <= committee.quorum(),
-                "n = {n}"
-            );
+            assert!(committee.weak() > f && committee.weak() <= committee.quorum(), "n = {n}");
             assert_eq!(committee.all().len(), n);
         }
     }

@@ -55,10 +55,7 @@ impl Setup {
     pub fn new(committee: Committee, own: Option<Seat>, tag: &[u8]) -> Result<Self, EpochError> {
         match own {
             Some(seat) if !committee.contains(seat) => Err(EpochError::NoSuchSeat { seat }),
-            _ => Ok(Self {
-                party: Party { committee, own },
-                tag: tag.into(),
-            }),
+            _ => Ok(Self { party: Party { committee, own }, tag: tag.into() }),
         }
     }
 
@@ -159,10 +156,7 @@ pub struct Epoch {
 impl Epoch {
     /// An epoch in which nothing was said, acting from the start.
     pub fn new(setup: &Setup, number: EpochNumber) -> Self {
-        Self {
-            acting: true,
-            ..Self::closed(setup, number)
-        }
+        Self { acting: true, ..Self::closed(setup, number) }
     }
 
     /// An epoch that stores frames until [`Epoch::resume`].
@@ -214,10 +208,7 @@ impl Epoch {
         let digest = Digest::of(&payload);
         self.payloads.insert(digest, payload);
         self.subset.propose(own, digest);
-        let mut step = Step {
-            messages: vec![Message::Propose(digest)],
-            ..Step::default()
-        };
+        let mut step = Step { messages: vec![Message::Propose(digest)], ..Step::default() };
         // Another proposer may have named the same payload.
         step.merge(self.act(self.naming(&digest)));
         Ok(step)
@@ -230,11 +221,7 @@ impl Epoch {
             return Err(FrameFault::OwnSeat { seat: from }.into());
         }
         if !self.party.committee.contains(from) {
-            return Err(FrameFault::SeatOutOfRange {
-                seat: from,
-                size: self.party.committee.size(),
-            }
-            .into());
+            return Err(FrameFault::SeatOutOfRange { seat: from, size: self.party.committee.size() }.into());
         }
         frame.check(&self.party.committee)?;
         self.subset.check(from, frame)?;
@@ -272,8 +259,7 @@ impl Epoch {
             let proposed = SeatSet::from_iter((broadcast.proposal() == Some(digest)).then_some(proposer));
             let kind = FaultKind::InvalidPayload { digest };
             let culprits = broadcast.echoers(&digest).union(proposed).iter();
-            step.faults
-                .extend(culprits.map(|seat| Fault { seat, proposer, kind }));
+            step.faults.extend(culprits.map(|seat| Fault { seat, proposer, kind }));
         }
         step
     }
@@ -282,38 +268,23 @@ impl Epoch {
     /// excluded nor accepted with another one. Pushed payloads should be stored only then.
     pub fn expects(&self, digest: &Digest) -> bool {
         let missing = !self.payloads.contains_key(digest) && !self.rejected.contains(digest);
-        missing
-            && self
-                .subset
-                .instances()
-                .any(|(_, instance)| self.useful(instance).any(|d| d == *digest))
+        missing && self.subset.instances().any(|(_, instance)| self.useful(instance).any(|d| d == *digest))
     }
 
     /// All that is wanted now, for asking again.
     pub fn wants(&self) -> Vec<Want> {
-        self.party
-            .committee
-            .seats()
-            .flat_map(|proposer| self.wants_of(proposer))
-            .collect()
+        self.party.committee.seats().flat_map(|proposer| self.wants_of(proposer)).collect()
     }
 
     /// The seats that say they hold the payload: who proposed it and who sent ECHO for it, without the own seat.
     pub fn holders(&self, digest: &Digest) -> Vec<Seat> {
-        let holders = self
-            .subset
-            .instances()
-            .fold(SeatSet::EMPTY, |holders, (proposer, instance)| {
-                let proposed = (instance.broadcast.proposal() == Some(*digest)).then_some(proposer);
-                holders
-                    .union(instance.broadcast.echoers(digest))
-                    .union(SeatSet::from_iter(proposed))
-            });
+        let holders = self.subset.instances().fold(SeatSet::EMPTY, |holders, (proposer, instance)| {
+            let proposed = (instance.broadcast.proposal() == Some(*digest)).then_some(proposer);
+            holders.union(instance.broadcast.echoers(digest)).union(SeatSet::from_iter(proposed))
+        });
         let start = self.party.own.map_or(0, |own| own.0);
-        let (ahead, behind): (Vec<_>, Vec<_>) = holders
-            .iter()
-            .filter(|seat| Some(*seat) != self.party.own)
-            .partition(|seat| seat.0 > start);
+        let (ahead, behind): (Vec<_>, Vec<_>) =
+            holders.iter().filter(|seat| Some(*seat) != self.party.own).partition(|seat| seat.0 > start);
         [ahead, behind].concat()
     }
 
@@ -350,18 +321,14 @@ impl Epoch {
     }
 
     fn instance(&self, proposer: Seat) -> &Instance {
-        self.subset
-            .instance(proposer)
-            .expect("sets of proposers hold seats of the committee only")
+        self.subset.instance(proposer).expect("sets of proposers hold seats of the committee only")
     }
 
     /// The proposers for which this digest is named.
     fn naming(&self, digest: &Digest) -> SeatSet {
         let Party { committee, own } = self.party;
-        let named = self
-            .subset
-            .instances()
-            .filter(|(_, i)| i.broadcast.named(committee, own).any(|d| d == *digest));
+        let named =
+            self.subset.instances().filter(|(_, i)| i.broadcast.named(committee, own).any(|d| d == *digest));
         named.map(|(proposer, _)| proposer).collect()
     }
 
@@ -375,16 +342,8 @@ impl Epoch {
         let acting = self.acting;
         self.useful(self.instance(proposer)).filter_map(move |digest| {
             let missing = !self.payloads.contains_key(&digest) && !self.rejected.contains(&digest);
-            let holders = if acting && missing {
-                self.holders(&digest)
-            } else {
-                Vec::new()
-            };
-            (!holders.is_empty()).then_some(Want {
-                proposer,
-                digest,
-                holders,
-            })
+            let holders = if acting && missing { self.holders(&digest) } else { Vec::new() };
+            (!holders.is_empty()).then_some(Want { proposer, digest, holders })
         })
     }
 
@@ -412,11 +371,7 @@ impl Epoch {
                 }
                 _ => return None,
             };
-            Some(Fault {
-                seat: from,
-                proposer,
-                kind,
-            })
+            Some(Fault { seat: from, proposer, kind })
         };
         frame.messages().filter_map(fault).collect()
     }
@@ -431,16 +386,11 @@ impl Epoch {
         let mut step = Step::default();
         let payloads = &self.payloads;
         let held = |digest: &Digest| payloads.contains_key(digest);
-        self.subset
-            .advance(touched, &self.coins, held, &mut step.messages, &mut step.faults);
+        self.subset.advance(touched, &self.coins, held, &mut step.messages, &mut step.faults);
         for proposer in touched.iter() {
             let wants: Vec<_> = self.wants_of(proposer).collect();
             let asked = &mut self.asked;
-            step.wanted.extend(
-                wants
-                    .into_iter()
-                    .filter(|want| asked.insert((proposer, want.digest))),
-            );
+            step.wanted.extend(wants.into_iter().filter(|want| asked.insert((proposer, want.digest))));
         }
         if self.output.is_none() {
             self.output = self.agreed();

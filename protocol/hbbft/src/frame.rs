@@ -47,40 +47,18 @@ impl Frame {
                 Message::Propose(digest) => frame.propose = Some(digest),
                 Message::Echo { proposer, digest } => frame.echo.push((proposer, digest)),
                 Message::Ready { proposer, digest } => frame.ready.push((proposer, digest)),
-                Message::Bval {
-                    proposer,
-                    round,
-                    value,
-                } => vote(round, Vote::Bval(value), proposer),
-                Message::Aux {
-                    proposer,
-                    round,
-                    value,
-                } => vote(round, Vote::Aux(value), proposer),
-                Message::Conf {
-                    proposer,
-                    round,
-                    values,
-                } => vote(round, Vote::Conf(values), proposer),
-                Message::Term {
-                    proposer,
-                    round,
-                    value,
-                } => vote(round, Vote::Term(value), proposer),
+                Message::Bval { proposer, round, value } => vote(round, Vote::Bval(value), proposer),
+                Message::Aux { proposer, round, value } => vote(round, Vote::Aux(value), proposer),
+                Message::Conf { proposer, round, values } => vote(round, Vote::Conf(values), proposer),
+                Message::Term { proposer, round, value } => vote(round, Vote::Term(value), proposer),
             }
         }
         for list in [&mut frame.echo, &mut frame.ready] {
             list.sort_unstable();
             list.dedup();
         }
-        frame.votes = votes
-            .into_iter()
-            .map(|((round, vote), proposers)| Group {
-                round,
-                vote,
-                proposers,
-            })
-            .collect();
+        frame.votes =
+            votes.into_iter().map(|((round, vote), proposers)| Group { round, vote, proposers }).collect();
         frame
     }
 
@@ -92,19 +70,10 @@ impl Frame {
     /// The messages in the frame's order.
     pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
         let propose = self.propose.map(Message::Propose).into_iter();
-        let echo = self
-            .echo
-            .iter()
-            .map(|&(proposer, digest)| Message::Echo { proposer, digest });
-        let ready = self
-            .ready
-            .iter()
-            .map(|&(proposer, digest)| Message::Ready { proposer, digest });
+        let echo = self.echo.iter().map(|&(proposer, digest)| Message::Echo { proposer, digest });
+        let ready = self.ready.iter().map(|&(proposer, digest)| Message::Ready { proposer, digest });
         let votes = self.votes.iter().flat_map(|group| {
-            group
-                .proposers
-                .iter()
-                .map(|proposer| Message::vote(proposer, group.round, group.vote))
+            group.proposers.iter().map(|proposer| Message::vote(proposer, group.round, group.vote))
         });
         propose.chain(echo).chain(ready).chain(votes)
     }
@@ -132,10 +101,7 @@ impl Frame {
     }
 
     fn check_votes(&self, committee: &Committee) -> Result<(), FrameFault> {
-        if !self
-            .votes
-            .is_sorted_by(|a, b| (a.round, a.vote) < (b.round, b.vote))
-        {
+        if !self.votes.is_sorted_by(|a, b| (a.round, a.vote) < (b.round, b.vote)) {
             return Err(FrameFault::Unsorted { list: "votes" });
         }
         // Of one round: who has AUX, CONF. Of all rounds so far: who has TERM, and who had before this round.
@@ -167,9 +133,7 @@ impl Frame {
                 Vote::Term(_) => &mut term,
             };
             if let Some(proposer) = first_of(*once) {
-                return Err(FrameFault::NotNew {
-                    message: Message::vote(proposer, round, group.vote),
-                });
+                return Err(FrameFault::NotNew { message: Message::vote(proposer, round, group.vote) });
             }
             *once = once.union(group.proposers);
         }
@@ -193,9 +157,6 @@ fn in_range(seat: Seat, committee: &Committee) -> Result<(), FrameFault> {
     if committee.contains(seat) {
         Ok(())
     } else {
-        Err(FrameFault::SeatOutOfRange {
-            seat,
-            size: committee.size(),
-        })
+        Err(FrameFault::SeatOutOfRange { seat, size: committee.size() })
     }
 }

@@ -256,26 +256,10 @@ impl Message {
     /// The message that casts `vote` in `round` of the agreement on `proposer`.
     pub fn vote(proposer: Seat, round: Round, vote: Vote) -> Self {
         match vote {
-            Vote::Bval(value) => Self::Bval {
-                proposer,
-                round,
-                value,
-            },
-            Vote::Aux(value) => Self::Aux {
-                proposer,
-                round,
-                value,
-            },
-            Vote::Conf(values) => Self::Conf {
-                proposer,
-                round,
-                values,
-            },
-            Vote::Term(value) => Self::Term {
-                proposer,
-                round,
-                value,
-            },
+            Vote::Bval(value) => Self::Bval { proposer, round, value },
+            Vote::Aux(value) => Self::Aux { proposer, round, value },
+            Vote::Conf(values) => Self::Conf { proposer, round, values },
+            Vote::Term(value) => Self::Term { proposer, round, value },
         }
     }
 }

@@ -39,10 +39,7 @@ impl Subset {
             broadcast: Broadcast::default(),
             agreement: Agreement::new(proposer, party.committee),
         };
-        Self {
-            party,
-            instances: party.committee.seats().map(instance).collect(),
-        }
+        Self { party, instances: party.committee.seats().map(instance).collect() }
     }
 
     pub(crate) fn instance(&self, proposer: Seat) -> Option<&Instance> {
@@ -73,9 +70,7 @@ impl Subset {
         }
         for group in frame.groups() {
             for proposer in group.proposers.iter() {
-                self.instances[proposer.index()]
-                    .agreement
-                    .check(from, group.round, group.vote)?;
+                self.instances[proposer.index()].agreement.check(from, group.round, group.vote)?;
             }
         }
         Ok(())
@@ -85,17 +80,9 @@ impl Subset {
     pub(crate) fn check_horizon(&self, frame: &Frame) -> Result<(), Refusal> {
         let within = |group: &crate::frame::Group| {
             let mut proposers = group.proposers.iter();
-            proposers.all(|proposer| {
-                self.instances[proposer.index()]
-                    .agreement
-                    .within_horizon(group.round)
-            })
+            proposers.all(|proposer| self.instances[proposer.index()].agreement.within_horizon(group.round))
         };
-        if frame.groups().iter().all(within) {
-            Ok(())
-        } else {
-            Err(Refusal::NotYet)
-        }
+        if frame.groups().iter().all(within) { Ok(()) } else { Err(Refusal::NotYet) }
     }
 
     /// Records a frame that passed the checks; returns the instances that it touches.
@@ -117,11 +104,7 @@ impl Subset {
         for group in frame.groups() {
             for proposer in group.proposers.iter() {
                 let agreement = &mut self.instances[proposer.index()].agreement;
-                let record = if own {
-                    Agreement::restore
-                } else {
-                    Agreement::record
-                };
+                let record = if own { Agreement::restore } else { Agreement::record };
                 record(agreement, from, group.round, group.vote, self.party.committee);
             }
             touched = touched.union(group.proposers);
@@ -178,11 +161,8 @@ impl Subset {
         let Some(own) = party.own else {
             return SeatSet::EMPTY;
         };
-        let ones = self
-            .instances
-            .iter()
-            .filter(|instance| instance.agreement.decided() == Some(true))
-            .count();
+        let ones =
+            self.instances.iter().filter(|instance| instance.agreement.decided() == Some(true)).count();
         if ones < party.committee.quorum() {
             return SeatSet::EMPTY;
         }

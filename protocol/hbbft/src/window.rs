@@ -61,11 +61,7 @@ struct Slot {
 impl Window {
     /// A window above the last certified epoch; epochs count from 1, so 0 if there is none.
     pub fn new(setup: Setup, certified: EpochNumber) -> Self {
-        Self {
-            setup,
-            certified,
-            epochs: BTreeMap::new(),
-        }
+        Self { setup, certified, epochs: BTreeMap::new() }
     }
 
     /// The last certified epoch, c.
@@ -147,25 +143,16 @@ impl Window {
 
     fn slot(&mut self, epoch: EpochNumber) -> Result<&mut Slot, WindowError> {
         if !self.permitted(epoch) {
-            return Err(WindowError::NotPermitted {
-                epoch,
-                certified: self.certified,
-            });
+            return Err(WindowError::NotPermitted { epoch, certified: self.certified });
         }
         let setup = &self.setup;
-        let slot = || Slot {
-            epoch: Epoch::closed(setup, epoch),
-            open: false,
-        };
+        let slot = || Slot { epoch: Epoch::closed(setup, epoch), open: false };
         Ok(self.epochs.entry(epoch).or_insert_with(slot))
     }
 
     fn open_epoch(&mut self, epoch: EpochNumber) -> Result<&mut Epoch, WindowError> {
         if !self.permitted(epoch) {
-            return Err(WindowError::NotPermitted {
-                epoch,
-                certified: self.certified,
-            });
+            return Err(WindowError::NotPermitted { epoch, certified: self.certified });
         }
         match self.epochs.get_mut(&epoch) {
             Some(slot) if slot.open => Ok(&mut slot.epoch),

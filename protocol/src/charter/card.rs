@@ -62,14 +62,7 @@ impl Card {
     }
 
     fn message(&self) -> Vec<u8> {
-        wire::encode(&(
-            &self.partner,
-            &self.root,
-            &self.officers,
-            &self.seat,
-            &self.nodes,
-            &self.contact,
-        ))
+        wire::encode(&(&self.partner, &self.root, &self.officers, &self.seat, &self.nodes, &self.contact))
     }
 
     /// Whether bounds and signature hold.
@@ -81,16 +74,12 @@ impl Card {
         let contact = self.contact.as_deref().unwrap_or_default();
         bound("bytes of contact", contact.len(), 0, MAX_CONTACT_BYTES)?;
         if !text::is_showable(contact) {
-            return Err(CharterError::Text(
-                "the contact contains control characters".into(),
-            ));
+            return Err(CharterError::Text("the contact contains control characters".into()));
         }
         if self.root.verify(CARD_DOMAIN, &self.message(), &self.signature) {
             Ok(())
         } else {
-            Err(CharterError::CardSignature {
-                partner: self.partner.clone(),
-            })
+            Err(CharterError::CardSignature { partner: self.partner.clone() })
         }
     }
 
@@ -134,10 +123,7 @@ mod tests {
             Err(CharterError::CardSignature { partner }) if partner.as_str() == "sudria"
         ));
         let contact = text.replace("watch@", "witch@");
-        assert!(matches!(
-            Card::from_toml(&contact),
-            Err(CharterError::CardSignature { .. })
-        ));
+        assert!(matches!(Card::from_toml(&contact), Err(CharterError::CardSignature { .. })));
         let error = Card::from_toml(&format!("{text}colour = \"red\"\n")).expect_err("unknown field");
         assert!(error.to_string().contains("colour"), "{error}");
         assert!(error.to_string().starts_with("line "), "{error}");
@@ -147,9 +133,6 @@ mod tests {
     fn a_contact_is_short_and_showable() {
         assert!(card(None).is_ok());
         assert!(matches!(card(Some("a\u{1b}[31m")), Err(CharterError::Text(_))));
-        assert!(matches!(
-            card(Some(&"x".repeat(MAX_CONTACT_BYTES + 1))),
-            Err(CharterError::Bound { .. })
-        ));
+        assert!(matches!(card(Some(&"x".repeat(MAX_CONTACT_BYTES + 1))), Err(CharterError::Bound { .. })));
     }
 }

@@ -133,10 +133,7 @@ fn keys(charter: &Charter, lints: &mut Lints) {
         let officers = partner.officers.iter().map(|key| (*key, "an officer"));
         let nodes = partner.nodes.iter().map(|key| (*key, "a node"));
         for (key, purpose) in single.into_iter().chain(officers).chain(nodes) {
-            holders
-                .entry(key)
-                .or_default()
-                .push(format!("{purpose} of {name}"));
+            holders.entry(key).or_default().push(format!("{purpose} of {name}"));
         }
     }
     for (key, uses) in holders {
@@ -157,10 +154,7 @@ fn validity(charter: &Charter, now: Time, lints: &mut Lints) {
         }
     }
     let until = charter.partners.iter().map(|partner| partner.credentials_until);
-    if let Some(first) = until
-        .min()
-        .filter(|until| *until < now.plus(charter.longest_window_ms()))
-    {
+    if let Some(first) = until.min().filter(|until| *until < now.plus(charter.longest_window_ms())) {
         lints.warning(format!(
             "credentials run out at {}, within the longest window of an operation",
             show_time(first)
@@ -194,16 +188,11 @@ fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
         }
     }
     if kind.lead.is_empty() && kind.supporting.is_empty() {
-        lints.error(format!(
-            "{name}: nobody may lead or support, so nobody can open one"
-        ));
+        lints.error(format!("{name}: nobody may lead or support, so nobody can open one"));
     }
     for (role, what) in [
         (rule.required.contains(&Role::Observing), "required"),
-        (
-            rule.at_least.iter().any(|least| least.role == Role::Observing),
-            "counted",
-        ),
+        (rule.at_least.iter().any(|least| least.role == Role::Observing), "counted"),
         (rule.veto.roles.contains(&Role::Observing), "given a veto"),
     ] {
         if role {
@@ -212,10 +201,7 @@ fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
     }
     for least in &rule.at_least {
         if least.count == 0 {
-            lints.error(format!(
-                "{name}: at least 0 of {} says nothing; leave it out",
-                least.role
-            ));
+            lints.error(format!("{name}: at least 0 of {} says nothing; leave it out", least.role));
         }
     }
     requirements(kind, lints);
@@ -246,12 +232,7 @@ fn requirements(kind: &OperationType, lints: &mut Lints) {
         }
     }
     // One partner has one voice, so a partner eligible twice cannot fill two roles.
-    let both = kind
-        .lead
-        .iter()
-        .chain(&kind.supporting)
-        .collect::<BTreeSet<_>>()
-        .len();
+    let both = kind.lead.iter().chain(&kind.supporting).collect::<BTreeSet<_>>().len();
     let each_alone = [Role::Lead, Role::Supporting]
         .into_iter()
         .all(|role| kind.rule.needed(role) as usize <= kind.eligible(role).len());
@@ -283,9 +264,7 @@ fn vetoes(kind: &OperationType, lints: &mut Lints) {
     }
     for role in &kind.rule.veto.roles {
         if *role != Role::Observing && kind.eligible(*role).is_empty() {
-            lints.error(format!(
-                "{name}: {role} has a veto, but nobody is eligible; nobody can use it"
-            ));
+            lints.error(format!("{name}: {role} has a veto, but nobody is eligible; nobody can use it"));
         }
     }
     let silent = kind

@@ -27,17 +27,9 @@ fn check(text: &str) -> Result<(), NameError> {
         && bytes.len() <= MAX_NAME_BYTES
         && bytes[0].is_ascii_lowercase()
         && bytes[bytes.len() - 1] != b'-'
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
         && !text.contains("--");
-    if sound {
-        Ok(())
-    } else {
-        Err(NameError {
-            text: text.chars().take(MAX_NAME_BYTES + 8).collect(),
-        })
-    }
+    if sound { Ok(()) } else { Err(NameError { text: text.chars().take(MAX_NAME_BYTES + 8).collect() }) }
 }
 
 macro_rules! name {
@@ -98,10 +90,7 @@ mod tests {
     #[test]
     fn names_are_short_lower_case_and_free_of_tricks() {
         for good in ["a", "norden", "air-lift-2"] {
-            assert_eq!(
-                good.parse::<PartnerName>().map(|n| n.to_string()),
-                Ok(good.to_owned())
-            );
+            assert_eq!(good.parse::<PartnerName>().map(|n| n.to_string()), Ok(good.to_owned()));
         }
         let long = "a".repeat(MAX_NAME_BYTES + 1);
         for bad in ["", "Norden", "2nd", "-a", "a-", "a--b", "a b", "ä", "../x", &long] {

@@ -45,9 +45,7 @@ pub struct RoleHints {
 /// A charter from the template `name`, for the partners whose cards are given.
 pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, CharterError> {
     if !TEMPLATES.contains(&name) {
-        return Err(CharterError::NoTemplate {
-            name: name.to_owned(),
-        });
+        return Err(CharterError::NoTemplate { name: name.to_owned() });
     }
     for card in cards {
         card.verify()?;
@@ -88,20 +86,11 @@ struct Roles {
 
 fn assign(cards: &[Card], hints: &RoleHints) -> Result<Roles, CharterError> {
     let names = cards.iter().map(|card| &card.partner).collect::<Vec<_>>();
-    if let Some(partner) = hints
-        .lead
-        .iter()
-        .chain(&hints.observing)
-        .find(|name| !names.contains(name))
-    {
-        return Err(CharterError::NoCard {
-            partner: partner.clone(),
-        });
+    if let Some(partner) = hints.lead.iter().chain(&hints.observing).find(|name| !names.contains(name)) {
+        return Err(CharterError::NoCard { partner: partner.clone() });
     }
     if let Some(partner) = hints.lead.as_ref().filter(|lead| hints.observing.contains(lead)) {
-        return Err(CharterError::RoleConflict {
-            partner: partner.clone(),
-        });
+        return Err(CharterError::RoleConflict { partner: partner.clone() });
     }
     let free = |name: &&&PartnerName| !hints.observing.contains(name);
     let lead = match &hints.lead {
@@ -109,32 +98,20 @@ fn assign(cards: &[Card], hints: &RoleHints) -> Result<Roles, CharterError> {
         None => match names.iter().find(free) {
             Some(lead) => (*lead).clone(),
             None => {
-                return Err(CharterError::RoleConflict {
-                    partner: names[0].clone(),
-                });
+                return Err(CharterError::RoleConflict { partner: names[0].clone() });
             }
         },
     };
     let mut observing = hints.observing.clone();
     if observing.is_empty() && names.len() >= 4 {
-        observing.extend(
-            names
-                .iter()
-                .rev()
-                .find(|name| ***name != lead)
-                .map(|name| (*name).clone()),
-        );
+        observing.extend(names.iter().rev().find(|name| ***name != lead).map(|name| (*name).clone()));
     }
     let supporting = names
         .iter()
         .filter(|name| ***name != lead && !observing.contains(name))
         .map(|name| (*name).clone())
         .collect();
-    Ok(Roles {
-        lead: vec![lead],
-        supporting,
-        observing,
-    })
+    Ok(Roles { lead: vec![lead], supporting, observing })
 }
 
 /// A host nation leads, lift nations support, an air service observes.
@@ -144,10 +121,9 @@ fn assign(cards: &[Card], hints: &RoleHints) -> Result<Roles, CharterError> {
 fn airlift(roles: &Roles) -> Vec<OperationType> {
     let majority = match roles.supporting.len() {
         0 => vec![],
-        count => vec![AtLeast {
-            role: Role::Supporting,
-            count: u32::try_from(count / 2 + 1).unwrap_or(u32::MAX),
-        }],
+        count => {
+            vec![AtLeast { role: Role::Supporting, count: u32::try_from(count / 2 + 1).unwrap_or(u32::MAX) }]
+        }
     };
     let kind = |name: &str, precedence, window_ms, at_least, veto| OperationType {
         name: name.parse().expect("a literal that is a name"),
@@ -156,16 +132,9 @@ fn airlift(roles: &Roles) -> Vec<OperationType> {
         lead: roles.lead.clone(),
         supporting: roles.supporting.clone(),
         observing: roles.observing.clone(),
-        rule: OutcomeRule {
-            required: vec![Role::Lead],
-            at_least,
-            veto,
-        },
+        rule: OutcomeRule { required: vec![Role::Lead], at_least, veto },
     };
-    let by_lead = Veto {
-        partners: vec![],
-        roles: vec![Role::Lead],
-    };
+    let by_lead = Veto { partners: vec![], roles: vec![Role::Lead] };
     vec![
         kind("airlift", Lane::Immediate, 6 * HOUR_MS, majority, by_lead),
         kind("closure", Lane::Flash, HOUR_MS / 2, vec![], Veto::default()),

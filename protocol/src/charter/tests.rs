@@ -6,11 +6,7 @@ use crate::founding::fixture::{CREATED, FOUR, UNTIL, card, charter, key, name};
 const PEOPLE: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
 
 fn messages(charter: &Charter, severity: Severity) -> Vec<String> {
-    lint(charter)
-        .into_iter()
-        .filter(|lint| lint.severity == severity)
-        .map(|lint| lint.message)
-        .collect()
+    lint(charter).into_iter().filter(|lint| lint.severity == severity).map(|lint| lint.message).collect()
 }
 
 fn errors(change: impl Fn(&mut Charter)) -> Vec<String> {
@@ -42,18 +38,12 @@ fn the_order_in_which_people_write_does_not_change_the_id() {
     let mut other = charter.clone();
     other.partners.reverse();
     other.operations.reverse();
-    other
-        .operations
-        .iter_mut()
-        .for_each(|kind| kind.supporting.reverse());
+    other.operations.iter_mut().for_each(|kind| kind.supporting.reverse());
     assert_ne!(other, charter);
     let read = Charter::from_toml(&other.to_toml()).expect("sound but for its order");
     assert_eq!(read.id(), charter.id());
     // Bytes, on the other hand, have one order only.
-    assert!(matches!(
-        Charter::decode(&other.encode()),
-        Err(CharterError::Order { .. })
-    ));
+    assert!(matches!(Charter::decode(&other.encode()), Err(CharterError::Order { .. })));
 }
 
 #[test]
@@ -79,12 +69,8 @@ fn every_word_changes_the_id() {
 #[test]
 fn errors_in_the_text_name_the_line() {
     let text = charter(&FOUR).to_toml();
-    let line_of = |text: &str, what: &str| {
-        1 + text
-            .lines()
-            .position(|line| line.contains(what))
-            .expect("in the text")
-    };
+    let line_of =
+        |text: &str, what: &str| 1 + text.lines().position(|line| line.contains(what)).expect("in the text");
     for (from, to, says) in [
         ("step_ms", "stepp_ms", "unknown field `stepp_ms`"),
         ("\"immediate\"", "\"urgent\"", "urgent"),
@@ -97,10 +83,7 @@ fn errors_in_the_text_name_the_line() {
         let error = Charter::from_toml(&broken).expect_err(to).to_string();
         assert!(error.contains(says), "{error}");
         let line = line_of(&broken, to);
-        assert!(
-            error.starts_with(&format!("line {line}:")),
-            "{error}, not line {line}"
-        );
+        assert!(error.starts_with(&format!("line {line}:")), "{error}, not line {line}");
     }
     assert!(Charter::from_toml("version = 1").is_err());
     assert_eq!(
@@ -128,19 +111,10 @@ fn bounds_hold_for_text_and_bytes() {
         change(&mut charter);
         charter.sort();
         assert!(
-            matches!(
-                Charter::from_toml(&charter.to_toml()),
-                Err(CharterError::Bound { .. })
-            ),
+            matches!(Charter::from_toml(&charter.to_toml()), Err(CharterError::Bound { .. })),
             "change {at}"
         );
-        assert!(
-            matches!(
-                Charter::decode(&charter.encode()),
-                Err(CharterError::Bound { .. })
-            ),
-            "change {at}"
-        );
+        assert!(matches!(Charter::decode(&charter.encode()), Err(CharterError::Bound { .. })), "change {at}");
         assert!(!messages(&charter, Severity::Error).is_empty(), "change {at}");
     }
     let mut twice = charter(&FOUR);
@@ -166,14 +140,8 @@ fn the_template_gives_roles_by_order_or_as_stated() {
     let expect = |lead: &str, supporting: &str, observing: &str| {
         (lead.to_owned(), supporting.to_owned(), observing.to_owned())
     };
-    assert_eq!(
-        roles(&charter(&FOUR)),
-        expect("norden", "estmark sudria", "vigil")
-    );
-    assert_eq!(
-        roles(&charter(&FOUR[..3])),
-        expect("norden", "estmark sudria", "")
-    );
+    assert_eq!(roles(&charter(&FOUR)), expect("norden", "estmark sudria", "vigil"));
+    assert_eq!(roles(&charter(&FOUR[..3])), expect("norden", "estmark sudria", ""));
     assert_eq!(roles(&charter(&FOUR[..1])), expect("norden", "", ""));
     let cards = FOUR.map(card);
     let spec = |lead: Option<&str>, observing: &[&str]| DraftSpec {
@@ -187,14 +155,9 @@ fn the_template_gives_roles_by_order_or_as_stated() {
         },
     };
     let stated = draft("airlift", &cards, &spec(Some("vigil"), &["norden", "sudria"]));
+    assert_eq!(stated.as_ref().map(roles), Ok(expect("vigil", "estmark", "norden sudria")));
     assert_eq!(
-        stated.as_ref().map(roles),
-        Ok(expect("vigil", "estmark", "norden sudria"))
-    );
-    assert_eq!(
-        draft("airlift", &cards, &spec(Some("vigil"), &[]))
-            .as_ref()
-            .map(roles),
+        draft("airlift", &cards, &spec(Some("vigil"), &[])).as_ref().map(roles),
         Ok(expect("vigil", "norden sudria", "estmark"))
     );
     assert!(matches!(
@@ -205,20 +168,11 @@ fn the_template_gives_roles_by_order_or_as_stated() {
         draft("airlift", &cards, &spec(Some("norden"), &["norden"])),
         Err(CharterError::RoleConflict { .. })
     ));
-    assert!(matches!(
-        draft("airlift", &cards, &spec(None, &FOUR)),
-        Err(CharterError::RoleConflict { .. })
-    ));
-    assert!(matches!(
-        draft("picnic", &cards, &spec(None, &[])),
-        Err(CharterError::NoTemplate { .. })
-    ));
+    assert!(matches!(draft("airlift", &cards, &spec(None, &FOUR)), Err(CharterError::RoleConflict { .. })));
+    assert!(matches!(draft("picnic", &cards, &spec(None, &[])), Err(CharterError::NoTemplate { .. })));
     let mut forged = cards;
     forged[1].seat = key("stranger", "seat").public();
-    assert!(matches!(
-        draft("airlift", &forged, &spec(None, &[])),
-        Err(CharterError::CardSignature { .. })
-    ));
+    assert!(matches!(draft("airlift", &forged, &spec(None, &[])), Err(CharterError::CardSignature { .. })));
 }
 
 #[test]
@@ -232,36 +186,18 @@ fn templates_have_no_errors_at_any_size() {
 #[test]
 fn the_linter_says_what_the_committee_tolerates() {
     let says = |count: usize| {
-        lint(&charter(&PEOPLE[..count]))
-            .into_iter()
-            .map(|lint| lint.to_string())
-            .collect::<Vec<_>>()
+        lint(&charter(&PEOPLE[..count])).into_iter().map(|lint| lint.to_string()).collect::<Vec<_>>()
     };
     for (count, expected) in [
-        (
-            1,
-            "warning: 1 seat: f = 0, this seat alone decides and its absence stops agreement; add partners",
-        ),
+        (1, "warning: 1 seat: f = 0, this seat alone decides and its absence stops agreement; add partners"),
         (
             2,
             "warning: 2 seats: f = 0, every seat is needed: one absence stops agreement; add 2 neutral seats",
         ),
-        (
-            3,
-            "warning: 3 seats: f = 0, every seat is needed: one absence stops agreement; add a neutral seat",
-        ),
-        (
-            4,
-            "note: 4 seats: f = 1; agreement needs 3; one may be absent or faulty",
-        ),
-        (
-            6,
-            "note: 6 seats tolerate no more than 4 do; 7 would tolerate two",
-        ),
-        (
-            7,
-            "note: 7 seats: f = 2; agreement needs 5; two may be absent or faulty",
-        ),
+        (3, "warning: 3 seats: f = 0, every seat is needed: one absence stops agreement; add a neutral seat"),
+        (4, "note: 4 seats: f = 1; agreement needs 3; one may be absent or faulty"),
+        (6, "note: 6 seats tolerate no more than 4 do; 7 would tolerate two"),
+        (7, "note: 7 seats: f = 2; agreement needs 5; two may be absent or faulty"),
     ] {
         let lints = says(count);
         assert!(lints.iter().any(|lint| lint == expected), "{lints:?}");
@@ -294,34 +230,18 @@ fn the_linter_refuses_what_can_never_work() {
         |c| airlift(c, &|k| k.rule.at_least[0].count = 3),
         "needs 3 of supporting, but only estmark and sudria may be",
     );
-    refuses(
-        |c| airlift(c, &|k| k.rule.at_least[0].count = 0),
-        "at least 0 of supporting says nothing",
-    );
-    refuses(
-        |c| airlift(c, &|k| k.rule.required.push(Role::Observing)),
-        "observers never count",
-    );
-    refuses(
-        |c| airlift(c, &|k| k.rule.veto.roles.push(Role::Observing)),
-        "observing is given a veto",
-    );
+    refuses(|c| airlift(c, &|k| k.rule.at_least[0].count = 0), "at least 0 of supporting says nothing");
+    refuses(|c| airlift(c, &|k| k.rule.required.push(Role::Observing)), "observers never count");
+    refuses(|c| airlift(c, &|k| k.rule.veto.roles.push(Role::Observing)), "observing is given a veto");
     refuses(
         |c| airlift(c, &|k| k.rule.veto.partners = vec![name("vigil")]),
         "vigil has a veto but no role that counts",
     );
-    refuses(
-        |c| airlift(c, &|k| k.observing = vec![name("borland")]),
-        "borland is no partner",
-    );
+    refuses(|c| airlift(c, &|k| k.observing = vec![name("borland")]), "borland is no partner");
     refuses(
         |c| {
             airlift(c, &|k| {
-                k.rule = OutcomeRule {
-                    required: vec![],
-                    at_least: vec![],
-                    veto: Veto::default(),
-                };
+                k.rule = OutcomeRule { required: vec![], at_least: vec![], veto: Veto::default() };
             });
         },
         "requires nothing",
@@ -344,17 +264,9 @@ fn the_linter_refuses_what_can_never_work() {
         |c| c.partners[0].officers = vec![c.partners[0].root],
         "root of estmark and an officer of estmark",
     );
-    refuses(
-        |c| c.partners[2].credentials_until = CREATED,
-        "the credentials of sudria expired",
-    );
+    refuses(|c| c.partners[2].credentials_until = CREATED, "the credentials of sudria expired");
     let late = lint_at(&charter(&FOUR), UNTIL);
-    assert_eq!(
-        late.iter()
-            .filter(|lint| lint.severity == Severity::Error)
-            .count(),
-        4
-    );
+    assert_eq!(late.iter().filter(|lint| lint.severity == Severity::Error).count(), 4);
 }
 
 #[test]
@@ -375,17 +287,11 @@ fn the_linter_warns_of_what_is_perhaps_not_meant() {
         c.operations[0].rule.required.clear();
         c.operations[0].rule.at_least.clear();
     });
-    assert!(
-        silence.contains("silence until the window ends is consent"),
-        "{silence}"
-    );
+    assert!(silence.contains("silence until the window ends is consent"), "{silence}");
 }
 
 #[test]
 fn the_canonical_encoding_is_pinned() {
     // Whoever changes this changes the identity of every coalition.
-    assert_eq!(
-        charter(&FOUR).id().to_string(),
-        "co-ttes4lnybtjuf6rq62e3pkzegcbxso2k273o32wgvscfi6ahxamq"
-    );
+    assert_eq!(charter(&FOUR).id().to_string(), "co-ttes4lnybtjuf6rq62e3pkzegcbxso2k273o32wgvscfi6ahxamq");
 }

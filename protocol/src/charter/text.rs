@@ -17,9 +17,7 @@ pub fn parse_time(text: &str) -> Option<Time> {
     }
     let digits = |from: usize, to: usize| -> Option<u64> {
         let part = &text[from..to];
-        part.bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| part.parse().ok())?
+        part.bytes().all(|b| b.is_ascii_digit()).then(|| part.parse().ok())?
     };
     let (year, month, day) = (digits(0, 4)?, digits(5, 7)?, digits(8, 10)?);
     let (hour, minute, second) = (digits(11, 13)?, digits(14, 16)?, digits(17, 19)?);
@@ -45,9 +43,7 @@ pub fn parse_time(text: &str) -> Option<Time> {
     let doy = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
     let days = era * 146_097 + doe - 719_468;
-    Some(Time(
-        (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis,
-    ))
+    Some(Time((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis))
 }
 
 /// RFC 3339 text of `time`, with milliseconds where there are any.
@@ -63,13 +59,7 @@ pub fn show_time(time: Time) -> String {
 
 /// A span for people: `6 h`, `90 min`, `1 d 2 h`.
 pub fn show_span(span_ms: u64) -> String {
-    let units = [
-        (86_400_000, "d"),
-        (3_600_000, "h"),
-        (60_000, "min"),
-        (1000, "s"),
-        (1, "ms"),
-    ];
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s"), (1, "ms")];
     let mut rest = span_ms;
     let mut parts = Vec::new();
     for (size, unit) in units {
@@ -78,11 +68,7 @@ pub fn show_span(span_ms: u64) -> String {
             rest %= size;
         }
     }
-    if parts.is_empty() {
-        "0 s".into()
-    } else {
-        parts.join(" ")
-    }
+    if parts.is_empty() { "0 s".into() } else { parts.join(" ") }
 }
 
 /// Serde for a [`Time`]: RFC 3339 text for people, milliseconds on the wire.
@@ -127,11 +113,7 @@ pub(crate) fn from_toml<T: serde::de::DeserializeOwned>(text: &str, limit: usize
         let message = error.message().trim();
         match error.span() {
             Some(span) => {
-                let line = 1 + text
-                    .bytes()
-                    .take(span.start)
-                    .filter(|byte| *byte == b'\n')
-                    .count();
+                let line = 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count();
                 format!("line {line}: {message}")
             }
             None => message.to_owned(),
@@ -178,13 +160,7 @@ mod tests {
 
     #[test]
     fn times_come_back_from_text() {
-        for ms in [
-            0,
-            951_827_696_000,
-            1_795_525_509_999,
-            4_102_444_799_001,
-            1_709_210_096_000,
-        ] {
+        for ms in [0, 951_827_696_000, 1_795_525_509_999, 4_102_444_799_001, 1_709_210_096_000] {
             assert_eq!(parse_time(&show_time(Time(ms))), Some(Time(ms)), "{ms}");
         }
         for bad in [

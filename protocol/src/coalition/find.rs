@@ -79,11 +79,7 @@ pub fn find_id<V>(ids: &BTreeMap<RecordId, V>, text: &str) -> Result<RecordId, F
         many => {
             let more = many.len() > MAX_CANDIDATES;
             candidates.truncate(MAX_CANDIDATES);
-            Err(FindError::Ambiguous {
-                text: shown(),
-                candidates,
-                more,
-            })
+            Err(FindError::Ambiguous { text: shown(), candidates, more })
         }
     }
 }
@@ -97,9 +93,7 @@ mod tests {
     #[test]
     fn a_unique_prefix_gives_the_id_and_any_other_says_why_not() {
         let mut rng = Rng::new(3);
-        let mut ids = (0..2000)
-            .map(|_| (RecordId(Hash(rng.bytes())), ()))
-            .collect::<BTreeMap<_, _>>();
+        let mut ids = (0..2000).map(|_| (RecordId(Hash(rng.bytes())), ())).collect::<BTreeMap<_, _>>();
         let texts = ids.keys().map(|id| id.0.to_string()).collect::<Vec<_>>();
         for (id, text) in ids.keys().zip(&texts) {
             for length in [4, 5, 7, 8, 9, 51, 52] {
@@ -129,10 +123,7 @@ mod tests {
         assert!(matches!(find_id(&ids, "op-abc"), Err(FindError::TooShort(_))));
         assert!(matches!(find_id(&ids, "op-ABCD"), Err(FindError::Malformed(_))));
         assert!(matches!(find_id(&ids, "op-ab1d"), Err(FindError::Malformed(_))));
-        assert!(matches!(
-            find_id(&ids, &"7".repeat(53)),
-            Err(FindError::Malformed(_))
-        ));
+        assert!(matches!(find_id(&ids, &"7".repeat(53)), Err(FindError::Malformed(_))));
         let absent = RecordId(hash("nowhere", &[])).to_string();
         assert!(matches!(find_id(&ids, &absent), Err(FindError::Unknown(_))));
     }

@@ -33,9 +33,7 @@ impl State {
             return Ok(Judgement::Duplicate { first: seen.index });
         }
         if let Some(waiting) = self.parked.get(id) {
-            return Ok(Judgement::Duplicate {
-                first: waiting.place.index,
-            });
+            return Ok(Judgement::Duplicate { first: waiting.place.index });
         }
         if let Some(partner) = self.charter().partner(partner.as_str()) {
             unexpired(partner, now)?;
@@ -50,27 +48,15 @@ impl State {
         let kind = self
             .charter()
             .kind(&open.kind)
-            .ok_or_else(|| Refusal::UndeclaredType {
-                kind: open.kind.clone(),
-            })?;
+            .ok_or_else(|| Refusal::UndeclaredType { kind: open.kind.clone() })?;
         if !kind.holds(partner, Role::Lead) && !kind.holds(partner, Role::Supporting) {
             let mut eligible = [kind.eligible(Role::Lead), kind.eligible(Role::Supporting)].concat();
             eligible.sort_unstable();
             eligible.dedup();
-            return Err(Refusal::MayNotOpen {
-                partner: partner.clone(),
-                eligible,
-            });
+            return Err(Refusal::MayNotOpen { partner: partner.clone(), eligible });
         }
-        if self
-            .open
-            .get(partner)
-            .is_some_and(|open| *open >= MAX_OPEN_PER_PARTNER)
-        {
-            return Err(Refusal::TooManyOpen {
-                partner: partner.clone(),
-                most: MAX_OPEN_PER_PARTNER as u64,
-            });
+        if self.open.get(partner).is_some_and(|open| *open >= MAX_OPEN_PER_PARTNER) {
+            return Err(Refusal::TooManyOpen { partner: partner.clone(), most: MAX_OPEN_PER_PARTNER as u64 });
         }
         Ok(())
     }
@@ -79,12 +65,8 @@ impl State {
         let Some(operation) = self.operations.get(&attest.operation) else {
             return match self.records.get(&attest.operation) {
                 // Names an attestation where an operation belongs: waiting would not help.
-                Some(_) => Err(Refusal::NotAnOperation {
-                    named: attest.operation,
-                }),
-                None => Ok(Judgement::Wait {
-                    awaits: attest.operation,
-                }),
+                Some(_) => Err(Refusal::NotAnOperation { named: attest.operation }),
+                None => Ok(Judgement::Wait { awaits: attest.operation }),
             };
         };
         if let Some(decision) = &operation.decision {
@@ -95,18 +77,12 @@ impl State {
             });
         }
         if operation.closes <= now {
-            return Err(Refusal::Closed {
-                operation: operation.id,
-                verdict: None,
-                since: operation.closes,
-            });
+            return Err(Refusal::Closed { operation: operation.id, verdict: None, since: operation.closes });
         }
         let kind = self
             .charter()
             .kind(&operation.open.kind)
-            .ok_or_else(|| Refusal::UndeclaredType {
-                kind: operation.open.kind.clone(),
-            })?;
+            .ok_or_else(|| Refusal::UndeclaredType { kind: operation.open.kind.clone() })?;
         if !kind.holds(partner, attest.role) {
             return Err(Refusal::RoleNotHeld {
                 partner: partner.clone(),
@@ -117,11 +93,7 @@ impl State {
         if let Some(awaits) = self.judge_supersession(partner, attest, operation)? {
             return Ok(Judgement::Wait { awaits });
         }
-        let own = operation
-            .attestations
-            .iter()
-            .filter(|said| said.partner == *partner)
-            .count();
+        let own = operation.attestations.iter().filter(|said| said.partner == *partner).count();
         if own >= MAX_ATTESTATIONS_PER_PARTNER {
             return Err(Refusal::TooManyAttestations {
                 partner: partner.clone(),
@@ -142,42 +114,29 @@ impl State {
         let Some(named) = attest.supersedes else {
             return match standing {
                 None => Ok(None),
-                Some(standing) => Err(Refusal::AlreadyAttested {
-                    partner: partner.clone(),
-                    standing,
-                }),
+                Some(standing) => Err(Refusal::AlreadyAttested { partner: partner.clone(), standing }),
             };
         };
         if standing == Some(named) {
             return Ok(None);
         }
-        let own = operation
-            .attestations
-            .iter()
-            .any(|said| said.record == named && said.partner == *partner);
+        let own = operation.attestations.iter().any(|said| said.record == named && said.partner == *partner);
         match (own, standing) {
             (true, Some(standing)) => Err(Refusal::SupersedesReplaced { named, standing }),
-            _ if self.records.contains_key(&named) => Err(Refusal::SupersedesNotOwn {
-                partner: partner.clone(),
-                named,
-            }),
+            _ if self.records.contains_key(&named) => {
+                Err(Refusal::SupersedesNotOwn { partner: partner.clone(), named })
+            }
             _ => Ok(Some(named)),
         }
     }
 }
 
 pub(super) fn too_many_parked(partner: &PartnerName, awaits: RecordId) -> Refusal {
-    Refusal::TooManyParked {
-        partner: partner.clone(),
-        awaits,
-        most: MAX_PARKED_PER_PARTNER as u64,
-    }
+    Refusal::TooManyParked { partner: partner.clone(), awaits, most: MAX_PARKED_PER_PARTNER as u64 }
 }
 
 pub(super) fn bad_signature(record: &Record) -> Refusal {
-    Refusal::BadSignature {
-        signer: record.signer,
-    }
+    Refusal::BadSignature { signer: record.signer }
 }
 
 pub(super) fn unexpired(partner: &Partner, now: Time) -> Result<(), Refusal> {
@@ -194,9 +153,7 @@ pub(super) fn unexpired(partner: &Partner, now: Time) -> Result<(), Refusal> {
 /// Everything about a record that needs neither its signature nor the state: coalition, bounds, officer.
 pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<&'a Partner, Refusal> {
     if record.coalition != founded.coalition() {
-        return Err(Refusal::ForeignCoalition {
-            named: record.coalition,
-        });
+        return Err(Refusal::ForeignCoalition { named: record.coalition });
     }
     match &record.act {
         Act::Open(open) => {
@@ -214,28 +171,14 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
             }
         }
     }
-    founded.officer(&record.signer).ok_or(Refusal::UnknownSigner {
-        signer: record.signer,
-    })
+    founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })
 }
 
 fn text(what: Part, text: &str, most: usize) -> Result<(), Refusal> {
     limit(what, text.len(), most)?;
-    if is_showable(text) {
-        Ok(())
-    } else {
-        Err(Refusal::Unshowable { what })
-    }
+    if is_showable(text) { Ok(()) } else { Err(Refusal::Unshowable { what }) }
 }
 
 fn limit(what: Part, found: usize, most: usize) -> Result<(), Refusal> {
-    if found > most {
-        Err(Refusal::TooLong {
-            what,
-            found: found as u64,
-            most: most as u64,
-        })
-    } else {
-        Ok(())
-    }
+    if found > most { Err(Refusal::TooLong { what, found: found as u64, most: most as u64 }) } else { Ok(()) }
 }

@@ -72,10 +72,7 @@ fn first_difference(a: &Hash, b: &Hash) -> Option<u8> {
 
 impl Node {
     fn new(kind: Kind) -> Arc<Self> {
-        Arc::new(Self {
-            hash: OnceLock::new(),
-            kind,
-        })
+        Arc::new(Self { hash: OnceLock::new(), kind })
     }
 
     fn leaf(key: Hash, value: Hash) -> Arc<Self> {
@@ -112,16 +109,8 @@ fn insert(node: &mut Arc<Node>, key: Hash, value: Hash) -> bool {
     if let Some(bit) = splits_here {
         let new = Node::leaf(key, value);
         let old = Arc::clone(node);
-        let sides = if bit_of(&key, bit) == 0 {
-            [new, old]
-        } else {
-            [old, new]
-        };
-        *node = Node::new(Kind::Branch {
-            bit,
-            sample: key,
-            sides,
-        });
+        let sides = if bit_of(&key, bit) == 0 { [new, old] } else { [old, new] };
+        *node = Node::new(Kind::Branch { bit, sample: key, sides });
         return true;
     }
     let node = Arc::make_mut(node);
@@ -262,11 +251,7 @@ pub(super) mod tests {
             for step in 0..200 {
                 let key = key(&mut rng);
                 if rng.below(3) == 0 {
-                    assert_eq!(
-                        map.remove(&key),
-                        oracle.remove(&key.0).is_some(),
-                        "seed {seed} step {step}"
-                    );
+                    assert_eq!(map.remove(&key), oracle.remove(&key.0).is_some(), "seed {seed} step {step}");
                 } else {
                     let value = rng.bytes();
                     map.insert(key, Hash(value));

@@ -56,19 +56,13 @@ pub struct Attestation {
 impl Operation {
     /// The attestation of `partner` that stands.
     pub fn standing(&self, partner: &PartnerName) -> Option<&Attestation> {
-        self.attestations
-            .iter()
-            .rev()
-            .find(|said| said.partner == *partner && said.superseded_by.is_none())
+        self.attestations.iter().rev().find(|said| said.partner == *partner && said.superseded_by.is_none())
     }
 
     /// What the attestations that stand amount to under the rule of `kind`, which is this operation's type.
     pub fn assess(&self, kind: &OperationType) -> Assessment {
-        let standing = self
-            .attestations
-            .iter()
-            .filter(|said| said.superseded_by.is_none())
-            .map(|said| Standing {
+        let standing =
+            self.attestations.iter().filter(|said| said.superseded_by.is_none()).map(|said| Standing {
                 record: said.record,
                 partner: said.partner.clone(),
                 role: said.role,
@@ -114,14 +108,8 @@ impl Operation {
             .decision
             .as_ref()
             .map(|decision| (decision.verdict, decision.decided_at, decision.decided_by));
-        let content = wire::encode(&(
-            &self.id,
-            self.index,
-            self.opened_at,
-            self.closes,
-            &self.attestations,
-            decision,
-        ));
+        let content =
+            wire::encode(&(&self.id, self.index, self.opened_at, self.closes, &self.attestations, decision));
         hash(OPERATION_DOMAIN, &[&content])
     }
 }

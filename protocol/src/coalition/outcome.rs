@@ -173,10 +173,7 @@ impl Assessment {
             standing.into_iter().partition(|standing| standing.role.counts());
         counted.sort_by_key(|standing| standing.record);
         observed.sort_by_key(|standing| standing.record);
-        let voices = counted
-            .iter()
-            .map(|standing| (&standing.partner, standing))
-            .collect::<BTreeMap<_, _>>();
+        let voices = counted.iter().map(|standing| (&standing.partner, standing)).collect::<BTreeMap<_, _>>();
 
         let needs = [Role::Lead, Role::Supporting]
             .into_iter()
@@ -221,15 +218,7 @@ impl Assessment {
             })
             .cloned()
             .collect();
-        Self {
-            deficit: Deficit {
-                needs,
-                vetoed_by,
-                veto_unused,
-            },
-            counted,
-            observed,
-        }
+        Self { deficit: Deficit { needs, vetoed_by, veto_unused }, counted, observed }
     }
 
     /// How the operation ends now; `None` while it stays open. `window_over` says whether its window has ended.

@@ -70,25 +70,18 @@ impl Parked {
     }
 
     pub(super) fn is_full(&self, partner: &PartnerName) -> bool {
-        self.counts
-            .get(partner)
-            .is_some_and(|count| *count >= MAX_PARKED_PER_PARTNER)
+        self.counts.get(partner).is_some_and(|count| *count >= MAX_PARKED_PER_PARTNER)
     }
 
     /// Everything that waits, with its key and value under the state root.
     #[cfg(test)]
     pub(super) fn leaves(&self) -> impl Iterator<Item = (Hash, Hash)> {
-        self.records
-            .iter()
-            .map(|(id, waiting)| (key(id), waiting.digest()))
+        self.records.iter().map(|(id, waiting)| (key(id), waiting.digest()))
     }
 
     pub(super) fn insert(&mut self, id: RecordId, waiting: Waiting, root: &mut Map) {
         root.insert(key(&id), waiting.digest());
-        self.awaited
-            .entry(waiting.awaits)
-            .or_default()
-            .insert(waiting.place.index, id);
+        self.awaited.entry(waiting.awaits).or_default().insert(waiting.place.index, id);
         self.ends.insert((waiting.until, waiting.place.index, id));
         *self.counts.entry(waiting.partner.clone()).or_default() += 1;
         self.records.insert(id, waiting);

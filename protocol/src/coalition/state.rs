@@ -248,13 +248,9 @@ impl State {
             let id = waiting.signed.record.id();
             let refusal = match self.judge(&waiting.partner, &id, &waiting.signed.record, time) {
                 Err(refusal) => refusal,
-                Ok(_) => Refusal::NeverApplied {
-                    awaits: waiting.awaits,
-                },
+                Ok(_) => Refusal::NeverApplied { awaits: waiting.awaits },
             };
-            advanced
-                .released
-                .push(released(id, &waiting.place, Disposition::Refused(refusal)));
+            advanced.released.push(released(id, &waiting.place, Disposition::Refused(refusal)));
         }
         advanced
     }
@@ -265,11 +261,7 @@ impl State {
             Ok(body) => self.apply(context, &body),
             Err(_) => {
                 let Advanced { decisions, released } = self.advance(context.time);
-                Applied {
-                    disposition: Disposition::Refused(Refusal::Malformed),
-                    decisions,
-                    released,
-                }
+                Applied { disposition: Disposition::Refused(Refusal::Malformed), decisions, released }
             }
         }
     }
@@ -277,17 +269,9 @@ impl State {
     /// Applies an entry. Total: whatever the body says, there is a result.
     pub fn apply(&mut self, context: &ApplyContext, body: &Body) -> Applied {
         let Advanced { decisions, released } = self.advance(context.time);
-        let mut applied = Applied {
-            disposition: Disposition::Applied,
-            decisions,
-            released,
-        };
-        let place = Place {
-            index: context.index,
-            feed: context.feed,
-            length: context.length,
-            hash: context.hash,
-        };
+        let mut applied = Applied { disposition: Disposition::Applied, decisions, released };
+        let place =
+            Place { index: context.index, feed: context.feed, length: context.length, hash: context.hash };
         if let Err(refusal) = self.carrier(context) {
             applied.disposition = Disposition::Refused(refusal);
             return applied;
@@ -302,11 +286,7 @@ impl State {
             Body::Signed(signed) => {
                 let partner = authenticate(&self.founded, &signed.record).cloned();
                 let verified = partner.and_then(|partner| {
-                    if signed.verify() {
-                        Ok(partner)
-                    } else {
-                        Err(bad_signature(&signed.record))
-                    }
+                    if signed.verify() { Ok(partner) } else { Err(bad_signature(&signed.record)) }
                 });
                 match verified {
                     Ok(partner) => self.take(place, &partner.name, signed, &mut applied),
@@ -364,14 +344,7 @@ impl State {
                 }
             }
             Ok(Judgement::Apply) => {
-                self.commit(
-                    &place,
-                    partner,
-                    id,
-                    &signed.record,
-                    place.index,
-                    &mut applied.decisions,
-                );
+                self.commit(&place, partner, id, &signed.record, place.index, &mut applied.decisions);
                 self.release(id, place.index, applied);
                 Disposition::Applied
             }
@@ -421,10 +394,7 @@ impl State {
             .act
             .operation()
             .and_then(|id| self.operations.get(&id))
-            .map_or_else(
-                || self.time.plus(self.charter().longest_window_ms()),
-                |operation| operation.closes,
-            )
+            .map_or_else(|| self.time.plus(self.charter().longest_window_ms()), |operation| operation.closes)
     }
 
     /// Makes the change that was judged to be right. `now_index` is the entry being applied, which for a released
@@ -439,13 +409,7 @@ impl State {
         decisions: &mut Vec<Decision>,
     ) {
         let operation = record.act.operation().unwrap_or(id);
-        self.records.insert(
-            id,
-            Seen {
-                index: place.index,
-                operation,
-            },
-        );
+        self.records.insert(id, Seen { index: place.index, operation });
         match &record.act {
             Act::Open(open) => {
                 let window_ms = self.charter().kind(&open.kind).map_or(0, |kind| kind.window_ms);
@@ -469,10 +433,8 @@ impl State {
             Act::Attest(attest) => {
                 let at = self.time;
                 if let Some(operation) = self.operations.get_mut(&operation) {
-                    let replaced = operation
-                        .attestations
-                        .iter_mut()
-                        .find(|said| attest.supersedes == Some(said.record));
+                    let replaced =
+                        operation.attestations.iter_mut().find(|said| attest.supersedes == Some(said.record));
                     if let Some(replaced) = replaced {
                         replaced.superseded_by = Some(id);
                     }
@@ -523,18 +485,9 @@ impl State {
                 overlay.deadlines.insert((operation.closes, operation.id));
                 *overlay.open.entry(operation.opened_by.clone()).or_default() += 1;
             }
-            let records = operation
-                .attestations
-                .iter()
-                .map(|said| (said.record, said.index));
+            let records = operation.attestations.iter().map(|said| (said.record, said.index));
             for (id, index) in records.chain([(operation.id, operation.index)]) {
-                overlay.records.insert(
-                    id,
-                    Seen {
-                        index,
-                        operation: operation.id,
-                    },
-                );
+                overlay.records.insert(id, Seen { index, operation: operation.id });
             }
         }
         overlay
@@ -542,18 +495,11 @@ impl State {
 
     /// Takes a record that is held but not ordered, as if it came next. Its signature was verified when it was held.
     pub(super) fn try_held(&mut self, index: u64, signed: &SignedRecord) -> Applied {
-        let mut applied = Applied {
-            disposition: Disposition::Applied,
-            decisions: Vec::new(),
-            released: Vec::new(),
-        };
+        let mut applied =
+            Applied { disposition: Disposition::Applied, decisions: Vec::new(), released: Vec::new() };
         let place = Place {
             index,
-            feed: FeedKey {
-                node: signed.record.signer,
-                lane: crate::lane::Lane::Routine,
-                incarnation: 0,
-            },
+            feed: FeedKey { node: signed.record.signer, lane: crate::lane::Lane::Routine, incarnation: 0 },
             length: 0,
             hash: Hash::default(),
         };
@@ -567,15 +513,11 @@ impl State {
     /// Everything under the root, from scratch.
     #[cfg(test)]
     pub(super) fn leaves(&self) -> BTreeMap<[u8; 32], [u8; 32]> {
-        let coalition = (
-            hash(COALITION_KEY_DOMAIN, &[]),
-            hash(COALITION_DOMAIN, &[self.founded.coalition().as_bytes()]),
-        );
+        let coalition =
+            (hash(COALITION_KEY_DOMAIN, &[]), hash(COALITION_DOMAIN, &[self.founded.coalition().as_bytes()]));
         let time = (hash(TIME_KEY_DOMAIN, &[]), time_digest(self.time));
-        let operations = self
-            .operations
-            .values()
-            .map(|operation| (operation_key(&operation.id), operation.digest()));
+        let operations =
+            self.operations.values().map(|operation| (operation_key(&operation.id), operation.digest()));
         [coalition, time]
             .into_iter()
             .chain(operations)

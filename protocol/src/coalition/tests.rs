@@ -35,11 +35,7 @@ impl Bench {
     fn new(founded: Founded) -> Self {
         let mut state = State::genesis(&founded);
         state.advance(CREATED.plus(1000));
-        Self {
-            founded,
-            state,
-            index: 0,
-        }
+        Self { founded, state, index: 0 }
     }
 
     fn four() -> Self {

@@ -244,17 +244,11 @@ impl State {
                 },
             ));
         }
-        let ids = held
-            .iter()
-            .map(|signed| signed.record.id())
-            .collect::<BTreeSet<_>>();
+        let ids = held.iter().map(|signed| signed.record.id()).collect::<BTreeSet<_>>();
         Provisional {
             operations: concerned.iter().filter_map(|id| overlay.view(id, now)).collect(),
             refused,
-            waiting: ids
-                .into_iter()
-                .filter_map(|id| Some((id, overlay.parked(&id)?)))
-                .collect(),
+            waiting: ids.into_iter().filter_map(|id| Some((id, overlay.parked(&id)?))).collect(),
         }
     }
 }

@@ -201,10 +201,7 @@ impl fmt::Display for Halt {
         match self {
             Self::Rollback { what } => write!(f, "the store is older than what this node has said: {what}"),
             Self::Contradicted { epoch, own, theirs } => {
-                write!(
-                    f,
-                    "epoch {epoch}: this node computed root {own}, the coalition cosigned {theirs}"
-                )
+                write!(f, "epoch {epoch}: this node computed root {own}, the coalition cosigned {theirs}")
             }
             Self::Damage(what) => write!(f, "the store is damaged: {what}"),
         }

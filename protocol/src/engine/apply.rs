@@ -59,47 +59,20 @@ impl Leaves {
     fn entry(&mut self, id: RecordId, leaf: EntryLeaf) {
         let (index, epoch, feed, length) = (self.next_index(), self.epoch, leaf.feed, leaf.length);
         let outcome = leaf.disposition.to_string();
-        self.events.push(Event::Ordered {
-            id,
-            index,
-            epoch,
-            feed,
-            length,
-            outcome,
-        });
+        self.events.push(Event::Ordered { id, index, epoch, feed, length, outcome });
         self.leaves.push(Leaf::Entry(leaf));
     }
 
     /// Entries that were parked: a second leaf says what became of each.
     fn released(&mut self, released: Vec<Released>) {
-        for Released {
-            record,
-            feed,
-            length,
-            hash,
-            disposition,
-            ..
-        } in released
-        {
-            self.entry(
-                record,
-                EntryLeaf {
-                    feed,
-                    length,
-                    hash,
-                    record: Some(record),
-                    disposition,
-                },
-            );
+        for Released { record, feed, length, hash, disposition, .. } in released {
+            self.entry(record, EntryLeaf { feed, length, hash, record: Some(record), disposition });
         }
     }
 
     fn decided(&mut self, decisions: Vec<Decision>) {
         for decision in decisions {
-            self.events.push(Event::Decided {
-                index: self.next_index(),
-                decision: decision.clone(),
-            });
+            self.events.push(Event::Decided { index: self.next_index(), decision: decision.clone() });
             self.leaves.push(Leaf::Decision(Box::new(decision)));
         }
     }
@@ -129,9 +102,8 @@ impl Engine {
                 feed.target = Some(*head);
             }
             for (seat, contribution) in &contributions {
-                let claims = contribution
-                    .heads(&self.basis)
-                    .any(|(claimed, at)| claimed == index && at == *head);
+                let claims =
+                    contribution.heads(&self.basis).any(|(claimed, at)| claimed == index && at == *head);
                 let node = self.seat_nodes[seat.index()];
                 if let Some(peer) = self.peers.get_mut(&node).filter(|_| claims) {
                     peer.holds(index, head.length);
@@ -141,20 +113,11 @@ impl Engine {
         if lacking {
             return self.ask_missing();
         }
-        let agreed: Vec<_> = agreed
-            .iter()
-            .map(|(&seat, (_, bytes))| (seat, bytes.clone()))
-            .collect();
+        let agreed: Vec<_> = agreed.iter().map(|(&seat, (_, bytes))| (seat, bytes.clone())).collect();
         let bodies = |engine: &Self, index: usize, length: u64| {
-            engine.feeds[index]
-                .chain
-                .body(length)
-                .map(<[u8]>::to_vec)
-                .ok_or(length)
+            engine.feeds[index].chain.body(length).map(<[u8]>::to_vec).ok_or(length)
         };
-        let applied = self
-            .apply(agreed, bodies)
-            .expect("the chains hold what the cut names");
+        let applied = self.apply(agreed, bodies).expect("the chains hold what the cut names");
         self.persist(Write::Batch(applied.batch.clone()));
         self.finish(epoch, applied);
         self.cosign(epoch);
@@ -181,12 +144,7 @@ impl Engine {
         let mut nodes = Vec::new();
         // Windows that end at this batch's time are over before its entries speak.
         let advanced = self.state.advance(time);
-        let mut leaves = Leaves {
-            epoch,
-            first_index,
-            leaves: Vec::new(),
-            events: Vec::new(),
-        };
+        let mut leaves = Leaves { epoch, first_index, leaves: Vec::new(), events: Vec::new() };
         leaves.decided(advanced.decisions);
         leaves.released(advanced.released);
         let mut tips: Vec<Hash> = self.basis.committed.iter().map(|head| head.hash).collect();
@@ -195,14 +153,7 @@ impl Engine {
             let feed = self.basis.feeds[index];
             let hash = entry_hash(&tips[index], &body_digest(&body));
             tips[index] = hash;
-            let context = ApplyContext {
-                index: leaves.next_index(),
-                epoch,
-                time,
-                feed,
-                length,
-                hash,
-            };
+            let context = ApplyContext { index: leaves.next_index(), epoch, time, feed, length, hash };
             let applied = self.state.apply_bytes(&context, &body);
             let decoded = Body::decode(&body).ok();
             let record = match &decoded {
@@ -214,22 +165,11 @@ impl Engine {
             }
             let id = record.unwrap_or_else(|| id_of(&body));
             self.own_records.remove(&id);
-            leaves.entry(
-                id,
-                EntryLeaf {
-                    feed,
-                    length,
-                    hash,
-                    record,
-                    disposition: applied.disposition,
-                },
-            );
+            leaves.entry(id, EntryLeaf { feed, length, hash, record, disposition: applied.disposition });
             leaves.decided(applied.decisions);
             leaves.released(applied.released);
         }
-        let Leaves {
-            mut leaves, events, ..
-        } = leaves;
+        let Leaves { mut leaves, events, .. } = leaves;
         let record = self.epoch_record(&agreed, &committed, time);
         leaves.push(Leaf::Epoch(Box::new(record)));
 
@@ -238,41 +178,16 @@ impl Engine {
         for leaf in &leaves {
             before.clone_from(&self.log);
             let completed = self.log.append(leaf);
-            nodes.extend(
-                completed
-                    .into_iter()
-                    .map(|(node, hash)| (node.level, node.index, hash)),
-            );
+            nodes.extend(completed.into_iter().map(|(node, hash)| (node.level, node.index, hash)));
         }
         let root = self.log.root();
-        let moved = committed
-            .iter()
-            .zip(&self.basis.committed)
-            .map(|(new, old)| new.length > old.length)
-            .collect();
+        let moved =
+            committed.iter().zip(&self.basis.committed).map(|(new, old)| new.length > old.length).collect();
         let leaf = leaves.last().expect("the epoch record").clone();
         let head = TreeHead::new(self.log.size(), root, time);
-        let uncertified = Uncertified {
-            head,
-            before,
-            leaf,
-            events,
-        };
-        let batch = Batch {
-            epoch,
-            agreed,
-            time,
-            first_index,
-            leaves,
-            nodes,
-            root,
-        };
-        Ok(Applied {
-            batch,
-            uncertified,
-            moved,
-            committed,
-        })
+        let uncertified = Uncertified { head, before, leaf, events };
+        let batch = Batch { epoch, agreed, time, first_index, leaves, nodes, root };
+        Ok(Applied { batch, uncertified, moved, committed })
     }
 
     fn epoch_record(
@@ -288,10 +203,7 @@ impl Engine {
             epoch: self.basis.epoch,
             seats: self.committee.size() as u16,
             charter_version: 1,
-            agreed: agreed
-                .iter()
-                .map(|(seat, bytes)| (*seat, Digest::of(bytes)))
-                .collect(),
+            agreed: agreed.iter().map(|(seat, bytes)| (*seat, Digest::of(bytes))).collect(),
             committed: heads
                 .filter(|((_, head), _)| head.length > 0)
                 .map(|((&feed, &head), &frozen)| (feed, head, frozen))
@@ -307,12 +219,7 @@ impl Engine {
 
     /// Moves on to the next epoch.
     pub(super) fn finish(&mut self, epoch: u64, applied: Applied) {
-        let Applied {
-            batch,
-            uncertified,
-            moved,
-            committed,
-        } = applied;
+        let Applied { batch, uncertified, moved, committed } = applied;
         for (feed, head) in self.feeds.iter_mut().zip(&committed) {
             feed.commit(*head);
         }
@@ -330,12 +237,7 @@ impl Engine {
         let head = self.uncertified[&epoch].head;
         if let Some(own) = &self.own {
             let signature = head.cosign(&self.coalition, &own.key);
-            let cosign = Cosign {
-                seat: own.seat,
-                epoch,
-                head,
-                signature,
-            };
+            let cosign = Cosign { seat: own.seat, epoch, head, signature };
             self.cosigns.entry(epoch).or_default().insert(own.seat, cosign);
             self.broadcast(&PeerMessage::Cosign(cosign));
         }
@@ -343,18 +245,11 @@ impl Engine {
     }
 
     pub(super) fn has_cosign(&self, epoch: u64, seat: Seat) -> bool {
-        self.cosigns
-            .get(&epoch)
-            .is_some_and(|by_seat| by_seat.contains_key(&seat))
+        self.cosigns.get(&epoch).is_some_and(|by_seat| by_seat.contains_key(&seat))
     }
 
     pub(super) fn on_cosign(&mut self, node: NodeId, cosign: Cosign) {
-        let Cosign {
-            seat,
-            epoch,
-            head,
-            signature,
-        } = cosign;
+        let Cosign { seat, epoch, head, signature } = cosign;
         let open = epoch > self.certified && epoch <= self.certified + 2 * WINDOW;
         if !open || !self.committee.contains(seat) || self.has_cosign(epoch, seat) {
             return;
@@ -385,15 +280,8 @@ impl Engine {
                 *others.entry(cosign.head).or_default() += 1;
             }
         }
-        if let Some((theirs, _)) = others
-            .into_iter()
-            .find(|(_, count)| *count >= self.committee.weak())
-        {
-            return self.halt(Halt::Contradicted {
-                epoch,
-                own: head.root,
-                theirs: theirs.root,
-            });
+        if let Some((theirs, _)) = others.into_iter().find(|(_, count)| *count >= self.committee.weak()) {
+            return self.halt(Halt::Contradicted { epoch, own: head.root, theirs: theirs.root });
         }
         if let Some(certificate) = Certificate::assemble(head, &signatures, &self.cosigners) {
             self.certified_by(epoch, certificate);
@@ -423,26 +311,17 @@ impl Engine {
 
     /// `epoch` and all before it are certified.
     fn certified_by(&mut self, epoch: u64, certificate: Certificate) {
-        self.persist(Write::Certificate {
-            epoch,
-            certificate: certificate.clone(),
-        });
+        self.persist(Write::Certificate { epoch, certificate: certificate.clone() });
         let (size, root) = (certificate.head.size, certificate.head.root);
         let later = self.uncertified.split_off(&(epoch + 1));
         let done = std::mem::replace(&mut self.uncertified, later);
         self.certified = epoch;
         for (number, uncertified) in done {
-            let Uncertified {
-                before, leaf, events, ..
-            } = uncertified;
+            let Uncertified { before, leaf, events, .. } = uncertified;
             events.into_iter().for_each(|event| self.notify(event));
             if number == epoch {
                 let certificate = certificate.clone();
-                self.last_proof = Some(Box::new(EpochProof {
-                    certificate,
-                    before,
-                    leaf,
-                }));
+                self.last_proof = Some(Box::new(EpochProof { certificate, before, leaf }));
             }
         }
         self.notify(Event::Certified { epoch, size, root });
@@ -460,11 +339,7 @@ impl Engine {
         let later = self.uncertified.split_off(&(epoch + 1));
         let mut done = std::mem::replace(&mut self.uncertified, later);
         if let Some(Uncertified { before, leaf, .. }) = done.remove(&epoch) {
-            self.last_proof = Some(Box::new(EpochProof {
-                certificate,
-                before,
-                leaf,
-            }));
+            self.last_proof = Some(Box::new(EpochProof { certificate, before, leaf }));
         }
         self.certified = epoch;
     }
@@ -486,11 +361,6 @@ impl Engine {
 
     /// The start of a seat's chain in an epoch, for recovery's checks.
     pub(super) fn vote_feed(seat: Seat, epoch: u64) -> VoteFeed {
-        VoteFeed {
-            seat,
-            incarnation: 0,
-            era: ERA,
-            epoch,
-        }
+        VoteFeed { seat, incarnation: 0, era: ERA, epoch }
     }
 }

@@ -86,10 +86,7 @@ impl Engine {
     pub(super) fn open_next(&mut self) {
         let epoch = self.applied + 1;
         if self.start.is_ready() && self.window.permitted(EpochNumber(epoch)) && !self.is_open(epoch) {
-            let step = self
-                .window
-                .open(EpochNumber(epoch))
-                .expect("the epoch is permitted");
+            let step = self.window.open(EpochNumber(epoch)).expect("the epoch is permitted");
             self.step(epoch, step);
         }
     }
@@ -120,11 +117,7 @@ impl Engine {
         let Some(own) = self.own_seat().filter(|_| self.votes_in(epoch)) else {
             return false;
         };
-        let Some(open) = self
-            .window
-            .epoch(EpochNumber(epoch))
-            .filter(|_| self.is_open(epoch))
-        else {
+        let Some(open) = self.window.epoch(EpochNumber(epoch)).filter(|_| self.is_open(epoch)) else {
             return false;
         };
         if open.proposal(own).is_some() || self.proposals.decided.is_some() {
@@ -180,20 +173,10 @@ impl Engine {
         self.proposals.claimed = claimed;
         self.proposals.started_at = Some(self.now);
         let bytes = contribution.encode();
-        self.persist(Write::Payload {
-            epoch,
-            digest: Digest::of(&bytes),
-            bytes: bytes.clone(),
-        });
+        self.persist(Write::Payload { epoch, digest: Digest::of(&bytes), bytes: bytes.clone() });
         // Pushed with the frame that names it: pulling would cost two delays.
-        self.broadcast(&PeerMessage::Payload {
-            epoch,
-            bytes: bytes.clone(),
-        });
-        let step = self
-            .window
-            .propose(EpochNumber(epoch), bytes)
-            .expect("open, and nothing was proposed");
+        self.broadcast(&PeerMessage::Payload { epoch, bytes: bytes.clone() });
+        let step = self.window.propose(EpochNumber(epoch), bytes).expect("open, and nothing was proposed");
         self.step(epoch, step);
     }
 
@@ -201,19 +184,14 @@ impl Engine {
     pub(super) fn step(&mut self, epoch: u64, step: Step) {
         for fault in &step.faults {
             let node = self.seat_nodes.get(fault.seat.index()).copied();
-            let what = format!(
-                "epoch {epoch}, contribution of seat {}: {:?}",
-                fault.proposer.0, fault.kind
-            );
+            let what = format!("epoch {epoch}, contribution of seat {}: {:?}", fault.proposer.0, fault.kind);
             self.fault(node, Some(fault.seat), "protocol", what);
         }
         if let (Some(votes), true) = (step.frame(), self.votes_in(epoch)) {
             self.say(epoch, votes);
         }
         if let Some(output) = step.output.filter(|_| epoch == self.applied + 1) {
-            let agreed = output
-                .into_iter()
-                .map(|(seat, (digest, bytes))| (seat, (digest, bytes.to_vec())));
+            let agreed = output.into_iter().map(|(seat, (digest, bytes))| (seat, (digest, bytes.to_vec())));
             self.proposals.decided = Some(agreed.collect());
         }
         if epoch == self.applied + 1 {
@@ -226,12 +204,7 @@ impl Engine {
     /// Signs the next own frame, makes it durable and sends it to all.
     fn say(&mut self, epoch: u64, votes: entente_hbbft::Frame) {
         let Some(own) = &self.own else { return };
-        let feed = VoteFeed {
-            seat: own.seat,
-            incarnation: 0,
-            era: ERA,
-            epoch,
-        };
+        let feed = VoteFeed { seat: own.seat, incarnation: 0, era: ERA, epoch };
         let (seq, previous) = self.place(&feed);
         let frame = VoteFrame::sign(feed, seq, previous, votes, &own.key);
         self.chains.entry(epoch).or_default().push(frame.clone());
@@ -246,23 +219,14 @@ impl Engine {
 
     /// The next place in a seat's chain, and the hash before it.
     fn place(&self, feed: &VoteFeed) -> (u32, Hash) {
-        match self
-            .chains
-            .get(&feed.epoch)
-            .and_then(|chains| chains.last(feed.seat))
-        {
+        match self.chains.get(&feed.epoch).and_then(|chains| chains.last(feed.seat)) {
             Some(last) => (last.seq + 1, last.hash()),
             None => (0, feed.root(&self.coalition)),
         }
     }
 
     pub(super) fn on_frame(&mut self, node: NodeId, frame: VoteFrame) {
-        let VoteFeed {
-            seat,
-            incarnation,
-            era,
-            epoch,
-        } = frame.feed;
+        let VoteFeed { seat, incarnation, era, epoch } = frame.feed;
         let permitted = self.window.permitted(EpochNumber(epoch));
         if !permitted
             || !self.start.is_ready()
@@ -282,9 +246,7 @@ impl Engine {
             );
         }
         if frame.seq < seq {
-            let known = self.chains[&epoch]
-                .frame(seat, frame.seq)
-                .expect("below the count");
+            let known = self.chains[&epoch].frame(seat, frame.seq).expect("below the count");
             if known.hash() != frame.hash() {
                 self.equivocation(node, frame);
             }
@@ -299,18 +261,11 @@ impl Engine {
             return self.fault(Some(node), Some(seat), "bad_signature", what);
         }
         if Some(seat) == self.own_seat() {
-            let what = format!(
-                "{} holds own frame {} of epoch {epoch}",
-                self.name_of(&node),
-                frame.seq
-            );
+            let what = format!("{} holds own frame {} of epoch {epoch}", self.name_of(&node), frame.seq);
             return self.halt(Halt::Rollback { what });
         }
         if frame.previous != previous {
-            let what = format!(
-                "frame {} of epoch {epoch} does not follow the one before it",
-                frame.seq
-            );
+            let what = format!("frame {} of epoch {epoch} does not follow the one before it", frame.seq);
             return self.fault(Some(node), Some(seat), "equivocation", what);
         }
         let step = match self.window.receive(EpochNumber(epoch), seat, &frame.votes) {
@@ -337,18 +292,12 @@ impl Engine {
             return self.fault(Some(node), Some(seat), "bad_signature", what);
         }
         if Some(seat) == self.own_seat() {
-            let what = format!(
-                "{} holds another own frame {} of epoch {epoch}",
-                self.name_of(&node),
-                frame.seq
-            );
+            let what =
+                format!("{} holds another own frame {} of epoch {epoch}", self.name_of(&node), frame.seq);
             return self.halt(Halt::Rollback { what });
         }
         if self.equivocators.insert((epoch, seat)) {
-            let known = self.chains[&epoch]
-                .frame(seat, frame.seq)
-                .expect("checked by the caller")
-                .clone();
+            let known = self.chains[&epoch].frame(seat, frame.seq).expect("checked by the caller").clone();
             let what = format!(
                 "two frames {} in epoch {epoch}: {:?} and {:?}",
                 frame.seq,
@@ -357,12 +306,7 @@ impl Engine {
             );
             self.persist(Write::Equivocation(Box::new([known, frame.clone()])));
             self.broadcast(&PeerMessage::Frame(frame));
-            self.fault(
-                self.seat_nodes.get(seat.index()).copied(),
-                Some(seat),
-                "equivocation",
-                what,
-            );
+            self.fault(self.seat_nodes.get(seat.index()).copied(), Some(seat), "equivocation", what);
         }
     }
 
@@ -371,15 +315,9 @@ impl Engine {
             return;
         }
         let digest = Digest::of(&bytes);
-        let waiting = self
-            .proposals
-            .stash
-            .range((epoch, Digest([0; 32]))..=(epoch, Digest([255; 32])))
-            .count();
-        let named = self
-            .window
-            .epoch(EpochNumber(epoch))
-            .is_some_and(|epoch| epoch.expects(&digest));
+        let waiting =
+            self.proposals.stash.range((epoch, Digest([0; 32]))..=(epoch, Digest([255; 32]))).count();
+        let named = self.window.epoch(EpochNumber(epoch)).is_some_and(|epoch| epoch.expects(&digest));
         if !named && waiting >= MAX_STASHED_PAYLOADS * self.committee.size() {
             return;
         }
@@ -405,10 +343,7 @@ impl Engine {
                 .chain(open.wants().into_iter().map(|want| (want.proposer, want.digest)))
                 .filter(|(_, digest)| open.expects(digest))
                 .find_map(|(proposer, digest)| {
-                    self.proposals
-                        .stash
-                        .remove(&(epoch, digest))
-                        .map(|bytes| (proposer, digest, bytes))
+                    self.proposals.stash.remove(&(epoch, digest)).map(|bytes| (proposer, digest, bytes))
                 });
             let Some((proposer, digest, bytes)) = found else {
                 return self.ask_for_payloads();
@@ -416,11 +351,7 @@ impl Engine {
             self.asked.remove(&Subject::Payload(epoch, digest));
             let step = match Contribution::decode(&bytes, &self.basis) {
                 Ok(_) => {
-                    self.persist(Write::Payload {
-                        epoch,
-                        digest,
-                        bytes: bytes.clone(),
-                    });
+                    self.persist(Write::Payload { epoch, digest, bytes: bytes.clone() });
                     self.window.deliver(EpochNumber(epoch), bytes)
                 }
                 Err(error) => {
@@ -444,10 +375,7 @@ impl Engine {
             .proposals()
             .filter(|(seat, _)| !self.proposals.contributions.contains_key(seat))
             .filter_map(|(seat, digest)| {
-                Some((
-                    seat,
-                    Contribution::decode(open.payload(&digest)?, &self.basis).ok()?,
-                ))
+                Some((seat, Contribution::decode(open.payload(&digest)?, &self.basis).ok()?))
             })
             .collect();
         for (seat, contribution) in new {
@@ -476,15 +404,8 @@ impl Engine {
                 .filter_map(|seat| self.seat_nodes.get(seat.index()).copied())
                 .filter(|node| self.peers.contains_key(node))
                 .collect();
-            let from = if holders.is_empty() {
-                self.peers.keys().copied().collect()
-            } else {
-                holders
-            };
-            let ask = Want::Payload {
-                epoch,
-                digest: want.digest,
-            };
+            let from = if holders.is_empty() { self.peers.keys().copied().collect() } else { holders };
+            let ask = Want::Payload { epoch, digest: want.digest };
             self.ask_one(Subject::Payload(epoch, want.digest), &from, ask);
         }
     }
@@ -492,7 +413,6 @@ impl Engine {
     /// The own seat's signed heads and another's, above an epoch: what a head report carries.
     pub(super) fn heads_of(&self, seat: Seat, above: u64) -> Vec<VoteHead> {
         let open = self.chains.range(above + 1..);
-        open.filter_map(|(_, chains)| chains.last(seat).map(VoteFrame::head))
-            .collect()
+        open.filter_map(|(_, chains)| chains.last(seat).map(VoteFrame::head)).collect()
     }
 }

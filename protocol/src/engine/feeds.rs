@@ -77,10 +77,7 @@ pub(super) struct Written {
 }
 
 fn refused(code: &str, reason: impl ToString) -> Refused {
-    Refused {
-        code: code.to_owned(),
-        reason: reason.to_string(),
-    }
+    Refused { code: code.to_owned(), reason: reason.to_string() }
 }
 
 /// The id that a body is known by: its record's, or one made of its digest.
@@ -97,14 +94,8 @@ impl Engine {
         for Submission { ticket, lane, body } in submissions {
             match self.admit(lane, &body) {
                 Ok(Admitted::New(lane)) => lanes.entry(lane).or_default().push((ticket, body)),
-                Ok(Admitted::Known(held)) => self.effects.push(Effect::Reply {
-                    ticket,
-                    result: Ok(held),
-                }),
-                Err(refused) => self.effects.push(Effect::Reply {
-                    ticket,
-                    result: Err(refused),
-                }),
+                Ok(Admitted::Known(held)) => self.effects.push(Effect::Reply { ticket, result: Ok(held) }),
+                Err(refused) => self.effects.push(Effect::Reply { ticket, result: Err(refused) }),
             }
         }
         for (lane, mut items) in lanes {
@@ -120,10 +111,7 @@ impl Engine {
                     std::mem::replace(&mut items, rest).into_iter().unzip();
                 let held = self.append(lane, bodies);
                 for (ticket, held) in tickets.into_iter().zip(held) {
-                    self.effects.push(Effect::Reply {
-                        ticket,
-                        result: Ok(held),
-                    });
+                    self.effects.push(Effect::Reply { ticket, result: Ok(held) });
                 }
             }
         }
@@ -131,10 +119,7 @@ impl Engine {
 
     fn admit(&self, lane: Option<Lane>, body: &[u8]) -> Result<Admitted, Refused> {
         if body.len() > MAX_BODY_BYTES {
-            return Err(refused(
-                "too_large",
-                format!("{} bytes, at most {MAX_BODY_BYTES}", body.len()),
-            ));
+            return Err(refused("too_large", format!("{} bytes, at most {MAX_BODY_BYTES}", body.len())));
         }
         let decoded = Body::decode(body).map_err(|error| refused("malformed", error))?;
         let lane = match &decoded {
@@ -160,10 +145,7 @@ impl Engine {
             || !self.feeds[index].chain.has_room(1, body.len())
         {
             let waiting = self.feeds[index].chain.unordered();
-            return Err(refused(
-                "backlog",
-                format!("{waiting} own entries wait in lane {lane}"),
-            ));
+            return Err(refused("backlog", format!("{waiting} own entries wait in lane {lane}")));
         }
         Ok(Admitted::New(lane))
     }
@@ -172,18 +154,10 @@ impl Engine {
     fn known(&self, signed: &SignedRecord) -> Option<Held> {
         let id = signed.record.id();
         if let Some(seen) = self.state.seen(&id) {
-            return Some(Held {
-                id,
-                place: None,
-                ordered: Some(seen.index),
-            });
+            return Some(Held { id, place: None, ordered: Some(seen.index) });
         }
         let place = *self.own_records.get(&id)?;
-        Some(Held {
-            id,
-            place: Some(place),
-            ordered: None,
-        })
+        Some(Held { id, place: Some(place), ordered: None })
     }
 
     /// Whether some feed holds this record and it is not ordered.
@@ -194,18 +168,13 @@ impl Engine {
     /// The precedence of the operation type that a record is about.
     fn lane_of(&self, record: &Record) -> Lane {
         let charter = self.founded.charter();
-        let operation = |id: &RecordId| {
-            self.state
-                .operation(id)
-                .map(|operation| operation.open.kind.clone())
-        };
+        let operation = |id: &RecordId| self.state.operation(id).map(|operation| operation.open.kind.clone());
         let kind = match &record.act {
             Act::Open(open) => Some(open.kind.clone()),
             Act::Attest(attest) => operation(&attest.operation).or_else(|| self.held_kind(&attest.operation)),
         };
         let kind: Option<String> = kind;
-        kind.and_then(|kind| charter.kind(&kind))
-            .map_or(Lane::Routine, |kind| kind.precedence)
+        kind.and_then(|kind| charter.kind(&kind)).map_or(Lane::Routine, |kind| kind.precedence)
     }
 
     /// The type of an operation whose opening is held and not ordered.
@@ -220,11 +189,7 @@ impl Engine {
     }
 
     pub(super) fn own_feed(&self, lane: Lane) -> usize {
-        self.index[&FeedKey {
-            node: self.node.public(),
-            lane,
-            incarnation: 0,
-        }]
+        self.index[&FeedKey { node: self.node.public(), lane, incarnation: 0 }]
     }
 
     /// Appends to the own feed under one signature and pushes to all peers.
@@ -241,23 +206,12 @@ impl Engine {
             let id = id_of(&body.0);
             self.own_records.insert(id, (key, head.length));
             self.feeds[index].written.insert(head.length, self.now);
-            held.push(Held {
-                id,
-                place: Some((key, head.length)),
-                ordered: None,
-            });
+            held.push(Held { id, place: Some((key, head.length)), ordered: None });
         }
-        self.persist(Write::Run {
-            run: run.clone(),
-            heads: heads.clone(),
-        });
+        self.persist(Write::Run { run: run.clone(), heads: heads.clone() });
         self.broadcast(&PeerMessage::Run(run));
         for (held, head) in held.iter().zip(&heads) {
-            self.notify(Event::Held {
-                id: held.id,
-                feed: key,
-                length: head.length,
-            });
+            self.notify(Event::Held { id: held.id, feed: key, length: head.length });
         }
         self.changed();
         held
@@ -265,10 +219,7 @@ impl Engine {
 
     pub(super) fn on_run(&mut self, node: NodeId, run: Run) {
         let Some(&index) = self.index.get(&run.feed) else {
-            let what = format!(
-                "run of feed {}/{} that is not enrolled",
-                run.feed.node, run.feed.lane
-            );
+            let what = format!("run of feed {}/{} that is not enrolled", run.feed.node, run.feed.lane);
             return self.fault(Some(node), None, "unknown_feed", what);
         };
         let own = run.feed.node == self.node.public();
@@ -276,11 +227,8 @@ impl Engine {
         let branch_wanted = self.feeds[index].target.is_some();
         let held = self.feeds[index].chain.head();
         // Known by hash without a signature check: what comes twice costs nothing.
-        let same = last <= held.length
-            && run
-                .heads()
-                .last()
-                .is_none_or(|head| self.feeds[index].chain.holds(head));
+        let same =
+            last <= held.length && run.heads().last().is_none_or(|head| self.feeds[index].chain.holds(head));
         if (same && !branch_wanted) || own && same {
             return;
         }
@@ -293,20 +241,14 @@ impl Engine {
                     run.feed.lane,
                     run.from.length
                 );
-                let code = if error == crate::feed::RunError::Signature {
-                    "bad_signature"
-                } else {
-                    "malformed"
-                };
+                let code =
+                    if error == crate::feed::RunError::Signature { "bad_signature" } else { "malformed" };
                 return self.fault(Some(node), None, code, what);
             }
         };
         if own {
-            let what = format!(
-                "{} holds own {} entries up to length {last}",
-                self.name_of(&node),
-                run.feed.lane
-            );
+            let what =
+                format!("{} holds own {} entries up to length {last}", self.name_of(&node), run.feed.lane);
             return self.halt(super::Halt::Rollback { what });
         }
         if let Some(peer) = self.peers.get_mut(&node) {
@@ -376,10 +318,7 @@ impl Engine {
         self.feeds[index].fork = Some(proof.clone());
         self.persist(Write::Fork(proof.clone()));
         self.fault(Some(author), None, "fork", what);
-        if self.own.is_some()
-            && self.feeds[self.own_feed(Lane::Immediate)]
-                .chain
-                .has_room(1, MAX_BODY_BYTES)
+        if self.own.is_some() && self.feeds[self.own_feed(Lane::Immediate)].chain.has_room(1, MAX_BODY_BYTES)
         {
             self.append(Lane::Immediate, vec![Body::Fork(Box::new(proof)).encode()]);
         }
@@ -396,11 +335,7 @@ impl Engine {
             let first = feed.written.range(safe + 1..).map(|(_, at)| *at).next();
             oldest = oldest.into_iter().chain(first).min();
         }
-        if self.committee.size() == 1 {
-            (0, None)
-        } else {
-            (count, oldest)
-        }
+        if self.committee.size() == 1 { (0, None) } else { (count, oldest) }
     }
 
     /// Deadlines of the state for which this seat should write `due` now.
@@ -416,23 +351,14 @@ impl Engine {
             .filter(|due| self.due_at(due).is_some_and(|at| at <= self.now))
             .take(MAX_RUN_ENTRIES)
             .collect();
-        if due.is_empty()
-            || !self.feeds[self.own_feed(Lane::Immediate)]
-                .chain
-                .has_room(due.len(), 4096)
-        {
+        if due.is_empty() || !self.feeds[self.own_feed(Lane::Immediate)].chain.has_room(due.len(), 4096) {
             return;
         }
         let bodies = due.iter().map(|due| Body::Due(*due).encode()).collect();
         self.append(Lane::Immediate, bodies);
         for due in due {
             let times = self.due_written.get(&due).map_or(1, |written| written.times + 1);
-            let written = Written {
-                times,
-                at: self.now,
-                batch_time: self.basis.time,
-                ordered: false,
-            };
+            let written = Written { times, at: self.now, batch_time: self.basis.time, ordered: false };
             self.due_written.insert(due, written);
         }
     }
@@ -450,25 +376,15 @@ impl Engine {
             return Some(self.now.min(written.at.plus(step)));
         }
         // One fast clock must not keep all busy for ever.
-        Some(
-            written
-                .at
-                .plus(step.saturating_mul(1 << (written.times - 1).min(40))),
-        )
+        Some(written.at.plus(step.saturating_mul(1 << (written.times - 1).min(40))))
     }
 
     pub(super) fn next_due(&self) -> Option<Time> {
         if !self.start.is_ready() || self.own.is_none() {
             return None;
         }
-        let pending = self
-            .state
-            .deadlines()
-            .map(|(deadline, operation)| Due { operation, deadline });
-        pending
-            .take(MAX_RUN_ENTRIES)
-            .filter_map(|due| self.due_at(&due))
-            .min()
+        let pending = self.state.deadlines().map(|(deadline, operation)| Due { operation, deadline });
+        pending.take(MAX_RUN_ENTRIES).filter_map(|due| self.due_at(&due)).min()
     }
 
     /// An own `due` has been ordered.

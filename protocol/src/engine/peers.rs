@@ -61,9 +61,7 @@ pub(super) struct Asked {
 
 /// Whether `seat` is in a bitmap.
 pub(super) fn bit(bitmap: &[u8], seat: Seat) -> bool {
-    bitmap
-        .get(seat.index() / 8)
-        .is_some_and(|byte| byte >> (seat.index() % 8) & 1 == 1)
+    bitmap.get(seat.index() / 8).is_some_and(|byte| byte >> (seat.index() % 8) & 1 == 1)
 }
 
 /// A bitmap of `seats`, without trailing zero bytes.
@@ -82,11 +80,7 @@ pub(super) fn bitmap(seats: impl IntoIterator<Item = Seat>) -> Vec<u8> {
 impl Peer {
     /// How many frames of `seat` in `epoch` the peer is known to hold.
     fn frames(&self, epoch: u64, seat: Seat) -> u32 {
-        self.epochs
-            .get(&epoch)
-            .and_then(|have| have.frames.get(seat.index()))
-            .copied()
-            .unwrap_or(0)
+        self.epochs.get(&epoch).and_then(|have| have.frames.get(seat.index())).copied().unwrap_or(0)
     }
 
     /// Takes note that the peer holds a feed up to `length`.
@@ -216,10 +210,8 @@ impl Engine {
         peer.applied = have.applied.max(peer.applied);
         peer.certified = have.certified.max(peer.certified);
         peer.linked = have.linked;
-        for epoch in have
-            .epochs
-            .into_iter()
-            .filter(|have| have.epoch > certified && have.epoch - certified <= WINDOW)
+        for epoch in
+            have.epochs.into_iter().filter(|have| have.epoch > certified && have.epoch - certified <= WINDOW)
         {
             peer.epochs.insert(epoch.epoch, epoch);
         }
@@ -230,14 +222,7 @@ impl Engine {
         for (index, head) in disputed {
             // The other branch, for the proof of the fork.
             let (feed, from) = (self.feeds[index].key, self.feeds[index].chain.committed().length);
-            self.ask(
-                node,
-                Want::Entries {
-                    feed,
-                    from,
-                    to: Some(head),
-                },
-            );
+            self.ask(node, Want::Entries { feed, from, to: Some(head) });
         }
         self.ask_missing();
         // Whoever lacks what is known here is told at the next gossip.
@@ -251,11 +236,7 @@ impl Engine {
             let feed = &self.feeds[index];
             let from = self.peers[&node].held(index);
             if feed.key.node == own_node && feed.chain.head().length > from {
-                let want = Want::Entries {
-                    feed: feed.key,
-                    from,
-                    to: None,
-                };
+                let want = Want::Entries { feed: feed.key, from, to: None };
                 self.effects.push(super::Effect::Serve { to: node, want });
             }
         }
@@ -265,18 +246,11 @@ impl Engine {
             let seq = self.peers[&node].frames(epoch, own);
             let from = vec![(own, seq)];
             if self.chains[&epoch].count(own) > seq {
-                self.effects.push(super::Effect::Serve {
-                    to: node,
-                    want: Want::Frames { epoch, from },
-                });
+                self.effects.push(super::Effect::Serve { to: node, want: Want::Frames { epoch, from } });
             }
         }
-        let cosigns: Vec<_> = self
-            .cosigns
-            .values()
-            .filter_map(|by_seat| by_seat.get(&own))
-            .copied()
-            .collect();
+        let cosigns: Vec<_> =
+            self.cosigns.values().filter_map(|by_seat| by_seat.get(&own)).copied().collect();
         for cosign in cosigns {
             self.send(node, PeerMessage::Cosign(cosign));
         }
@@ -288,12 +262,7 @@ impl Engine {
                 let found: Vec<_> = self
                     .cosigns
                     .get(epoch)
-                    .map(|by_seat| {
-                        seats
-                            .iter()
-                            .filter_map(|seat| by_seat.get(seat).copied())
-                            .collect()
-                    })
+                    .map(|by_seat| seats.iter().filter_map(|seat| by_seat.get(seat).copied()).collect())
                     .unwrap_or_default();
                 for cosign in found.into_iter().take(self.committee.size()) {
                     self.send(node, PeerMessage::Cosign(cosign));
@@ -324,12 +293,7 @@ impl Engine {
             Want::Cosignatures { epoch, .. } => Subject::Cosignatures(*epoch),
             Want::Certificate { .. } => Subject::Certificate,
         };
-        if let Some(asked) = self
-            .asked
-            .get(&subject)
-            .copied()
-            .filter(|asked| asked.peer == node)
-        {
+        if let Some(asked) = self.asked.get(&subject).copied().filter(|asked| asked.peer == node) {
             // Where the answer brought something on, more is asked for at once; else another peer's turn comes when
             // the time-out does, so that a peer that answers with nothing is not asked in a circle.
             if self.progress.remove(&subject) {
@@ -357,13 +321,7 @@ impl Engine {
         };
         match next.copied() {
             Some(peer) => {
-                self.asked.insert(
-                    subject,
-                    Asked {
-                        peer,
-                        until: self.now.plus(self.timing.ask_timeout_ms),
-                    },
-                );
+                self.asked.insert(subject, Asked { peer, until: self.now.plus(self.timing.ask_timeout_ms) });
                 self.progress.remove(&subject);
                 self.ask(peer, want);
             }
@@ -390,11 +348,7 @@ impl Engine {
                 self.asked.remove(&Subject::Feed(index));
                 continue;
             }
-            let want = Want::Entries {
-                feed: feed.key,
-                from: held,
-                to: None,
-            };
+            let want = Want::Entries { feed: feed.key, from: held, to: None };
             let from = self.peers_where(|peer| peer.held(index) > held);
             self.ask_one(Subject::Feed(index), &from, want);
         }
@@ -406,20 +360,12 @@ impl Engine {
 
     /// Branches that a decided cut names and this node does not hold.
     fn ask_for_branches(&mut self) {
-        let targets: Vec<_> = self
-            .feeds
-            .iter()
-            .enumerate()
-            .filter_map(|(i, feed)| Some((i, feed.target?)))
-            .collect();
+        let targets: Vec<_> =
+            self.feeds.iter().enumerate().filter_map(|(i, feed)| Some((i, feed.target?))).collect();
         for (index, target) in targets {
             let feed = &self.feeds[index];
             let from_length = feed.branch.as_ref().unwrap_or(&feed.chain).committed().length;
-            let want = Want::Entries {
-                feed: feed.key,
-                from: from_length,
-                to: Some(target),
-            };
+            let want = Want::Entries { feed: feed.key, from: from_length, to: Some(target) };
             let from: Vec<NodeId> = self.peers.keys().copied().collect();
             self.ask_one(Subject::Branch(index), &from, want);
         }
@@ -446,11 +392,7 @@ impl Engine {
             let own = self.own_seat();
             let places = self.committee.seats().filter(|seat| Some(*seat) != own);
             let places = places.map(|seat| (seat, self.frames_held(epoch, seat))).collect();
-            self.ask_one(
-                Subject::Frames(epoch),
-                &from,
-                Want::Frames { epoch, from: places },
-            );
+            self.ask_one(Subject::Frames(epoch), &from, Want::Frames { epoch, from: places });
         }
     }
 
@@ -461,18 +403,11 @@ impl Engine {
         let certified = self.certified;
         let from = self.peers_where(|peer| peer.certified > certified);
         if !from.is_empty() {
-            self.ask_one(
-                Subject::Certificate,
-                &from,
-                Want::Certificate { epoch: certified + 1 },
-            );
+            self.ask_one(Subject::Certificate, &from, Want::Certificate { epoch: certified + 1 });
         }
         for epoch in certified + 1..=self.applied {
-            let lacking: Vec<Seat> = self
-                .committee
-                .seats()
-                .filter(|seat| !self.has_cosign(epoch, *seat))
-                .collect();
+            let lacking: Vec<Seat> =
+                self.committee.seats().filter(|seat| !self.has_cosign(epoch, *seat)).collect();
             let has = |peer: &Peer| {
                 peer.epochs
                     .get(&epoch)
@@ -481,21 +416,13 @@ impl Engine {
             let from = self.peers_where(has);
             if !from.is_empty() {
                 let seats = lacking.clone();
-                self.ask_one(
-                    Subject::Cosignatures(epoch),
-                    &from,
-                    Want::Cosignatures { epoch, seats },
-                );
+                self.ask_one(Subject::Cosignatures(epoch), &from, Want::Cosignatures { epoch, seats });
             }
         }
     }
 
     fn peers_where(&self, which: impl Fn(&Peer) -> bool) -> Vec<NodeId> {
-        self.peers
-            .iter()
-            .filter(|(_, peer)| peer.synced && which(peer))
-            .map(|(&node, _)| node)
-            .collect()
+        self.peers.iter().filter(|(_, peer)| peer.synced && which(peer)).map(|(&node, _)| node).collect()
     }
 
     /// When the next time-out of something asked for comes.
@@ -552,53 +479,31 @@ impl Engine {
     /// Own cosignatures of uncertified epochs: a lost one would hold everybody up.
     fn push_own_frames_again(&mut self, node: NodeId) {
         let Some(own) = self.own_seat() else { return };
-        let cosigns: Vec<_> = self
-            .cosigns
-            .values()
-            .filter_map(|by_seat| by_seat.get(&own))
-            .copied()
-            .collect();
+        let cosigns: Vec<_> =
+            self.cosigns.values().filter_map(|by_seat| by_seat.get(&own)).copied().collect();
         for cosign in cosigns {
             self.send(node, PeerMessage::Cosign(cosign));
         }
     }
 
     fn linked(&self) -> Vec<u8> {
-        bitmap(
-            self.own_seat()
-                .into_iter()
-                .chain(self.peers.keys().filter_map(|node| self.seat_of(node))),
-        )
+        bitmap(self.own_seat().into_iter().chain(self.peers.keys().filter_map(|node| self.seat_of(node))))
     }
 
     fn epoch_haves(&self) -> Vec<EpochHave> {
         let seats = self.committee.size();
         let open = self.certified + 1..=self.certified + WINDOW;
         open.filter_map(|epoch| {
-            let frames: Vec<u32> = (0..seats)
-                .map(|i| self.frames_held(epoch, Seat(i as u16)))
-                .collect();
-            let cosigned = bitmap(
-                self.committee
-                    .seats()
-                    .filter(|seat| self.has_cosign(epoch, *seat)),
-            );
+            let frames: Vec<u32> = (0..seats).map(|i| self.frames_held(epoch, Seat(i as u16))).collect();
+            let cosigned = bitmap(self.committee.seats().filter(|seat| self.has_cosign(epoch, *seat)));
             let any = frames.iter().any(|count| *count > 0) || !cosigned.is_empty();
-            any.then_some(EpochHave {
-                epoch,
-                frames,
-                cosigned,
-            })
+            any.then_some(EpochHave { epoch, frames, cosigned })
         })
         .collect()
     }
 
     fn frontier(&self) -> BTreeMap<usize, Head> {
-        let heads = self
-            .feeds
-            .iter()
-            .enumerate()
-            .map(|(index, feed)| (index, feed.chain.head()));
+        let heads = self.feeds.iter().enumerate().map(|(index, feed)| (index, feed.chain.head()));
         heads.filter(|(_, head)| head.length > 0).collect()
     }
 
@@ -606,10 +511,7 @@ impl Engine {
         let frontier = self.frontier();
         let told = Told {
             whole: true,
-            feeds: frontier
-                .iter()
-                .map(|(&index, head)| (index, head.length))
-                .collect(),
+            feeds: frontier.iter().map(|(&index, head)| (index, head.length)).collect(),
             applied: self.applied,
             certified: self.certified,
             epochs: self.epoch_haves(),
@@ -617,10 +519,7 @@ impl Engine {
         };
         let have = Have {
             whole: true,
-            feeds: frontier
-                .into_iter()
-                .map(|(index, head)| (self.feeds[index].key, head))
-                .collect(),
+            feeds: frontier.into_iter().map(|(index, head)| (self.feeds[index].key, head)).collect(),
             applied: told.applied,
             certified: told.certified,
             epochs: told.epochs.clone(),
@@ -674,24 +573,12 @@ impl Engine {
         peer.told.certified = certified;
         peer.told.epochs.clone_from(&epochs);
         peer.told.linked.clone_from(&linked);
-        self.send(
-            node,
-            PeerMessage::Have(Have {
-                whole: false,
-                feeds,
-                applied,
-                certified,
-                epochs,
-                linked,
-            }),
-        );
+        self.send(node, PeerMessage::Have(Have { whole: false, feeds, applied, certified, epochs, linked }));
     }
 
     /// A name for people: the partner of a node, or its key.
     pub(super) fn name_of(&self, node: &NodeId) -> String {
-        self.founded
-            .node(node)
-            .map_or_else(|| node.to_string(), |partner| partner.name.to_string())
+        self.founded.node(node).map_or_else(|| node.to_string(), |partner| partner.name.to_string())
     }
 
     /// Drops what is known of epochs that are certified.

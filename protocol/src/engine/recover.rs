@@ -47,10 +47,7 @@ impl From<CosignersError> for RecoverError {
 }
 
 fn damage(what: impl ToString, why: impl ToString) -> RecoverError {
-    RecoverError::Damage(Damage {
-        what: what.to_string(),
-        why: why.to_string(),
-    })
+    RecoverError::Damage(Damage { what: what.to_string(), why: why.to_string() })
 }
 
 impl Engine {
@@ -75,28 +72,16 @@ impl Engine {
     }
 
     fn empty(config: Config, now: Time) -> Result<Self, RecoverError> {
-        let Config {
-            founded,
-            node,
-            seat,
-            timing,
-            nonce,
-        } = config;
+        let Config { founded, node, seat, timing, nonce } = config;
         let coalition = founded.coalition();
         let committee = Committee::new(founded.committee_size())
             .map_err(|error| RecoverError::Charter(error.to_string()))?;
         let seats = founded.seats().to_vec();
-        let seat_nodes = founded
-            .partners()
-            .iter()
-            .filter_map(|partner| partner.nodes.first().copied())
-            .collect();
+        let seat_nodes =
+            founded.partners().iter().filter_map(|partner| partner.nodes.first().copied()).collect();
         let nodes: Vec<_> = founded.nodes().map(|(key, _)| key).collect();
         if nodes.len() * Lane::ALL.len() > MAX_FEEDS {
-            return Err(RecoverError::Charter(format!(
-                "{} nodes are too many",
-                nodes.len()
-            )));
+            return Err(RecoverError::Charter(format!("{} nodes are too many", nodes.len())));
         }
         if !nodes.contains(&node.public()) {
             return Err(RecoverError::NotEnrolled);
@@ -104,31 +89,17 @@ impl Engine {
         let own = match seat {
             Some(key) => {
                 let index = founded.seat_index(&key.public()).ok_or(RecoverError::NoSeat)?;
-                Some(OwnSeat {
-                    seat: Seat(index as u16),
-                    key,
-                })
+                Some(OwnSeat { seat: Seat(index as u16), key })
             }
             None => None,
         };
-        let partners = founded
-            .partners()
-            .iter()
-            .map(|partner| (partner.name.to_string(), partner.seat));
+        let partners = founded.partners().iter().map(|partner| (partner.name.to_string(), partner.seat));
         let cosigners = Cosigners::new(coalition, partners, committee.quorum())?;
         let keys = Basis::feeds_of(&nodes);
-        let roots: Vec<Head> = keys
-            .iter()
-            .map(|key| Head {
-                length: 0,
-                hash: key.root(&coalition),
-            })
-            .collect();
-        let feeds = keys
-            .iter()
-            .zip(&roots)
-            .map(|(&key, &root)| Feed::new(key, Chain::at(key, root)))
-            .collect();
+        let roots: Vec<Head> =
+            keys.iter().map(|key| Head { length: 0, hash: key.root(&coalition) }).collect();
+        let feeds =
+            keys.iter().zip(&roots).map(|(&key, &root)| Feed::new(key, Chain::at(key, root))).collect();
         let quota = Lane::ALL.map(|lane| u64::from(founded.charter().quota.of(lane)));
         let step_ms = founded.charter().step_ms;
         let basis = Basis {
@@ -140,9 +111,7 @@ impl Engine {
             step_ms,
             feeds: keys.clone(),
         };
-        let request = own
-            .as_ref()
-            .map(|own| HeadRequest::sign(&coalition, own.seat, nonce, now, &own.key));
+        let request = own.as_ref().map(|own| HeadRequest::sign(&coalition, own.seat, nonce, now, &own.key));
         let setup = Setup::new(committee, own.as_ref().map(|own| own.seat), coalition.as_bytes())
             .map_err(|error| RecoverError::Charter(error.to_string()))?;
         Ok(Self {
@@ -159,11 +128,7 @@ impl Engine {
             effects: Vec::new(),
             halted: false,
             faults: 0,
-            index: keys
-                .into_iter()
-                .enumerate()
-                .map(|(index, key)| (key, index))
-                .collect(),
+            index: keys.into_iter().enumerate().map(|(index, key)| (key, index)).collect(),
             feeds,
             window: Window::new(setup, EpochNumber(0)),
             basis,
@@ -210,10 +175,7 @@ impl Engine {
             };
             let applied = self.apply(batch.agreed.clone(), bodies)?;
             if applied.batch != batch {
-                return Err(damage(
-                    format!("batch of epoch {epoch}"),
-                    "is not what its contributions give",
-                ));
+                return Err(damage(format!("batch of epoch {epoch}"), "is not what its contributions give"));
             }
             self.finish(epoch, applied);
             if let Some((certified, certificate)) = last.as_ref().filter(|(certified, _)| *certified == epoch)
@@ -231,10 +193,9 @@ impl Engine {
             }
         }
         match last {
-            Some((epoch, _)) if epoch > self.applied => Err(damage(
-                format!("batch of epoch {}", self.applied + 1),
-                "is certified and missing",
-            )),
+            Some((epoch, _)) if epoch > self.applied => {
+                Err(damage(format!("batch of epoch {}", self.applied + 1), "is certified and missing"))
+            }
             _ => Ok(()),
         }
     }
@@ -247,31 +208,18 @@ impl Engine {
             let committed = self.basis.committed[index];
             let Some(&head) = held.get(&key) else {
                 if committed.length > 0 {
-                    return Err(damage(
-                        format!("feed {}/{}", key.node, key.lane),
-                        "is ordered and missing",
-                    ));
+                    return Err(damage(format!("feed {}/{}", key.node, key.lane), "is ordered and missing"));
                 }
                 continue;
             };
             let base = committed.length.saturating_sub(RECENT_LINKS as u64);
-            let missing = |length| {
-                damage(
-                    format!("entry {length} of feed {}/{}", key.node, key.lane),
-                    "is missing",
-                )
-            };
+            let missing =
+                |length| damage(format!("entry {length} of feed {}/{}", key.node, key.lane), "is missing");
             let base_hash = match base {
                 0 => key.root(&self.coalition),
                 _ => archive.entry(&key, base)?.ok_or_else(|| missing(base))?.hash,
             };
-            let mut chain = Chain::at(
-                key,
-                Head {
-                    length: base,
-                    hash: base_hash,
-                },
-            );
+            let mut chain = Chain::at(key, Head { length: base, hash: base_hash });
             for length in base + 1..=head.length {
                 let entry = archive.entry(&key, length)?.ok_or_else(|| missing(length))?;
                 let ordered = length <= committed.length;
@@ -313,20 +261,13 @@ impl Engine {
             for seat in self.committee.seats() {
                 let feed = Self::vote_feed(seat, epoch);
                 let mut previous = feed.root(&self.coalition);
-                for (seq, frame) in archive
-                    .frames(epoch, seat, 0, usize::MAX)?
-                    .into_iter()
-                    .enumerate()
-                {
+                for (seq, frame) in archive.frames(epoch, seat, 0, usize::MAX)?.into_iter().enumerate() {
                     let what = || format!("frame {seq} of seat {} in epoch {epoch}", seat.0);
                     if frame.feed != feed || frame.seq as usize != seq || frame.previous != previous {
                         return Err(damage(what(), "breaks the chain"));
                     }
                     previous = frame.hash();
-                    self.chains
-                        .entry(epoch)
-                        .or_insert_with(Chains::default)
-                        .push(frame.clone());
+                    self.chains.entry(epoch).or_insert_with(Chains::default).push(frame.clone());
                     stored.push(frame);
                 }
             }

@@ -31,11 +31,7 @@ pub(super) struct Start {
 
 impl Start {
     pub(super) fn new(request: Option<HeadRequest>, stored: Vec<VoteFrame>) -> Self {
-        Self {
-            request,
-            stored,
-            ..Self::default()
-        }
+        Self { request, stored, ..Self::default() }
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -77,19 +73,13 @@ impl Engine {
         for frame in mine {
             let epoch = EpochNumber(frame.feed.epoch);
             if let Err(error) = self.window.restore_own(epoch, &frame.votes) {
-                return self.halt(Halt::Damage(format!(
-                    "own frame {} of epoch {epoch}: {error}",
-                    frame.seq
-                )));
+                return self.halt(Halt::Damage(format!("own frame {} of epoch {epoch}: {error}", frame.seq)));
             }
         }
         let mut steps = Vec::new();
         for frame in others {
             let epoch = frame.feed.epoch;
-            if let Ok(step) = self
-                .window
-                .receive(EpochNumber(epoch), frame.feed.seat, &frame.votes)
-            {
+            if let Ok(step) = self.window.receive(EpochNumber(epoch), frame.feed.seat, &frame.votes) {
                 steps.push((epoch, step));
             }
         }
@@ -119,21 +109,13 @@ impl Engine {
             if Some(seat) == self.own_seat()
                 && self.start.request.is_none_or(|own| own.nonce != request.nonce)
             {
-                let what = format!(
-                    "another process asks for the heads of this node's seat {}",
-                    seat.0
-                );
+                let what = format!("another process asks for the heads of this node's seat {}", seat.0);
                 self.fault(Some(node), Some(seat), "two_processes", what);
             }
             return;
         }
         // Each is answered and passed on once: a later one of the same start has a later time.
-        if self
-            .start
-            .relayed
-            .get(&seat)
-            .is_some_and(|(asked_at, ..)| *asked_at >= request.asked_at)
-        {
+        if self.start.relayed.get(&seat).is_some_and(|(asked_at, ..)| *asked_at >= request.asked_at) {
             return;
         }
         if !request.verify(&self.coalition, &self.seats[seat.index()]) {
@@ -145,14 +127,10 @@ impl Engine {
             );
         }
         let starter = self.seat_nodes[seat.index()];
-        self.start
-            .relayed
-            .insert(seat, (request.asked_at, request.nonce, BTreeSet::new()));
+        self.start.relayed.insert(seat, (request.asked_at, request.nonce, BTreeSet::new()));
         let linked = |peer: &Peer| super::peers::bit(&peer.linked, seat);
-        let others = self
-            .peers
-            .iter()
-            .filter(|(other, peer)| **other != starter && **other != node && !linked(peer));
+        let others =
+            self.peers.iter().filter(|(other, peer)| **other != starter && **other != node && !linked(peer));
         let others: Vec<NodeId> = others.map(|(&other, _)| other).collect();
         for other in others {
             self.send(other, PeerMessage::HeadRequest(request));
@@ -183,10 +161,7 @@ impl Engine {
         if Some(report.starter) != self.own_seat() {
             return self.relay_report(node, report);
         }
-        let asked = self
-            .start
-            .request
-            .is_some_and(|request| request.nonce == report.nonce);
+        let asked = self.start.request.is_some_and(|request| request.nonce == report.nonce);
         if !asked || self.start.ready || self.start.reports.contains_key(&report.reporter) {
             return;
         }
@@ -200,10 +175,7 @@ impl Engine {
             Some(proof) => match proof.verify(&self.coalition, &self.cosigners) {
                 Some(epoch) => epoch,
                 None => {
-                    let what = format!(
-                        "head report of seat {}: its checkpoint does not verify",
-                        reporter.0
-                    );
+                    let what = format!("head report of seat {}: its checkpoint does not verify", reporter.0);
                     return self.fault(Some(node), Some(reporter), "bad_proof", what);
                 }
             },
@@ -213,19 +185,14 @@ impl Engine {
             let feed = head.feed;
             let mine = Some(feed.seat) == self.own_seat() && own.is_some_and(|key| head.verify(&key));
             if !mine || head.frames == 0 {
-                let what = format!(
-                    "head report of seat {}: a head that this seat did not sign",
-                    reporter.0
-                );
+                let what = format!("head report of seat {}: a head that this seat did not sign", reporter.0);
                 return self.fault(Some(node), Some(reporter), "bad_signature", what);
             }
             if feed.epoch <= self.certified {
                 continue;
             }
-            let known = self
-                .chains
-                .get(&feed.epoch)
-                .and_then(|chains| chains.frame(feed.seat, head.frames - 1));
+            let known =
+                self.chains.get(&feed.epoch).and_then(|chains| chains.frame(feed.seat, head.frames - 1));
             if known.is_none_or(|frame| frame.hash() != head.hash) {
                 let what = format!(
                     "{} holds frame {} of this seat in epoch {}, which is not in the store",
@@ -253,12 +220,7 @@ impl Engine {
             return self.fault(Some(node), Some(report.reporter), "bad_signature", what);
         }
         let direct = self.peers.contains_key(&starter);
-        let towards: Vec<NodeId> = self
-            .peers
-            .keys()
-            .copied()
-            .filter(|other| *other != node)
-            .collect();
+        let towards: Vec<NodeId> = self.peers.keys().copied().filter(|other| *other != node).collect();
         for other in towards.into_iter().filter(|other| !direct || *other == starter) {
             self.send(other, PeerMessage::HeadReport(report.clone()));
         }

@@ -56,22 +56,13 @@ pub struct Chain {
 impl Chain {
     /// A chain that is held up to `committed` and ordered up to there.
     pub fn at(feed: FeedKey, committed: Head) -> Self {
-        Self {
-            feed,
-            base: committed,
-            links: VecDeque::new(),
-            committed,
-            bytes: 0,
-        }
+        Self { feed, base: committed, links: VecDeque::new(), committed, bytes: 0 }
     }
 
     /// How far the feed is held.
     pub fn head(&self) -> Head {
         match self.links.back() {
-            Some(link) => Head {
-                length: self.base.length + self.links.len() as u64,
-                hash: link.hash,
-            },
+            Some(link) => Head { length: self.base.length + self.links.len() as u64, hash: link.hash },
             None => self.base,
         }
     }
@@ -133,15 +124,8 @@ impl Chain {
             let place = *places.clone().nth(position).expect("a position that was found");
             return match self.branch(place.length) {
                 Some(own) => {
-                    let digests = run.bodies[position..]
-                        .iter()
-                        .map(|body| body_digest(&body.0))
-                        .collect();
-                    let other = Branch {
-                        hash: place.hash,
-                        digests,
-                        signature: run.signature,
-                    };
+                    let digests = run.bodies[position..].iter().map(|body| body_digest(&body.0)).collect();
+                    let other = Branch { hash: place.hash, digests, signature: run.signature };
                     Extended::Fork(Box::new(ForkProof::new(self.feed, place.length, [own, other])))
                 }
                 None => Extended::Known,
@@ -162,12 +146,7 @@ impl Chain {
         for (body, head) in run.bodies.iter().zip(&heads) {
             let signature = (head.length == last.length).then_some(run.signature);
             let digest = body_digest(&body.0);
-            self.links.push_back(Link {
-                hash: head.hash,
-                digest,
-                body: Some(body.0.clone()),
-                signature,
-            });
+            self.links.push_back(Link { hash: head.hash, digest, body: Some(body.0.clone()), signature });
         }
         self.bytes += bytes;
         Extended::By(run, heads)
@@ -177,22 +156,14 @@ impl Chain {
     fn branch(&self, length: u64) -> Option<Branch> {
         let hash = self.hash_at(length)?;
         if let Some(signature) = self.link(length).and_then(|link| link.signature) {
-            return Some(Branch {
-                hash,
-                digests: Vec::new(),
-                signature,
-            });
+            return Some(Branch { hash, digests: Vec::new(), signature });
         }
         let mut digests = Vec::new();
         for next in length + 1..=self.head().length {
             let link = self.link(next)?;
             digests.push(link.digest);
             if let Some(signature) = link.signature {
-                return Some(Branch {
-                    hash,
-                    digests,
-                    signature,
-                });
+                return Some(Branch { hash, digests, signature });
             }
         }
         None
@@ -204,12 +175,7 @@ impl Chain {
         let digest = body_digest(body);
         let body = (!ordered).then(|| body.to_vec());
         self.bytes += body.as_ref().map_or(0, Vec::len);
-        self.links.push_back(Link {
-            hash,
-            digest,
-            body,
-            signature,
-        });
+        self.links.push_back(Link { hash, digest, body, signature });
     }
 
     /// What the hash at a length must be, given the entry before it and the body there.
@@ -224,21 +190,14 @@ impl Chain {
             let Some(index) = length.checked_sub(self.base.length + 1) else {
                 continue;
             };
-            if let Some(body) = self
-                .links
-                .get_mut(index as usize)
-                .and_then(|link| link.body.take())
-            {
+            if let Some(body) = self.links.get_mut(index as usize).and_then(|link| link.body.take()) {
                 self.bytes -= body.len();
             }
         }
         self.committed = head;
         while self.links.len() > RECENT_LINKS && self.base.length < self.committed.length {
             let link = self.links.pop_front().expect("there are more than none");
-            self.base = Head {
-                length: self.base.length + 1,
-                hash: link.hash,
-            };
+            self.base = Head { length: self.base.length + 1, hash: link.hash };
         }
     }
 
@@ -271,23 +230,12 @@ mod tests {
     impl Author {
         fn new() -> Self {
             let key = SecretKey::from_seed(&[3; 32]);
-            let feed = FeedKey {
-                node: key.public(),
-                lane: Lane::Routine,
-                incarnation: 0,
-            };
-            Self {
-                key,
-                coalition: CoalitionId::default(),
-                feed,
-            }
+            let feed = FeedKey { node: key.public(), lane: Lane::Routine, incarnation: 0 };
+            Self { key, coalition: CoalitionId::default(), feed }
         }
 
         fn start(&self) -> Head {
-            Head {
-                length: 0,
-                hash: self.feed.root(&self.coalition),
-            }
+            Head { length: 0, hash: self.feed.root(&self.coalition) }
         }
 
         fn run(&self, from: Head, bodies: &[&str]) -> (Run, Vec<Head>) {
@@ -309,15 +257,10 @@ mod tests {
         let (run, heads) = author.run(author.start(), &["a", "b"]);
         let second = author.run(author.start(), &["a", "b", "c"]);
         let beyond = author.run(second.1[2], &["d"]);
-        assert!(matches!(
-            extend(&mut chain, (run.clone(), heads.clone())),
-            Extended::By(..)
-        ));
+        assert!(matches!(extend(&mut chain, (run.clone(), heads.clone())), Extended::By(..)));
         assert_eq!(extend(&mut chain, (run, heads)), Extended::Known);
         assert_eq!(extend(&mut chain, beyond), Extended::Gap);
-        let Extended::By(run, heads) = extend(&mut chain, second) else {
-            panic!("one entry is new")
-        };
+        let Extended::By(run, heads) = extend(&mut chain, second) else { panic!("one entry is new") };
         assert_eq!((run.bodies.len(), run.from.length, heads.len()), (1, 2, 1));
         assert!(run.check(&author.coalition).is_ok(), "the rest is a good run too");
     }
@@ -349,10 +292,7 @@ mod tests {
         let author = Author::new();
         let mut chain = Chain::at(author.feed, author.start());
         extend(&mut chain, author.run(author.start(), &["a", "b", "c"]));
-        assert_eq!(
-            extend(&mut chain, author.run(author.start(), &["a"])),
-            Extended::Known
-        );
+        assert_eq!(extend(&mut chain, author.run(author.start(), &["a"])), Extended::Known);
         assert_eq!(chain.head().length, 3);
     }
 
@@ -367,18 +307,12 @@ mod tests {
             extend(&mut chain, run);
         }
         assert_eq!(chain.unordered() as usize, RECENT_LINKS + 50);
-        let place = Head {
-            length: 100,
-            hash: chain.hash_at(100).expect("in memory"),
-        };
+        let place = Head { length: 100, hash: chain.hash_at(100).expect("in memory") };
         chain.commit(place);
         assert_eq!(chain.body(100), None);
         assert!(chain.body(101).is_some());
         chain.commit(chain.head());
-        assert_eq!(
-            (chain.unordered(), chain.links.len(), chain.bytes),
-            (0, RECENT_LINKS, 0)
-        );
+        assert_eq!((chain.unordered(), chain.links.len(), chain.bytes), (0, RECENT_LINKS, 0));
         assert_eq!(chain.hash_at(1), None);
     }
 

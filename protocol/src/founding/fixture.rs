@@ -71,11 +71,7 @@ pub(crate) fn four() -> Founded {
 }
 
 pub(crate) fn node_feed(partner: &str) -> FeedKey {
-    FeedKey {
-        node: key(partner, "node").public(),
-        lane: Lane::Routine,
-        incarnation: 0,
-    }
+    FeedKey { node: key(partner, "node").public(), lane: Lane::Routine, incarnation: 0 }
 }
 
 pub(crate) fn record(founded: &Founded, partner: &str, nonce: &str, act: Act) -> SignedRecord {
@@ -106,13 +102,7 @@ pub(crate) fn attest(
     stance: Stance,
     supersedes: Option<RecordId>,
 ) -> SignedRecord {
-    let attest = Attest {
-        operation,
-        role,
-        stance,
-        caveat: None,
-        supersedes,
-    };
+    let attest = Attest { operation, role, stance, caveat: None, supersedes };
     record(founded, partner, "attest", Act::Attest(attest))
 }
 

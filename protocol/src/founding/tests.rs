@@ -19,10 +19,8 @@ fn all_roots_found_a_coalition_in_any_order_and_it_knows_who_is_who() {
         assert_eq!(carried, signature);
         founding.merge(carried).expect("a sound signature");
     }
-    let founded = Founding::from_toml(&founding.to_toml())
-        .expect("its own text")
-        .verify()
-        .expect("all signed");
+    let founded =
+        Founding::from_toml(&founding.to_toml()).expect("its own text").verify().expect("all signed");
     assert_eq!(founded.coalition(), charter.id());
     assert_eq!(founded.committee_size(), 4);
     // Seats stand in the order of names.
@@ -49,16 +47,9 @@ fn all_roots_found_a_coalition_in_any_order_and_it_knows_who_is_who() {
 #[test]
 fn an_incompletely_signed_charter_names_who_is_missing() {
     let mut founding = founding(charter(&FOUR));
-    founding
-        .signatures
-        .retain(|held| !["sudria", "vigil"].contains(&held.partner.as_str()));
+    founding.signatures.retain(|held| !["sudria", "vigil"].contains(&held.partner.as_str()));
     let error = founding.verify().expect_err("two are missing");
-    assert_eq!(
-        error,
-        FoundingError::Unsigned {
-            missing: vec![name("sudria"), name("vigil")]
-        }
-    );
+    assert_eq!(error, FoundingError::Unsigned { missing: vec![name("sudria"), name("vigil")] });
     assert_eq!(error.to_string(), "not signed by sudria and vigil");
 }
 
@@ -67,9 +58,7 @@ fn a_signature_on_another_draft_is_refused() {
     let mut other = charter(&FOUR);
     other.nonce.0[0] ^= 1;
     let theirs = signatures(&other).remove(0);
-    let error = Founding::new(charter(&FOUR))
-        .merge(theirs)
-        .expect_err("another draft");
+    let error = Founding::new(charter(&FOUR)).merge(theirs).expect_err("another draft");
     assert!(matches!(error, FoundingError::OtherCharter { .. }), "{error}");
 }
 
@@ -80,10 +69,7 @@ fn a_signature_that_was_relabelled_for_this_charter_does_not_hold() {
     let charter = charter(&FOUR);
     let mut theirs = signatures(&other).remove(0);
     theirs.coalition = charter.id();
-    assert!(matches!(
-        Founding::new(charter).merge(theirs),
-        Err(FoundingError::BadSignature { .. })
-    ));
+    assert!(matches!(Founding::new(charter).merge(theirs), Err(FoundingError::BadSignature { .. })));
 }
 
 #[test]
@@ -100,11 +86,7 @@ fn foreign_tampered_and_surplus_delegations_are_refused() {
     // Tampered: the signature is over another date.
     assert!(matches!(
         refused(&|held| held.delegations[0].0[0].delegation.not_after = UNTIL.plus(1)),
-        FoundingError::Credential {
-            index: 0,
-            error: CredentialError::BadSignature { link: 0 },
-            ..
-        }
+        FoundingError::Credential { index: 0, error: CredentialError::BadSignature { link: 0 }, .. }
     ));
     // Foreign: made for another coalition.
     let mut elsewhere = stated.clone();
@@ -112,10 +94,7 @@ fn foreign_tampered_and_surplus_delegations_are_refused() {
     let elsewhere = elsewhere.sign(&root);
     assert!(matches!(
         refused(&|held| held.delegations[0] = Chain(vec![elsewhere.clone()])),
-        FoundingError::Credential {
-            error: CredentialError::WrongCoalition { .. },
-            ..
-        }
+        FoundingError::Credential { error: CredentialError::WrongCoalition { .. }, .. }
     ));
     // By another partner's root.
     let mut usurped = stated.clone();
@@ -123,10 +102,7 @@ fn foreign_tampered_and_surplus_delegations_are_refused() {
     let usurped = usurped.sign(&key("norden", "root"));
     assert!(matches!(
         refused(&|held| held.delegations[0] = Chain(vec![usurped.clone()])),
-        FoundingError::Credential {
-            error: CredentialError::UnknownRoot { .. },
-            ..
-        }
+        FoundingError::Credential { error: CredentialError::UnknownRoot { .. }, .. }
     ));
     // Soundly signed, but for longer than the charter says, or for a key that it does not name.
     let mut longer = stated.clone();
@@ -144,16 +120,10 @@ fn foreign_tampered_and_surplus_delegations_are_refused() {
         refused(&|held| held.delegations.push(held.delegations[0].clone())),
         FoundingError::Delegations { .. }
     ));
-    assert!(matches!(
-        refused(&|held| drop(held.delegations.pop())),
-        FoundingError::Delegations { .. }
-    ));
+    assert!(matches!(refused(&|held| drop(held.delegations.pop())), FoundingError::Delegations { .. }));
     assert!(matches!(
         refused(&|held| held.delegations.swap(0, 1)),
-        FoundingError::Credential {
-            error: CredentialError::WrongCapability { .. },
-            ..
-        }
+        FoundingError::Credential { error: CredentialError::WrongCapability { .. }, .. }
     ));
     // Already expired when the charter was drawn up.
     let mut expired = stated;
@@ -161,10 +131,7 @@ fn foreign_tampered_and_surplus_delegations_are_refused() {
     let expired = expired.sign(&root);
     assert!(matches!(
         refused(&|held| held.delegations[0] = Chain(vec![expired.clone()])),
-        FoundingError::Credential {
-            error: CredentialError::Expired { .. },
-            ..
-        }
+        FoundingError::Credential { error: CredentialError::Expired { .. }, .. }
     ));
     assert_eq!(coalition, sound.verify().expect("unchanged").coalition());
 }
@@ -178,10 +145,7 @@ fn a_charter_with_errors_is_neither_signed_nor_founded() {
         CharterSignature::sign(&broken, &key("norden", "root")),
         Err(FoundingError::Lint(errors)) if errors.len() == 1 && errors[0].contains("window")
     ));
-    let founding = Founding {
-        charter: broken,
-        ..sound
-    };
+    let founding = Founding { charter: broken, ..sound };
     assert!(matches!(founding.verify(), Err(FoundingError::Lint(_))));
     assert!(matches!(
         CharterSignature::sign(&charter(&FOUR), &key("stranger", "root")),
@@ -196,10 +160,7 @@ fn signing_twice_is_refused_and_merging_twice_is_harmless() {
     founding.merge(again.clone()).expect("the same");
     assert_eq!(founding.signatures.len(), 4);
     founding.signatures.push(again);
-    assert!(matches!(
-        founding.verify(),
-        Err(FoundingError::SignedTwice { .. })
-    ));
+    assert!(matches!(founding.verify(), Err(FoundingError::SignedTwice { .. })));
 }
 
 #[test]
@@ -233,10 +194,7 @@ fn a_chain_of_a_key_that_the_charter_does_not_declare_is_not_admitted() {
 #[test]
 fn the_founded_file_carries_the_secret_and_its_errors_never_show_it() {
     let secret = CoalitionSecret::from_bytes([0xa5; 32]);
-    let file = FoundedFile {
-        founding: founding(charter(&FOUR)),
-        secret: Some(secret.clone()),
-    };
+    let file = FoundedFile { founding: founding(charter(&FOUR)), secret: Some(secret.clone()) };
     let text = file.to_toml();
     let Ok(read) = FoundedFile::from_toml(&text) else {
         panic!("its own text is refused");
@@ -269,10 +227,7 @@ fn a_root_sees_whether_the_charter_says_what_its_card_says() {
     changed.nodes = vec![key("sudria", "node").public()];
     assert_eq!(
         changed.matches(&card("norden")),
-        Err(CharterError::CardDiffers {
-            partner: name("norden"),
-            what: "nodes"
-        })
+        Err(CharterError::CardDiffers { partner: name("norden"), what: "nodes" })
     );
     assert!(norden.matches(&card("sudria")).is_err());
 }

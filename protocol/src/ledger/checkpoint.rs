@@ -57,12 +57,7 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// The head of a coalition's log: `size` leaves under `root`.
     pub fn new(coalition: &CoalitionId, size: u64, root: Hash) -> Self {
-        Self {
-            origin: origin(coalition),
-            size,
-            root,
-            extensions: Vec::new(),
-        }
+        Self { origin: origin(coalition), size, root, extensions: Vec::new() }
     }
 
     /// Reads the text of a note as a checkpoint, of whatever log.
@@ -168,10 +163,7 @@ mod tests {
         for root in ["2J=", "2I", "2I==", "2-=", "2I= "] {
             assert_eq!(with("2I=", root), Err(CheckpointError::Root), "{root}");
         }
-        assert_eq!(
-            with("example.com/behind-the-sofa", ""),
-            Err(CheckpointError::Line(1))
-        );
+        assert_eq!(with("example.com/behind-the-sofa", ""), Err(CheckpointError::Line(1)));
         assert_eq!(with("20852163", ""), Err(CheckpointError::Line(2)));
         assert_eq!(with("sofa", "sofa\r"), Err(CheckpointError::Line(1)));
         assert_eq!(with("sofa", &"s".repeat(256)), Err(CheckpointError::Line(1)));

@@ -76,11 +76,7 @@ impl Cosigner {
             return Err(refused());
         }
         let name = KeyName::new(format!("{}/{partner}", origin(coalition))).map_err(|_| refused())?;
-        Ok(Self {
-            partner: partner.to_owned(),
-            name,
-            key,
-        })
+        Ok(Self { partner: partner.to_owned(), name, key })
     }
 
     /// The partner that the seat belongs to.
@@ -132,10 +128,7 @@ impl Cosigners {
             return Err(CosignersError::Count(seats.len()));
         }
         if quorum == 0 || quorum > seats.len() {
-            return Err(CosignersError::Quorum {
-                quorum,
-                seats: seats.len(),
-            });
+            return Err(CosignersError::Quorum { quorum, seats: seats.len() });
         }
         let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
         for seat in &seats {
@@ -146,11 +139,7 @@ impl Cosigners {
                 return Err(CosignersError::SameKey(seat.key));
             }
         }
-        Ok(Self {
-            coalition,
-            seats,
-            quorum,
-        })
+        Ok(Self { coalition, seats, quorum })
     }
 
     /// The coalition whose log they cosign.
@@ -183,11 +172,7 @@ pub struct TreeHead {
 impl TreeHead {
     /// The head after a batch: `size` leaves under `root` at batch time `time`, of which the milliseconds are cut off.
     pub fn new(size: u64, root: Hash, time: Time) -> Self {
-        Self {
-            size,
-            root,
-            time_s: time.seconds(),
-        }
+        Self { size, root, time_s: time.seconds() }
     }
 
     /// As a checkpoint of the coalition's log.
@@ -314,18 +299,12 @@ impl Certificate {
             return Err(CertificateError::Range { size, time_s });
         }
         if self.cosignatures.len() != cosigners.quorum {
-            return Err(CertificateError::Count {
-                found: self.cosignatures.len(),
-                quorum: cosigners.quorum,
-            });
+            return Err(CertificateError::Count { found: self.cosignatures.len(), quorum: cosigners.quorum });
         }
         let message = self.head.message(&cosigners.coalition);
         let mut before = None;
         for Cosignature { seat, signature } in &self.cosignatures {
-            let cosigner = cosigners
-                .seats
-                .get(usize::from(*seat))
-                .ok_or(CertificateError::Seat(*seat))?;
+            let cosigner = cosigners.seats.get(usize::from(*seat)).ok_or(CertificateError::Seat(*seat))?;
             if before.is_some_and(|before| before >= *seat) {
                 return Err(CertificateError::Order(*seat));
             }
@@ -342,10 +321,7 @@ impl Certificate {
     pub fn to_note(&self, cosigners: &Cosigners) -> Result<SignedNote, CertificateError> {
         let mut lines = Vec::with_capacity(self.cosignatures.len().min(MAX_SIGNATURES));
         for Cosignature { seat, signature } in &self.cosignatures {
-            let cosigner = cosigners
-                .seats
-                .get(usize::from(*seat))
-                .ok_or(CertificateError::Seat(*seat))?;
+            let cosigner = cosigners.seats.get(usize::from(*seat)).ok_or(CertificateError::Seat(*seat))?;
             lines.push(NoteSignature {
                 name: cosigner.name.clone(),
                 id: cosigner.id(),
@@ -365,10 +341,7 @@ impl Certificate {
         let checkpoint = Checkpoint::parse(note.text())?;
         let expected = origin(&cosigners.coalition);
         if checkpoint.origin() != expected {
-            return Err(CertificateError::Origin {
-                found: checkpoint.origin().to_owned(),
-                expected,
-            });
+            return Err(CertificateError::Origin { found: checkpoint.origin().to_owned(), expected });
         }
         if !checkpoint.extensions().is_empty() {
             return Err(CertificateError::Extensions);
@@ -379,9 +352,7 @@ impl Certificate {
             .collect();
         let (mut time_s, mut cosignatures) = (None, Vec::new());
         for (number, line) in (1..).zip(note.signatures()) {
-            let seat = *ids
-                .get(&(&line.name, line.id))
-                .ok_or(CertificateError::Unknown(number))?;
+            let seat = *ids.get(&(&line.name, line.id)).ok_or(CertificateError::Unknown(number))?;
             let (time, signature) = line
                 .signature
                 .split_first_chunk::<8>()
@@ -390,10 +361,7 @@ impl Certificate {
             if *time_s.get_or_insert(time) != time {
                 return Err(CertificateError::Time(number));
             }
-            cosignatures.push(Cosignature {
-                seat,
-                signature: Signature::from_ed25519(signature),
-            });
+            cosignatures.push(Cosignature { seat, signature: Signature::from_ed25519(signature) });
         }
         let head = TreeHead {
             size: checkpoint.size(),

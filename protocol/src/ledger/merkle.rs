@@ -153,10 +153,7 @@ impl TryFrom<FrontierParts> for Frontier {
             return Err(MerkleError::Size(size));
         }
         if roots.len() != size.count_ones() as usize {
-            return Err(MerkleError::Roots {
-                roots: roots.len(),
-                size,
-            });
+            return Err(MerkleError::Roots { roots: roots.len(), size });
         }
         Ok(Self { size, roots })
     }
@@ -205,13 +202,7 @@ impl Frontier {
         let merges = self.size.trailing_ones() as u8;
         let mut hash = leaf;
         let mut done = Vec::with_capacity(usize::from(merges) + 1);
-        done.push((
-            NodeId {
-                level: 0,
-                index: self.size,
-            },
-            hash,
-        ));
+        done.push((NodeId { level: 0, index: self.size }, hash));
         for level in 1..=merges {
             let left = self.roots.pop().expect("one root per set bit of the size");
             hash = node_hash(&left, &hash);
@@ -338,11 +329,7 @@ pub fn verify_inclusion(
     if last != 0 {
         return Err(ProofError::Length(path.len()));
     }
-    if hash == *root {
-        Ok(())
-    } else {
-        Err(ProofError::Root)
-    }
+    if hash == *root { Ok(()) } else { Err(ProofError::Root) }
 }
 
 /// Whether `path` proves that the tree of `old` leaves under `old_root` is a prefix of the one of `new` leaves under
@@ -409,11 +396,7 @@ pub fn verify_consistency(
     if last != 0 {
         return Err(ProofError::Length(path.len()));
     }
-    if old_hash == *old_root && new_hash == *new_root {
-        Ok(())
-    } else {
-        Err(ProofError::Root)
-    }
+    if old_hash == *old_root && new_hash == *new_root { Ok(()) } else { Err(ProofError::Root) }
 }
 
 /// The largest power of two below `count`, which is at least 2: where RFC 6962 splits.
@@ -436,10 +419,7 @@ fn subtree(nodes: &(impl Nodes + ?Sized), start: u64, count: u64) -> Result<Hash
 fn fetch(nodes: &(impl Nodes + ?Sized), start: u64, level: u32) -> Result<Hash, MerkleError> {
     let level_byte = level as u8;
     let index = start >> level;
-    nodes.node(level_byte, index).ok_or(MerkleError::Missing {
-        level: level_byte,
-        index,
-    })
+    nodes.node(level_byte, index).ok_or(MerkleError::Missing { level: level_byte, index })
 }
 
 #[cfg(test)]

@@ -104,11 +104,7 @@ impl fmt::Display for KeyId {
 /// A verifier key in text: `name+id+base64(type || public key)`.
 pub fn vkey(name: &KeyName, kind: u8, key: &[u8]) -> String {
     let material = [&[kind], key].concat();
-    format!(
-        "{name}+{}+{}",
-        KeyId::new(name, kind, key),
-        BASE64.encode(&material)
-    )
+    format!("{name}+{}+{}", KeyId::new(name, kind, key), BASE64.encode(&material))
 }
 
 /// One signature line.
@@ -158,9 +154,8 @@ impl SignedNote {
         check_controls(whole)?;
         let end = whole.rfind("\n\n").ok_or(NoteError::Lacks("an empty line"))?;
         let (text, lines) = (&whole[..=end], &whole[end + 2..]);
-        let lines = lines
-            .strip_suffix('\n')
-            .ok_or(NoteError::Lacks("a signature and a newline at the end"))?;
+        let lines =
+            lines.strip_suffix('\n').ok_or(NoteError::Lacks("a signature and a newline at the end"))?;
         let mut signatures = Vec::new();
         for (i, line) in lines.split('\n').enumerate() {
             if i == MAX_SIGNATURES {
@@ -210,11 +205,7 @@ fn parse_line(line: &str) -> Option<NoteSignature> {
     if signature.is_empty() {
         return None;
     }
-    Some(NoteSignature {
-        name: KeyName::new(name).ok()?,
-        id: KeyId(*id),
-        signature: signature.to_vec(),
-    })
+    Some(NoteSignature { name: KeyName::new(name).ok()?, id: KeyId(*id), signature: signature.to_vec() })
 }
 
 #[cfg(test)]
@@ -231,9 +222,7 @@ mod tests {
         let note = SignedNote::parse(EXAMPLE.as_bytes()).expect("the specification's example");
         assert_eq!(note.text(), "This is an example message.\n");
         assert_eq!(note.encode(), EXAMPLE);
-        let [line] = note.signatures() else {
-            panic!("one signature")
-        };
+        let [line] = note.signatures() else { panic!("one signature") };
         let material = BASE64.decode(&VKEY.as_bytes()[25..]).expect("base64");
         let key: [u8; 32] = material[1..].try_into().expect("32 bytes");
         assert_eq!(vkey(&line.name, 0x01, &key), VKEY);
@@ -255,10 +244,7 @@ mod tests {
     #[test]
     fn no_cut_of_a_note_is_a_note() {
         for end in 0..EXAMPLE.len() {
-            assert!(
-                SignedNote::parse(&EXAMPLE.as_bytes()[..end]).is_err(),
-                "{end} bytes"
-            );
+            assert!(SignedNote::parse(&EXAMPLE.as_bytes()[..end]).is_err(), "{end} bytes");
         }
     }
 
@@ -289,30 +275,12 @@ mod tests {
         assert_eq!(malformed(&format!("{line}\n{line}\n.")), Err(NoteError::Line(3)));
         let parse = |text: &str| SignedNote::parse(text.as_bytes());
         let text = "a text that ends in a newline";
-        assert_eq!(
-            parse(&format!("\n\n{line}\n")).map(|note| note.text().len()),
-            Ok(1)
-        );
-        assert_eq!(
-            parse(&format!("\n{line}\n")),
-            Err(NoteError::Lacks("an empty line"))
-        );
-        assert_eq!(
-            SignedNote::new(String::new(), vec![]),
-            Err(NoteError::Lacks(text))
-        );
-        assert_eq!(
-            SignedNote::new("no end".into(), vec![]),
-            Err(NoteError::Lacks(text))
-        );
-        assert_eq!(
-            SignedNote::new("end\n".into(), vec![]),
-            Err(NoteError::Lacks("a signature"))
-        );
-        assert_eq!(
-            parse(&format!("a\tb\n\n{line}\n")),
-            Err(NoteError::Control(b'\t'))
-        );
+        assert_eq!(parse(&format!("\n\n{line}\n")).map(|note| note.text().len()), Ok(1));
+        assert_eq!(parse(&format!("\n{line}\n")), Err(NoteError::Lacks("an empty line")));
+        assert_eq!(SignedNote::new(String::new(), vec![]), Err(NoteError::Lacks(text)));
+        assert_eq!(SignedNote::new("no end".into(), vec![]), Err(NoteError::Lacks(text)));
+        assert_eq!(SignedNote::new("end\n".into(), vec![]), Err(NoteError::Lacks("a signature")));
+        assert_eq!(parse(&format!("a\tb\n\n{line}\n")), Err(NoteError::Control(b'\t')));
         assert_eq!(SignedNote::parse(b"\xff\n\n"), Err(NoteError::Utf8));
     }
 
@@ -321,10 +289,7 @@ mod tests {
         let line = EXAMPLE.lines().last().expect("a signature line");
         let of = |count: usize| format!("text\n\n{}", format!("{line}\n").repeat(count));
         assert!(SignedNote::parse(of(MAX_SIGNATURES).as_bytes()).is_ok());
-        assert_eq!(
-            SignedNote::parse(of(MAX_SIGNATURES + 1).as_bytes()),
-            Err(NoteError::TooMany)
-        );
+        assert_eq!(SignedNote::parse(of(MAX_SIGNATURES + 1).as_bytes()), Err(NoteError::TooMany));
         let large = vec![b'a'; MAX_NOTE_BYTES + 1];
         assert_eq!(SignedNote::parse(&large), Err(NoteError::TooLarge(large.len())));
         let name = |bytes: usize| KeyName::new("n".repeat(bytes));

@@ -110,21 +110,13 @@ fn accepts(proof: &str, leaf: &[u8], origin: &str, policy: &Policy) -> bool {
     if line.starts_with("extra ") {
         line = head.next().expect("a line");
     }
-    let index = line
-        .strip_prefix("index ")
-        .expect("an index")
-        .parse()
-        .expect("a number");
-    let path = head
-        .flat_map(|line| BASE64.decode(line.as_bytes()).expect("base64"))
-        .collect();
+    let index = line.strip_prefix("index ").expect("an index").parse().expect("a number");
+    let path = head.flat_map(|line| BASE64.decode(line.as_bytes()).expect("base64")).collect();
 
     let mut fields = body.lines();
     let origin_holds = fields.next() == Some(origin);
     let size = fields.next().expect("a size").parse().expect("a number");
-    let root = BASE64
-        .decode(fields.next().expect("a root").as_bytes())
-        .expect("base64");
+    let root = BASE64.decode(fields.next().expect("a root").as_bytes()).expect("base64");
     let root: [u8; 32] = root.try_into().expect("32 bytes");
     let included = RootHash::<Sha256>::new(root.into(), size)
         .verify_inclusion(&leaf, index, &InclusionProof::from_bytes(path))
@@ -140,12 +132,7 @@ fn a_tool_that_follows_the_specifications_accepts_every_receipt_with_the_policy_
         let proof = testing::receipt(size, index).encode();
         assert!(accepts(&proof, &testing::leaf(index), &origin, &policy));
         assert!(!accepts(&proof, b"another leaf", &origin, &policy));
-        assert!(!accepts(
-            &proof,
-            &testing::leaf(index),
-            "entente/co-other",
-            &policy
-        ));
+        assert!(!accepts(&proof, &testing::leaf(index), "entente/co-other", &policy));
     }
 }
 
@@ -155,12 +142,7 @@ fn such_a_tool_counts_as_many_seats_as_the_coalition_does() {
     let proof = testing::receipt(9, 4).encode();
     let (fewer, _) = proof.trim_end().rsplit_once('\n').expect("several lines");
     let origin = checkpoint::origin(&testing::coalition());
-    assert!(!accepts(
-        &format!("{fewer}\n"),
-        &testing::leaf(4),
-        &origin,
-        &policy
-    ));
+    assert!(!accepts(&format!("{fewer}\n"), &testing::leaf(4), &origin, &policy));
     // Every seat's line counts, and counts for that seat only.
     let lines: Vec<&str> = proof.lines().rev().take(3).collect();
     let body = proof.split("\n\n").nth(1).expect("a checkpoint");

@@ -61,9 +61,6 @@ mod tests {
         assert!(file.starts_with(&format!("# Log: {origin}\n")) && file.ends_with('\n'));
         assert!(vkeys[0].starts_with(&format!("{origin}/host+")));
         // Octets that the format allows.
-        assert!(
-            file.bytes()
-                .all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte))
-        );
+        assert!(file.bytes().all(|byte| byte == b'\n' || (0x20..0x7f).contains(&byte)));
     }
 }

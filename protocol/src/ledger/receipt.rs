@@ -99,12 +99,8 @@ impl Receipt {
         certificate: &Certificate,
         cosigners: &Cosigners,
     ) -> Result<Self, ReceiptError> {
-        let receipt = Self {
-            extra: Extra { leaf, founding },
-            index,
-            path,
-            note: certificate.to_note(cosigners)?,
-        };
+        let receipt =
+            Self { extra: Extra { leaf, founding }, index, path, note: certificate.to_note(cosigners)? };
         let bytes = wire::encode(&receipt.extra).len();
         if bytes > MAX_EXTRA_BYTES {
             let limit = MAX_EXTRA_BYTES;
@@ -121,10 +117,8 @@ impl Receipt {
             return Err(ReceiptError::TooLarge(bytes.len()));
         }
         let text = std::str::from_utf8(bytes).map_err(|_| ReceiptError::Utf8)?;
-        let (_, rest) = text
-            .split_once('\n')
-            .filter(|(line, _)| *line == HEADER)
-            .ok_or(ReceiptError::Line("first"))?;
+        let (_, rest) =
+            text.split_once('\n').filter(|(line, _)| *line == HEADER).ok_or(ReceiptError::Line("first"))?;
 
         let (line, rest) = rest.split_once('\n').ok_or(ReceiptError::Line("extra"))?;
         let extra = line
@@ -153,18 +147,9 @@ impl Receipt {
         }
         let note = SignedNote::parse(rest.as_bytes())?;
         Checkpoint::parse(note.text())?;
-        let receipt = Self {
-            extra,
-            index,
-            path,
-            note,
-        };
+        let receipt = Self { extra, index, path, note };
         // Every part above has one spelling; this says so of the whole, whatever is added to the format.
-        if receipt.encode() == text {
-            Ok(receipt)
-        } else {
-            Err(ReceiptError::NotCanonical)
-        }
+        if receipt.encode() == text { Ok(receipt) } else { Err(ReceiptError::NotCanonical) }
     }
 
     /// The receipt's one text.

@@ -24,9 +24,7 @@ fn root_key(seat: usize) -> SecretKey {
 /// Charter bytes and each root's signature over them: as much of a founding as a receipt's test needs.
 pub(super) fn founding() -> Vec<u8> {
     let charter = wire::encode(&(0..4).map(|seat| root_key(seat).public()).collect::<Vec<_>>());
-    let signatures: Vec<_> = (0..4)
-        .map(|seat| root_key(seat).sign("test/charter", &charter))
-        .collect();
+    let signatures: Vec<_> = (0..4).map(|seat| root_key(seat).sign("test/charter", &charter)).collect();
     wire::encode(&(charter, signatures))
 }
 
@@ -56,10 +54,7 @@ pub(super) fn check_founding(bytes: &[u8], pinned: &CoalitionId) -> Option<Cosig
 }
 
 pub(super) fn cosigners() -> Cosigners {
-    let seats = PARTNERS
-        .iter()
-        .enumerate()
-        .map(|(i, name)| (name, seat_key(i).public()));
+    let seats = PARTNERS.iter().enumerate().map(|(i, name)| (name, seat_key(i).public()));
     Cosigners::new(coalition(), seats, QUORUM).expect("four good seats")
 }
 

@@ -19,9 +19,7 @@ pub fn serve(archive: &(impl Archive + ?Sized), want: &Want) -> Result<Vec<PeerM
     match want {
         Want::Entries { feed, from, to } => {
             let right_branch = match to {
-                Some(to) => archive
-                    .entry(feed, to.length)?
-                    .is_some_and(|entry| entry.hash == to.hash),
+                Some(to) => archive.entry(feed, to.length)?.is_some_and(|entry| entry.hash == to.hash),
                 None => true,
             };
             if right_branch {
@@ -75,10 +73,7 @@ fn entries(
     };
     let (mut budget, mut length) = (SERVE_BYTES, from);
     loop {
-        let before = Head {
-            length,
-            hash: start.unwrap_or_else(|| archive.feed_root(feed)),
-        };
+        let before = Head { length, hash: start.unwrap_or_else(|| archive.feed_root(feed)) };
         let (mut bodies, mut bytes, mut done) = (Vec::new(), 0, None);
         while let Some(entry) = archive.entry(feed, length + 1)? {
             length += 1;
@@ -99,12 +94,7 @@ fn entries(
             return Ok(());
         }
         budget -= bytes;
-        messages.push(PeerMessage::Run(Run {
-            feed: *feed,
-            from: before,
-            bodies,
-            signature,
-        }));
+        messages.push(PeerMessage::Run(Run { feed: *feed, from: before, bodies, signature }));
         start = Some(hash);
     }
 }

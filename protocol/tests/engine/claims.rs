@@ -30,10 +30,7 @@ fn a_majority_orders_while_one_is_away_and_it_catches_up() {
     }
     assert!(net.run_until(5_000, |net| (0..3).all(|node| net.ordered(node).len() == 50)));
     net.start(3);
-    assert!(
-        net.run_until(20_000, |net| net.ordered(3).len() == 50),
-        "catches up by replay"
-    );
+    assert!(net.run_until(20_000, |net| net.ordered(3).len() == 50), "catches up by replay");
     assert_eq!(net.ordered(3), net.ordered(0));
 }
 
@@ -50,9 +47,7 @@ fn with_two_of_four_away_nothing_is_ordered_and_all_is_when_one_returns() {
     let status = net.nodes[0].engine.as_ref().expect("up").status(net.now);
     assert_eq!((status.held, status.reachable.len(), status.quorum), (1, 2, 3));
     net.start(3);
-    assert!(net.run_until(20_000, |net| {
-        [0, 1, 3].iter().all(|node| net.ordered(*node) == [id])
-    }));
+    assert!(net.run_until(20_000, |net| { [0, 1, 3].iter().all(|node| net.ordered(*node) == [id]) }));
 }
 
 #[test]
@@ -63,9 +58,7 @@ fn words_travel_around_a_cut_link() {
     net.crash(3);
     net.run_for(1_000);
     let id = net.note(0, "around").expect("taken");
-    assert!(net.run_until(20_000, |net| {
-        [0, 1, 2].iter().all(|node| net.ordered(*node) == [id])
-    }));
+    assert!(net.run_until(20_000, |net| { [0, 1, 2].iter().all(|node| net.ordered(*node) == [id]) }));
 }
 
 #[test]
@@ -96,10 +89,7 @@ fn a_rolled_back_store_is_noticed_before_it_contradicts_anything() {
     net.start(1);
     net.run_for(5_000);
     let halt = net.nodes[1].halted.clone().expect("it stops");
-    assert!(
-        halt.to_string().contains("older than what this node has said"),
-        "{halt}"
-    );
+    assert!(halt.to_string().contains("older than what this node has said"), "{halt}");
     for node in [0, 2, 3] {
         assert_eq!(net.faults(node), [], "an honest restore convicts nobody");
     }

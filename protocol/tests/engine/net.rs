@@ -30,12 +30,7 @@ pub struct Keys {
 impl Keys {
     fn of(partner: u8) -> Self {
         let key = |purpose: u8| SecretKey::from_seed(&[partner * 4 + purpose; 32]);
-        Self {
-            root: key(1),
-            officer: key(2),
-            seat: key(3),
-            node: key(4),
-        }
+        Self { root: key(1), officer: key(2), seat: key(3), node: key(4) }
     }
 }
 
@@ -68,16 +63,8 @@ pub fn found(n: u8) -> (Arc<Founded>, Vec<Keys>) {
 }
 
 enum Happening {
-    Deliver {
-        from: usize,
-        to: usize,
-        link: u64,
-        bytes: Vec<u8>,
-    },
-    Tick {
-        node: usize,
-        due: Time,
-    },
+    Deliver { from: usize, to: usize, link: u64, bytes: Vec<u8> },
+    Tick { node: usize, due: Time },
 }
 
 pub struct Node {
@@ -155,10 +142,7 @@ impl Net {
     }
 
     fn index_of(&self, id: &NodeId) -> usize {
-        self.keys
-            .iter()
-            .position(|keys| keys.node.public() == *id)
-            .expect("a member")
+        self.keys.iter().position(|keys| keys.node.public() == *id).expect("a member")
     }
 
     fn local(&self, node: usize) -> Time {
@@ -311,20 +295,8 @@ impl Net {
             return;
         }
         let link = self.links[&pair(from, to)];
-        let extra = if self.rng.chance(self.reorder) {
-            self.rng.below(20 * self.latency_ms + 1)
-        } else {
-            0
-        };
-        self.push(
-            self.now.plus(self.latency_ms + extra),
-            Happening::Deliver {
-                from,
-                to,
-                link,
-                bytes,
-            },
-        );
+        let extra = if self.rng.chance(self.reorder) { self.rng.below(20 * self.latency_ms + 1) } else { 0 };
+        self.push(self.now.plus(self.latency_ms + extra), Happening::Deliver { from, to, link, bytes });
     }
 
     /// Hands bytes to a node as if `from` had sent them.
@@ -341,12 +313,7 @@ impl Net {
         self.now = self.now.max(at);
         self.steps += 1;
         match happening {
-            Happening::Deliver {
-                from,
-                to,
-                link,
-                bytes,
-            } => {
+            Happening::Deliver { from, to, link, bytes } => {
                 if self.is_up(from, to) && self.links[&pair(from, to)] == link {
                     self.inject(from, to, bytes);
                 }
@@ -363,11 +330,7 @@ impl Net {
 
     pub fn run_for(&mut self, span_ms: u64) {
         let until = self.now.plus(span_ms);
-        while self
-            .queue
-            .first_key_value()
-            .is_some_and(|((at, _), _)| *at <= until)
-        {
+        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
             self.step();
         }
         self.now = until;
@@ -390,14 +353,7 @@ impl Net {
     pub fn submission(&mut self, body: Vec<u8>) -> (Ticket, Input) {
         self.ticket += 1;
         let ticket = Ticket(self.ticket);
-        (
-            ticket,
-            Input::Submit(vec![Submission {
-                ticket,
-                lane: None,
-                body,
-            }]),
-        )
+        (ticket, Input::Submit(vec![Submission { ticket, lane: None, body }]))
     }
 
     /// Submits a note; returns its id if the node took it.

@@ -17,39 +17,24 @@ const REPLAY: &str = "cargo test -p entente-protocol --test engine";
 fn tree_hash(leaves: &[Vec<u8>]) -> [u8; 32] {
     match leaves {
         [] => Sha256::digest([]).into(),
-        [leaf] => Sha256::new()
-            .chain_update([0])
-            .chain_update(leaf)
-            .finalize()
-            .into(),
+        [leaf] => Sha256::new().chain_update([0]).chain_update(leaf).finalize().into(),
         _ => {
             let split = leaves.len().next_power_of_two() / 2;
             let (left, right) = (tree_hash(&leaves[..split]), tree_hash(&leaves[split..]));
-            Sha256::new()
-                .chain_update([1])
-                .chain_update(left)
-                .chain_update(right)
-                .finalize()
-                .into()
+            Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
         }
     }
 }
 
 /// What must hold between stores at any time: one log, of which each has a prefix.
 fn agree(stores: &[&Store]) {
-    let longest = stores
-        .iter()
-        .max_by_key(|store| store.batches.len())
-        .expect("there are stores");
+    let longest = stores.iter().max_by_key(|store| store.batches.len()).expect("there are stores");
     for store in stores {
         for (epoch, batch) in &store.batches {
             assert_eq!(Some(batch), longest.batches.get(epoch), "batch of epoch {epoch}");
         }
         for (epoch, certificate) in &store.certificates {
-            assert_eq!(
-                certificate.head.root, longest.batches[epoch].root,
-                "certificate of epoch {epoch}"
-            );
+            assert_eq!(certificate.head.root, longest.batches[epoch].root, "certificate of epoch {epoch}");
         }
     }
 }
@@ -80,10 +65,7 @@ fn run(n: u8, seed: u64) {
                 let effects = rng.below(12) as usize;
                 net.crash_within(node, input, effects);
             }
-            7 if n > 1 => net.cut(
-                node,
-                (node + 1 + rng.below(u64::from(n) - 1) as usize) % usize::from(n),
-            ),
+            7 if n > 1 => net.cut(node, (node + 1 + rng.below(u64::from(n) - 1) as usize) % usize::from(n)),
             8 => net.heal_all(),
             _ => {
                 net.crash_within(node, Input::Tick, rng.below(3) as usize);
@@ -113,32 +95,17 @@ fn run(n: u8, seed: u64) {
         })
     };
     let progress = net.run_until(60_000, done);
-    let states: Vec<_> = net
-        .nodes
-        .iter()
-        .map(|node| node.engine.as_ref().map(|engine| engine.status(net.now)))
-        .collect();
-    assert!(
-        progress,
-        "n = {n}, seed = {seed}: no progress after healing: {states:#?}"
-    );
+    let states: Vec<_> =
+        net.nodes.iter().map(|node| node.engine.as_ref().map(|engine| engine.status(net.now))).collect();
+    assert!(progress, "n = {n}, seed = {seed}: no progress after healing: {states:#?}");
     let stores: Vec<&Store> = net.nodes.iter().map(|node| &node.store).collect();
     agree(&stores);
     let leaves = stores[0].leaves();
-    let (_, certificate) = stores[0]
-        .certificates
-        .last_key_value()
-        .expect("something was certified");
-    assert_eq!(
-        certificate.head.root.0,
-        tree_hash(&leaves),
-        "the certified root is that of the leaves"
-    );
+    let (_, certificate) = stores[0].certificates.last_key_value().expect("something was certified");
+    assert_eq!(certificate.head.root.0, tree_hash(&leaves), "the certified root is that of the leaves");
     let mut bodies: BTreeMap<RecordId, usize> = BTreeMap::new();
     for ((_, _), entry) in &stores[0].entries {
-        *bodies
-            .entry(RecordId(entente_protocol::feed::body_digest(&entry.body)))
-            .or_default() += 1;
+        *bodies.entry(RecordId(entente_protocol::feed::body_digest(&entry.body))).or_default() += 1;
     }
     for id in &acknowledged {
         assert_eq!(
@@ -155,11 +122,7 @@ fn run(n: u8, seed: u64) {
 }
 
 fn seeds(n: u8, count: u64) {
-    let only = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .map(|value| value.parse::<u64>().expect("a number"))
-    };
+    let only = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().expect("a number"));
     match (only("ENTENTE_NODES"), only("ENTENTE_SEED")) {
         (Some(nodes), _) if nodes != u64::from(n) => {}
         (_, Some(seed)) => run(n, seed),

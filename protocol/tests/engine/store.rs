@@ -23,10 +23,7 @@ pub struct Store {
 
 impl Store {
     pub fn new(coalition: CoalitionId) -> Self {
-        Self {
-            coalition,
-            ..Self::default()
-        }
+        Self { coalition, ..Self::default() }
     }
 
     pub fn write(&mut self, write: Write) {
@@ -35,11 +32,7 @@ impl Store {
                 let last = heads.len() - 1;
                 for (i, (body, head)) in run.bodies.iter().zip(&heads).enumerate() {
                     let signature = (i == last).then_some(run.signature);
-                    let entry = StoredEntry {
-                        hash: head.hash,
-                        body: body.0.clone(),
-                        signature,
-                    };
+                    let entry = StoredEntry { hash: head.hash, body: body.0.clone(), signature };
                     self.entries.insert((run.feed, head.length), entry);
                 }
             }
@@ -49,10 +42,7 @@ impl Store {
             Write::Frame(frame) => {
                 let place = (frame.feed.epoch, frame.feed.seat, frame.seq);
                 let before = self.frames.insert(place, frame.clone());
-                assert!(
-                    before.is_none_or(|before| before == frame),
-                    "two frames at {place:?}"
-                );
+                assert!(before.is_none_or(|before| before == frame), "two frames at {place:?}");
             }
             Write::Payload { epoch, digest, bytes } => {
                 assert_eq!(digest, Digest::of(&bytes));
@@ -72,10 +62,7 @@ impl Store {
 
     /// All leaves in order.
     pub fn leaves(&self) -> Vec<Vec<u8>> {
-        self.batches
-            .values()
-            .flat_map(|batch| batch.leaves.clone())
-            .collect()
+        self.batches.values().flat_map(|batch| batch.leaves.clone()).collect()
     }
 }
 
@@ -87,13 +74,7 @@ impl Archive for Store {
     fn feeds(&self) -> Result<Vec<(FeedKey, Head)>, Damage> {
         let mut feeds = BTreeMap::new();
         for ((feed, length), entry) in &self.entries {
-            feeds.insert(
-                *feed,
-                Head {
-                    length: *length,
-                    hash: entry.hash,
-                },
-            );
+            feeds.insert(*feed, Head { length: *length, hash: entry.hash });
         }
         Ok(feeds.into_iter().collect())
     }
@@ -112,9 +93,7 @@ impl Archive for Store {
     }
 
     fn payloads(&self, epoch: u64) -> Result<Vec<Vec<u8>>, Damage> {
-        let range = self
-            .payloads
-            .range((epoch, Digest([0; 32]))..=(epoch, Digest([255; 32])));
+        let range = self.payloads.range((epoch, Digest([0; 32]))..=(epoch, Digest([255; 32])));
         Ok(range.map(|(_, bytes)| bytes.clone()).collect())
     }
 
@@ -123,18 +102,11 @@ impl Archive for Store {
     }
 
     fn certificate(&self, epoch: u64) -> Result<Option<(u64, Certificate)>, Damage> {
-        Ok(self
-            .certificates
-            .range(epoch..)
-            .next()
-            .map(|(epoch, certificate)| (*epoch, certificate.clone())))
+        Ok(self.certificates.range(epoch..).next().map(|(epoch, certificate)| (*epoch, certificate.clone())))
     }
 
     fn last_certificate(&self) -> Result<Option<(u64, Certificate)>, Damage> {
-        Ok(self
-            .certificates
-            .last_key_value()
-            .map(|(epoch, certificate)| (*epoch, certificate.clone())))
+        Ok(self.certificates.last_key_value().map(|(epoch, certificate)| (*epoch, certificate.clone())))
     }
 
     fn forks(&self) -> Result<Vec<ForkProof>, Damage> {

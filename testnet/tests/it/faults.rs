@@ -17,25 +17,15 @@ fn with_two_of_four_killed_nothing_is_ordered_and_all_is_once_one_returns() {
     for title in ["one", "two", "three"] {
         let (code, said) = net.entente("norden", &["op", "open", "--type", "airlift", "--title", title]);
         assert_eq!(code, Some(5), "{said}");
-        assert!(
-            said.contains("held") && said.contains("estmark") && said.contains("skywatch"),
-            "{said}"
-        );
-        ids.push(
-            said.split_whitespace()
-                .next()
-                .expect("the id comes first")
-                .to_owned(),
-        );
+        assert!(said.contains("held") && said.contains("estmark") && said.contains("skywatch"), "{said}");
+        ids.push(said.split_whitespace().next().expect("the id comes first").to_owned());
     }
     let status = net.until("norden", "holds them", |status| status.held >= 3);
     assert_eq!(status.word.to_string(), "stalled");
     assert_eq!(net.ordered("norden"), before, "nothing is ordered");
     net.run(&["restart", "estmark"]);
     for partner in ["norden", "sudria", "estmark"] {
-        net.until(partner, "has ordered all", |status| {
-            status.held == 0 && status.epoch.certified > 0
-        });
+        net.until(partner, "has ordered all", |status| status.held == 0 && status.epoch.certified > 0);
         let ordered = eventually("all three are ordered", || {
             let ordered = net.ordered(partner);
             ids.iter().all(|id| ordered.contains(id)).then_some(ordered)
@@ -73,15 +63,9 @@ fn nothing_acknowledged_is_lost_over_kills_at_any_moment() {
                 })
                 .collect();
             // Another moment in every round: after some of the victim's commits.
-            let commits = || {
-                net.get::<serde_json::Value>(victim, "/v1/metrics")?
-                    .get("commits")?
-                    .as_u64()
-            };
+            let commits = || net.get::<serde_json::Value>(victim, "/v1/metrics")?.get("commits")?.as_u64();
             let begun = commits().unwrap_or(0);
-            eventually("the victim works", || {
-                commits().filter(|now| *now > begun + round as u64)
-            });
+            eventually("the victim works", || commits().filter(|now| *now > begun + round as u64));
             net.run(&["kill", victim]);
             for writer in writers {
                 acknowledged.extend(writer.join().expect("a writer"));
@@ -112,10 +96,8 @@ fn after_all_were_killed_three_find_each_other_without_the_first_address() {
     for partner in ["sudria", "estmark", "skywatch"] {
         net.run(&["restart", partner]);
     }
-    let (code, said) = net.entente(
-        "sudria",
-        &["op", "open", "--type", "airlift", "--title", "from the book"],
-    );
+    let (code, said) =
+        net.entente("sudria", &["op", "open", "--type", "airlift", "--title", "from the book"]);
     assert_eq!(code, Some(0), "{said}");
 }
 
@@ -124,17 +106,11 @@ fn words_travel_around_a_cut_link_and_heal_brings_it_back() {
     let net = Net::up(4);
     net.run(&["cut", "norden", "sudria"]);
     let linked = |status: &entente_node::api::dto::StatusView, with: &str| {
-        status
-            .seats
-            .iter()
-            .any(|seat| seat.partner == with && seat.connected)
+        status.seats.iter().any(|seat| seat.partner == with && seat.connected)
     };
     net.until("norden", "has lost the link", |status| !linked(status, "sudria"));
     net.run(&["kill", "skywatch"]);
-    let (code, said) = net.entente(
-        "norden",
-        &["op", "open", "--type", "airlift", "--title", "around"],
-    );
+    let (code, said) = net.entente("norden", &["op", "open", "--type", "airlift", "--title", "around"]);
     assert_eq!(code, Some(0), "{said}");
     net.run(&["heal"]);
     net.until("norden", "has the link again", |status| linked(status, "sudria"));

@@ -6,16 +6,10 @@ use crate::support::{Net, testnet, text};
 fn a_running_network_is_refused_and_names_are_checked() {
     let net = Net::up(1);
     let (_, said) = net.fails(&["up"]);
-    assert!(
-        said.contains("a network runs in") && said.contains("entente-testnet down"),
-        "{said}"
-    );
+    assert!(said.contains("a network runs in") && said.contains("entente-testnet down"), "{said}");
     let (code, said) = net.fails(&["kill", "nordne"]);
     assert_eq!(code, Some(2));
-    assert!(
-        said.contains("no partner \"nordne\" here; there are: norden"),
-        "{said}"
-    );
+    assert!(said.contains("no partner \"nordne\" here; there are: norden"), "{said}");
     let (_, said) = net.fails(&["restart", "norden"]);
     assert!(said.contains("norden is running"), "{said}");
     let said = net.run(&["env", "norden"]);
@@ -37,24 +31,11 @@ fn a_folder_of_something_else_is_not_touched() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(dir.path().join("letter.txt"), "dear").expect("writable");
     for command in ["up", "demo"] {
-        let output = testnet()
-            .arg(command)
-            .arg("--dir")
-            .arg(dir.path())
-            .output()
-            .expect("it starts");
+        let output = testnet().arg(command).arg("--dir").arg(dir.path()).output().expect("it starts");
         assert_eq!(output.status.code(), Some(2));
-        assert!(
-            text(&output).contains("holds no network; nothing was touched"),
-            "{}",
-            text(&output)
-        );
+        assert!(text(&output).contains("holds no network; nothing was touched"), "{}", text(&output));
     }
     assert!(dir.path().join("letter.txt").exists());
-    let output = testnet()
-        .args(["status", "--dir"])
-        .arg(dir.path())
-        .output()
-        .expect("it starts");
+    let output = testnet().args(["status", "--dir"]).arg(dir.path()).output().expect("it starts");
     assert!(text(&output).contains("no network in") && text(&output).contains("entente-testnet up"));
 }

@@ -28,12 +28,7 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn up(partners: usize) -> Self {
-        let net = Self {
-            dir: tempfile::Builder::new()
-                .prefix("en")
-                .tempdir()
-                .expect("a temporary folder"),
-        };
+        let net = Self { dir: tempfile::Builder::new().prefix("en").tempdir().expect("a temporary folder") };
         net.run(&["up", "--partners", &partners.to_string()]);
         net
     }
@@ -56,11 +51,7 @@ impl Net {
 
     pub(crate) fn fails(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = self.command(arguments);
-        assert!(
-            !output.status.success(),
-            "{arguments:?} must fail: {}",
-            text(&output)
-        );
+        assert!(!output.status.success(), "{arguments:?} must fail: {}", text(&output));
         (output.status.code(), text(&output))
     }
 
@@ -70,11 +61,7 @@ impl Net {
 
     /// Runs a command of `entente` for a partner.
     pub(crate) fn entente(&self, partner: &str, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = testnet()
-            .args(["node", "--dir"])
-            .arg(self.data_dir(partner))
-            .args(arguments)
-            .output();
+        let output = testnet().args(["node", "--dir"]).arg(self.data_dir(partner)).args(arguments).output();
         let output = output.expect("the testnet's binary starts");
         (output.status.code(), text(&output))
     }
@@ -98,17 +85,13 @@ impl Net {
     pub(crate) fn ordered(&self, partner: &str) -> Vec<String> {
         let (mut ids, mut from) = (Vec::new(), 0);
         loop {
-            let page: LogPage = self
-                .get(partner, &format!("/v1/log?from={from}&limit=500"))
-                .expect("the node answers");
+            let page: LogPage =
+                self.get(partner, &format!("/v1/log?from={from}&limit=500")).expect("the node answers");
             if page.leaves.is_empty() {
                 return ids;
             }
             from += page.leaves.len() as u64;
-            let entries = page
-                .leaves
-                .into_iter()
-                .filter(|leaf| leaf.certified && leaf.feed.is_some());
+            let entries = page.leaves.into_iter().filter(|leaf| leaf.certified && leaf.feed.is_some());
             ids.extend(entries.filter_map(|leaf| leaf.id).map(|id| id.to_string()));
         }
     }

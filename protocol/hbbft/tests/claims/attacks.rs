@@ -11,68 +11,39 @@ const TARGET: Seat = Seat(1);
 
 fn epoch(n: usize) -> Epoch {
     let committee = Committee::new(n).expect("sizes used here are committees");
-    Epoch::new(
-        &Setup::new(committee, Some(OWN), b"attacks").expect("seat 0 is in"),
-        EpochNumber(1),
-    )
+    Epoch::new(&Setup::new(committee, Some(OWN), b"attacks").expect("seat 0 is in"), EpochNumber(1))
 }
 
 fn hear(epoch: &mut Epoch, from: u16, says: impl IntoIterator<Item = Message>) -> Step {
-    epoch
-        .receive(Seat(from), &Frame::pack(says))
-        .expect("the frame is acceptable")
+    epoch.receive(Seat(from), &Frame::pack(says)).expect("the frame is acceptable")
 }
 
 fn hear_all(epoch: &mut Epoch, from: impl IntoIterator<Item = u16>, message: Message) -> Vec<Message> {
-    from.into_iter()
-        .flat_map(|from| hear(epoch, from, [message]).messages)
-        .collect()
+    from.into_iter().flat_map(|from| hear(epoch, from, [message]).messages).collect()
 }
 
 fn ready(payload: &[u8]) -> Message {
-    Message::Ready {
-        proposer: TARGET,
-        digest: Digest::of(payload),
-    }
+    Message::Ready { proposer: TARGET, digest: Digest::of(payload) }
 }
 
 fn echo(payload: &[u8]) -> Message {
-    Message::Echo {
-        proposer: TARGET,
-        digest: Digest::of(payload),
-    }
+    Message::Echo { proposer: TARGET, digest: Digest::of(payload) }
 }
 
 fn bval(round: u16, value: bool) -> Message {
-    Message::Bval {
-        proposer: TARGET,
-        round: Round(round),
-        value,
-    }
+    Message::Bval { proposer: TARGET, round: Round(round), value }
 }
 
 fn aux(round: u16, value: bool) -> Message {
-    Message::Aux {
-        proposer: TARGET,
-        round: Round(round),
-        value,
-    }
+    Message::Aux { proposer: TARGET, round: Round(round), value }
 }
 
 fn conf(round: u16, values: BoolSet) -> Message {
-    Message::Conf {
-        proposer: TARGET,
-        round: Round(round),
-        values,
-    }
+    Message::Conf { proposer: TARGET, round: Round(round), values }
 }
 
 fn term(round: u16, value: bool) -> Message {
-    Message::Term {
-        proposer: TARGET,
-        round: Round(round),
-        value,
-    }
+    Message::Term { proposer: TARGET, round: Round(round), value }
 }
 
 #[test]
@@ -91,22 +62,14 @@ fn readies_for_two_digests_never_accept_one_in_round_0() {
 
 #[test]
 fn a_bare_vote_for_one_in_round_0_is_refused() {
-    let refusal = epoch(4)
-        .receive(Seat(2), &Frame::pack([bval(0, true)]))
-        .expect_err("READY stands for it");
-    assert_eq!(
-        refusal,
-        Refusal::Invalid(FrameFault::BareBval { proposer: TARGET })
-    );
+    let refusal = epoch(4).receive(Seat(2), &Frame::pack([bval(0, true)])).expect_err("READY stands for it");
+    assert_eq!(refusal, Refusal::Invalid(FrameFault::BareBval { proposer: TARGET }));
 }
 
 #[test]
 fn ready_is_amplified_after_voting_zero_and_after_deciding_it() {
     let mut epoch = epoch(4);
-    assert_eq!(
-        hear_all(&mut epoch, [2, 3], bval(0, false)),
-        [bval(0, false), aux(0, false)]
-    );
+    assert_eq!(hear_all(&mut epoch, [2, 3], bval(0, false)), [bval(0, false), aux(0, false)]);
     assert_eq!(hear_all(&mut epoch, [2, 3], term(1, false)), [term(0, false)]);
     assert_eq!(hear_all(&mut epoch, [1, 2], ready(b"late")), [ready(b"late")]);
 }
@@ -132,10 +95,7 @@ fn a_seat_that_decides_by_others_terms_still_sends_the_aux_and_conf_it_owes() {
     assert_eq!(hear_all(&mut epoch, [1, 2], ready(b"word")), []);
     assert_eq!(hear_all(&mut epoch, [4, 5, 6], term(0, true)), [term(0, true)]);
     assert_eq!(epoch.decision(TARGET), Some(true));
-    assert_eq!(
-        hear_all(&mut epoch, [3, 6], ready(b"word")),
-        [ready(b"word"), aux(0, true)]
-    );
+    assert_eq!(hear_all(&mut epoch, [3, 6], ready(b"word")), [ready(b"word"), aux(0, true)]);
     assert_eq!(hear_all(&mut epoch, 1..5, aux(0, true)), [conf(0, BoolSet::One)]);
 }
 
@@ -146,11 +106,7 @@ fn a_term_counts_as_votes_of_all_later_rounds_and_not_of_its_own() {
     hear_all(&mut epoch, 1..4, bval(0, false));
     hear_all(&mut epoch, 1..4, aux(0, false));
     hear_all(&mut epoch, [1], term(0, false));
-    assert_eq!(
-        epoch.round(TARGET),
-        Some(Round(0)),
-        "the TERM is no CONF of its own round"
-    );
+    assert_eq!(epoch.round(TARGET), Some(Round(0)), "the TERM is no CONF of its own round");
     let said = hear_all(&mut epoch, [2, 3], conf(0, BoolSet::Zero));
     assert_eq!(said, [bval(1, false)]);
     // Round 1, coin 0: with the TERM of seat 1, the own votes and those of seat 2 are a quorum.
@@ -168,10 +124,7 @@ fn a_term_counts_also_in_rounds_that_are_known_already() {
     let _ = hear(&mut epoch, 1, votes(0));
     let _ = hear(&mut epoch, 1, [term(0, false)]);
     // Round 0 and its coin 1 decide nothing; with the TERM, seat 2 and this one, round 1 does.
-    assert_eq!(
-        (epoch.decision(TARGET), epoch.round(TARGET)),
-        (Some(false), Some(Round(1)))
-    );
+    assert_eq!((epoch.decision(TARGET), epoch.round(TARGET)), (Some(false), Some(Round(1))));
 }
 
 #[test]
@@ -185,10 +138,7 @@ fn votes_are_bounded_by_the_horizon_and_not_by_the_own_round() {
     assert_eq!(epoch.round(TARGET), Some(Round(0)));
     // Seat 1 alone cannot move the horizon, at `far` now.
     let beyond = Frame::pack([bval(far + ROUNDS_AHEAD + 1, true)]);
-    assert_eq!(
-        epoch.receive(TARGET, &beyond).expect_err("beyond"),
-        Refusal::NotYet
-    );
+    assert_eq!(epoch.receive(TARGET, &beyond).expect_err("beyond"), Refusal::NotYet);
     hear_all(&mut epoch, [1], bval(far + ROUNDS_AHEAD, true));
     // Once `weak` seats have reached a further round, the refused frame is taken: nothing marked it.
     hear_all(&mut epoch, [2], bval(far + ROUNDS_AHEAD, true));
@@ -200,10 +150,7 @@ fn a_liar_alone_cannot_make_room_for_votes() {
     let mut epoch = epoch(4);
     hear_all(&mut epoch, [3], bval(ROUNDS_AHEAD, true));
     let beyond = Frame::pack([bval(ROUNDS_AHEAD + 1, true)]);
-    assert_eq!(
-        epoch.receive(Seat(3), &beyond).expect_err("beyond"),
-        Refusal::NotYet
-    );
+    assert_eq!(epoch.receive(Seat(3), &beyond).expect_err("beyond"), Refusal::NotYet);
 }
 
 #[test]
@@ -237,10 +184,8 @@ fn what_is_not_new_in_its_senders_chain_is_refused_and_leaves_no_mark() {
         let frame = Frame::pack([message, bval(1, false)]);
         let before = format!("{epoch:?}");
         let refusal = epoch.receive(TARGET, &frame).expect_err("not new");
-        let chain = matches!(
-            refusal,
-            Refusal::Invalid(FrameFault::NotNew { .. } | FrameFault::AfterTerm { .. })
-        );
+        let chain =
+            matches!(refusal, Refusal::Invalid(FrameFault::NotNew { .. } | FrameFault::AfterTerm { .. }));
         assert!(chain, "{message:?}: {refusal}");
         assert_eq!(before, format!("{epoch:?}"), "{message:?} leaves a mark");
     }
@@ -251,37 +196,19 @@ fn what_is_not_new_in_its_senders_chain_is_refused_and_leaves_no_mark() {
 fn a_term_below_the_senders_own_votes_is_refused() {
     let mut epoch = epoch(4);
     hear_all(&mut epoch, [2], bval(3, true));
-    let refusal = epoch
-        .receive(Seat(2), &Frame::pack([term(2, true)]))
-        .expect_err("it would count twice");
-    assert_eq!(
-        refusal,
-        Refusal::Invalid(FrameFault::AfterTerm {
-            proposer: TARGET,
-            round: Round(3)
-        })
-    );
+    let refusal = epoch.receive(Seat(2), &Frame::pack([term(2, true)])).expect_err("it would count twice");
+    assert_eq!(refusal, Refusal::Invalid(FrameFault::AfterTerm { proposer: TARGET, round: Round(3) }));
 }
 
 #[test]
 fn a_seat_that_sent_ready_never_inputs_zero() {
     let mut epoch = epoch(4);
-    let of = |seat, payload: &[u8]| Message::Ready {
-        proposer: Seat(seat),
-        digest: Digest::of(payload),
-    };
+    let of = |seat, payload: &[u8]| Message::Ready { proposer: Seat(seat), digest: Digest::of(payload) };
     // READY for the target leaves on two others' READY, and the target then stays undecided.
-    assert_eq!(
-        hear_all(&mut epoch, [2, 3], ready(b"word")).first(),
-        Some(&ready(b"word"))
-    );
+    assert_eq!(hear_all(&mut epoch, [2, 3], ready(b"word")).first(), Some(&ready(b"word")));
     let mut said = Vec::new();
     for proposer in [0, 2, 3].map(Seat) {
-        let term = Message::Term {
-            proposer,
-            round: Round(0),
-            value: true,
-        };
+        let term = Message::Term { proposer, round: Round(0), value: true };
         said.extend(hear_all(&mut epoch, [2, 3], term));
         said.extend(hear_all(&mut epoch, [2, 3], of(proposer.0, b"word")));
     }
@@ -294,17 +221,10 @@ fn a_seat_without_input_inputs_zero_once_a_quorum_is_in() {
     let mut epoch = epoch(4);
     let mut said = Vec::new();
     for proposer in [0, 2, 3].map(Seat) {
-        let term = Message::Term {
-            proposer,
-            round: Round(0),
-            value: true,
-        };
+        let term = Message::Term { proposer, round: Round(0), value: true };
         said.extend(hear_all(&mut epoch, [2, 3], term));
     }
-    assert_eq!(
-        said.iter().filter(|message| **message == bval(0, false)).count(),
-        1
-    );
+    assert_eq!(said.iter().filter(|message| **message == bval(0, false)).count(), 1);
 }
 
 #[test]
@@ -317,26 +237,15 @@ fn nothing_is_echoed_before_it_is_delivered_and_nothing_invalid_ever() {
     let fault = |seat| Fault {
         seat: Seat(seat),
         proposer: TARGET,
-        kind: FaultKind::InvalidPayload {
-            digest: Digest::of(&bad),
-        },
+        kind: FaultKind::InvalidPayload { digest: Digest::of(&bad) },
     };
     assert_eq!(epoch.reject(Digest::of(&bad)).faults, [fault(1)]);
     assert_eq!(hear(&mut epoch, 3, [echo(&bad)]).faults, [fault(3)]);
     assert_eq!(epoch.deliver(bad).messages, []);
     assert_eq!(epoch.wants(), []);
     // Another digest of the same proposer is pulled once `weak` seats name it, and echoed once it is here.
-    let step = hear(
-        &mut epoch,
-        2,
-        [
-            Message::Echo {
-                proposer: TARGET,
-                digest: Digest::of(&good),
-            },
-            ready(&good),
-        ],
-    );
+    let step =
+        hear(&mut epoch, 2, [Message::Echo { proposer: TARGET, digest: Digest::of(&good) }, ready(&good)]);
     assert_eq!(step.wanted, []);
     let step = hear(&mut epoch, 3, [ready(&good)]);
     assert_eq!(step.wanted.len(), 1);
@@ -360,27 +269,11 @@ fn votes_that_cannot_be_honest_are_named_as_faults() {
     hear_all(&mut epoch, [3], ready(b"other"));
     hear_all(&mut epoch, [1], ready(b"word"));
     let step = hear(&mut epoch, 2, [ready(b"word")]);
-    let contrary = FaultKind::ContraryReady {
-        digest: Digest::of(b"other"),
-    };
-    assert_eq!(
-        step.faults,
-        [Fault {
-            seat: Seat(3),
-            proposer: TARGET,
-            kind: contrary
-        }]
-    );
+    let contrary = FaultKind::ContraryReady { digest: Digest::of(b"other") };
+    assert_eq!(step.faults, [Fault { seat: Seat(3), proposer: TARGET, kind: contrary }]);
     hear_all(&mut epoch, [1, 2], term(0, true));
     let step = hear(&mut epoch, 3, [term(0, false)]);
-    assert_eq!(
-        step.faults,
-        [Fault {
-            seat: Seat(3),
-            proposer: TARGET,
-            kind: FaultKind::ContraryTerm
-        }]
-    );
+    assert_eq!(step.faults, [Fault { seat: Seat(3), proposer: TARGET, kind: FaultKind::ContraryTerm }]);
 }
 
 #[test]
@@ -415,14 +308,8 @@ fn own_votes_of_before_a_restart_bind_although_the_peers_are_heard_in_another_or
     said.extend(hear_all(&mut epoch, 1..4, aux(0, true)));
     assert_eq!(said, [ready(b"word")]);
     // Recomputed, round 0 decides 1; the TERM covers round 1, in which the seat has voted.
-    assert_eq!(
-        hear_all(&mut epoch, 1..4, conf(0, BoolSet::One)),
-        [term(1, true), bval(1, true)]
-    );
+    assert_eq!(hear_all(&mut epoch, 1..4, conf(0, BoolSet::One)), [term(1, true), bval(1, true)]);
     assert_eq!(epoch.round(TARGET), Some(Round(1)));
     let damaged = epoch.restore_own(&own[0]).expect_err("said before");
-    assert!(
-        damaged.to_string().starts_with("own frame is damaged"),
-        "{damaged}"
-    );
+    assert!(damaged.to_string().starts_with("own frame is damaged"), "{damaged}");
 }

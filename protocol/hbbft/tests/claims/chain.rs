@@ -25,11 +25,7 @@ impl Chain {
             Message::Propose(_) => !std::mem::replace(&mut self.proposed, true),
             Message::Echo { proposer, .. } => self.echo.insert(proposer),
             Message::Ready { proposer, .. } => self.ready.insert(proposer),
-            Message::Bval {
-                proposer,
-                round,
-                value,
-            } => {
+            Message::Bval { proposer, round, value } => {
                 (round, value) != (Round(0), true)
                     && self.in_time(proposer, round)
                     && self.bval.insert((proposer, round, value))
@@ -46,10 +42,7 @@ impl Chain {
                     && self.reach(proposer, round)
             }
             Message::Term { proposer, round, .. } => {
-                let late = self
-                    .greatest
-                    .get(&proposer)
-                    .is_none_or(|greatest| *greatest <= round);
+                let late = self.greatest.get(&proposer).is_none_or(|greatest| *greatest <= round);
                 late && !self.term.contains_key(&proposer) && self.term.insert(proposer, round).is_none()
             }
         }

@@ -68,43 +68,25 @@ impl Way {
             Self::Silence => Box::new(Silent),
             Self::TwoPayloads => {
                 let (left, right) = peers.split_at(some);
-                Box::new(TwoFaced([
-                    face(left, b"left".to_vec()),
-                    face(right, b"right".to_vec()),
-                ]))
+                Box::new(TwoFaced([face(left, b"left".to_vec()), face(right, b"right".to_vec())]))
             }
             Self::InvalidPayload => Box::new(face(&peers, [INVALID, b" payload"].concat())),
-            Self::PartialDelivery => Box::new(Face {
-                pushes: rng.below(2),
-                ..face(&peers[..some], payload_of(seat))
-            }),
-            Self::StopsMidway => Box::new(Face {
-                frames_left: rng.below(12),
-                ..face(&peers, payload_of(seat))
-            }),
+            Self::PartialDelivery => {
+                Box::new(Face { pushes: rng.below(2), ..face(&peers[..some], payload_of(seat)) })
+            }
+            Self::StopsMidway => {
+                Box::new(Face { frames_left: rng.below(12), ..face(&peers, payload_of(seat)) })
+            }
             Self::WithheldReady => {
                 let drops = |message: &Message| matches!(message, Message::Ready { .. });
-                Box::new(Face {
-                    drops,
-                    ..face(&peers, payload_of(seat))
-                })
+                Box::new(Face { drops, ..face(&peers, payload_of(seat)) })
             }
             Self::WithheldTerm => {
                 let drops = |message: &Message| matches!(message, Message::Term { .. });
-                Box::new(Face {
-                    drops,
-                    ..face(&peers, payload_of(seat))
-                })
+                Box::new(Face { drops, ..face(&peers, payload_of(seat)) })
             }
-            Self::BothWays => Box::new(BothWays {
-                peers,
-                told: BTreeMap::new(),
-            }),
-            Self::Junk => Box::new(Junk {
-                committee,
-                peers,
-                told: BTreeMap::new(),
-            }),
+            Self::BothWays => Box::new(BothWays { peers, told: BTreeMap::new() }),
+            Self::Junk => Box::new(Junk { committee, peers, told: BTreeMap::new() }),
         }
     }
 }
@@ -154,10 +136,7 @@ impl Face {
             return Items::new();
         }
         self.frames_left -= 1;
-        self.peers
-            .iter()
-            .map(|peer| (*peer, Item::Frame(frame.clone())))
-            .collect()
+        self.peers.iter().map(|peer| (*peer, Item::Frame(frame.clone()))).collect()
     }
 }
 
@@ -197,10 +176,7 @@ impl Liar for TwoFaced {
     }
 
     fn hear(&mut self, from: Seat, frame: &Frame, rng: &mut Rng) -> Items {
-        self.0
-            .iter_mut()
-            .flat_map(|face| face.hear(from, frame, rng))
-            .collect()
+        self.0.iter_mut().flat_map(|face| face.hear(from, frame, rng)).collect()
     }
 
     fn serve(&self, digest: &Digest) -> Option<Vec<u8>> {
@@ -228,83 +204,33 @@ impl Liar for BothWays {
             for message in frame.messages() {
                 match message {
                     Message::Propose(digest) => {
-                        says.push(Message::Echo {
-                            proposer: from,
-                            digest,
-                        });
-                        says.push(Message::Ready {
-                            proposer: from,
-                            digest,
-                        });
+                        says.push(Message::Echo { proposer: from, digest });
+                        says.push(Message::Ready { proposer: from, digest });
                     }
                     Message::Echo { proposer, digest } => says.push(Message::Ready { proposer, digest }),
                     Message::Ready { proposer, .. } => {
-                        says.push(Message::Bval {
-                            proposer,
-                            round: Round(0),
-                            value: false,
-                        });
-                        says.push(Message::Aux {
-                            proposer,
-                            round: Round(0),
-                            value,
-                        });
+                        says.push(Message::Bval { proposer, round: Round(0), value: false });
+                        says.push(Message::Aux { proposer, round: Round(0), value });
                     }
                     Message::Bval { proposer, round, .. } => {
-                        says.push(Message::Bval {
-                            proposer,
-                            round,
-                            value,
-                        });
-                        says.push(Message::Bval {
-                            proposer,
-                            round,
-                            value: !value,
-                        });
-                        says.push(Message::Aux {
-                            proposer,
-                            round,
-                            value,
-                        });
+                        says.push(Message::Bval { proposer, round, value });
+                        says.push(Message::Bval { proposer, round, value: !value });
+                        says.push(Message::Aux { proposer, round, value });
                     }
                     Message::Aux { proposer, round, .. } => {
                         let values = BoolSet::of(value);
-                        says.push(Message::Aux {
-                            proposer,
-                            round,
-                            value,
-                        });
-                        says.push(Message::Conf {
-                            proposer,
-                            round,
-                            values,
-                        });
+                        says.push(Message::Aux { proposer, round, value });
+                        says.push(Message::Conf { proposer, round, values });
                     }
                     Message::Conf { proposer, round, .. } => {
-                        says.push(Message::Conf {
-                            proposer,
-                            round,
-                            values: BoolSet::of(value),
-                        });
+                        says.push(Message::Conf { proposer, round, values: BoolSet::of(value) });
                         if rng.one_in(8) {
-                            says.push(Message::Term {
-                                proposer,
-                                round,
-                                value,
-                            });
+                            says.push(Message::Term { proposer, round, value });
                         }
                     }
-                    Message::Term {
-                        proposer,
-                        round,
-                        value,
-                    } => {
+                    Message::Term { proposer, round, value } => {
                         if rng.one_in(4) {
-                            says.push(Message::Term {
-                                proposer,
-                                round,
-                                value: !value,
-                            });
+                            says.push(Message::Term { proposer, round, value: !value });
                         }
                     }
                 }
@@ -327,44 +253,20 @@ impl Junk {
     fn message(&self, rng: &mut Rng) -> Message {
         let seats: Vec<Seat> = self.committee.seats().collect();
         let proposer = rng.pick(&seats);
-        let digest = Digest::of(&if rng.one_in(3) {
-            b"nonsense".to_vec()
-        } else {
-            payload_of(proposer)
-        });
+        let digest = Digest::of(&if rng.one_in(3) { b"nonsense".to_vec() } else { payload_of(proposer) });
         let (round, value) = (Round(u16::try_from(rng.below(5)).expect("small")), rng.one_in(2));
         match rng.below(8) {
             0 => Message::Propose(digest),
             1 => Message::Echo { proposer, digest },
             2 => Message::Ready { proposer, digest },
-            3 | 4 => Message::Bval {
-                proposer,
-                round,
-                value,
-            },
-            5 => Message::Aux {
-                proposer,
-                round,
-                value,
-            },
+            3 | 4 => Message::Bval { proposer, round, value },
+            5 => Message::Aux { proposer, round, value },
             6 => {
                 let values = rng.pick(&[BoolSet::Zero, BoolSet::One, BoolSet::Both]);
-                Message::Conf {
-                    proposer,
-                    round,
-                    values,
-                }
+                Message::Conf { proposer, round, values }
             }
-            _ if rng.one_in(4) => Message::Term {
-                proposer,
-                round,
-                value,
-            },
-            _ => Message::Aux {
-                proposer,
-                round,
-                value,
-            },
+            _ if rng.one_in(4) => Message::Term { proposer, round, value },
+            _ => Message::Aux { proposer, round, value },
         }
     }
 

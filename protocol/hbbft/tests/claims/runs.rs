@@ -20,9 +20,7 @@ impl Drop for Replay {
 
 /// Runs `count` seeds of a plan drawn from each, or the one that HBBFT_SEED names.
 fn over_seeds(test: &'static str, count: u64, plan: impl Fn(&mut Rng) -> Plan) {
-    let named = std::env::var("HBBFT_SEED")
-        .ok()
-        .map(|text| text.parse().expect("HBBFT_SEED is a number"));
+    let named = std::env::var("HBBFT_SEED").ok().map(|text| text.parse().expect("HBBFT_SEED is a number"));
     let seeds = named.map_or(0..count, |seed| seed..seed + 1);
     for seed in seeds {
         let _replay = Replay(test, seed);
@@ -32,10 +30,7 @@ fn over_seeds(test: &'static str, count: u64, plan: impl Fn(&mut Rng) -> Plan) {
 }
 
 fn seats(n: usize) -> Vec<Seat> {
-    Committee::new(n)
-        .expect("sizes used here are committees")
-        .seats()
-        .collect()
+    Committee::new(n).expect("sizes used here are committees").seats().collect()
 }
 
 /// Up to `count` seats that lie, each in a way of its own.
@@ -43,10 +38,7 @@ fn liars(n: usize, count: usize, rng: &mut Rng) -> Vec<(Seat, Way)> {
     let mut seats = seats(n);
     rng.shuffle(&mut seats);
     seats.truncate(count);
-    seats
-        .into_iter()
-        .map(|seat| (seat, rng.pick(&Way::ALL)))
-        .collect()
+    seats.into_iter().map(|seat| (seat, rng.pick(&Way::ALL))).collect()
 }
 
 fn faulty(n: usize) -> usize {
@@ -55,21 +47,13 @@ fn faulty(n: usize) -> usize {
 
 #[test]
 fn a_lone_seat_agrees_with_itself_at_once() {
-    over_seeds("a_lone_seat", 4, |rng| Plan {
-        n: 1,
-        crashes: rng.below(3),
-        ..Plan::default()
-    });
+    over_seeds("a_lone_seat", 4, |rng| Plan { n: 1, crashes: rng.below(3), ..Plan::default() });
 }
 
 #[test]
 fn honest_seats_agree_under_any_order_of_delivery() {
     for n in [2, 3, 4, 5, 6, 7, 10] {
-        over_seeds("honest_seats_agree", 30, |_| Plan {
-            n,
-            observed: true,
-            ..Plan::default()
-        });
+        over_seeds("honest_seats_agree", 30, |_| Plan { n, observed: true, ..Plan::default() });
     }
 }
 
@@ -77,16 +61,8 @@ fn honest_seats_agree_under_any_order_of_delivery() {
 fn honest_seats_agree_although_f_of_them_contribute_nothing() {
     for n in [4, 7, 10] {
         over_seeds("honest_seats_agree_although", 20, |rng| {
-            let idle = liars(n, faulty(n), rng)
-                .into_iter()
-                .map(|(seat, _)| seat)
-                .collect();
-            Plan {
-                n,
-                idle,
-                observed: true,
-                ..Plan::default()
-            }
+            let idle = liars(n, faulty(n), rng).into_iter().map(|(seat, _)| seat).collect();
+            Plan { n, idle, observed: true, ..Plan::default() }
         });
     }
 }
@@ -108,15 +84,8 @@ fn honest_seats_agree_beside_f_liars_of_one_kind() {
     for way in Way::ALL {
         for n in [4, 7] {
             over_seeds("of_one_kind", 12, |rng| {
-                let liars = liars(n, faulty(n), rng)
-                    .into_iter()
-                    .map(|(seat, _)| (seat, way))
-                    .collect();
-                Plan {
-                    n,
-                    liars,
-                    ..Plan::default()
-                }
+                let liars = liars(n, faulty(n), rng).into_iter().map(|(seat, _)| (seat, way)).collect();
+                Plan { n, liars, ..Plan::default() }
             });
         }
     }
@@ -127,16 +96,9 @@ fn a_starved_seat_holds_nobody_up_and_catches_up() {
     for (n, count) in [(4, 60), (7, 40), (10, 15)] {
         over_seeds("a_starved_seat", count, |rng| {
             let liars = liars(n, rng.below(faulty(n) + 1), rng);
-            let honest: Vec<_> = seats(n)
-                .into_iter()
-                .filter(|seat| liars.iter().all(|(liar, _)| liar != seat))
-                .collect();
-            Plan {
-                n,
-                starved: Some(rng.pick(&honest)),
-                liars,
-                ..Plan::default()
-            }
+            let honest: Vec<_> =
+                seats(n).into_iter().filter(|seat| liars.iter().all(|(liar, _)| liar != seat)).collect();
+            Plan { n, starved: Some(rng.pick(&honest)), liars, ..Plan::default() }
         });
     }
 }
@@ -146,12 +108,7 @@ fn seats_that_crash_never_contradict_themselves_and_agree() {
     for (n, count) in [(2, 20), (3, 20), (4, 100), (7, 40), (10, 10)] {
         over_seeds("seats_that_crash", count, |rng| {
             let liars = liars(n, rng.below(faulty(n) + 1), rng);
-            Plan {
-                n,
-                liars,
-                crashes: 1 + rng.below(3 * n),
-                ..Plan::default()
-            }
+            Plan { n, liars, crashes: 1 + rng.below(3 * n), ..Plan::default() }
         });
     }
 }
@@ -162,22 +119,10 @@ fn divided_seats_agree_beside_liars_and_crashes() {
         over_seeds("divided_seats", count, |rng| {
             let mut liars = liars(n, faulty(n), rng);
             for (_, way) in &mut liars {
-                *way = rng.pick(&[
-                    Way::BothWays,
-                    Way::BothWays,
-                    Way::Junk,
-                    Way::PartialDelivery,
-                    *way,
-                ]);
+                *way = rng.pick(&[Way::BothWays, Way::BothWays, Way::Junk, Way::PartialDelivery, *way]);
             }
             let crashes = if rng.one_in(2) { rng.below(n) } else { 0 };
-            Plan {
-                n,
-                liars,
-                crashes,
-                divided: true,
-                ..Plan::default()
-            }
+            Plan { n, liars, crashes, divided: true, ..Plan::default() }
         });
     }
 }

@@ -16,11 +16,7 @@ fn window(n: usize, own: u16, certified: u64) -> Window {
 }
 
 fn bval(round: u16) -> Frame {
-    Frame::pack([Message::Bval {
-        proposer: Seat(1),
-        round: Round(round),
-        value: false,
-    }])
+    Frame::pack([Message::Bval { proposer: Seat(1), round: Round(round), value: false }])
 }
 
 #[test]
@@ -28,10 +24,7 @@ fn only_epochs_within_the_window_are_permitted() {
     let mut window = window(4, 0, 7);
     for epoch in [0, 6, 7, 7 + WINDOW + 1, u64::MAX].map(EpochNumber) {
         assert!(!window.permitted(epoch));
-        let refused = Err(WindowError::NotPermitted {
-            epoch,
-            certified: EpochNumber(7),
-        });
+        let refused = Err(WindowError::NotPermitted { epoch, certified: EpochNumber(7) });
         assert_eq!(window.open(epoch).map(|step| step.messages), refused);
     }
     for epoch in (8..=7 + WINDOW).map(EpochNumber) {
@@ -39,15 +32,9 @@ fn only_epochs_within_the_window_are_permitted() {
     }
     let receive = |window: &mut Window, epoch| window.receive(EpochNumber(epoch), Seat(1), &bval(0));
     assert_eq!(receive(&mut window, 7).expect_err("certified"), Refusal::Passed);
-    assert_eq!(
-        receive(&mut window, 8 + WINDOW).expect_err("too far"),
-        Refusal::NotYet
-    );
+    assert_eq!(receive(&mut window, 8 + WINDOW).expect_err("too far"), Refusal::NotYet);
     window.certified(EpochNumber(8));
-    assert!(
-        receive(&mut window, 8 + WINDOW).is_ok(),
-        "what was refused for now is taken later"
-    );
+    assert!(receive(&mut window, 8 + WINDOW).is_ok(), "what was refused for now is taken later");
     window.certified(EpochNumber(2));
     assert_eq!(window.last_certified(), EpochNumber(8));
 }
@@ -55,64 +42,33 @@ fn only_epochs_within_the_window_are_permitted() {
 #[test]
 fn frames_of_an_epoch_that_is_not_open_wait_and_are_checked_like_any() {
     let (mut window, epoch) = (window(4, 0, 0), EpochNumber(2));
-    assert_eq!(
-        window
-            .receive(epoch, Seat(9), &bval(0))
-            .expect_err("no such seat"),
-        {
-            let size = 4;
-            Refusal::Invalid(FrameFault::SeatOutOfRange { seat: Seat(9), size })
-        }
-    );
+    assert_eq!(window.receive(epoch, Seat(9), &bval(0)).expect_err("no such seat"), {
+        let size = 4;
+        Refusal::Invalid(FrameFault::SeatOutOfRange { seat: Seat(9), size })
+    });
     assert!(window.epoch(epoch).is_none(), "a refusal makes no epoch");
     for from in [1, 2].map(Seat) {
         let step = window.receive(epoch, from, &bval(0)).expect("kept");
         assert!(step.messages.is_empty() && step.wanted.is_empty());
         let again = window.receive(epoch, from, &bval(0)).expect_err("not new");
         assert!(matches!(again, Refusal::Invalid(FrameFault::NotNew { .. })));
-        assert_eq!(
-            window.receive(epoch, from, &bval(99)).expect_err("too far"),
-            Refusal::NotYet
-        );
+        assert_eq!(window.receive(epoch, from, &bval(99)).expect_err("too far"), Refusal::NotYet);
     }
     let not_open = Err(WindowError::NotOpen { epoch });
-    assert_eq!(
-        window.propose(epoch, *b"early").map(|step| step.messages),
-        not_open
-    );
-    assert_eq!(
-        window.deliver(epoch, *b"early").map(|step| step.messages),
-        not_open
-    );
-    assert_eq!(
-        window
-            .reject(epoch, Digest::of(b"early"))
-            .map(|step| step.messages),
-        not_open
-    );
+    assert_eq!(window.propose(epoch, *b"early").map(|step| step.messages), not_open);
+    assert_eq!(window.deliver(epoch, *b"early").map(|step| step.messages), not_open);
+    assert_eq!(window.reject(epoch, Digest::of(b"early")).map(|step| step.messages), not_open);
     // Two votes are `weak`, and with the own one a quorum.
     let said = window.open(epoch).expect("permitted").messages;
     let vote = |message: fn(Seat, Round) -> Message| message(Seat(1), Round(0));
     assert_eq!(
         said,
         [
-            vote(|proposer, round| Message::Bval {
-                proposer,
-                round,
-                value: false
-            }),
-            vote(|proposer, round| Message::Aux {
-                proposer,
-                round,
-                value: false
-            }),
+            vote(|proposer, round| Message::Bval { proposer, round, value: false }),
+            vote(|proposer, round| Message::Aux { proposer, round, value: false }),
         ]
     );
-    assert_eq!(
-        window.open(epoch).expect("permitted").messages,
-        [],
-        "opening again says nothing"
-    );
+    assert_eq!(window.open(epoch).expect("permitted").messages, [], "opening again says nothing");
 }
 
 #[test]
@@ -152,9 +108,7 @@ impl Line {
         let step = window.open(epoch).expect("certification keeps up");
         self.take_in(seat, epoch, step);
         let payload = format!("{seat} in {epoch}").into_bytes();
-        let step = self.windows[seat.index()]
-            .propose(epoch, payload)
-            .expect("first proposal");
+        let step = self.windows[seat.index()].propose(epoch, payload).expect("first proposal");
         self.take_in(seat, epoch, step);
     }
 
@@ -162,10 +116,7 @@ impl Line {
         if let Some(frame) = step.frame() {
             for peer in (0..self.windows.len()).map(|seat| Seat(u16::try_from(seat).expect("few"))) {
                 if peer != seat {
-                    self.links
-                        .entry((seat, peer))
-                        .or_default()
-                        .push_back((epoch, frame.clone()));
+                    self.links.entry((seat, peer)).or_default().push_back((epoch, frame.clone()));
                 }
             }
         }
@@ -175,10 +126,7 @@ impl Line {
             self.take_in(seat, epoch, step);
         }
         if let Some(output) = step.output {
-            assert!(
-                self.outputs[seat.index()].insert(epoch, output).is_none(),
-                "a second output of {epoch}"
-            );
+            assert!(self.outputs[seat.index()].insert(epoch, output).is_none(), "a second output of {epoch}");
             // Certification trails the output by as much as it may, and lets the next epoch in.
             let next = EpochNumber(epoch.0 + 1);
             if !self.windows[seat.index()].permitted(next) {
@@ -199,9 +147,7 @@ fn epochs_follow_each_other_while_seats_are_epochs_apart() {
         for n in [1, 2, 4, 7] {
             let mut rng = Rng::new(seed);
             let mut line = Line {
-                windows: (0..n)
-                    .map(|own| window(n, u16::try_from(own).expect("few"), 0))
-                    .collect(),
+                windows: (0..n).map(|own| window(n, u16::try_from(own).expect("few"), 0)).collect(),
                 outputs: vec![BTreeMap::new(); n],
                 links: BTreeMap::new(),
             };
@@ -211,11 +157,7 @@ fn epochs_follow_each_other_while_seats_are_epochs_apart() {
             let slow = Seat(u16::try_from(rng.below(n)).expect("few"));
             let mut blocked = Vec::new();
             loop {
-                let mut ready: Vec<_> = line
-                    .links
-                    .iter()
-                    .filter(|(_, frames)| !frames.is_empty())
-                    .collect();
+                let mut ready: Vec<_> = line.links.iter().filter(|(_, frames)| !frames.is_empty()).collect();
                 ready.retain(|(link, _)| !blocked.contains(*link));
                 let links: Vec<_> = ready.into_iter().map(|(link, _)| *link).collect();
                 // Links to the slow seat move only when nothing else can.
@@ -225,11 +167,8 @@ fn epochs_follow_each_other_while_seats_are_epochs_apart() {
                     (_, true) => rng.pick(&links),
                     _ => rng.pick(&fast),
                 };
-                let (epoch, frame) = line
-                    .links
-                    .get_mut(&link)
-                    .and_then(VecDeque::pop_front)
-                    .expect("not empty");
+                let (epoch, frame) =
+                    line.links.get_mut(&link).and_then(VecDeque::pop_front).expect("not empty");
                 match line.windows[link.1.index()].receive(epoch, link.0, &frame) {
                     Ok(step) => {
                         blocked.retain(|(_, to)| *to != link.1);

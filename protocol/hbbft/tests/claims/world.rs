@@ -85,29 +85,15 @@ impl World {
     pub(crate) fn new(plan: Plan, seed: u64) -> Self {
         let committee = Committee::new(plan.n).expect("plans have sizes of committees");
         let mut rng = Rng::new(seed);
-        let liars: BTreeMap<_, _> = plan
-            .liars
-            .iter()
-            .map(|(seat, way)| (*seat, way.liar(committee, *seat, &mut rng)))
-            .collect();
+        let liars: BTreeMap<_, _> =
+            plan.liars.iter().map(|(seat, way)| (*seat, way.liar(committee, *seat, &mut rng))).collect();
         let honest = committee.seats().filter(|seat| !liars.contains_key(seat));
         let nodes = honest.map(|seat| (seat, Node::new(committee, seat))).collect();
         let crashes_left = plan.crashes;
         let (links, blocked) = (BTreeMap::new(), BTreeMap::new());
         let skew = rng.pick(&[1, 2, 4, 16]);
         let ranks = (0..plan.n * plan.n).map(|_| rng.next()).collect();
-        Self {
-            plan,
-            committee,
-            rng,
-            nodes,
-            liars,
-            links,
-            blocked,
-            crashes_left,
-            skew,
-            ranks,
-        }
+        Self { plan, committee, rng, nodes, liars, links, blocked, crashes_left, skew, ranks }
     }
 
     /// Runs to the end: everything sent is delivered and everything wanted is there.
@@ -162,26 +148,14 @@ impl World {
     /// Lets a seat have voted 0 in a frame of before.
     fn divide(&mut self, seat: Seat) {
         let committee = self.committee;
-        let voted = committee
-            .seats()
-            .filter(|seat| self.liars.contains_key(seat) || self.rng.one_in(2));
-        let vote = |proposer| Message::Bval {
-            proposer,
-            round: Round(0),
-            value: false,
-        };
+        let voted = committee.seats().filter(|seat| self.liars.contains_key(seat) || self.rng.one_in(2));
+        let vote = |proposer| Message::Bval { proposer, round: Round(0), value: false };
         let frame = Frame::pack(voted.map(vote));
         if !frame.is_empty() {
             let node = self.node(seat);
             node.epoch.restore_own(&frame).expect("nothing was said before");
             let messages = frame.messages().collect();
-            self.take_in(
-                seat,
-                Step {
-                    messages,
-                    ..Step::default()
-                },
-            );
+            self.take_in(seat, Step { messages, ..Step::default() });
         }
     }
 
@@ -198,11 +172,7 @@ impl World {
             if !node.pushes.is_empty() {
                 actions.push(Action::TakePush(*seat));
             }
-            if node
-                .wants
-                .iter()
-                .any(|want| self.source(*seat, want, starving).is_some())
-            {
+            if node.wants.iter().any(|want| self.source(*seat, want, starving).is_some()) {
                 actions.push(Action::Pull(*seat));
             }
         }
@@ -211,10 +181,8 @@ impl World {
         }
         // Of a few drawn at random the one of the quickest link: the greater the skew, the further apart seats get.
         let drawn: Vec<_> = (0..self.skew).map(|_| self.rng.below(actions.len())).collect();
-        let chosen = drawn
-            .into_iter()
-            .min_by_key(|at| self.rank(&actions[*at]))
-            .expect("the skew is at least 1");
+        let chosen =
+            drawn.into_iter().min_by_key(|at| self.rank(&actions[*at])).expect("the skew is at least 1");
         Some(actions.swap_remove(chosen))
     }
 
@@ -230,12 +198,10 @@ impl World {
         let own = self.nodes[&seat].disk.get(&want.digest).cloned();
         own.or_else(|| {
             let reachable = want.holders.iter().filter(|holder| Some(**holder) != starving);
-            reachable
-                .into_iter()
-                .find_map(|holder| match self.nodes.get(holder) {
-                    Some(node) => node.disk.get(&want.digest).cloned(),
-                    None => self.liars[holder].serve(&want.digest),
-                })
+            reachable.into_iter().find_map(|holder| match self.nodes.get(holder) {
+                Some(node) => node.disk.get(&want.digest).cloned(),
+                None => self.liars[holder].serve(&want.digest),
+            })
         })
     }
 
@@ -278,11 +244,7 @@ impl World {
 
     fn deliver(&mut self, from: Seat, to: Seat) {
         let link = (from, to);
-        let frame = self
-            .links
-            .get_mut(&link)
-            .and_then(VecDeque::pop_front)
-            .expect("chosen with a frame");
+        let frame = self.links.get_mut(&link).and_then(VecDeque::pop_front).expect("chosen with a frame");
         if let Some(liar) = self.liars.get_mut(&to) {
             let items = liar.hear(from, &frame, &mut self.rng);
             self.put(to, items);
@@ -292,15 +254,8 @@ impl World {
         let node = self.node(to);
         match node.epoch.receive(from, &frame) {
             Ok(step) => {
-                let before = if probe {
-                    format!("{:?}", node.epoch)
-                } else {
-                    String::new()
-                };
-                let again = node
-                    .epoch
-                    .receive(from, &frame)
-                    .expect_err("no frame is new twice");
+                let before = if probe { format!("{:?}", node.epoch) } else { String::new() };
+                let again = node.epoch.receive(from, &frame).expect_err("no frame is new twice");
                 assert!(matches!(
                     again,
                     Refusal::Invalid(FrameFault::NotNew { .. } | FrameFault::AfterTerm { .. })
@@ -331,32 +286,19 @@ impl World {
             );
         }
         for message in &step.messages {
-            assert!(
-                node.chain.admit(*message),
-                "{seat} contradicts itself: {message:?}"
-            );
+            assert!(node.chain.admit(*message), "{seat} contradicts itself: {message:?}");
         }
         node.outputs.extend(step.output.clone());
         node.wants = node.epoch.wants();
         for want in &step.wanted {
-            assert!(
-                node.wants.contains(want),
-                "{seat} wants {want:?} and does not say so again"
-            );
+            assert!(node.wants.contains(want), "{seat} wants {want:?} and does not say so again");
         }
         let Some(frame) = step.frame() else { return };
-        assert_eq!(
-            frame.check(&committee),
-            Ok(()),
-            "{seat} makes a frame that peers refuse: {frame:?}"
-        );
+        assert_eq!(frame.check(&committee), Ok(()), "{seat} makes a frame that peers refuse: {frame:?}");
         node.said.push(frame.clone());
         node.durable = node.heard.len();
         for peer in committee.seats().filter(|peer| *peer != seat) {
-            self.links
-                .entry((seat, peer))
-                .or_default()
-                .push_back(frame.clone());
+            self.links.entry((seat, peer)).or_default().push_back(frame.clone());
         }
     }
 
@@ -406,38 +348,18 @@ impl World {
 
     fn outputs(self) -> Vec<Output> {
         self.check_that_all_but(None, "all is delivered");
-        let outputs: Vec<_> = self
-            .nodes
-            .values()
-            .flat_map(|node| node.outputs.clone())
-            .collect();
+        let outputs: Vec<_> = self.nodes.values().flat_map(|node| node.outputs.clone()).collect();
         for output in &outputs {
             assert_eq!(output, &outputs[0], "two honest outputs differ");
         }
         // n - f, written out again.
-        let least = if self.plan.divided {
-            0
-        } else {
-            self.plan.n - (self.plan.n - 1) / 3
-        };
-        assert!(
-            outputs[0].len() >= least,
-            "{} of {} contributions",
-            outputs[0].len(),
-            self.plan.n
-        );
+        let least = if self.plan.divided { 0 } else { self.plan.n - (self.plan.n - 1) / 3 };
+        assert!(outputs[0].len() >= least, "{} of {} contributions", outputs[0].len(), self.plan.n);
         for (proposer, (digest, payload)) in &outputs[0] {
             assert_eq!(*digest, Digest::of(payload));
-            assert!(
-                !payload.starts_with(INVALID),
-                "{proposer} gets an invalid payload through"
-            );
+            assert!(!payload.starts_with(INVALID), "{proposer} gets an invalid payload through");
             if self.nodes.contains_key(proposer) {
-                assert_eq!(
-                    payload.to_vec(),
-                    payload_of(*proposer),
-                    "not what {proposer} proposed"
-                );
+                assert_eq!(payload.to_vec(), payload_of(*proposer), "not what {proposer} proposed");
             }
         }
         if self.plan.observed {
@@ -448,11 +370,7 @@ impl World {
 
     fn check_that_all_but(&self, missing: Option<Seat>, when: &str) {
         for (seat, node) in self.nodes.iter().filter(|(seat, _)| Some(**seat) != missing) {
-            assert!(
-                !node.outputs.is_empty(),
-                "{seat} has no output although {when}: {:?}",
-                node.epoch
-            );
+            assert!(!node.outputs.is_empty(), "{seat} has no output although {when}: {:?}", node.epoch);
         }
     }
 
@@ -476,26 +394,17 @@ impl World {
                 }
             }
         }
-        while let Some(want) = epoch
-            .wants()
-            .into_iter()
-            .find(|want| self.source_for_observer(want).is_some())
+        while let Some(want) = epoch.wants().into_iter().find(|want| self.source_for_observer(want).is_some())
         {
             let payload = self.source_for_observer(&want).expect("found just now");
             last.merge(epoch.deliver(payload));
         }
         assert!(last.messages.is_empty(), "an observer speaks");
-        assert_eq!(
-            last.output.as_ref(),
-            Some(expected),
-            "an observer sees something else"
-        );
+        assert_eq!(last.output.as_ref(), Some(expected), "an observer sees something else");
     }
 
     fn source_for_observer(&self, want: &Want) -> Option<Vec<u8>> {
-        self.nodes
-            .values()
-            .find_map(|node| node.disk.get(&want.digest).cloned())
+        self.nodes.values().find_map(|node| node.disk.get(&want.digest).cloned())
     }
 
     fn node(&mut self, seat: Seat) -> &mut Node {

@@ -11,22 +11,12 @@ fn the_same_record_in_two_feeds_counts_once() {
     let root = bench.state.root();
     let context = bench.context("sudria");
     assert_eq!(
-        bench
-            .state
-            .apply(&context, &Body::Signed(signed.clone()))
-            .disposition,
+        bench.state.apply(&context, &Body::Signed(signed.clone())).disposition,
         Disposition::Duplicate { first }
     );
-    assert_eq!(
-        bench.state.check(&signed, bench.state.time()),
-        Ok(()),
-        "submitting again is harmless"
-    );
+    assert_eq!(bench.state.check(&signed, bench.state.time()), Ok(()), "submitting again is harmless");
     assert_eq!(bench.state.root(), root);
-    assert_eq!(
-        bench.state.seen(&signed.record.id()).map(|seen| seen.index),
-        Some(first)
-    );
+    assert_eq!(bench.state.seen(&signed.record.id()).map(|seen| seen.index), Some(first));
 }
 
 #[test]
@@ -35,49 +25,24 @@ fn an_entry_before_its_cause_waits_and_is_applied_right_after_it() {
     let opening = open(&bench.founded, "norden", "late");
     let id = opening.record.id();
     let first = bench.word("sudria", id, Supporting, Object);
-    let second = attest(
-        &bench.founded,
-        "sudria",
-        id,
-        Supporting,
-        Endorse,
-        Some(first.record.id()),
-    );
+    let second = attest(&bench.founded, "sudria", id, Supporting, Endorse, Some(first.record.id()));
     let empty = bench.state.root();
-    assert_eq!(
-        bench.state.check(&second, bench.state.time()),
-        Err(Refusal::NotYetApplied { awaits: id })
-    );
-    assert_eq!(
-        bench.apply(&second).disposition,
-        Disposition::Parked { awaits: id }
-    );
+    assert_eq!(bench.state.check(&second, bench.state.time()), Err(Refusal::NotYetApplied { awaits: id }));
+    assert_eq!(bench.apply(&second).disposition, Disposition::Parked { awaits: id });
     assert_ne!(bench.state.root(), empty, "what waits is under the root");
     bench.assert_root();
     assert_eq!(bench.state.parked(&second.record.id()), Some(id));
-    assert_eq!(
-        bench.apply(&second).disposition,
-        Disposition::Duplicate { first: 1 }
-    );
+    assert_eq!(bench.apply(&second).disposition, Disposition::Duplicate { first: 1 });
     // The opening alone is not enough: now it waits for the first word.
     let applied = bench.apply(&opening);
     assert_eq!(applied.released, []);
     assert_eq!(bench.state.parked(&second.record.id()), Some(first.record.id()));
     bench.assert_root();
     let applied = bench.apply(&first);
-    let released = applied
-        .released
-        .iter()
-        .map(|it| (it.record, it.index, &it.disposition));
-    assert_eq!(
-        released.collect::<Vec<_>>(),
-        [(second.record.id(), 1, &Disposition::Applied)]
-    );
+    let released = applied.released.iter().map(|it| (it.record, it.index, &it.disposition));
+    assert_eq!(released.collect::<Vec<_>>(), [(second.record.id(), 1, &Disposition::Applied)]);
     assert_eq!(bench.state.parked_count(), 0);
-    let standing = bench
-        .state
-        .operation(&id)
-        .and_then(|op| op.standing(&name("sudria")));
+    let standing = bench.state.operation(&id).and_then(|op| op.standing(&name("sudria")));
     assert_eq!(standing.map(|said| (said.stance, said.index)), Some((Endorse, 1)));
     bench.assert_root();
 }
@@ -87,31 +52,19 @@ fn a_waiting_word_may_decide_and_is_refused_if_it_may_not_be_said() {
     let mut bench = Bench::four();
     let opening = open(&bench.founded, "norden", "late");
     let id = opening.record.id();
-    for (partner, role) in [
-        ("sudria", Supporting),
-        ("vigil", Lead),
-        ("norden", Lead),
-        ("estmark", Supporting),
-    ] {
+    for (partner, role) in
+        [("sudria", Supporting), ("vigil", Lead), ("norden", Lead), ("estmark", Supporting)]
+    {
         let signed = bench.word(partner, id, role, Endorse);
-        assert!(matches!(
-            bench.apply(&signed).disposition,
-            Disposition::Parked { .. }
-        ));
+        assert!(matches!(bench.apply(&signed).disposition, Disposition::Parked { .. }));
     }
     let applied = bench.apply(&opening);
     assert_eq!(applied.released.len(), 4);
-    assert!(matches!(
-        applied.released[1].disposition,
-        Disposition::Refused(Refusal::RoleNotHeld { .. })
-    ));
+    assert!(matches!(applied.released[1].disposition, Disposition::Refused(Refusal::RoleNotHeld { .. })));
     let [decision] = applied.decisions.as_slice() else {
         panic!("{applied:?}");
     };
-    assert_eq!(
-        (decision.verdict, decision.decided_by),
-        (Verdict::Agreed, Some(5))
-    );
+    assert_eq!((decision.verdict, decision.decided_by), (Verdict::Agreed, Some(5)));
 }
 
 #[test]
@@ -122,24 +75,15 @@ fn what_waits_too_long_is_refused_with_the_reason() {
     bench.apply(&lost);
     let id = bench.open();
     let lost_link = attest(&bench.founded, "sudria", id, Supporting, Endorse, Some(nowhere));
-    assert_eq!(
-        bench.apply(&lost_link).disposition,
-        Disposition::Parked { awaits: nowhere }
-    );
+    assert_eq!(bench.apply(&lost_link).disposition, Disposition::Parked { awaits: nowhere });
     let end = bench.state.time().plus(6 * HOUR_MS);
     assert_eq!(bench.state.advance(Time(end.0 - 1)).released, []);
     let advanced = bench.state.advance(end);
-    let refusals = advanced
-        .released
-        .iter()
-        .map(|it| (it.record, it.disposition.clone()));
+    let refusals = advanced.released.iter().map(|it| (it.record, it.disposition.clone()));
     assert_eq!(
         refusals.collect::<Vec<_>>(),
         [
-            (
-                lost.record.id(),
-                Disposition::Refused(Refusal::NeverApplied { awaits: nowhere })
-            ),
+            (lost.record.id(), Disposition::Refused(Refusal::NeverApplied { awaits: nowhere })),
             (
                 lost_link.record.id(),
                 Disposition::Refused(Refusal::Closed {
@@ -163,24 +107,15 @@ fn parking_is_bounded_per_partner_and_does_not_touch_others() {
     };
     for n in 0..MAX_PARKED_PER_PARTNER {
         let signed = stray(&bench, "sudria", n);
-        assert!(matches!(
-            bench.apply(&signed).disposition,
-            Disposition::Parked { .. }
-        ));
+        assert!(matches!(bench.apply(&signed).disposition, Disposition::Parked { .. }));
     }
     let more = stray(&bench, "sudria", MAX_PARKED_PER_PARTNER);
     assert!(matches!(bench.refusal(&more), Refusal::TooManyParked { .. }));
     let other = stray(&bench, "estmark", 0);
-    assert!(matches!(
-        bench.apply(&other).disposition,
-        Disposition::Parked { .. }
-    ));
+    assert!(matches!(bench.apply(&other).disposition, Disposition::Parked { .. }));
     // Room again once some have gone.
     bench.state.advance(CREATED.plus(7 * HOUR_MS));
-    assert!(matches!(
-        bench.apply(&more).disposition,
-        Disposition::Parked { .. }
-    ));
+    assert!(matches!(bench.apply(&more).disposition, Disposition::Parked { .. }));
 }
 
 #[test]
@@ -200,12 +135,7 @@ fn a_record_carried_too_early_is_not_spoiled() {
 
 /// Every partner's word on one operation, at most one each.
 fn words(bench: &Bench, id: RecordId, rng: &mut Rng) -> Vec<SignedRecord> {
-    let roles = [
-        ("norden", Lead),
-        ("sudria", Supporting),
-        ("estmark", Supporting),
-        ("vigil", Observing),
-    ];
+    let roles = [("norden", Lead), ("sudria", Supporting), ("estmark", Supporting), ("vigil", Observing)];
     roles
         .into_iter()
         .filter_map(|(partner, role)| {
@@ -252,24 +182,15 @@ fn one_word_each_gives_the_same_verdict_in_every_order() {
     for case in 0..60 {
         let supporters = usize::try_from(rng.below(3)).expect("small");
         let needs_lead = supporters == 0 || rng.below(2) == 0;
-        let vetoes: Vec<&str> = ["norden", "sudria"]
-            .into_iter()
-            .filter(|_| rng.below(2) == 0)
-            .collect();
+        let vetoes: Vec<&str> = ["norden", "sudria"].into_iter().filter(|_| rng.below(2) == 0).collect();
         let rule = OutcomeRule {
             required: if needs_lead { vec![Lead] } else { vec![] },
             at_least: if supporters == 0 {
                 vec![]
             } else {
-                vec![AtLeast {
-                    role: Supporting,
-                    count: u32::try_from(supporters).expect("small"),
-                }]
+                vec![AtLeast { role: Supporting, count: u32::try_from(supporters).expect("small") }]
             },
-            veto: Veto {
-                partners: vetoes.iter().map(|partner| name(partner)).collect(),
-                roles: vec![],
-            },
+            veto: Veto { partners: vetoes.iter().map(|partner| name(partner)).collect(), roles: vec![] },
         };
         let bench = Bench::with_rule(rule);
         let opening = open(&bench.founded, "norden", "any order");
@@ -364,10 +285,7 @@ fn no_sequence_of_records_panics_lets_replicas_differ_or_counts_an_observer() {
             one.assert_root();
         }
         assert_eq!(waiting.len(), one.state.parked_count(), "seed {seed}");
-        let decided = decisions
-            .iter()
-            .map(|decision| decision.operation)
-            .collect::<BTreeSet<_>>();
+        let decided = decisions.iter().map(|decision| decision.operation).collect::<BTreeSet<_>>();
         assert_eq!(decided.len(), decisions.len(), "seed {seed}: decided twice");
         for decision in &decisions {
             check_decision(one.state.charter(), decision);
@@ -382,17 +300,10 @@ fn no_sequence_of_records_panics_lets_replicas_differ_or_counts_an_observer() {
 /// A decision's own content bears it out, by the words of the template.
 fn check_decision(charter: &Charter, decision: &Decision) {
     assert!(decision.counted.iter().all(|said| said.role != Role::Observing));
-    let partners = decision
-        .counted
-        .iter()
-        .map(|said| &said.partner)
-        .collect::<BTreeSet<_>>();
+    let partners = decision.counted.iter().map(|said| &said.partner).collect::<BTreeSet<_>>();
     assert_eq!(partners.len(), decision.counted.len(), "one voice each");
     let says = |role: Role, stance: Stance| {
-        let said = decision
-            .counted
-            .iter()
-            .filter(|said| said.role == role && said.stance == stance);
+        let said = decision.counted.iter().filter(|said| said.role == role && said.stance == stance);
         said.count()
     };
     let supporters = if decision.kind.as_str() == "airlift" { 2 } else { 0 };
@@ -439,10 +350,7 @@ fn the_root_covers_time_what_was_said_and_in_which_order() {
     let one = bench.word("sudria", id, Supporting, Endorse);
     let two = bench.word("estmark", id, Supporting, Endorse);
     let straight = run(&[opening.clone(), one.clone(), two.clone()]);
-    assert_eq!(
-        straight.root(),
-        run(&[opening.clone(), one.clone(), two.clone()]).root()
-    );
+    assert_eq!(straight.root(), run(&[opening.clone(), one.clone(), two.clone()]).root());
     assert_ne!(straight.root(), run(&[opening.clone(), two, one.clone()]).root());
     assert_ne!(straight.root(), run(&[opening, one]).root());
     let mut later = straight.clone();
@@ -450,10 +358,7 @@ fn the_root_covers_time_what_was_said_and_in_which_order() {
     assert_ne!(later.root(), straight.root());
     let mut charter = charter(&FOUR);
     charter.nonce.0[0] ^= 1;
-    assert_ne!(
-        State::genesis(&found(charter)).root(),
-        State::genesis(&bench.founded).root()
-    );
+    assert_ne!(State::genesis(&found(charter)).root(), State::genesis(&bench.founded).root());
 }
 
 #[test]

@@ -42,10 +42,7 @@ fn a_decision_explains_itself_in_words_with_its_caveats() {
     let signed = record(&bench.founded, "estmark", "c", Act::Attest(caveat));
     let decision = bench.apply(&signed).decisions.remove(0);
     assert_eq!(
-        decision
-            .caveats()
-            .map(|(who, what)| (who.as_str(), what))
-            .collect::<Vec<_>>(),
+        decision.caveats().map(|(who, what)| (who.as_str(), what)).collect::<Vec<_>>(),
         [("estmark", "daylight only")]
     );
     let mut lines = decision.explain();
@@ -67,10 +64,7 @@ fn a_veto_blocks_while_it_stands_and_fails_the_operation_at_the_end() {
     let rule = OutcomeRule {
         required: vec![Lead],
         at_least: vec![],
-        veto: Veto {
-            partners: vec![name("sudria")],
-            roles: vec![],
-        },
+        veto: Veto { partners: vec![name("sudria")], roles: vec![] },
     };
     let mut bench = Bench::with_rule(rule);
     let id = bench.open();
@@ -94,14 +88,8 @@ fn a_veto_blocks_while_it_stands_and_fails_the_operation_at_the_end() {
 fn nobody_is_raced_out_of_a_veto_and_silence_delays_but_never_blocks() {
     let rule = OutcomeRule {
         required: vec![Lead],
-        at_least: vec![AtLeast {
-            role: Supporting,
-            count: 1,
-        }],
-        veto: Veto {
-            partners: vec![name("sudria")],
-            roles: vec![Lead],
-        },
+        at_least: vec![AtLeast { role: Supporting, count: 1 }],
+        veto: Veto { partners: vec![name("sudria")], roles: vec![Lead] },
     };
     let mut bench = Bench::with_rule(rule);
     let id = bench.open();
@@ -109,16 +97,8 @@ fn nobody_is_raced_out_of_a_veto_and_silence_delays_but_never_blocks() {
     bench.say("estmark", id, Supporting, Endorse);
     assert_eq!(bench.verdict(id), None, "sudria may still veto");
     let view = bench.state.view(&id, bench.state.time()).expect("known");
-    assert!(
-        view.explanation.contains("every requirement is met"),
-        "{}",
-        view.explanation
-    );
-    assert!(
-        view.explanation.contains("veto by sudria not used"),
-        "{}",
-        view.explanation
-    );
+    assert!(view.explanation.contains("every requirement is met"), "{}", view.explanation);
+    assert!(view.explanation.contains("veto by sudria not used"), "{}", view.explanation);
     let mut vetoed = bench.clone();
     vetoed.say("sudria", id, Supporting, Object);
     let closes = vetoed.state.operation(&id).expect("known").closes;
@@ -137,10 +117,7 @@ fn an_unmet_requirement_expires_with_its_deficit() {
     bench.say("estmark", id, Supporting, Abstain);
     let decision = bench.state.advance(CREATED.plus(7 * HOUR_MS)).decisions.remove(0);
     assert_eq!(decision.verdict, Verdict::Expired);
-    assert_eq!(
-        decision.deficit.to_string(),
-        "needs 2 of supporting: estmark (abstains) and sudria"
-    );
+    assert_eq!(decision.deficit.to_string(), "needs 2 of supporting: estmark (abstains) and sudria");
     assert_eq!(decision.decided_at, CREATED.plus(7 * HOUR_MS));
 }
 
@@ -173,10 +150,7 @@ fn a_partner_in_two_roles_has_one_voice() {
     assert_eq!(bench.verdict(id), None);
     assert_eq!(bench.deficit(id), "needs lead: norden (in another role)");
     bench.supersede("norden", id, Lead, Endorse);
-    assert_eq!(
-        bench.say("sudria", id, Supporting, Endorse).decisions[0].verdict,
-        Verdict::Agreed
-    );
+    assert_eq!(bench.say("sudria", id, Supporting, Endorse).decisions[0].verdict, Verdict::Agreed);
 }
 
 #[test]
@@ -187,33 +161,16 @@ fn windows_that_end_together_are_decided_in_a_fixed_order_before_the_batch() {
     let others = BTreeSet::from([bench.open(), bench.open(), bench.open()]);
     let mut expected = vec![first];
     expected.extend(&others);
-    assert_eq!(
-        bench.state.deadlines().map(|(_, id)| id).collect::<Vec<_>>(),
-        expected
-    );
+    assert_eq!(bench.state.deadlines().map(|(_, id)| id).collect::<Vec<_>>(), expected);
     // A late word in the batch that ends the window comes too late.
     let mut context = bench.context("sudria");
     context.time = CREATED.plus(7 * HOUR_MS);
     let late = Body::Signed(bench.word("sudria", first, Supporting, Endorse));
     let applied = bench.state.apply(&context, &late);
-    assert_eq!(
-        applied
-            .decisions
-            .iter()
-            .map(|decision| decision.operation)
-            .collect::<Vec<_>>(),
-        expected
-    );
+    assert_eq!(applied.decisions.iter().map(|decision| decision.operation).collect::<Vec<_>>(), expected);
     assert!(matches!(
         applied.disposition,
-        Disposition::Refused(Refusal::Closed {
-            verdict: Some(Verdict::Expired),
-            ..
-        })
+        Disposition::Refused(Refusal::Closed { verdict: Some(Verdict::Expired), .. })
     ));
-    assert_eq!(
-        bench.state.advance(CREATED),
-        Advanced::default(),
-        "time never goes back"
-    );
+    assert_eq!(bench.state.advance(CREATED), Advanced::default(), "time never goes back");
 }

@@ -24,10 +24,7 @@ fn held_records_show_what_they_would_do_and_change_nothing() {
         let found = provisional.operations.iter().find(|view| view.id == id);
         found.expect("concerned")
     };
-    assert_eq!(
-        view(id).deficit.to_string(),
-        "needs 1 more of supporting: estmark"
-    );
+    assert_eq!(view(id).deficit.to_string(), "needs 1 more of supporting: estmark");
     assert_eq!(view(id).attestations[0].index, Some(2));
     assert_eq!(view(id).attestations[1].index, None);
     assert_eq!(view(fresh_id).index, None);
@@ -69,23 +66,11 @@ fn a_refusal_says_what_why_and_what_to_do() {
     let sudria = name("sudria");
     let id = RecordId::default();
     let texts = [
-        Refusal::TooManyOpen {
-            partner: sudria.clone(),
-            most: 5,
-        }
-        .to_string(),
-        Refusal::Closed {
-            operation: id,
-            verdict: None,
-            since: Time(0),
-        }
-        .to_string(),
+        Refusal::TooManyOpen { partner: sudria.clone(), most: 5 }.to_string(),
+        Refusal::Closed { operation: id, verdict: None, since: Time(0) }.to_string(),
         Refusal::Unshowable { what: Part::Caveat }.to_string(),
     ];
-    assert_eq!(
-        texts[0],
-        "sudria has 5 operations open, the most allowed; wait until some are decided"
-    );
+    assert_eq!(texts[0], "sudria has 5 operations open, the most allowed; wait until some are decided");
     assert!(texts[1].ends_with("takes no attestations any more: the window ended at 1970-01-01T00:00:00Z"));
     assert_eq!(texts[2], "the caveat is not showable: it has control characters");
     assert_eq!(Refusal::NotYetApplied { awaits: id }.waits_for(), Some(id));
@@ -97,13 +82,7 @@ fn a_lane_and_a_nonce_do_not_change_what_a_record_means() {
     let mut context = bench.context("vigil");
     context.feed.lane = Lane::Flash;
     let signed = open(&bench.founded, "norden", "x");
-    assert_eq!(
-        bench
-            .state
-            .apply(&context, &Body::Signed(signed.clone()))
-            .disposition,
-        Disposition::Applied
-    );
+    assert_eq!(bench.state.apply(&context, &Body::Signed(signed.clone())).disposition, Disposition::Applied);
     let mut again = signed.record;
     again.nonce = Nonce([9; 16]);
     let again = again.sign(&key("norden", "officer"));

@@ -71,11 +71,7 @@ mod rfc {
     }
 
     fn k(n: usize) -> usize {
-        (0..)
-            .map(|i| 1 << i)
-            .take_while(|&k| k < n)
-            .last()
-            .expect("n > 1")
+        (0..).map(|i| 1 << i).take_while(|&k| k < n).last().expect("n > 1")
     }
 
     fn split(d: &Range<usize>) -> (Range<usize>, Range<usize>) {
@@ -144,16 +140,8 @@ fn raw(path: &[Hash]) -> Vec<rfc::Bytes> {
 
 #[test]
 fn roots_are_those_of_the_certificate_transparency_vectors() {
-    let leaves = [
-        "",
-        "00",
-        "10",
-        "2021",
-        "3031",
-        "40414243",
-        "5051525354555657",
-        "606162636465666768696a6b6c6d6e6f",
-    ];
+    let leaves =
+        ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
     let roots = [
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
@@ -196,21 +184,13 @@ fn every_root_and_proof_is_the_one_that_the_rfc_defines() {
         assert_eq!(root_at(&grown.nodes, size), Ok(root), "size {size}");
         for index in 0..size {
             let path = prove_inclusion(&grown.nodes, size, index).expect("within the tree");
-            assert_eq!(
-                raw(&path),
-                rfc.path(index as usize, all.clone()),
-                "leaf {index} of {size}"
-            );
+            assert_eq!(raw(&path), rfc.path(index as usize, all.clone()), "leaf {index} of {size}");
             let leaf = leaf_hash(&grown.leaves[index as usize]);
             assert_eq!(verify_inclusion(&leaf, index, size, &path, &root), Ok(()));
         }
         for old in 1..=size {
             let path = prove_consistency(&grown.nodes, old, size).expect("within the tree");
-            assert_eq!(
-                raw(&path),
-                rfc.subproof(old as usize, all.clone(), true),
-                "{old} in {size}"
-            );
+            assert_eq!(raw(&path), rfc.subproof(old as usize, all.clone(), true), "{old} in {size}");
             let old_root = grown.roots[old as usize];
             assert_eq!(verify_consistency(old, size, &path, &old_root, &root), Ok(()));
         }
@@ -227,24 +207,17 @@ fn ct_merkle_makes_the_same_trees_and_accepts_the_proofs() {
         assert_eq!(root.as_bytes()[..], grown.roots[size as usize].0);
         for index in (0..size).step_by(7).chain([size - 1]) {
             let path = prove_inclusion(&grown.nodes, size, index).expect("within the tree");
-            assert_eq!(
-                theirs.prove_inclusion(index as usize).as_bytes(),
-                raw(&path).concat()
-            );
+            assert_eq!(theirs.prove_inclusion(index as usize).as_bytes(), raw(&path).concat());
             let proof = InclusionProof::from_bytes(raw(&path).concat());
             root.verify_inclusion(&grown.leaves[index as usize], index, &proof)
                 .expect("their verifier accepts");
         }
         for old in (1..size).step_by(5) {
             let path = prove_consistency(&grown.nodes, old, size).expect("within the tree");
-            assert_eq!(
-                theirs.prove_consistency((size - old) as usize).as_bytes(),
-                raw(&path).concat()
-            );
+            assert_eq!(theirs.prove_consistency((size - old) as usize).as_bytes(), raw(&path).concat());
             let proof = ConsistencyProof::try_from_bytes(raw(&path).concat()).expect("whole hashes");
             let old_root = RootHash::new(grown.roots[old as usize].0.into(), old);
-            root.verify_consistency(&old_root, &proof)
-                .expect("their verifier accepts");
+            root.verify_consistency(&old_root, &proof).expect("their verifier accepts");
         }
     }
 }
@@ -283,10 +256,7 @@ fn a_spoiled_inclusion_proof_proves_nothing() {
                 assert!(verify_inclusion(&leaf, other, size, &path, &root).is_err());
             }
             let stranger = leaf_hash(b"stranger");
-            assert_eq!(
-                verify_inclusion(&stranger, index, size, &path, &root),
-                Err(ProofError::Root)
-            );
+            assert_eq!(verify_inclusion(&stranger, index, size, &path, &root), Err(ProofError::Root));
             let before = grown.roots[size as usize - 1];
             assert!(verify_inclusion(&leaf, index, size, &path, &before).is_err());
         }
@@ -320,10 +290,7 @@ fn an_inner_node_does_not_pass_for_a_leaf() {
     let grown = numbered(2);
     let inner = [leaf_hash(&grown.leaves[0]).0, leaf_hash(&grown.leaves[1]).0].concat();
     let root = grown.roots[2];
-    assert_eq!(
-        verify_inclusion(&leaf_hash(&inner), 0, 1, &[], &root),
-        Err(ProofError::Root)
-    );
+    assert_eq!(verify_inclusion(&leaf_hash(&inner), 0, 1, &[], &root), Err(ProofError::Root));
 }
 
 #[test]
@@ -333,20 +300,11 @@ fn every_tree_follows_from_the_empty_one_and_from_itself() {
     assert_eq!(prove_consistency(&grown.nodes, 0, 5), Ok(vec![]));
     assert_eq!(verify_consistency(0, 5, &[], &empty, &root), Ok(()));
     assert_eq!(verify_consistency(0, 5, &[], &root, &root), Err(ProofError::Root));
-    assert_eq!(
-        verify_consistency(0, 5, &[root], &empty, &root),
-        Err(ProofError::Length(1))
-    );
+    assert_eq!(verify_consistency(0, 5, &[root], &empty, &root), Err(ProofError::Length(1)));
     assert_eq!(verify_consistency(5, 5, &[], &root, &root), Ok(()));
-    assert_eq!(
-        verify_consistency(5, 5, &[], &empty, &root),
-        Err(ProofError::Root)
-    );
+    assert_eq!(verify_consistency(5, 5, &[], &empty, &root), Err(ProofError::Root));
     assert_eq!(verify_consistency(0, 0, &[], &empty, &empty), Ok(()));
-    assert_eq!(
-        verify_consistency(0, 0, &[], &empty, &root),
-        Err(ProofError::Root)
-    );
+    assert_eq!(verify_consistency(0, 0, &[], &empty, &root), Err(ProofError::Root));
     assert_eq!(verify_consistency(0, 0, &[], &root, &root), Err(ProofError::Root));
 }
 
@@ -354,52 +312,22 @@ fn every_tree_follows_from_the_empty_one_and_from_itself() {
 fn says_what_is_out_of_range_or_missing() {
     let mut grown = numbered(6);
     let nodes = &grown.nodes;
-    assert_eq!(
-        prove_inclusion(nodes, 6, 6),
-        Err(MerkleError::Index { index: 6, size: 6 })
-    );
-    assert_eq!(
-        prove_inclusion(nodes, 0, 0),
-        Err(MerkleError::Index { index: 0, size: 0 })
-    );
-    assert_eq!(
-        prove_consistency(nodes, 6, 5),
-        Err(MerkleError::Shrinks { old: 6, new: 5 })
-    );
-    assert_eq!(
-        prove_inclusion(nodes, u64::MAX, 0),
-        Err(MerkleError::Size(u64::MAX))
-    );
+    assert_eq!(prove_inclusion(nodes, 6, 6), Err(MerkleError::Index { index: 6, size: 6 }));
+    assert_eq!(prove_inclusion(nodes, 0, 0), Err(MerkleError::Index { index: 0, size: 0 }));
+    assert_eq!(prove_consistency(nodes, 6, 5), Err(MerkleError::Shrinks { old: 6, new: 5 }));
+    assert_eq!(prove_inclusion(nodes, u64::MAX, 0), Err(MerkleError::Size(u64::MAX)));
     assert_eq!(root_at(nodes, u64::MAX), Err(MerkleError::Size(u64::MAX)));
-    assert_eq!(
-        prove_inclusion(nodes, 7, 0),
-        Err(MerkleError::Missing { level: 0, index: 6 })
-    );
+    assert_eq!(prove_inclusion(nodes, 7, 0), Err(MerkleError::Missing { level: 0, index: 6 }));
     grown.nodes.remove(&NodeId { level: 1, index: 1 });
-    assert_eq!(
-        prove_inclusion(&grown.nodes, 4, 0),
-        Err(MerkleError::Missing { level: 1, index: 1 })
-    );
+    assert_eq!(prove_inclusion(&grown.nodes, 4, 0), Err(MerkleError::Missing { level: 1, index: 1 }));
     let hash = empty_root();
     for size in [u64::MAX, MAX_TREE_SIZE + 1] {
-        assert_eq!(
-            verify_inclusion(&hash, 0, size, &[], &hash),
-            Err(ProofError::Range)
-        );
-        assert_eq!(
-            verify_consistency(1, size, &[], &hash, &hash),
-            Err(ProofError::Range)
-        );
+        assert_eq!(verify_inclusion(&hash, 0, size, &[], &hash), Err(ProofError::Range));
+        assert_eq!(verify_consistency(1, size, &[], &hash, &hash), Err(ProofError::Range));
     }
     let long = vec![hash; 100_000];
-    assert_eq!(
-        verify_inclusion(&hash, 0, 9, &long, &hash),
-        Err(ProofError::Length(100_000))
-    );
-    assert_eq!(
-        verify_consistency(3, 9, &long, &hash, &hash),
-        Err(ProofError::Length(100_000))
-    );
+    assert_eq!(verify_inclusion(&hash, 0, 9, &long, &hash), Err(ProofError::Length(100_000)));
+    assert_eq!(verify_consistency(3, 9, &long, &hash, &hash), Err(ProofError::Length(100_000)));
 }
 
 #[test]
@@ -443,13 +371,7 @@ impl Nodes for Uniform {
 fn proofs_hold_in_trees_of_any_size() {
     let nodes = Uniform::new();
     let leaf = leaf_hash(b"same");
-    let sizes = [
-        (1 << 32) - 1,
-        1 << 32,
-        (1 << 40) + 12_345,
-        MAX_TREE_SIZE - 1,
-        MAX_TREE_SIZE,
-    ];
+    let sizes = [(1 << 32) - 1, 1 << 32, (1 << 40) + 12_345, MAX_TREE_SIZE - 1, MAX_TREE_SIZE];
     for size in sizes {
         let root = root_at(&nodes, size).expect("uniform");
         for index in [0, 1, size / 3, size / 2, size - 2, size - 1] {

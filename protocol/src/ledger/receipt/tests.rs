@@ -22,10 +22,7 @@ fn a_receipt_comes_back_from_its_text_and_says_what_is_certified() {
         assert_eq!(receipt.leaf(), leaf(index));
         assert_eq!(receipt.index(), index);
         let certificate = receipt.verify(&cosigners()).expect("all of it holds");
-        assert_eq!(
-            (certificate.head.size, certificate.head.time_s),
-            (size, TIME.seconds())
-        );
+        assert_eq!((certificate.head.size, certificate.head.time_s), (size, TIME.seconds()));
     }
 }
 
@@ -83,10 +80,7 @@ fn any_cut_or_lengthened_text_makes_it_fail() {
         if i > 0 {
             let mut exchanged = lines.clone();
             exchanged.swap(i - 1, i);
-            assert!(
-                !holds(exchanged.concat().as_bytes(), &coalition()),
-                "line {i} earlier"
-            );
+            assert!(!holds(exchanged.concat().as_bytes(), &coalition()), "line {i} earlier");
         }
     }
 }
@@ -103,14 +97,7 @@ fn more_fewer_or_shuffled_seats_do_not_make_a_receipt() {
     let path = merkle::prove_inclusion(&log.nodes, 6, 2).expect("within the tree");
     let with = |seats: &[u16], leaf_index, index| {
         let certificate = certificate(head(6, log.frontier.root()), seats);
-        Receipt::new(
-            leaf(leaf_index),
-            founding(),
-            index,
-            path.clone(),
-            &certificate,
-            &cosigners(),
-        )
+        Receipt::new(leaf(leaf_index), founding(), index, path.clone(), &certificate, &cosigners())
     };
     assert!(with(&[1, 2, 3], 2, 2).is_ok());
     let quorum = QUORUM;
@@ -140,34 +127,20 @@ fn refuses_every_other_spelling() {
             "{index}"
         );
     }
-    assert_eq!(
-        with("=\n\nentente", "\n\nentente"),
-        Err(ReceiptError::Line("proof"))
-    );
+    assert_eq!(with("=\n\nentente", "\n\nentente"), Err(ReceiptError::Line("proof")));
     // A second empty line would begin the note's text.
     assert_eq!(
         with("=\n\nentente", "=\n\n\nentente"),
         Err(ReceiptError::Checkpoint(CheckpointError::Line(1)))
     );
-    let long = format!(
-        "index 2\n{}",
-        format!("{}=\n", "A".repeat(43)).repeat(MAX_PROOF_HASHES)
-    );
+    let long = format!("index 2\n{}", format!("{}=\n", "A".repeat(43)).repeat(MAX_PROOF_HASHES));
     assert_eq!(with("index 2\n", &long), Err(ReceiptError::Path));
 
     // Extra that is not the one encoding of a leaf and a founding.
-    let extra = text
-        .lines()
-        .nth(1)
-        .expect("extra")
-        .strip_prefix("extra ")
-        .expect("extra");
+    let extra = text.lines().nth(1).expect("extra").strip_prefix("extra ").expect("extra");
     let mut bytes = BASE64.decode(extra.as_bytes()).expect("base64");
     bytes.push(0);
-    assert_eq!(
-        with(extra, &BASE64.encode(&bytes)),
-        Err(ReceiptError::Extra(WireError::Trailing(1)))
-    );
+    assert_eq!(with(extra, &BASE64.encode(&bytes)), Err(ReceiptError::Extra(WireError::Trailing(1))));
 }
 
 #[test]
@@ -179,22 +152,12 @@ fn reads_and_makes_no_more_than_its_limits() {
     let make = |founding_bytes: usize| {
         let log = log(1);
         let certificate = certificate(head(1, log.frontier.root()), &[0, 1, 2]);
-        Receipt::new(
-            leaf(0),
-            vec![7; founding_bytes],
-            0,
-            vec![],
-            &certificate,
-            &cosigners(),
-        )
+        Receipt::new(leaf(0), vec![7; founding_bytes], 0, vec![], &certificate, &cosigners())
     };
     // Leaf of 10 bytes with its length, and five bytes for the founding's length.
     let largest = make(MAX_EXTRA_BYTES - 11 - 5).expect("just within the limit");
     assert_eq!(Receipt::parse(largest.encode().as_bytes()), Ok(largest));
-    assert!(matches!(
-        make(MAX_EXTRA_BYTES - 11 - 4),
-        Err(ReceiptError::Extra(WireError::TooLarge { .. }))
-    ));
+    assert!(matches!(make(MAX_EXTRA_BYTES - 11 - 4), Err(ReceiptError::Extra(WireError::TooLarge { .. }))));
 }
 
 #[test]
