@@ -175,8 +175,6 @@ fn gossip(keypair: &Keypair, names: &Names, profile: &LinkProfile) -> Result<Gos
     let mut gossip =
         Gossip::new_with_subscription_filter(MessageAuthenticity::Signed(keypair.clone()), config, filter)
             .map_err(|error| MeshError::Config(error.to_owned()))?;
-    gossip
-        .subscribe(&names.topic)
-        .map_err(|error| MeshError::Config(error.to_string()))?;
+    gossip.subscribe(&names.topic).map_err(|error| MeshError::Config(error.to_string()))?;
     Ok(gossip)
 }

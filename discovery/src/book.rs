@@ -62,10 +62,7 @@ pub fn encode_book(book: &[BookEntry]) -> Vec<u8> {
 pub fn decode_book(bytes: &[u8]) -> Result<Vec<BookEntry>, BookError> {
     let rows: Vec<Row> = decode::<MAX_BOOK_BYTES, _>(bytes).map_err(BookError::Malformed)?;
     if rows.len() > MAX_BOOK_PEERS {
-        return Err(BookError::Malformed(format!(
-            "{} peers, at most {MAX_BOOK_PEERS}",
-            rows.len()
-        )));
+        return Err(BookError::Malformed(format!("{} peers, at most {MAX_BOOK_PEERS}", rows.len())));
     }
     rows.into_iter()
         .map(|row| {
@@ -80,11 +77,7 @@ pub fn decode_book(bytes: &[u8]) -> Result<Vec<BookEntry>, BookError> {
 }
 
 pub(crate) fn addresses_to_bytes(addresses: &[Multiaddr]) -> Vec<Vec<u8>> {
-    addresses
-        .iter()
-        .take(MAX_ADDRESSES)
-        .map(Multiaddr::to_vec)
-        .collect()
+    addresses.iter().take(MAX_ADDRESSES).map(Multiaddr::to_vec).collect()
 }
 
 pub(crate) fn addresses_from_bytes(addresses: Vec<Vec<u8>>) -> Result<Vec<Multiaddr>, String> {
@@ -95,10 +88,7 @@ pub(crate) fn addresses_from_bytes(addresses: Vec<Vec<u8>>) -> Result<Vec<Multia
         .into_iter()
         .map(|bytes| {
             if bytes.len() > MAX_ADDRESS_BYTES {
-                return Err(format!(
-                    "address of {} bytes, at most {MAX_ADDRESS_BYTES}",
-                    bytes.len()
-                ));
+                return Err(format!("address of {} bytes, at most {MAX_ADDRESS_BYTES}", bytes.len()));
             }
             let address = Multiaddr::try_from(bytes).map_err(|error| error.to_string())?;
             match split_address(&address) {
@@ -161,12 +151,7 @@ mod tests {
     fn a_book_with_an_address_of_another_kind_is_refused() {
         let row = Row {
             peer: PeerId::random().to_bytes(),
-            addresses: vec![
-                "/ip4/10.0.0.1/tcp/7"
-                    .parse::<Multiaddr>()
-                    .expect("address")
-                    .to_vec(),
-            ],
+            addresses: vec!["/ip4/10.0.0.1/tcp/7".parse::<Multiaddr>().expect("address").to_vec()],
             sequence: 0,
         };
         assert!(decode_book(&encode(&vec![row])).is_err());

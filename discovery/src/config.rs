@@ -30,10 +30,7 @@ impl CoalitionSecret {
 
     /// `derive` as 32 hexadecimal digits, for names that travel inside libp2p (topics, protocol names).
     pub(crate) fn opaque_name(&self, purpose: &str) -> String {
-        self.derive(purpose)[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        self.derive(purpose)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -232,12 +229,7 @@ mod tests {
         assert_eq!(split_address(&bare), Some((bare.clone(), None)));
         let named = bare.clone().with(Protocol::P2p(peer));
         assert_eq!(split_address(&named), Some((bare.clone(), Some(peer))));
-        for other in [
-            "/ip4/10.0.0.1/tcp/7",
-            "/dns/x.org/udp/7/quic-v1",
-            "/ip4/10.0.0.1/udp/7",
-            "/memory/1",
-        ] {
+        for other in ["/ip4/10.0.0.1/tcp/7", "/dns/x.org/udp/7/quic-v1", "/ip4/10.0.0.1/udp/7", "/memory/1"] {
             assert_eq!(split_address(&other.parse().expect("address")), None, "{other}");
         }
         assert_eq!(udp_port(&with_udp_port(&bare, 9)), Some(9));
@@ -248,9 +240,6 @@ mod tests {
         let (a, b) = (CoalitionSecret::new([1; 32]), CoalitionSecret::new([2; 32]));
         assert_ne!(a.opaque_name("topic"), b.opaque_name("topic"));
         assert_ne!(a.opaque_name("topic"), a.opaque_name("kad"));
-        assert_ne!(
-            keyed_hash(&[0; 32], "l", &[b"ab", b"c"]),
-            keyed_hash(&[0; 32], "l", &[b"a", b"bc"])
-        );
+        assert_ne!(keyed_hash(&[0; 32], "l", &[b"ab", b"c"]), keyed_hash(&[0; 32], "l", &[b"a", b"bc"]));
     }
 }

@@ -80,10 +80,7 @@ impl Retry {
 
 /// The delay after so many failed attempts: `min * 2^attempts`, at most `max`, of which a random part of up to a half is taken off.
 fn backoff(attempts: u32, profile: &LinkProfile, random: u32) -> Duration {
-    let full = profile
-        .redial_min
-        .saturating_mul(1 << attempts.min(20))
-        .min(profile.redial_max);
+    let full = profile.redial_min.saturating_mul(1 << attempts.min(20)).min(profile.redial_max);
     full - full.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
 }
 
@@ -101,12 +98,7 @@ pub(crate) struct Targets {
 
 impl Targets {
     pub(crate) fn new(local: PeerId, profile: LinkProfile) -> Self {
-        Self {
-            local,
-            profile,
-            peers: BTreeMap::new(),
-            statics: Vec::new(),
-        }
+        Self { local, profile, peers: BTreeMap::new(), statics: Vec::new() }
     }
 
     pub(crate) fn get(&self, peer: &PeerId) -> Option<&Target> {
@@ -126,17 +118,8 @@ impl Targets {
             }
             None if self.statics.iter().any(|known| known.address == address) => {}
             None => {
-                let retry = Retry {
-                    next: Some(now),
-                    ..Retry::default()
-                };
-                self.statics.push(StaticAddress {
-                    address,
-                    peer: None,
-                    own: false,
-                    retry,
-                    since_ms: now_ms,
-                });
+                let retry = Retry { next: Some(now), ..Retry::default() };
+                self.statics.push(StaticAddress { address, peer: None, own: false, retry, since_ms: now_ms });
             }
         }
     }
@@ -158,10 +141,7 @@ impl Targets {
             addresses: Vec::new(),
             source,
             sequence: 0,
-            retry: Retry {
-                next: Some(first),
-                ..Retry::default()
-            },
+            retry: Retry { next: Some(first), ..Retry::default() },
             up: None,
             missing_since_ms: now_ms,
         });
@@ -177,11 +157,7 @@ impl Targets {
                 .expect("there are addresses");
             target.addresses.remove(weakest);
         }
-        target.addresses.push(Known {
-            address,
-            source,
-            proved: false,
-        });
+        target.addresses.push(Known { address, source, proved: false });
         if target.up.is_none() && !target.retry.dialling {
             target.retry.next = Some(target.retry.next.map_or(first, |next| next.min(first)));
         }
@@ -219,10 +195,7 @@ impl Targets {
     /// A dial reached the peer there.
     pub(crate) fn proved(&mut self, peer: &PeerId, address: &Multiaddr) {
         if let Some(target) = self.peers.get_mut(peer)
-            && let Some(at) = target
-                .addresses
-                .iter()
-                .position(|known| known.address == *address)
+            && let Some(at) = target.addresses.iter().position(|known| known.address == *address)
         {
             target.addresses[at].proved = true;
             target.addresses[..=at].rotate_right(1);
@@ -263,11 +236,8 @@ impl Targets {
         {
             target.missing_since_ms = now_ms;
             target.retry.last_error = Some(reason.to_owned());
-            target.retry.attempts = if now.duration_since(since) >= STABLE {
-                0
-            } else {
-                target.retry.attempts.max(1)
-            };
+            target.retry.attempts =
+                if now.duration_since(since) >= STABLE { 0 } else { target.retry.attempts.max(1) };
         }
     }
 
@@ -279,11 +249,7 @@ impl Targets {
             && !target.retry.dialling
         {
             let attempts = target.retry.attempts;
-            let delay = if attempts == 0 {
-                first
-            } else {
-                first + backoff(attempts - 1, profile, random())
-            };
+            let delay = if attempts == 0 { first } else { first + backoff(attempts - 1, profile, random()) };
             target.retry.attempts = attempts.saturating_add(1);
             target.retry.next = Some(now + delay);
         }
@@ -306,11 +272,7 @@ impl Targets {
     }
 
     fn first_delay(&self, peer: &PeerId) -> Duration {
-        if self.local < *peer {
-            Duration::ZERO
-        } else {
-            self.profile.yield_interval
-        }
+        if self.local < *peer { Duration::ZERO } else { self.profile.yield_interval }
     }
 
     /// Peers whose dial is due, and where.
@@ -334,21 +296,10 @@ impl Targets {
 
     /// When something is due next.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        let peers = self
-            .peers
-            .values()
-            .filter(|target| target.up.is_none())
-            .map(|target| &target.retry);
-        let statics = self
-            .statics
-            .iter()
-            .filter(|known| known.peer.is_none() && !known.own)
-            .map(|known| &known.retry);
-        peers
-            .chain(statics)
-            .filter(|retry| !retry.dialling)
-            .filter_map(|retry| retry.next)
-            .min()
+        let peers = self.peers.values().filter(|target| target.up.is_none()).map(|target| &target.retry);
+        let statics =
+            self.statics.iter().filter(|known| known.peer.is_none() && !known.own).map(|known| &known.retry);
+        peers.chain(statics).filter(|retry| !retry.dialling).filter_map(|retry| retry.next).min()
     }
 
     /// The book without this node's own entry.
@@ -389,21 +340,17 @@ impl Targets {
                 source: target.source,
             }
         });
-        let statics = self
-            .statics
-            .iter()
-            .filter(|known| known.peer.is_none())
-            .map(|known| PeerStatus {
-                peer: None,
-                addresses: vec![known.address.clone()],
-                connected: false,
-                blocked: false,
-                since_ms: None,
-                missing_since_ms: Some(known.since_ms),
-                next_retry_ms: next(&known.retry, known.own),
-                last_error: known.retry.last_error.clone(),
-                source: PeerSource::Static,
-            });
+        let statics = self.statics.iter().filter(|known| known.peer.is_none()).map(|known| PeerStatus {
+            peer: None,
+            addresses: vec![known.address.clone()],
+            connected: false,
+            blocked: false,
+            since_ms: None,
+            missing_since_ms: Some(known.since_ms),
+            next_retry_ms: next(&known.retry, known.own),
+            last_error: known.retry.last_error.clone(),
+            source: PeerSource::Static,
+        });
         peers.chain(statics).collect()
     }
 }
@@ -423,9 +370,7 @@ mod tests {
     use super::*;
 
     fn address(port: u16) -> Multiaddr {
-        format!("/ip4/10.0.0.1/udp/{port}/quic-v1")
-            .parse()
-            .expect("address")
+        format!("/ip4/10.0.0.1/udp/{port}/quic-v1").parse().expect("address")
     }
 
     #[test]
@@ -435,10 +380,7 @@ mod tests {
             for attempts in 0..100 {
                 let delay = backoff(attempts, &profile, random);
                 let full = (profile.redial_min * 2u32.pow(attempts.min(6))).min(profile.redial_max);
-                assert!(
-                    delay <= full && delay >= full / 2,
-                    "{attempts} {random} {delay:?}"
-                );
+                assert!(delay <= full && delay >= full / 2, "{attempts} {random} {delay:?}");
             }
         }
     }
@@ -481,9 +423,6 @@ mod tests {
         targets.learn(peer, address(2), PeerSource::Book, now, 0);
         assert!(targets.learn_own_word(peer, vec![address(3)], now, 0));
         assert!(!targets.learn_own_word(peer, vec![address(3)], now, 0));
-        assert_eq!(
-            targets.get(&peer).expect("known").addresses(),
-            [address(1), address(3)]
-        );
+        assert_eq!(targets.get(&peer).expect("known").addresses(), [address(1), address(3)]);
     }
 }

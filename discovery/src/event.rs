@@ -148,11 +148,7 @@ impl fmt::Display for LinkFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FrameTooLarge { announced_bytes } => {
-                write!(
-                    f,
-                    "frame of {announced_bytes} bytes, at most {} are taken",
-                    crate::MAX_FRAME_BYTES
-                )
+                write!(f, "frame of {announced_bytes} bytes, at most {} are taken", crate::MAX_FRAME_BYTES)
             }
             Self::EmptyFrame => f.write_str("empty frame"),
             Self::BadHello(what) => write!(f, "bad hello: {what}"),
@@ -175,33 +171,19 @@ struct Row {
 impl Refusals {
     /// Takes a refusal; returns it if it is to be told now.
     pub(crate) fn take(&mut self, refusal: Refusal, now: Instant) -> Option<Refusal> {
-        self.rows
-            .retain(|_, row| row.waiting.is_some() || now < row.last_told + REFUSAL_MERGE);
+        self.rows.retain(|_, row| row.waiting.is_some() || now < row.last_told + REFUSAL_MERGE);
         let mut key = (ip_of(&refusal.remote), refusal.inbound, refusal.reason.clone());
         if !self.rows.contains_key(&key) && self.rows.len() >= MAX_REFUSAL_SOURCES {
-            key = (
-                None,
-                refusal.inbound,
-                RefusalReason::TooManyPending(String::new()),
-            );
+            key = (None, refusal.inbound, RefusalReason::TooManyPending(String::new()));
         }
         match self.rows.get_mut(&key) {
             Some(row) => {
                 let waited = row.waiting.take().map_or(0, |waiting| waiting.count);
-                row.waiting = Some(Refusal {
-                    count: waited + refusal.count,
-                    ..refusal
-                });
+                row.waiting = Some(Refusal { count: waited + refusal.count, ..refusal });
                 None
             }
             None => {
-                self.rows.insert(
-                    key,
-                    Row {
-                        last_told: now,
-                        waiting: None,
-                    },
-                );
+                self.rows.insert(key, Row { last_told: now, waiting: None });
                 Some(refusal)
             }
         }
@@ -210,11 +192,7 @@ impl Refusals {
     /// The merged refusals whose time has come.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Refusal> {
         let mut due = Vec::new();
-        for row in self
-            .rows
-            .values_mut()
-            .filter(|row| now >= row.last_told + REFUSAL_MERGE)
-        {
+        for row in self.rows.values_mut().filter(|row| now >= row.last_told + REFUSAL_MERGE) {
             if let Some(refusal) = row.waiting.take() {
                 row.last_told = now;
                 due.push(refusal);
@@ -225,11 +203,7 @@ impl Refusals {
 
     /// When `due` has something next.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.rows
-            .values()
-            .filter(|row| row.waiting.is_some())
-            .map(|row| row.last_told + REFUSAL_MERGE)
-            .min()
+        self.rows.values().filter(|row| row.waiting.is_some()).map(|row| row.last_told + REFUSAL_MERGE).min()
     }
 }
 
@@ -239,9 +213,7 @@ mod tests {
 
     fn refusal(ip: u8) -> Refusal {
         Refusal {
-            remote: format!("/ip4/10.0.{}.{ip}/udp/1/quic-v1", ip % 7)
-                .parse()
-                .expect("address"),
+            remote: format!("/ip4/10.0.{}.{ip}/udp/1/quic-v1", ip % 7).parse().expect("address"),
             peer: None,
             inbound: true,
             reason: RefusalReason::Silent,
@@ -258,14 +230,7 @@ mod tests {
         }
         assert!(refusals.due(start).is_empty());
         let later = refusals.next().expect("something waits");
-        assert_eq!(
-            refusals
-                .due(later)
-                .iter()
-                .map(|refusal| refusal.count)
-                .collect::<Vec<_>>(),
-            [9]
-        );
+        assert_eq!(refusals.due(later).iter().map(|refusal| refusal.count).collect::<Vec<_>>(), [9]);
         assert_eq!(refusals.next(), None);
     }
 
@@ -274,9 +239,7 @@ mod tests {
         let (mut refusals, start) = (Refusals::default(), Instant::now());
         for high in 0..=255u8 {
             for low in 0..8u8 {
-                let remote = format!("/ip4/10.1.{high}.{low}/udp/1/quic-v1")
-                    .parse()
-                    .expect("address");
+                let remote = format!("/ip4/10.1.{high}.{low}/udp/1/quic-v1").parse().expect("address");
                 refusals.take(Refusal { remote, ..refusal(1) }, start);
             }
         }

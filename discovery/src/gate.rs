@@ -175,10 +175,7 @@ impl Gate {
                 reason: reason.clone(),
                 count: 1,
             }),
-            GateError::Duplicate if !inbound => GateReport::Known {
-                address: remote,
-                peer,
-            },
+            GateError::Duplicate if !inbound => GateReport::Known { address: remote, peer },
             GateError::OwnAddress if !inbound => GateReport::Own { address: remote },
             _ => return,
         };
@@ -273,10 +270,7 @@ impl Gate {
         if !equal(&proof, &self.mac("dialler proof", &peer, &self.local, &[&nonce])) {
             return Err(RefusalReason::WrongSecret.into());
         }
-        if !equal(
-            &network,
-            &self.mac("network", &peer, &self.local, &[&nonce, &self.network]),
-        ) {
+        if !equal(&network, &self.mac("network", &peer, &self.local, &[&nonce, &self.network])) {
             return Err(RefusalReason::ForeignNetwork.into());
         }
 
@@ -287,12 +281,8 @@ impl Gate {
 
         let fresh: [u8; 32] = array(stream).await?;
         let (instance, credential) = read_credential(stream).await?;
-        let expected = self.mac(
-            "dialler credential",
-            &peer,
-            &self.local,
-            &[&nonce, &own_nonce, &instance, &credential],
-        );
+        let expected =
+            self.mac("dialler credential", &peer, &self.local, &[&nonce, &own_nonce, &instance, &credential]);
         if !equal(&fresh, &expected) {
             return Err(RefusalReason::WrongSecret.into());
         }
@@ -319,9 +309,7 @@ impl Gate {
         } else if !self.check.is_member(&peer) {
             Err(RefusalReason::NotEnrolled)
         } else {
-            self.check
-                .check(&peer, &credential)
-                .map_err(RefusalReason::Credential)
+            self.check.check(&peer, &credential).map_err(RefusalReason::Credential)
         };
         let error: GateError = match checked {
             Err(reason) => reason.into(),
@@ -353,9 +341,7 @@ impl Gate {
 
     async fn write_credential(&self, stream: &mut SubstreamBox) -> Result<(), GateError> {
         stream.write_all(&self.instance).await?;
-        stream
-            .write_all(&(self.credential.len() as u32).to_be_bytes())
-            .await?;
+        stream.write_all(&(self.credential.len() as u32).to_be_bytes()).await?;
         Ok(stream.write_all(&self.credential).await?)
     }
 }
@@ -401,10 +387,7 @@ async fn read_verdict(stream: &mut SubstreamBox) -> Result<(), GateError> {
             let length = usize::from(array::<1>(stream).await?[0]);
             let mut text = vec![0; length];
             stream.read_exact(&mut text).await?;
-            let text = String::from_utf8_lossy(&text)
-                .chars()
-                .filter(|c| !c.is_control())
-                .collect();
+            let text = String::from_utf8_lossy(&text).chars().filter(|c| !c.is_control()).collect();
             Err(RefusalReason::ByPeer(text).into())
         }
         other => Err(RefusalReason::Malformed(format!("verdict {other}")).into()),

@@ -51,12 +51,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     pub(crate) fn new(check: Arc<dyn CredentialCheck>, pairs: Arc<Pairs>) -> Self {
-        Self {
-            check,
-            pairs,
-            sources: HashMap::new(),
-            pending: HashMap::new(),
-        }
+        Self { check, pairs, sources: HashMap::new(), pending: HashMap::new() }
     }
 
     fn enforce(&self, peer: &PeerId) -> Result<(), Denied> {
@@ -190,11 +185,7 @@ mod tests {
     fn one_source_cannot_take_the_room_of_another() {
         let pairs = Pairs::new(PeerId::random(), Duration::ZERO, mpsc::unbounded_channel().0);
         let mut guard = Guard::new(Arc::new(Anyone), pairs);
-        let address = |ip: &str| {
-            format!("/ip6/{ip}/udp/1/quic-v1")
-                .parse::<Multiaddr>()
-                .expect("address")
-        };
+        let address = |ip: &str| format!("/ip6/{ip}/udp/1/quic-v1").parse::<Multiaddr>().expect("address");
         let mut ids = (0..).map(ConnectionId::new_unchecked);
         let mut enter = |guard: &mut Guard, ip: &str| {
             let id = ids.next().expect("ids do not end");

@@ -147,10 +147,7 @@ impl MeshHandle {
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, MeshError> {
         let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(command(reply))
-            .await
-            .map_err(|_| MeshError::Stopped)?;
+        self.commands.send(command(reply)).await.map_err(|_| MeshError::Stopped)?;
         answer.await.map_err(|_| MeshError::Stopped)
     }
 }

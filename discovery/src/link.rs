@@ -84,12 +84,7 @@ struct Queue {
 
 impl Outbox {
     pub(crate) fn new(peer: PeerId) -> Arc<Self> {
-        Arc::new(Self {
-            peer,
-            queue: Mutex::default(),
-            filled: Notify::new(),
-            room: Notify::new(),
-        })
+        Arc::new(Self { peer, queue: Mutex::default(), filled: Notify::new(), room: Notify::new() })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -106,11 +101,7 @@ impl Outbox {
             return Err(SendError::NotConnected { peer: self.peer });
         }
         if queue.count >= MAX_QUEUED_FRAMES || queue.bytes + frame.len() > MAX_QUEUED_BYTES {
-            return Err(SendError::Full {
-                peer: self.peer,
-                frames: queue.count,
-                bytes: queue.bytes,
-            });
+            return Err(SendError::Full { peer: self.peer, frames: queue.count, bytes: queue.bytes });
         }
         queue.count += 1;
         queue.bytes += frame.len();
@@ -189,10 +180,7 @@ impl Outboxes {
     }
 
     pub(crate) fn of(&self, peer: &PeerId) -> Result<Arc<Outbox>, SendError> {
-        self.map()
-            .get(peer)
-            .cloned()
-            .ok_or(SendError::NotConnected { peer: *peer })
+        self.map().get(peer).cloned().ok_or(SendError::NotConnected { peer: *peer })
     }
 
     fn insert(&self, outbox: &Arc<Outbox>) {
@@ -201,10 +189,7 @@ impl Outboxes {
 
     fn remove(&self, outbox: &Arc<Outbox>) {
         let mut map = self.map();
-        if map
-            .get(&outbox.peer)
-            .is_some_and(|present| Arc::ptr_eq(present, outbox))
-        {
+        if map.get(&outbox.peer).is_some_and(|present| Arc::ptr_eq(present, outbox)) {
             map.remove(&outbox.peer);
         }
     }
@@ -247,9 +232,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 async fn write_hello<S: AsyncWrite + Unpin>(stream: &mut S, own: &Instance) -> Result<(), HelloError> {
-    stream
-        .write_all(&[&[HELLO_VERSION], own.as_slice()].concat())
-        .await?;
+    stream.write_all(&[&[HELLO_VERSION], own.as_slice()].concat()).await?;
     Ok(stream.flush().await?)
 }
 
@@ -257,10 +240,7 @@ async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Instance, He
     let mut version = [0];
     stream.read_exact(&mut version).await?;
     if version != [HELLO_VERSION] {
-        return Err(HelloError::Malformed(format!(
-            "version {}, {HELLO_VERSION} is known",
-            version[0]
-        )));
+        return Err(HelloError::Malformed(format!("version {}, {HELLO_VERSION} is known", version[0])));
     }
     let mut instance = Instance::default();
     stream.read_exact(&mut instance).await?;
@@ -284,23 +264,14 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
     events: mpsc::Sender<MeshEvent>,
     mut stop: watch::Receiver<Option<String>>,
 ) -> String {
-    let Ready {
-        peer,
-        instance,
-        credential,
-        stream,
-    } = ready;
+    let Ready { peer, instance, credential, stream } = ready;
     if let Some(previous) = previous {
         // It was told to stop; a panic there has been reported by the runtime.
         let _ = previous.await;
     }
     let outbox = Outbox::new(peer);
     outboxes.insert(&outbox);
-    let up = MeshEvent::PeerUp {
-        peer,
-        credential,
-        instance,
-    };
+    let up = MeshEvent::PeerUp { peer, credential, instance };
     let reason = match events.send(up).await {
         Err(_) => "the node stopped listening".to_owned(),
         Ok(()) => {
@@ -318,12 +289,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
     outbox.close();
     outboxes.remove(&outbox);
     // Nobody listens any more if this fails.
-    let _ = events
-        .send(MeshEvent::PeerDown {
-            peer,
-            reason: reason.clone(),
-        })
-        .await;
+    let _ = events.send(MeshEvent::PeerDown { peer, reason: reason.clone() }).await;
     reason
 }
 
@@ -354,14 +320,7 @@ async fn read_frames(
             return format!("stream ended inside a frame: {error}");
         }
         // Waiting here is the back-pressure: QUIC's window fills, and the peer's queue with it.
-        if events
-            .send(MeshEvent::Frame {
-                peer,
-                bytes: frame.into(),
-            })
-            .await
-            .is_err()
-        {
+        if events.send(MeshEvent::Frame { peer, bytes: frame.into() }).await.is_err() {
             return "the node stopped listening".to_owned();
         }
     }
@@ -403,14 +362,8 @@ mod tests {
         for _ in 0..MAX_QUEUED_FRAMES {
             outbox.push(Bytes::from_static(b"x")).expect("room");
         }
-        assert!(matches!(
-            outbox.push(Bytes::from_static(b"x")),
-            Err(SendError::Full { .. })
-        ));
-        assert!(matches!(
-            outbox.push(Bytes::new()),
-            Err(SendError::FrameSize { bytes: 0 })
-        ));
+        assert!(matches!(outbox.push(Bytes::from_static(b"x")), Err(SendError::Full { .. })));
+        assert!(matches!(outbox.push(Bytes::new()), Err(SendError::FrameSize { bytes: 0 })));
     }
 
     #[tokio::test]
@@ -428,10 +381,7 @@ mod tests {
         outbox.written(gathered);
         waiting.await.expect("there is room");
         outbox.close();
-        assert!(matches!(
-            outbox.push(Bytes::from_static(b"z")),
-            Err(SendError::NotConnected { .. })
-        ));
+        assert!(matches!(outbox.push(Bytes::from_static(b"z")), Err(SendError::NotConnected { .. })));
     }
 
     #[tokio::test]
@@ -441,16 +391,8 @@ mod tests {
         let bytes = [&2u32.to_be_bytes()[..], b"ok", &u32::MAX.to_be_bytes()[..]].concat();
         let reason = read_frames(peer, futures::io::Cursor::new(bytes), &events).await;
         assert!(reason.contains("4294967295"), "{reason}");
-        assert_eq!(
-            received.recv().await,
-            Some(MeshEvent::Frame {
-                peer,
-                bytes: Bytes::from_static(b"ok")
-            })
-        );
-        let fault = LinkFault::FrameTooLarge {
-            announced_bytes: u32::MAX,
-        };
+        assert_eq!(received.recv().await, Some(MeshEvent::Frame { peer, bytes: Bytes::from_static(b"ok") }));
+        let fault = LinkFault::FrameTooLarge { announced_bytes: u32::MAX };
         assert_eq!(received.recv().await, Some(MeshEvent::Fault { peer, fault }));
     }
 }

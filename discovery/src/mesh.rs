@@ -79,9 +79,7 @@ impl Mesh {
         }
         let profile = config.profile;
         if profile.keep_alive * 2 > profile.idle_timeout {
-            return Err(MeshError::Config(
-                "keep-alive is above half of the idle time-out".into(),
-            ));
+            return Err(MeshError::Config("keep-alive is above half of the idle time-out".into()));
         }
         // libp2p-tls honours it without asking; nothing else here would tell the operator.
         if std::env::var_os("SSLKEYLOGFILE").is_some() {
@@ -122,10 +120,8 @@ impl Mesh {
             targets.add_static(bare, peer, now, unix_ms());
         }
         let own = config.book.iter().find(|entry| entry.peer == local).cloned();
-        for entry in config
-            .book
-            .into_iter()
-            .filter(|entry| entry.peer != local && check.is_member(&entry.peer))
+        for entry in
+            config.book.into_iter().filter(|entry| entry.peer != local && check.is_member(&entry.peer))
         {
             for address in entry.addresses {
                 if let Some((bare, None)) = split_address(&address) {
@@ -138,9 +134,7 @@ impl Mesh {
         let mut instead_of = HashMap::new();
         for wanted in config.listen {
             let (bare, _) = split_address(&wanted).ok_or(MeshError::Address(wanted))?;
-            let remembered = own
-                .as_ref()
-                .and_then(|own| remembered_port(&bare, &own.addresses));
+            let remembered = own.as_ref().and_then(|own| remembered_port(&bare, &own.addresses));
             let (listener, missed) = listen(&mut swarm, &bare, remembered, config.port)?;
             if let Some(missed) = missed {
                 instead_of.insert(listener, missed);
@@ -149,11 +143,7 @@ impl Mesh {
         let announce = config
             .announce
             .into_iter()
-            .map(|address| {
-                split_address(&address)
-                    .map(|(bare, _)| bare)
-                    .ok_or(MeshError::Address(address))
-            })
+            .map(|address| split_address(&address).map(|(bare, _)| bare).ok_or(MeshError::Address(address)))
             .collect::<Result<_, _>>()?;
 
         let outboxes = Outboxes::default();
@@ -196,15 +186,7 @@ impl Mesh {
             // The handle may be gone.
             let _ = stopped_in.send(true);
         });
-        Ok((
-            MeshHandle {
-                local,
-                commands: commands_in,
-                outboxes,
-                stopped,
-            },
-            events_out,
-        ))
+        Ok((MeshHandle { local, commands: commands_in, outboxes, stopped }, events_out))
     }
 }
 
@@ -404,9 +386,7 @@ impl MeshTask {
     }
 
     fn next_event(&mut self) -> Option<MeshEvent> {
-        self.pending
-            .pop_front()
-            .or_else(|| self.untold_book.take().map(MeshEvent::BookChanged))
+        self.pending.pop_front().or_else(|| self.untold_book.take().map(MeshEvent::BookChanged))
     }
 
     async fn shut_down(mut self) {
@@ -428,11 +408,8 @@ impl MeshTask {
         if tokio::time::timeout(SHUTDOWN_TIMEOUT, close).await.is_err() {
             tracing::warn!("some connections did not close in time");
         }
-        let sockets: Vec<SocketAddr> = self
-            .listening
-            .iter()
-            .filter_map(|(_, address)| socket_of(address))
-            .collect();
+        let sockets: Vec<SocketAddr> =
+            self.listening.iter().filter_map(|(_, address)| socket_of(address)).collect();
         drop(self.swarm);
         // quinn keeps the sockets until the last closing packets are out and late ones have been answered (RFC 9000, 10.2),
         // and tells nobody; a node that starts again at once wants its port back.
@@ -456,9 +433,7 @@ async fn sleep_until(at: Option<Instant>) {
 
 /// The wall clock, in milliseconds since the Unix epoch (0 before it).
 fn unix_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// The port this node had last time on an address of the same kind, if it is to choose one.
@@ -467,9 +442,7 @@ fn remembered_port(wanted: &Multiaddr, own: &[Multiaddr]) -> Option<u16> {
         return None;
     }
     let is_v4 = |address: &Multiaddr| ip_of(address).map(|ip| ip.is_ipv4());
-    own.iter()
-        .find(|address| is_v4(address) == is_v4(wanted))
-        .and_then(udp_port)
+    own.iter().find(|address| is_v4(address) == is_v4(wanted)).and_then(udp_port)
 }
 
 /// Listens on an address, by preference at the remembered port; gives the address that was wanted if its port was taken.
@@ -484,10 +457,7 @@ fn listen(
         Ok(listener) => return Ok((listener, None)),
         Err(error) => error,
     };
-    let failed = |reason: String| MeshError::Listen {
-        address: wanted.clone(),
-        reason,
-    };
+    let failed = |reason: String| MeshError::Listen { address: wanted.clone(), reason };
     // libp2p hides the kind of the error; binding once more shows it.
     if !socket_of(&wanted).is_some_and(is_taken) {
         return Err(failed(network::error_text(&error)));

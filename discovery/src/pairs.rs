@@ -86,11 +86,7 @@ fn decide(old: Old, new_dialled_here: bool, here_is_lower: bool) -> Decision {
         return Decision::Refuse;
     }
     // The lower end is asked last: that its dial got this far means that the higher end chose it.
-    if here_is_lower || !old.passed {
-        Decision::Replace
-    } else {
-        Decision::Refuse
-    }
+    if here_is_lower || !old.passed { Decision::Replace } else { Decision::Refuse }
 }
 
 /// What the rule looks at in the connection that is there.
@@ -108,13 +104,7 @@ impl Pairs {
         window: Duration,
         closes: mpsc::UnboundedSender<ConnectionId>,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            local,
-            window,
-            table: Mutex::default(),
-            changed: Notify::new(),
-            closes,
-        })
+        Arc::new(Self { local, window, table: Mutex::default(), changed: Notify::new(), closes })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -176,12 +166,7 @@ impl Pairs {
         });
         drop(guard);
         self.changed.notify_waiters();
-        Ok(Claim {
-            pairs: self.clone(),
-            peer,
-            ticket,
-            passed: false,
-        })
+        Ok(Claim { pairs: self.clone(), peer, ticket, passed: false })
     }
 
     /// A connection is established in the swarm; `false`: it was replaced meanwhile and must be closed.
@@ -256,11 +241,7 @@ impl Claim {
             {
                 let table = self.pairs.table();
                 let pair = table.pairs.get(&self.peer).ok_or(Duplicate)?;
-                if pair
-                    .current
-                    .as_ref()
-                    .is_none_or(|entry| entry.ticket != self.ticket)
-                {
+                if pair.current.as_ref().is_none_or(|entry| entry.ticket != self.ticket) {
                     return Err(Duplicate);
                 }
                 // A replaced entry still in the gate can no longer pass, so it need not be waited for.
@@ -275,10 +256,7 @@ impl Claim {
     /// The last step of the gate: the connection may enter the swarm, unless it was replaced meanwhile.
     pub(crate) fn pass(mut self) -> Result<(), Duplicate> {
         let mut table = self.pairs.table();
-        let current = table
-            .pairs
-            .get_mut(&self.peer)
-            .and_then(|pair| pair.current.as_mut());
+        let current = table.pairs.get_mut(&self.peer).and_then(|pair| pair.current.as_mut());
         match current {
             Some(entry) if entry.ticket == self.ticket => entry.stage = Stage::Passed,
             _ => return Err(Duplicate),
@@ -307,11 +285,7 @@ mod tests {
         if remote < local {
             std::mem::swap(&mut local, &mut remote);
         }
-        (
-            Pairs::new(local, Duration::from_secs(60), sender),
-            remote,
-            receiver,
-        )
+        (Pairs::new(local, Duration::from_secs(60), sender), remote, receiver)
     }
 
     /// One connection of the model: which end dialled it, and how far it is.
@@ -336,10 +310,8 @@ mod tests {
                 }
                 // The listener gets the dialler's verdict.
                 2 => {
-                    self.accepted = self
-                        .claim
-                        .take()
-                        .is_some_and(|claim| self.dialled && claim.pass().is_ok())
+                    self.accepted =
+                        self.claim.take().is_some_and(|claim| self.dialled && claim.pass().is_ok())
                 }
                 _ => {}
             }
@@ -369,15 +341,9 @@ mod tests {
                 attempts[which].step(steps[which]);
                 steps[which] += 1;
             }
-            let kept = attempts
-                .iter()
-                .filter(|attempt| attempt.dialled && attempt.accepted)
-                .count();
+            let kept = attempts.iter().filter(|attempt| attempt.dialled && attempt.accepted).count();
             assert_eq!(kept, 1, "order {order:06b}");
-            assert!(
-                attempts.iter().all(|attempt| attempt.dialled == attempt.accepted),
-                "order {order:06b}"
-            );
+            assert!(attempts.iter().all(|attempt| attempt.dialled == attempt.accepted), "order {order:06b}");
         }
     }
 
@@ -385,22 +351,10 @@ mod tests {
     fn a_restart_and_a_late_redial_replace_whoever_dialled() {
         for bits in 0..16u8 {
             let bit = |at: u8| bits >> at & 1 > 0;
-            let old = |same_instance, young| Old {
-                same_instance,
-                young,
-                dialled_here: bit(0),
-                passed: bit(1),
-            };
-            assert_eq!(
-                decide(old(false, true), bit(2), bit(3)),
-                Decision::Replace,
-                "another instance"
-            );
-            assert_eq!(
-                decide(old(true, false), bit(2), bit(3)),
-                Decision::Replace,
-                "past the window"
-            );
+            let old =
+                |same_instance, young| Old { same_instance, young, dialled_here: bit(0), passed: bit(1) };
+            assert_eq!(decide(old(false, true), bit(2), bit(3)), Decision::Replace, "another instance");
+            assert_eq!(decide(old(true, false), bit(2), bit(3)), Decision::Replace, "past the window");
         }
     }
 
@@ -412,9 +366,7 @@ mod tests {
         old.pass().expect("still current");
         let connection = ConnectionId::new_unchecked(1);
         assert!(pairs.established(peer, connection));
-        let new = pairs
-            .claim(peer, false, [2; 16], vec![7])
-            .expect("a restart replaces");
+        let new = pairs.claim(peer, false, [2; 16], vec![7]).expect("a restart replaces");
         assert_eq!(closes.try_recv(), Ok(connection));
         {
             let settled = new.settled();
@@ -434,13 +386,8 @@ mod tests {
         let (pairs, peer, _closes) = pairs();
         let old = pairs.claim(peer, false, [1; 16], vec![]).expect("nothing there");
         old.pass().expect("current");
-        let new = pairs
-            .claim(peer, true, [1; 16], vec![])
-            .expect("dialled by the lower end");
-        assert!(
-            !pairs.established(peer, ConnectionId::new_unchecked(1)),
-            "to be closed"
-        );
+        let new = pairs.claim(peer, true, [1; 16], vec![]).expect("dialled by the lower end");
+        assert!(!pairs.established(peer, ConnectionId::new_unchecked(1)), "to be closed");
         pairs.closed(peer, ConnectionId::new_unchecked(1));
         new.settled().await.expect("nothing left to wait for");
     }
@@ -449,10 +396,7 @@ mod tests {
     fn a_claim_given_up_leaves_no_trace() {
         let (pairs, peer, _closes) = pairs();
         let claim = pairs.claim(peer, true, [1; 16], vec![]).expect("nothing there");
-        assert!(
-            pairs.claim(peer, true, [1; 16], vec![]).is_err(),
-            "same end, same instance, at once"
-        );
+        assert!(pairs.claim(peer, true, [1; 16], vec![]).is_err(), "same end, same instance, at once");
         drop(claim);
         assert!(pairs.table().pairs.is_empty());
     }

@@ -38,10 +38,7 @@ const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 /// Makes the socket at `path`, mode 0600. A stale one, where nobody answers, is replaced.
 pub(crate) fn bind(path: &Path) -> Result<UnixListener, StartError> {
-    let fail = |why: String| StartError::Socket {
-        path: path.to_owned(),
-        why,
-    };
+    let fail = |why: String| StartError::Socket { path: path.to_owned(), why };
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(fail("another node answers there".into()));
     }

@@ -1,6 +1,6 @@
 //! The command line: `entente`.
 //!
-//! Guarantees: every command ends with one of the exit codes of [`Exit`](crate::errors::Exit), and every failure says
+//! Guarantees: every command ends with one of the exit codes of [`Exit`], and every failure says
 //! what, why and the next command. Founding, joining, checking and verifying need no running node; the others speak
 //! with the node of the data folder over its socket.
 
@@ -64,13 +64,7 @@ struct Cli {
 #[derive(Args)]
 struct Global {
     /// Data folder of the node [default: $XDG_DATA_HOME/entente or ~/.local/share/entente]
-    #[arg(
-        long,
-        global = true,
-        env = "ENTENTE_DIR",
-        value_name = "DIR",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, env = "ENTENTE_DIR", value_name = "DIR", hide_env_values = true)]
     dir: Option<PathBuf>,
     /// Sign with this officer's key [default: DIR/keys/officer.key]
     #[arg(long = "as", global = true, value_name = "KEYFILE")]

@@ -12,6 +12,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
@@ -36,25 +37,18 @@ pub struct Client {
 impl Client {
     /// A client of the node in `dir`, which need not run yet.
     pub fn new(dir: &DataDir) -> Result<Self, CliError> {
-        Ok(Self {
-            dir: dir.clone(),
-            socket: dir.socket()?,
-        })
+        Ok(Self { dir: dir.clone(), socket: dir.socket()? })
     }
 
     /// Gets an answer in JSON.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        let body = self
-            .request(Method::GET, path, Bytes::new(), ANSWER_TIMEOUT)
-            .await?;
+        let body = self.request(Method::GET, path, Content::None, ANSWER_TIMEOUT).await?;
         self.read(&body)
     }
 
     /// Gets a text.
     pub async fn get_text(&self, path: &str) -> Result<String, CliError> {
-        let body = self
-            .request(Method::GET, path, Bytes::new(), ANSWER_TIMEOUT)
-            .await?;
+        let body = self.request(Method::GET, path, Content::None, ANSWER_TIMEOUT).await?;
         String::from_utf8(body.to_vec()).map_err(|error| self.unreadable(&error))
     }
 
@@ -66,20 +60,28 @@ impl Client {
         waiting: Duration,
     ) -> Result<T, CliError> {
         let limit = waiting.saturating_add(ANSWER_TIMEOUT);
-        let answer = self.request(Method::POST, path, body.into(), limit).await?;
+        let answer = self.request(Method::POST, path, Content::Bytes(body), limit).await?;
+        self.read(&answer)
+    }
+
+    /// Posts JSON and gets an answer in JSON.
+    pub async fn post_json<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, CliError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.unreadable(&error))?;
+        let answer = self.request(Method::POST, path, Content::Json(body), ANSWER_TIMEOUT).await?;
         self.read(&answer)
     }
 
     /// Follows events until the node stops.
     pub async fn events(&self, path: &str) -> Result<Events, CliError> {
-        let response = tokio::time::timeout(ANSWER_TIMEOUT, self.send(Method::GET, path, Bytes::new()))
+        let response = tokio::time::timeout(ANSWER_TIMEOUT, self.send(Method::GET, path, Content::None))
             .await
             .map_err(|_| self.silent(ANSWER_TIMEOUT))??;
         if response.status() == StatusCode::OK {
-            Ok(Events {
-                body: response.into_body(),
-                buffer: Vec::new(),
-            })
+            Ok(Events { body: response.into_body(), buffer: Vec::new() })
         } else {
             let status = response.status();
             let body = self.collect(response).await?;
@@ -91,35 +93,28 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: Bytes,
+        body: Content,
         limit: Duration,
     ) -> Result<Bytes, CliError> {
         let answer = async {
             let response = self.send(method, path, body).await?;
             let status = response.status();
             let body = self.collect(response).await?;
-            if status.is_success() {
-                Ok(body)
-            } else {
-                Err(self.refused(status, &body))
-            }
+            if status.is_success() { Ok(body) } else { Err(self.refused(status, &body)) }
         };
-        tokio::time::timeout(limit, answer)
-            .await
-            .map_err(|_| self.silent(limit))?
+        tokio::time::timeout(limit, answer).await.map_err(|_| self.silent(limit))?
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, CliError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| self.down(&error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.broken(&error))?;
+    async fn send(&self, method: Method, path: &str, body: Content) -> Result<Response<Incoming>, CliError> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.down(&error))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broken(&error))?;
+        let (kind, body) = body.into_parts();
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "entente")
+            .header("content-type", kind)
             .body(Full::new(body))
             .map_err(|error| CliError::usage("cannot ask the node", error, "entente --help"))?;
         // The connection moves bytes only while it is polled: it runs beside the exchange and then to its end.
@@ -136,10 +131,7 @@ impl Client {
     }
 
     async fn collect(&self, response: Response<Incoming>) -> Result<Bytes, CliError> {
-        match Limited::new(response.into_body(), MAX_ANSWER_BYTES)
-            .collect()
-            .await
-        {
+        match Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await {
             Ok(body) => Ok(body.to_bytes()),
             Err(error) => Err(self.broken(&*error)),
         }
@@ -212,6 +204,23 @@ impl Client {
             error,
             "check that program and node are of one version: entente --version",
         )
+    }
+}
+
+/// What a request carries.
+enum Content {
+    None,
+    Bytes(Vec<u8>),
+    Json(Vec<u8>),
+}
+
+impl Content {
+    fn into_parts(self) -> (&'static str, Bytes) {
+        match self {
+            Self::None => ("application/octet-stream", Bytes::new()),
+            Self::Bytes(bytes) => ("application/octet-stream", bytes.into()),
+            Self::Json(bytes) => ("application/json", bytes.into()),
+        }
     }
 }
 

@@ -66,19 +66,15 @@ impl Config {
 
     fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map(|span| 1 + text[..span.start].matches('\n').count());
+            let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
             match line {
                 Some(line) => format!("line {line}: {}", error.message()),
                 None => error.message().to_owned(),
             }
         })?;
-        for (name, list) in [
-            ("listen", &config.listen),
-            ("announce", &config.announce),
-            ("peers", &config.peers),
-        ] {
+        for (name, list) in
+            [("listen", &config.listen), ("announce", &config.announce), ("peers", &config.peers)]
+        {
             if list.len() > MAX_ADDRESSES {
                 return Err(format!(
                     "{name} has {} addresses; at most {MAX_ADDRESSES} are allowed",
@@ -99,23 +95,13 @@ pub fn check_address(address: &Multiaddr) -> Result<(), String> {
     let parts = address.iter().collect::<Vec<_>>();
     let usable = matches!(
         parts.as_slice(),
-        [
-            Protocol::Ip4(_) | Protocol::Ip6(_),
-            Protocol::Udp(_),
-            Protocol::QuicV1
-        ] | [
-            Protocol::Ip4(_) | Protocol::Ip6(_),
-            Protocol::Udp(_),
-            Protocol::QuicV1,
-            Protocol::P2p(_)
-        ]
+        [Protocol::Ip4(_) | Protocol::Ip6(_), Protocol::Udp(_), Protocol::QuicV1]
+            | [Protocol::Ip4(_) | Protocol::Ip6(_), Protocol::Udp(_), Protocol::QuicV1, Protocol::P2p(_)]
     );
     if usable {
         Ok(())
     } else {
-        Err(format!(
-            "{address} is not of the form /ip4/ADDRESS/udp/PORT/quic-v1[/p2p/ID]"
-        ))
+        Err(format!("{address} is not of the form /ip4/ADDRESS/udp/PORT/quic-v1[/p2p/ID]"))
     }
 }
 

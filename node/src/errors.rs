@@ -100,10 +100,7 @@ impl CliError {
 
     /// The same failure under the node's own word for it.
     pub fn with_code(self, code: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            ..self
-        }
+        Self { code: code.into(), ..self }
     }
 
     /// A wrong command line.
@@ -141,10 +138,9 @@ impl CliError {
         use std::io::ErrorKind;
         let folder = path.parent().unwrap_or(path).display();
         let (exit, next) = match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => (
-                Exit::Failure,
-                format!("make room (df -h {folder}), then run the same command again"),
-            ),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                (Exit::Failure, format!("make room (df -h {folder}), then run the same command again"))
+            }
             ErrorKind::AlreadyExists => (Exit::Config, "choose another path: nothing is overwritten".into()),
             _ => (Exit::Config, format!("ls -ld {folder}")),
         };
@@ -188,19 +184,14 @@ mod tests {
     #[test]
     fn a_failure_shows_what_why_and_the_next_command() {
         let error = CliError::config("cannot start", "port 4001 is in use", "entente up");
-        assert_eq!(
-            error.to_string(),
-            "error: cannot start\n  why:  port 4001 is in use\n  next: entente up"
-        );
+        assert_eq!(error.to_string(), "error: cannot start\n  why:  port 4001 is in use\n  next: entente up");
         assert_eq!(error.exit as u8, 3);
     }
 
     #[test]
     fn a_full_disk_is_named_as_one() {
-        let error = CliError::writing(
-            Path::new("/data/x"),
-            &std::io::Error::from(std::io::ErrorKind::StorageFull),
-        );
+        let error =
+            CliError::writing(Path::new("/data/x"), &std::io::Error::from(std::io::ErrorKind::StorageFull));
         assert!(error.next.starts_with("make room (df -h /data)"), "{error}");
     }
 

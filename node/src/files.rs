@@ -53,11 +53,7 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), CliError>
 }
 
 fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     if let Err(error) = written {
         // Half a file would block the next attempt.

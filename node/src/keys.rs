@@ -66,12 +66,7 @@ impl Drop for KeyFile {
 pub fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, CliError> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::fill(bytes.as_mut_slice()).map_err(|error| {
-        CliError::new(
-            Exit::Failure,
-            "cannot draw random bytes",
-            error,
-            "check that /dev/urandom can be read",
-        )
+        CliError::new(Exit::Failure, "cannot draw random bytes", error, "check that /dev/urandom can be read")
     })?;
     Ok(bytes)
 }
@@ -115,16 +110,9 @@ pub fn read(path: &Path, wanted: &[KeyKind]) -> Result<(KeyKind, SecretKey), Cli
         refuse(error.message().to_owned(), "restore the file from a copy".into())
     })?;
     if !wanted.contains(&file.kind) {
-        let kinds = wanted
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" or ");
+        let kinds = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
         return Err(refuse(
-            format!(
-                "it holds a key of kind {}, and a key of kind {kinds} is needed",
-                file.kind
-            ),
+            format!("it holds a key of kind {}, and a key of kind {kinds} is needed", file.kind),
             format!("name the {kinds} key"),
         ));
     }
@@ -135,10 +123,7 @@ pub fn read(path: &Path, wanted: &[KeyKind]) -> Result<(KeyKind, SecretKey), Cli
         .and_then(|seed| <&[u8; 32]>::try_from(seed.as_slice()).ok())
         .map(SecretKey::from_seed)
         .ok_or_else(|| {
-            refuse(
-                "its seed is not 32 bytes in base32".into(),
-                "restore the file from a copy".into(),
-            )
+            refuse("its seed is not 32 bytes in base32".into(), "restore the file from a copy".into())
         })?;
     if key.public() != file.public {
         return Err(refuse(
@@ -177,12 +162,7 @@ impl NewKeys {
         dir: &DataDir,
         before: impl FnOnce(&Self) -> Result<(), CliError>,
     ) -> Result<Self, CliError> {
-        let keys = Self {
-            root: generate()?,
-            officer: generate()?,
-            seat: generate()?,
-            node: generate()?,
-        };
+        let keys = Self { root: generate()?, officer: generate()?, seat: generate()?, node: generate()? };
         files::make_private_folder(dir.path())?;
         let unfinished = dir.path().join("keys.new");
         // Left by an attempt that was broken off; nothing was ever signed with these.
@@ -222,10 +202,7 @@ mod tests {
         let keys = NewKeys::create(&dir, |_| Ok(())).expect("created");
         for (kind, key) in [(KeyKind::Root, &keys.root), (KeyKind::Node, &keys.node)] {
             assert_eq!(load(&dir, kind).expect("loaded").public(), key.public());
-            let mode = std::fs::metadata(dir.key(kind))
-                .expect("there")
-                .permissions()
-                .mode();
+            let mode = std::fs::metadata(dir.key(kind)).expect("there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }
@@ -236,10 +213,7 @@ mod tests {
         NewKeys::create(&dir, |_| Ok(())).expect("created");
         let path = dir.key(KeyKind::Officer);
         let wrong = read(&path, &[KeyKind::Seat]).err().expect("wrong kind");
-        assert!(
-            wrong.why.contains("kind officer, and a key of kind seat"),
-            "{wrong}"
-        );
+        assert!(wrong.why.contains("kind officer, and a key of kind seat"), "{wrong}");
 
         let text = std::fs::read_to_string(&path).expect("text");
         let other = generate().expect("a key").public();

@@ -7,10 +7,13 @@
 
 use std::path::Path;
 
-use entente_protocol::charter::{PartnerName, show_time};
+use entente_discovery::peer_id_of;
+use entente_protocol::charter::{Charter, PartnerName, show_time};
 use entente_protocol::founding::{CoalitionSecret, Founded, FoundedFile, MAX_FOUNDING_TOML_BYTES};
 use entente_protocol::identity::SecretKey;
 use entente_protocol::time::Time;
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
 
 use crate::errors::CliError;
 use crate::files;
@@ -87,22 +90,10 @@ impl Membership {
         })?;
         let node = keys::load(dir, KeyKind::Node)?;
         let partner = founded.node(&node.public()).cloned().ok_or_else(|| {
-            let names = founded
-                .partners()
-                .iter()
-                .map(|p| p.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", ");
+            let names = founded.partners().iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
             CliError::config(
-                format!(
-                    "this host is not a member of {} ({})",
-                    founded.charter().name,
-                    founded.coalition()
-                ),
-                format!(
-                    "its node key {} is not in the charter, whose partners are {names}",
-                    node.public()
-                ),
+                format!("this host is not a member of {} ({})", founded.charter().name, founded.coalition()),
+                format!("its node key {} is not in the charter, whose partners are {names}", node.public()),
                 "give this host's card to whoever drafts the charter, or name another --dir",
             )
         })?;
@@ -134,15 +125,24 @@ impl Membership {
                 ));
             }
         }
-        Ok(Self {
-            partner: partner.name.clone(),
-            founded,
-            secret,
-            node,
-            seat,
-            warnings,
-        })
+        Ok(Self { partner: partner.name.clone(), founded, secret, node, seat, warnings })
     }
+}
+
+/// Refuses an address with the peer id of a node that the charter does not name: it would never be dialled.
+pub fn check_member(address: &Multiaddr, charter: &Charter) -> Result<(), CliError> {
+    let Some(Protocol::P2p(peer)) = address.iter().last() else {
+        return Ok(());
+    };
+    let nodes = charter.partners.iter().flat_map(|partner| &partner.nodes);
+    if nodes.filter_map(|node| peer_id_of(node.as_ed25519())).any(|node| node == peer) {
+        return Ok(());
+    }
+    Err(CliError::config(
+        format!("{peer} is no node of {}", charter.name),
+        format!("the charter names no node with this id; {address} would never be dialled"),
+        "ask that partner for its address: entente peer address",
+    ))
 }
 
 fn seat(

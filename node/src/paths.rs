@@ -105,36 +105,24 @@ mod tests {
     use super::*;
 
     fn choose(named: Option<&str>, data_home: Option<&str>, home: Option<&str>) -> Option<PathBuf> {
-        DataDir::choose(
-            named.map(PathBuf::from),
-            data_home.map(OsString::from),
-            home.map(OsString::from),
-        )
-        .ok()
-        .map(|dir| dir.0)
+        DataDir::choose(named.map(PathBuf::from), data_home.map(OsString::from), home.map(OsString::from))
+            .ok()
+            .map(|dir| dir.0)
     }
 
     #[test]
     fn the_named_folder_wins_over_the_users() {
         assert_eq!(choose(Some("x"), Some("/d"), Some("/h")), Some("x".into()));
         assert_eq!(choose(None, Some("/d"), Some("/h")), Some("/d/entente".into()));
-        assert_eq!(
-            choose(None, Some("relative"), Some("/h")),
-            Some("/h/.local/share/entente".into())
-        );
+        assert_eq!(choose(None, Some("relative"), Some("/h")), Some("/h/.local/share/entente".into()));
         assert_eq!(choose(None, None, None), None);
     }
 
     #[test]
     fn a_socket_path_of_107_bytes_is_the_longest() {
-        let fits = DataDir::new(format!(
-            "/{}",
-            "x".repeat(MAX_SOCKET_PATH_BYTES - "/".len() - "/api.sock".len())
-        ));
-        assert_eq!(
-            fits.socket().expect("fits").as_os_str().len(),
-            MAX_SOCKET_PATH_BYTES
-        );
+        let fits =
+            DataDir::new(format!("/{}", "x".repeat(MAX_SOCKET_PATH_BYTES - "/".len() - "/api.sock".len())));
+        assert_eq!(fits.socket().expect("fits").as_os_str().len(), MAX_SOCKET_PATH_BYTES);
         let too_long = DataDir::new(format!("{}x", fits.path().display()));
         let error = too_long.socket().expect_err("too long");
         assert!(error.why.contains("108 bytes"), "{error}");

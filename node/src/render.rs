@@ -35,9 +35,7 @@ pub(crate) fn plain(text: &str) -> String {
         c.is_control()
             || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
     };
-    text.chars()
-        .map(|c| if fools(c) { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if fools(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The beginning of an id: enough to name it on a command line.

@@ -229,23 +229,12 @@ impl Node {
         let Some(credential) = founded.chain(&node.public()).map(|chain| chain.encode()) else {
             return Err(StartError::NotEnrolled(coalition.to_string()));
         };
-        let identity = Identity {
-            coalition,
-            node: node.public(),
-        };
+        let identity = Identity { coalition, node: node.public() };
         let mut nonce = [0; 32];
-        getrandom::fill(&mut nonce).map_err(|error| StartError::System {
-            what: "random bytes",
-            source: error.into(),
-        })?;
+        getrandom::fill(&mut nonce)
+            .map_err(|error| StartError::System { what: "random bytes", source: error.into() })?;
         let seed = node.seed();
-        let engine_config = Config {
-            founded: Arc::clone(&founded),
-            node,
-            seat,
-            timing,
-            nonce,
-        };
+        let engine_config = Config { founded: Arc::clone(&founded), node, seat, timing, nonce };
         let opened = tokio::task::spawn_blocking(move || {
             let store = Store::open(&store, &identity)?;
             let (engine, effects) = Engine::recover(engine_config, &store, clock::now())?;
@@ -256,12 +245,8 @@ impl Node {
             source: std::io::Error::other("its thread ended unexpectedly"),
         })??;
 
-        let mut mesh_config = MeshConfig::new(
-            seed,
-            CoalitionSecret::new(*secret),
-            *coalition.as_bytes(),
-            credential,
-        );
+        let mut mesh_config =
+            MeshConfig::new(seed, CoalitionSecret::new(*secret), *coalition.as_bytes(), credential);
         let listeners = listen.len();
         mesh_config.listen = listen;
         mesh_config.port = port;
@@ -270,15 +255,9 @@ impl Node {
         mesh_config.profile = profile;
         // A peer book only saves time: without it discovery starts from the addresses given.
         mesh_config.book = match store.get_meta(BOOK) {
-            Ok(bytes) => bytes
-                .and_then(|bytes| decode_book(&bytes).ok())
-                .unwrap_or_default(),
+            Ok(bytes) => bytes.and_then(|bytes| decode_book(&bytes).ok()).unwrap_or_default(),
             Err(damage) => {
-                return Err(StoreError::Damage {
-                    path: store.path().to_owned(),
-                    damage,
-                }
-                .into());
+                return Err(StoreError::Damage { path: store.path().to_owned(), damage }.into());
             }
         };
         let members = Arc::new(Members::new(Arc::clone(&founded)));
@@ -295,15 +274,8 @@ impl Node {
         let (local_inputs, local) = mpsc::channel(LOCAL_QUEUE);
         let (served, wants) = mpsc::channel(serve::SERVE_QUEUE);
         let (stopping, stopped) = watch::channel(None);
-        let handle = Handle::new(
-            identity,
-            founded,
-            store,
-            members,
-            mesh.clone(),
-            local_inputs,
-            stopped.clone(),
-        );
+        let handle =
+            Handle::new(identity, founded, store, members, mesh.clone(), local_inputs, stopped.clone());
         let span = handle.span();
         let mut tasks = vec![
             tokio::spawn(mesh::run(events, peer_inputs, handle.clone()).instrument(span.clone())),
@@ -316,27 +288,14 @@ impl Node {
                 let why = turn.run(effects, frames, local);
                 stopping.send_replace(Some(Arc::new(why)));
             })
-            .map_err(|source| StartError::System {
-                what: "the engine's thread",
-                source,
-            })?;
+            .map_err(|source| StartError::System { what: "the engine's thread", source })?;
         let api = tokio::spawn(api::serve(listener, handle.clone()).instrument(span));
         tasks.push(tokio::spawn(shut_down(mesh, stopped.clone())));
-        let node = Self {
-            handle,
-            stopped,
-            engine: Some(engine),
-            tasks,
-            api,
-            socket,
-        };
+        let node = Self { handle, stopped, engine: Some(engine), tasks, api, socket };
         // So that whoever started this node can be told where it is reached.
         let listening = node.handle.until_listening(listeners);
         if tokio::time::timeout(LISTEN_TIMEOUT, listening).await.is_err() {
-            tracing::warn!(
-                wanted = listeners,
-                "not everything that was wanted is listened on"
-            );
+            tracing::warn!(wanted = listeners, "not everything that was wanted is listened on");
         }
         Ok(node)
     }

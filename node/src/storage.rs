@@ -1,4 +1,4 @@
-//! The store: one redb file that implements [`Archive`] and what the local API reads.
+//! The store: one redb file that implements [`Archive`](entente_protocol::store::Archive) and what the local API reads.
 //!
 //! Guarantees: the writes of one [`Store::commit`] become durable together and in order, or not at all, before it
 //! returns (one transaction, one fsync). A store belongs to one coalition and one node, and says so when it is opened
@@ -171,20 +171,12 @@ impl Store {
             Err(error) => return Err(fail(error.into())),
         };
         if !exists && counter.acknowledged() > 0 {
-            let why = format!(
-                "it is gone, and {} commits were acknowledged",
-                counter.acknowledged()
-            );
+            let why = format!("it is gone, and {} commits were acknowledged", counter.acknowledged());
             return Err(fail(Failure::damage("store", why)));
         }
         if !exists {
             // Made here, because redb would make it readable for everyone.
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path);
+            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
             file.map_err(|error| fail(error.into()))?;
         }
         let database = guarded("store", || Ok(builder().create(path)?)).map_err(fail)?;
@@ -206,17 +198,8 @@ impl Store {
         identity: &Identity,
     ) -> Result<Self, StoreError> {
         let acknowledged = counter.as_ref().map_or(0, Counter::acknowledged);
-        let writer = Mutex::new(Writer {
-            counter,
-            commits: 0,
-            closed: false,
-        });
-        let store = Self {
-            database: Some(database),
-            path: path.to_owned(),
-            identity: *identity,
-            writer,
-        };
+        let writer = Mutex::new(Writer { counter, commits: 0, closed: false });
+        let store = Self { database: Some(database), path: path.to_owned(), identity: *identity, writer };
         let number = |name| store.meta_number(name).map_err(|damage| store.damaged(damage));
         match number(meta::FORMAT)? {
             None if acknowledged == 0 => {
@@ -229,10 +212,7 @@ impl Store {
             }
             Some(found) if found != u64::from(FORMAT_VERSION) => {
                 let found = u32::try_from(found).unwrap_or(u32::MAX);
-                return Err(StoreError::Format {
-                    path: store.path.clone(),
-                    found,
-                });
+                return Err(StoreError::Format { path: store.path.clone(), found });
             }
             Some(_) => {}
         }
@@ -246,12 +226,7 @@ impl Store {
         ] {
             let found = text(name)?;
             if found != expected {
-                return Err(StoreError::Foreign {
-                    path: store.path.clone(),
-                    what,
-                    found,
-                    expected,
-                });
+                return Err(StoreError::Foreign { path: store.path.clone(), what, found, expected });
             }
         }
         let commits = number(meta::COMMITS)?.unwrap_or_default();
@@ -314,9 +289,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut writer = self.writer();
         if writer.closed {
-            return Err(StoreError::Closed {
-                path: self.path.clone(),
-            });
+            return Err(StoreError::Closed { path: self.path.clone() });
         }
         let commits = writer.commits + 1;
         let done = guarded("commit", || {
@@ -362,16 +335,11 @@ impl Store {
     }
 
     fn damaged(&self, damage: Damage) -> StoreError {
-        StoreError::Damage {
-            path: self.path.clone(),
-            damage,
-        }
+        StoreError::Damage { path: self.path.clone(), damage }
     }
 
     fn database(&self) -> Result<&Database, Failure> {
-        self.database
-            .as_ref()
-            .ok_or_else(|| Failure::damage("store", "it is closed"))
+        self.database.as_ref().ok_or_else(|| Failure::damage("store", "it is closed"))
     }
 
     fn snapshot(&self) -> Result<redb::ReadTransaction, Failure> {
@@ -407,9 +375,7 @@ mod meta {
 
 fn builder() -> Builder {
     let mut builder = Builder::new();
-    builder
-        .set_cache_size(CACHE_BYTES)
-        .set_check_integrity_on_open(true);
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     builder
 }
 

@@ -124,7 +124,9 @@ impl Contribution {
             let top = held(index).min(basis.ceiling(index)).saturating_sub(base);
             let heads: Option<Vec<_>> =
                 claim_lengths(top).map(|beyond| Some((beyond, hash_at(index, base + beyond)?))).collect();
-            let Some(heads) = heads.filter(|heads| !heads.is_empty()) else { continue };
+            let Some(heads) = heads.filter(|heads| !heads.is_empty()) else {
+                continue;
+            };
             let feed = FeedClaims { feed: index as u16, heads };
             let size = wire::encode(&feed).len();
             if bytes + size > MAX_CONTRIBUTION_BYTES {
@@ -232,7 +234,9 @@ pub fn batch_time(
 ) -> Time {
     let mut clocks: Vec<Time> = clocks.collect();
     clocks.sort_unstable();
-    let Some(&median) = clocks.get(clocks.len().saturating_sub(1) / 2) else { return previous };
+    let Some(&median) = clocks.get(clocks.len().saturating_sub(1) / 2) else {
+        return previous;
+    };
     if median <= previous {
         return previous;
     }

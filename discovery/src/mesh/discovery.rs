@@ -31,11 +31,7 @@ impl MeshTask {
     /// The addresses to announce: what the operator set, then what is listened on and others can reach; on a host with nothing
     /// but loopback, loopback.
     pub(super) fn own_addresses(&self) -> Vec<Multiaddr> {
-        let port = self
-            .listening
-            .first()
-            .and_then(|(_, address)| udp_port(address))
-            .unwrap_or(0);
+        let port = self.listening.first().and_then(|(_, address)| udp_port(address)).unwrap_or(0);
         let announce = self.announce.iter().map(|address| match udp_port(address) {
             Some(0) => with_udp_port(address, port),
             _ => address.clone(),
@@ -60,10 +56,7 @@ impl MeshTask {
         for gone in self.announced.iter().filter(|known| !addresses.contains(known)) {
             self.swarm.remove_external_address(gone);
         }
-        for new in addresses
-            .iter()
-            .filter(|address| !self.announced.contains(address))
-        {
+        for new in addresses.iter().filter(|address| !self.announced.contains(address)) {
             self.swarm.add_external_address(new.clone());
         }
         self.announced = addresses;
@@ -127,11 +120,7 @@ impl MeshTask {
         self.beacon_due = Some(now + self.profile.beacon_interval);
         let unix_ms = unix_ms();
         let sequence = unix_ms.max(self.sequence.saturating_add(1));
-        let beacon = Beacon {
-            sequence,
-            unix_ms,
-            addresses: self.announced.clone(),
-        };
+        let beacon = Beacon { sequence, unix_ms, addresses: self.announced.clone() };
         let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() else {
             return;
         };
@@ -151,11 +140,7 @@ impl MeshTask {
 
     pub(super) fn on_behaviour_event(&mut self, event: BehaviourEvent) {
         match event {
-            BehaviourEvent::Gossip(gossipsub::Event::Message {
-                propagation_source,
-                message_id,
-                message,
-            }) => {
+            BehaviourEvent::Gossip(gossipsub::Event::Message { propagation_source, message_id, message }) => {
                 let acceptance = self.on_beacon(message.source, &message.data);
                 if let Some(gossip) = self.swarm.behaviour_mut().gossip.as_mut() {
                     gossip.report_message_validation_result(&message_id, &propagation_source, acceptance);
@@ -181,16 +166,10 @@ impl MeshTask {
         if !self.check.is_member(&peer) {
             return;
         }
-        let addresses = addresses
-            .iter()
-            .filter_map(split_address)
-            .map(|(bare, _)| bare)
-            .take(MAX_ADDRESSES);
+        let addresses = addresses.iter().filter_map(split_address).map(|(bare, _)| bare).take(MAX_ADDRESSES);
         for address in addresses {
             let now = Instant::now();
-            self.book_dirty |= self
-                .targets
-                .learn(peer, address.clone(), PeerSource::Beacon, now, unix_ms());
+            self.book_dirty |= self.targets.learn(peer, address.clone(), PeerSource::Beacon, now, unix_ms());
             self.route(peer, address);
         }
     }
@@ -215,9 +194,7 @@ impl MeshTask {
         tracing::debug!(%peer, sequence = beacon.sequence, unix_ms = beacon.unix_ms, "beacon");
         let now = Instant::now();
         let addresses = beacon.addresses;
-        let changed = self
-            .targets
-            .learn_own_word(peer, addresses.clone(), now, unix_ms());
+        let changed = self.targets.learn_own_word(peer, addresses.clone(), now, unix_ms());
         self.targets.set_sequence(&peer, beacon.sequence);
         self.book_dirty = true;
         for address in addresses {

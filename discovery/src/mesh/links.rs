@@ -24,21 +24,13 @@ use crate::{
 /// What the tasks of links and hellos report.
 pub(super) enum LinkMessage {
     /// A stream is confirmed.
-    Ready {
-        peer: PeerId,
-        instance: Instance,
-        stream: Stream,
-    },
+    Ready { peer: PeerId, instance: Instance, stream: Stream },
     /// Opening a stream failed.
     OpenFailed { peer: PeerId, reason: String },
     /// A peer's hello was not well-formed, or it opened where it should accept.
     Fault { peer: PeerId, fault: LinkFault },
     /// A link has ended.
-    Ended {
-        peer: PeerId,
-        serial: u64,
-        reason: String,
-    },
+    Ended { peer: PeerId, serial: u64, reason: String },
 }
 
 /// The state of the link with a peer that is or was connected.
@@ -105,15 +97,10 @@ pub(super) fn accept_streams(
                 let hello = tokio::time::timeout(timeout, link::accept(&mut stream, &instance)).await;
                 // The mesh task may be gone; an opener whose stream ended or timed out tries again by itself.
                 let _ = match hello {
-                    Ok(Ok(instance)) => links.send(LinkMessage::Ready {
-                        peer,
-                        instance,
-                        stream,
-                    }),
-                    Ok(Err(HelloError::Malformed(what))) => links.send(LinkMessage::Fault {
-                        peer,
-                        fault: LinkFault::BadHello(what),
-                    }),
+                    Ok(Ok(instance)) => links.send(LinkMessage::Ready { peer, instance, stream }),
+                    Ok(Err(HelloError::Malformed(what))) => {
+                        links.send(LinkMessage::Fault { peer, fault: LinkFault::BadHello(what) })
+                    }
                     Ok(Err(HelloError::Io(_))) | Err(_) => Ok(()),
                 };
             });
@@ -165,26 +152,16 @@ impl MeshTask {
                 let timeout = self.profile.open_timeout;
                 let task = tokio::spawn(async move {
                     let open = async {
-                        let mut stream = control
-                            .open_stream(peer, protocol)
-                            .await
-                            .map_err(|error| error.to_string())?;
-                        let instance = link::open(&mut stream, &instance)
-                            .await
-                            .map_err(|error| error.to_string())?;
+                        let mut stream =
+                            control.open_stream(peer, protocol).await.map_err(|error| error.to_string())?;
+                        let instance =
+                            link::open(&mut stream, &instance).await.map_err(|error| error.to_string())?;
                         Ok((instance, stream))
                     };
                     let message = match tokio::time::timeout(timeout, open).await {
-                        Ok(Ok((instance, stream))) => LinkMessage::Ready {
-                            peer,
-                            instance,
-                            stream,
-                        },
+                        Ok(Ok((instance, stream))) => LinkMessage::Ready { peer, instance, stream },
                         Ok(Err(reason)) => LinkMessage::OpenFailed { peer, reason },
-                        Err(_) => LinkMessage::OpenFailed {
-                            peer,
-                            reason: "timed out".into(),
-                        },
+                        Err(_) => LinkMessage::OpenFailed { peer, reason: "timed out".into() },
                     };
                     // The mesh task may be gone.
                     let _ = links.send(message);
@@ -200,11 +177,7 @@ impl MeshTask {
 
     pub(super) fn on_link_message(&mut self, message: LinkMessage) {
         match message {
-            LinkMessage::Ready {
-                peer,
-                instance,
-                stream,
-            } => self.start_link(peer, instance, stream),
+            LinkMessage::Ready { peer, instance, stream } => self.start_link(peer, instance, stream),
             LinkMessage::OpenFailed { peer, reason } => {
                 tracing::debug!(%peer, reason, "stream not opened");
                 self.open_again(&peer);
@@ -217,11 +190,7 @@ impl MeshTask {
                 let Some(link) = self.peers.get_mut(&peer) else {
                     return;
                 };
-                if link
-                    .running
-                    .as_ref()
-                    .is_some_and(|running| running.serial == serial)
-                {
+                if link.running.as_ref().is_some_and(|running| running.serial == serial) {
                     link.running = None;
                     if link.connection.is_some() {
                         link.deadline = Some(Instant::now() + self.profile.link_timeout);
@@ -246,10 +215,7 @@ impl MeshTask {
     fn start_link(&mut self, peer: PeerId, instance: Instance, stream: Stream) {
         // A stream of a connection that was replaced meanwhile is let go; the opener opens another.
         let credential = self.pairs.credential(&peer, &instance);
-        let connected = self
-            .peers
-            .get(&peer)
-            .is_some_and(|link| link.connection.is_some());
+        let connected = self.peers.get(&peer).is_some_and(|link| link.connection.is_some());
         let Some(credential) = credential.filter(|_| connected && !self.pairs.is_blocked(&peer)) else {
             self.open_again(&peer);
             return;
@@ -258,12 +224,7 @@ impl MeshTask {
         self.serial += 1;
         let serial = self.serial;
         let (stop, stopped) = watch::channel(None);
-        let ready = Ready {
-            peer,
-            instance,
-            credential,
-            stream,
-        };
+        let ready = Ready { peer, instance, credential, stream };
         let (outboxes, events, links) = (self.outboxes.clone(), self.events.clone(), self.links_in.clone());
         let task = tokio::spawn(async move {
             let reason = link::run(ready, previous, outboxes, events, stopped).await;
@@ -291,18 +252,11 @@ impl MeshTask {
 
     pub(super) fn stop_all_links(&mut self, reason: &str) -> Vec<JoinHandle<()>> {
         let peers: Vec<PeerId> = self.peers.keys().copied().collect();
-        peers
-            .iter()
-            .filter_map(|peer| self.stop_link(peer, reason))
-            .collect()
+        peers.iter().filter_map(|peer| self.stop_link(peer, reason)).collect()
     }
 
     fn forget_if_idle(&mut self, peer: &PeerId) {
-        if self
-            .peers
-            .get(peer)
-            .is_some_and(|link| link.connection.is_none() && link.running.is_none())
-        {
+        if self.peers.get(peer).is_some_and(|link| link.connection.is_none() && link.running.is_none()) {
             self.peers.remove(peer);
         }
     }

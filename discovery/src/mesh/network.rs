@@ -30,33 +30,18 @@ impl MeshTask {
                 self.addresses_changed();
             }
             SwarmEvent::ExpiredListenAddr { listener_id, address } => {
-                self.listening
-                    .retain(|known| *known != (listener_id, address.clone()));
+                self.listening.retain(|known| *known != (listener_id, address.clone()));
                 self.addresses_changed();
             }
-            SwarmEvent::ListenerClosed {
-                listener_id,
-                addresses,
-                reason,
-            } => {
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
                 tracing::error!(?addresses, ?reason, "a listener closed");
                 self.listening.retain(|(listener, _)| *listener != listener_id);
                 self.addresses_changed();
             }
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                connection_id,
-                endpoint,
-                ..
-            } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.on_established(peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                connection_id,
-                cause,
-                ..
-            } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 let reason =
                     cause.map_or_else(|| "connection closed here".to_owned(), |cause| error_text(&cause));
                 tracing::debug!(peer = %peer_id, reason, "connection closed");
@@ -66,11 +51,7 @@ impl MeshTask {
                     self.targets.disconnected(&peer_id, Instant::now());
                 }
             }
-            SwarmEvent::OutgoingConnectionError {
-                peer_id,
-                connection_id,
-                error,
-            } => {
+            SwarmEvent::OutgoingConnectionError { peer_id, connection_id, error } => {
                 if let (DialError::Denied { .. }, Some(peer)) = (&error, peer_id) {
                     self.pairs.denied(peer);
                 }
@@ -86,13 +67,8 @@ impl MeshTask {
                     self.pairs.denied(peer);
                 }
                 let reason = denial(&cause);
-                let refusal = Refusal {
-                    remote: send_back_addr,
-                    peer: peer_id,
-                    inbound: true,
-                    reason,
-                    count: 1,
-                };
+                let refusal =
+                    Refusal { remote: send_back_addr, peer: peer_id, inbound: true, reason, count: 1 };
                 self.refuse(refusal);
             }
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
@@ -108,22 +84,16 @@ impl MeshTask {
                 match self.dials.remove(&connection) {
                     Some(Dial::Static(address)) => self.static_leads_to(&address, peer),
                     Some(Dial::Peer(_)) | None => {
-                        self.targets
-                            .learn(peer, remote.clone(), PeerSource::Kad, now, unix_ms());
+                        self.targets.learn(peer, remote.clone(), PeerSource::Kad, now, unix_ms());
                     }
                 }
                 self.targets.proved(&peer, &remote);
                 self.route(peer, remote);
                 self.book_dirty = true;
-            } else if self
-                .targets
-                .get(&peer)
-                .is_none_or(|target| target.addresses().is_empty())
-            {
+            } else if self.targets.get(&peer).is_none_or(|target| target.addresses().is_empty()) {
                 // Nodes dial from the port that they listen on, so this is likely where it can be dialled, if nothing better
                 // is known.
-                self.targets
-                    .learn(peer, remote, PeerSource::Inbound, now, unix_ms());
+                self.targets.learn(peer, remote, PeerSource::Inbound, now, unix_ms());
             }
         }
         // Also when it is to be closed at once: the dial is over, and the closing makes the next one due.
@@ -151,12 +121,7 @@ impl MeshTask {
                 }
             }
             Some(Dial::Static(address)) => {
-                if let Some(known) = self
-                    .targets
-                    .statics
-                    .iter_mut()
-                    .find(|known| known.address == address)
-                {
+                if let Some(known) = self.targets.statics.iter_mut().find(|known| known.address == address) {
                     known.retry.failed(text, &self.profile, now);
                 }
             }
@@ -181,11 +146,7 @@ impl MeshTask {
             }
             GateReport::Own { address } => {
                 if let Some((bare, _)) = split_address(&address)
-                    && let Some(known) = self
-                        .targets
-                        .statics
-                        .iter_mut()
-                        .find(|known| known.address == bare)
+                    && let Some(known) = self.targets.statics.iter_mut().find(|known| known.address == bare)
                 {
                     known.own = true;
                 }
@@ -195,23 +156,12 @@ impl MeshTask {
 
     /// A static address without an id turned out to be this peer's.
     fn static_leads_to(&mut self, address: &Multiaddr, peer: PeerId) {
-        if let Some(known) = self
-            .targets
-            .statics
-            .iter_mut()
-            .find(|known| known.address == *address)
-        {
+        if let Some(known) = self.targets.statics.iter_mut().find(|known| known.address == *address) {
             known.peer = Some(peer);
             known.retry.dialling = false;
             known.retry.next = None;
         }
-        self.targets.learn(
-            peer,
-            address.clone(),
-            PeerSource::Static,
-            Instant::now(),
-            unix_ms(),
-        );
+        self.targets.learn(peer, address.clone(), PeerSource::Static, Instant::now(), unix_ms());
     }
 
     fn refuse(&mut self, refusal: Refusal) {

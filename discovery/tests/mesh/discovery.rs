@@ -16,16 +16,11 @@ async fn all_find_all(seeds: &[u8], beacons: bool, kademlia: bool) {
         }
         nodes.push(Node::start(config, &enrolled).await);
     }
-    let all = nodes
-        .iter_mut()
-        .map(|node| node.until("everyone up", |node| node.up.len() == seeds.len() - 1));
+    let all = nodes.iter_mut().map(|node| node.until("everyone up", |node| node.up.len() == seeds.len() - 1));
     futures::future::join_all(all).await;
     for node in &nodes {
         assert!(
-            !node
-                .seen
-                .iter()
-                .any(|event| matches!(event, MeshEvent::Refused(_) | MeshEvent::Fault { .. })),
+            !node.seen.iter().any(|event| matches!(event, MeshEvent::Refused(_) | MeshEvent::Fault { .. })),
             "{:#?}",
             node.seen
         );
@@ -69,8 +64,5 @@ async fn a_stranger_with_a_whole_node_but_another_secret_learns_no_member() {
     stranger.drain();
     assert!(stranger.up.is_empty());
     let known = stranger.mesh.peers().await.expect("runs");
-    assert!(
-        known.iter().all(|status| status.peer.is_none()),
-        "only the address it was given: {known:?}"
-    );
+    assert!(known.iter().all(|status| status.peer.is_none()), "only the address it was given: {known:?}");
 }

@@ -20,18 +20,9 @@ async fn pair() -> (Node, Node) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_arrive_whole_and_in_order_and_a_slow_reader_slows_the_sender() {
     let (a, mut b) = pair().await;
-    assert!(matches!(
-        a.mesh.send(b.peer, ""),
-        Err(SendError::FrameSize { bytes: 0 })
-    ));
-    assert!(matches!(
-        a.mesh.send(b.peer, vec![0; MAX_FRAME_BYTES + 1]),
-        Err(SendError::FrameSize { .. })
-    ));
-    assert!(matches!(
-        a.mesh.send(a.peer, "x"),
-        Err(SendError::NotConnected { .. })
-    ));
+    assert!(matches!(a.mesh.send(b.peer, ""), Err(SendError::FrameSize { bytes: 0 })));
+    assert!(matches!(a.mesh.send(b.peer, vec![0; MAX_FRAME_BYTES + 1]), Err(SendError::FrameSize { .. })));
+    assert!(matches!(a.mesh.send(a.peer, "x"), Err(SendError::NotConnected { .. })));
 
     // Nobody reads at b: its event queue, the network's windows and then a's queue fill, all bounded.
     let frame = |number: u32| {
@@ -47,10 +38,7 @@ async fn frames_arrive_whole_and_in_order_and_a_slow_reader_slows_the_sender() {
             // The writer is only slower than this loop.
             Err(_) => tokio::task::yield_now().await,
         }
-        assert!(
-            (sent as usize) * 64 * 1024 < 8 * MAX_QUEUED_BYTES,
-            "the sender is never held back"
-        );
+        assert!((sent as usize) * 64 * 1024 < 8 * MAX_QUEUED_BYTES, "the sender is never held back");
     };
     assert!(matches!(full, SendError::Full { .. }), "{full}");
 
@@ -88,15 +76,7 @@ async fn a_frame_too_large_is_a_fault_and_the_link_comes_back() {
             _ => None,
         })
         .await;
-    assert_eq!(
-        fault,
-        (
-            rogue.peer,
-            LinkFault::FrameTooLarge {
-                announced_bytes: u32::MAX
-            }
-        )
-    );
+    assert_eq!(fault, (rogue.peer, LinkFault::FrameTooLarge { announced_bytes: u32::MAX }));
     a.until_down(rogue.peer).await;
     // The connection lives; a new stream makes a new link.
     rogue.reopen().await;

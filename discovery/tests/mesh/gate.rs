@@ -38,22 +38,14 @@ async fn refusal(node: &mut Node, inbound: bool) -> (Option<PeerId>, RefusalReas
 /// A libp2p QUIC connection without any gate of ours.
 async fn raw_dial(seed: u8, address: &Multiaddr) -> (PeerId, quic::Connection) {
     let mut transport = quic::tokio::Transport::new(quic::Config::new(&keypair(seed)));
-    let opts = DialOpts {
-        role: Endpoint::Dialer,
-        port_use: PortUse::New,
-    };
+    let opts = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
     let dial = transport.dial(address.clone(), opts).expect("a quic address");
-    tokio::time::timeout(SAFETY_NET, dial)
-        .await
-        .expect("in time")
-        .expect("tls lets everyone in")
+    tokio::time::timeout(SAFETY_NET, dial).await.expect("in time").expect("tls lets everyone in")
 }
 
 /// What the other side sends on the first stream until it hangs up, after `said` was sent; and whether it ever opened one.
 async fn talk(connection: &mut quic::Connection, said: &[u8]) -> (Vec<u8>, bool) {
-    let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx))
-        .await
-        .expect("a stream can be opened");
+    let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx)).await.expect("a stream can be opened");
     stream.write_all(said).await.expect("the stream is open");
     stream.flush().await.expect("the stream is open");
     let mut heard = Vec::new();
@@ -100,10 +92,7 @@ async fn a_stranger_receives_no_byte_learns_no_member_and_is_hung_up_on() {
     a.drain();
     assert_eq!(a.up.len(), 1, "the member stays");
     let known = a.mesh.peers().await.expect("runs");
-    assert!(
-        known.iter().all(|status| status.peer == Some(b.peer)),
-        "a stranger is no peer"
-    );
+    assert!(known.iter().all(|status| status.peer == Some(b.peer)), "a stranger is no peer");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -114,16 +103,8 @@ async fn a_silent_connection_is_hung_up_on_in_time() {
     let address = a.address().await;
     let (_, mut connection) = raw_dial(66, &address).await;
     let closed = poll_fn(|cx| connection.poll_inbound_unpin(cx));
-    assert!(
-        tokio::time::timeout(SAFETY_NET, closed)
-            .await
-            .expect("hung up on")
-            .is_err()
-    );
-    assert_eq!(
-        refusal(&mut a, true).await,
-        (Some(peer_id(66)), RefusalReason::Silent)
-    );
+    assert!(tokio::time::timeout(SAFETY_NET, closed).await.expect("hung up on").is_err());
+    assert_eq!(refusal(&mut a, true).await, (Some(peer_id(66)), RefusalReason::Silent));
 }
 
 /// Starts two nodes that must not connect; gives what each end says of it.
@@ -163,12 +144,8 @@ async fn refused(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_secret_is_refused_in_silence() {
-    let (at_dialler, error, at_listener) = refused(
-        |other| other.secret = CoalitionSecret::new([8; 32]),
-        &[1, 2],
-        &[1, 2],
-    )
-    .await;
+    let (at_dialler, error, at_listener) =
+        refused(|other| other.secret = CoalitionSecret::new([8; 32]), &[1, 2], &[1, 2]).await;
     assert_eq!(at_listener, RefusalReason::WrongSecret);
     assert_eq!(at_dialler, None, "the dialler is told nothing");
     assert!(error.contains("hung up"), "{error}");
@@ -203,13 +180,7 @@ async fn a_dialler_tells_the_wrong_node_nothing() {
     other.static_peers.push(named(&a.address().await, peer_id(3)));
     let mut b = Node::start(other, &enrolled).await;
     let (peer, reason) = refusal(&mut b, false).await;
-    assert_eq!(
-        (peer, reason),
-        (
-            Some(peer_id(1)),
-            RefusalReason::WrongPeer { expected: peer_id(3) }
-        )
-    );
+    assert_eq!((peer, reason), (Some(peer_id(1)), RefusalReason::WrongPeer { expected: peer_id(3) }));
     // Nor a node that is not enrolled.
     let mut c = Node::start(config(4), &Enrolled::of([1, 2, 4])).await;
     b.mesh.add_peer(c.address().await).await.expect("an address");
@@ -223,9 +194,7 @@ async fn a_dialler_tells_the_wrong_node_nothing() {
 /// handshake. Gives the address to dial.
 async fn one_way(source: Ipv4Addr, target: SocketAddr) -> (SocketAddr, tokio::task::JoinHandle<()>) {
     let front = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
-    let back = UdpSocket::bind((source, 0))
-        .await
-        .expect("all of 127/8 is loopback");
+    let back = UdpSocket::bind((source, 0)).await.expect("all of 127/8 is loopback");
     let address = front.local_addr().expect("bound");
     let task = tokio::spawn(async move {
         let mut datagram = vec![0; 65536];
@@ -257,13 +226,9 @@ async fn silent_connections_from_one_source_do_not_lock_honest_diallers_out() {
     for _ in 0..FLOOD {
         let (front, task) = one_way(Ipv4Addr::new(127, 0, 0, 2), target).await;
         forwards.push(task);
-        let front: Multiaddr = format!("/ip4/127.0.0.1/udp/{}/quic-v1", front.port())
-            .parse()
-            .expect("address");
-        let opts = DialOpts {
-            role: Endpoint::Dialer,
-            port_use: PortUse::Reuse,
-        };
+        let front: Multiaddr =
+            format!("/ip4/127.0.0.1/udp/{}/quic-v1", front.port()).parse().expect("address");
+        let opts = DialOpts { role: Endpoint::Dialer, port_use: PortUse::Reuse };
         let dial = transport.dial(front, opts).expect("a quic address");
         dials.push(Box::pin(async move { drop(dial.await) }));
     }
@@ -277,10 +242,7 @@ async fn silent_connections_from_one_source_do_not_lock_honest_diallers_out() {
             _ => None,
         })
         .await;
-    assert!(
-        source.0.to_string().starts_with("/ip4/127.0.0.2/"),
-        "{source:?}, {MAX_PENDING_PER_SOURCE}"
-    );
+    assert!(source.0.to_string().starts_with("/ip4/127.0.0.2/"), "{source:?}, {MAX_PENDING_PER_SOURCE}");
 
     for seed in [2, 3] {
         let mut honest = config(seed);
@@ -299,11 +261,7 @@ async fn the_first_flight_carries_a_post_quantum_key_share() {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback");
     let port = socket.local_addr().expect("bound").port();
     let mut dialler = config(1);
-    dialler.static_peers.push(
-        format!("/ip4/127.0.0.1/udp/{port}/quic-v1")
-            .parse()
-            .expect("address"),
-    );
+    dialler.static_peers.push(format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().expect("address"));
     let _node = Node::start(dialler, &Enrolled::of([1])).await;
     let mut datagram = vec![0; 65536];
     let mut initial = async || {
@@ -312,12 +270,8 @@ async fn the_first_flight_carries_a_post_quantum_key_share() {
         assert!(length >= 1200 && datagram[0] & 0xf0 == 0xc0, "an Initial packet");
         datagram[6..6 + usize::from(datagram[5])].to_vec()
     };
-    let first = tokio::time::timeout(SAFETY_NET, initial())
-        .await
-        .expect("it dials");
+    let first = tokio::time::timeout(SAFETY_NET, initial()).await.expect("it dials");
     // Well before the first retransmission, which comes after a second without an answer (RFC 9002, 6.2).
-    let second = tokio::time::timeout(Duration::from_millis(700), initial())
-        .await
-        .expect("two at once");
+    let second = tokio::time::timeout(Duration::from_millis(700), initial()).await.expect("two at once");
     assert_eq!(first, second, "of the same connection");
 }

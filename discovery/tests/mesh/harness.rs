@@ -27,11 +27,7 @@ impl Enrolled {
     pub(crate) fn of(seeds: impl IntoIterator<Item = u8>) -> Self {
         let enrolled = Self::default();
         for seed in seeds {
-            enrolled
-                .0
-                .lock()
-                .expect("no test panics with it")
-                .insert(peer_id(seed));
+            enrolled.0.lock().expect("no test panics with it").insert(peer_id(seed));
         }
         enrolled
     }
@@ -39,11 +35,7 @@ impl Enrolled {
 
 impl CredentialCheck for Enrolled {
     fn check(&self, _: &PeerId, credential: &[u8]) -> Result<(), String> {
-        if credential.starts_with(b"ok") {
-            Ok(())
-        } else {
-            Err("expired yesterday".into())
-        }
+        if credential.starts_with(b"ok") { Ok(()) } else { Err("expired yesterday".into()) }
     }
 
     fn is_member(&self, peer: &PeerId) -> bool {
@@ -65,10 +57,7 @@ pub(crate) fn ordered(a: u8, b: u8) -> (u8, u8) {
 }
 
 pub(crate) fn profile() -> LinkProfile {
-    LinkProfile {
-        beacon_debounce: Duration::from_millis(50),
-        ..LinkProfile::lan()
-    }
+    LinkProfile { beacon_debounce: Duration::from_millis(50), ..LinkProfile::lan() }
 }
 
 pub(crate) fn config(seed: u8) -> MeshConfig {
@@ -103,24 +92,13 @@ impl Node {
     pub(crate) fn try_start(config: MeshConfig, enrolled: &Enrolled) -> Result<Self, MeshError> {
         let (mesh, events) = Mesh::start(config, Arc::new(enrolled.clone()))?;
         let (up, book, seen) = Default::default();
-        Ok(Self {
-            peer: mesh.local_peer(),
-            mesh,
-            events,
-            up,
-            ups: 0,
-            book,
-            seen,
-        })
+        Ok(Self { peer: mesh.local_peer(), mesh, events, up, ups: 0, book, seen })
     }
 
     fn note(&mut self, event: &MeshEvent) {
         match event {
             MeshEvent::PeerUp { peer, instance, .. } => {
-                assert!(
-                    self.up.insert(*peer, *instance).is_none(),
-                    "up twice without down"
-                );
+                assert!(self.up.insert(*peer, *instance).is_none(), "up twice without down");
                 self.ups += 1;
             }
             MeshEvent::PeerDown { peer, .. } => {
@@ -178,13 +156,11 @@ impl Node {
     }
 
     pub(crate) async fn until_up(&mut self, peer: PeerId) {
-        self.until(&format!("{peer} up"), |node| node.up.contains_key(&peer))
-            .await;
+        self.until(&format!("{peer} up"), |node| node.up.contains_key(&peer)).await;
     }
 
     pub(crate) async fn until_down(&mut self, peer: PeerId) {
-        self.until(&format!("{peer} down"), |node| !node.up.contains_key(&peer))
-            .await;
+        self.until(&format!("{peer} down"), |node| !node.up.contains_key(&peer)).await;
     }
 
     /// Takes the events that are there, without waiting.
@@ -214,9 +190,7 @@ impl Node {
         let mesh = self.mesh.clone();
         let stopping = mesh.shutdown();
         let draining = async { while self.events.recv().await.is_some() {} };
-        tokio::time::timeout(SAFETY_NET, async { tokio::join!(stopping, draining) })
-            .await
-            .expect("stops");
+        tokio::time::timeout(SAFETY_NET, async { tokio::join!(stopping, draining) }).await.expect("stops");
     }
 }
 

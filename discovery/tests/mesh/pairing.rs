@@ -38,9 +38,7 @@ async fn simultaneous_connections_settle_to_one_link() {
                 tokio::task::yield_now().await;
             }
         };
-        let peers = tokio::time::timeout(SAFETY_NET, resolved)
-            .await
-            .expect("resolved");
+        let peers = tokio::time::timeout(SAFETY_NET, resolved).await.expect("resolved");
         assert!(peers[0].connected && peers[0].next_retry_ms.is_none());
     }
 }
@@ -72,9 +70,7 @@ async fn a_blocked_link_is_cut_at_once_and_heals_when_unblocked() {
         let blocker = if blocker_is_a { &a } else { &b };
         let status = blocker.mesh.peers().await.expect("runs");
         assert!(
-            status
-                .iter()
-                .any(|status| status.peer == Some(other) && status.blocked && !status.connected)
+            status.iter().any(|status| status.peer == Some(other) && status.blocked && !status.connected)
         );
         blocker.mesh.unblock(other).await.expect("runs");
         until_paired(&mut a, &mut b).await;
@@ -97,10 +93,7 @@ async fn a_node_that_stops_is_missed_at_once_and_redialled_for_ever() {
     // Long before the idle time-out.
     b.until_down(peer_a).await;
     let peers = b.mesh.peers().await.expect("runs");
-    assert!(
-        peers[0].missing_since_ms.is_some() && !peers[0].connected,
-        "{peers:?}"
-    );
+    assert!(peers[0].missing_since_ms.is_some() && !peers[0].connected, "{peers:?}");
     assert_eq!(peers[0].addresses[0], address);
 }
 
@@ -111,15 +104,9 @@ async fn an_own_address_among_the_static_peers_is_no_peer() {
     let address = a.address().await;
     // Another way to itself, which the swarm cannot tell by comparing addresses.
     let mut b = Node::start(config(2), &enrolled).await;
-    b.mesh
-        .add_peer(named(&address, a.peer))
-        .await
-        .expect("an address");
+    b.mesh.add_peer(named(&address, a.peer)).await.expect("an address");
     until_paired(&mut a, &mut b).await;
     a.mesh.add_peer(address).await.expect("an address");
     let peers = a.mesh.peers().await.expect("runs");
-    assert!(
-        peers.iter().all(|status| status.peer != Some(peer_id(1))),
-        "{peers:?}"
-    );
+    assert!(peers.iter().all(|status| status.peer != Some(peer_id(1))), "{peers:?}");
 }

@@ -27,21 +27,15 @@ async fn a_restart_with_the_same_key_replaces_at_once_and_its_beacon_still_arriv
         };
         let crashing = tokio::runtime::Runtime::new().expect("a runtime");
         let (first, members) = (with_a(), enrolled.clone());
-        let mut old = crashing
-            .spawn(async move { Node::start(first, &members).await })
-            .await
-            .expect("starts");
+        let mut old =
+            crashing.spawn(async move { Node::start(first, &members).await }).await.expect("starts");
         until_paired(&mut a, &mut old).await;
         let old_instance = a.up[&old.peer];
         let sequence = |node: &Node, peer| {
-            node.book
-                .iter()
-                .find(|entry| entry.peer == peer)
-                .map_or(0, |entry| entry.sequence)
+            node.book.iter().find(|entry| entry.peer == peer).map_or(0, |entry| entry.sequence)
         };
         let (peer_a, peer_old) = (a.peer, old.peer);
-        a.until("a beacon of the old process", |node| sequence(node, peer_old) > 0)
-            .await;
+        a.until("a beacon of the old process", |node| sequence(node, peer_old) > 0).await;
         let old_sequence = sequence(&a, peer_old);
         // As by kill -9: its sockets close, no packet is sent.
         crashing.shutdown_background();
@@ -58,14 +52,8 @@ async fn a_restart_with_the_same_key_replaces_at_once_and_its_beacon_still_arriv
         assert_ne!(a.up[&new.peer], old_instance);
 
         // Both directions of gossip: each end's book gets the other's newest beacon.
-        new.until("a beacon of the node that stayed", |node| {
-            sequence(node, peer_a) > 0
-        })
-        .await;
-        a.until("a beacon of the new process", |node| {
-            sequence(node, peer_old) > old_sequence
-        })
-        .await;
+        new.until("a beacon of the node that stayed", |node| sequence(node, peer_a) > 0).await;
+        a.until("a beacon of the new process", |node| sequence(node, peer_old) > old_sequence).await;
     }
 }
 
@@ -81,15 +69,11 @@ async fn the_book_alone_brings_everyone_back_on_the_same_ports() {
     until_paired(&mut a, &mut b).await;
     let (peer_a, peer_b) = (a.peer, b.peer);
     a.until("b in the book", |node| {
-        node.book
-            .iter()
-            .any(|entry| entry.peer == peer_b && entry.addresses.contains(&address_b))
+        node.book.iter().any(|entry| entry.peer == peer_b && entry.addresses.contains(&address_b))
     })
     .await;
     b.until("a in the book", |node| {
-        node.book
-            .iter()
-            .any(|entry| entry.peer == peer_a && entry.addresses.contains(&address_a))
+        node.book.iter().any(|entry| entry.peer == peer_a && entry.addresses.contains(&address_a))
     })
     .await;
     let (book_a, book_b) = (a.book.clone(), b.book.clone());
@@ -103,11 +87,7 @@ async fn the_book_alone_brings_everyone_back_on_the_same_ports() {
     };
     let mut a = Node::start(again(1, book_a), &enrolled).await;
     let mut b = Node::start(again(2, book_b), &enrolled).await;
-    assert_eq!(
-        (a.address().await, b.address().await),
-        (address_a, address_b),
-        "the remembered ports"
-    );
+    assert_eq!((a.address().await, b.address().await), (address_a, address_b), "the remembered ports");
     until_paired(&mut a, &mut b).await;
 }
 
@@ -122,25 +102,16 @@ async fn a_taken_port_is_replaced_announced_and_found_by_the_others() {
     until_paired(&mut a, &mut b).await;
     let peer_b = b.peer;
     a.until("b's address", |node| {
-        node.book
-            .iter()
-            .any(|entry| entry.peer == peer_b && entry.addresses.contains(&old))
+        node.book.iter().any(|entry| entry.peer == peer_b && entry.addresses.contains(&old))
     })
     .await;
-    b.until("its own port in the book", |node| {
-        node.book.iter().any(|entry| entry.addresses.contains(&old))
-    })
-    .await;
+    b.until("its own port in the book", |node| node.book.iter().any(|entry| entry.addresses.contains(&old)))
+        .await;
     let book = b.book.clone();
     b.stop().await;
     a.until_down(peer_b).await;
 
-    let port: u16 = old
-        .to_string()
-        .split('/')
-        .nth(4)
-        .and_then(|port| port.parse().ok())
-        .expect("a port");
+    let port: u16 = old.to_string().split('/').nth(4).and_then(|port| port.parse().ok()).expect("a port");
     let _taken = UdpSocket::bind(("127.0.0.1", port)).expect("it was given back");
     let mut again = config(2);
     again.book = book;
@@ -166,9 +137,7 @@ async fn a_taken_port_is_replaced_announced_and_found_by_the_others() {
 async fn a_port_set_by_the_operator_is_an_error_when_taken() {
     let taken = UdpSocket::bind(("127.0.0.1", 0)).expect("loopback");
     let port = taken.local_addr().expect("bound").port();
-    let address: Multiaddr = format!("/ip4/127.0.0.1/udp/{port}/quic-v1")
-        .parse()
-        .expect("address");
+    let address: Multiaddr = format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().expect("address");
     let mut strict = config(1);
     strict.listen = vec![address.clone()];
     strict.port = PortPolicy::Strict;

@@ -44,10 +44,7 @@ impl Rogue {
     pub(crate) async fn connect(seed: u8, listener: PeerId, address: &Multiaddr) -> Self {
         let connect = async {
             let mut transport = quic::tokio::Transport::new(quic::Config::new(&keypair(seed)));
-            let opts = DialOpts {
-                role: Endpoint::Dialer,
-                port_use: PortUse::New,
-            };
+            let opts = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
             let dial = transport.dial(address.clone(), opts).expect("a quic address");
             let (answered, mut connection) = dial.await.expect("tls lets everyone in");
             assert_eq!(answered, listener);
@@ -55,12 +52,7 @@ impl Rogue {
             let instance = [seed; 16];
             Self::pass(peer, listener, instance, &mut connection).await;
             let stream = Self::open(&mut connection, instance).await;
-            Self {
-                peer,
-                instance,
-                connection,
-                stream,
-            }
+            Self { peer, instance, connection, stream }
         };
         tokio::time::timeout(SAFETY_NET, connect).await.expect("in time")
     }
@@ -68,46 +60,21 @@ impl Rogue {
     async fn pass(peer: PeerId, listener: PeerId, instance: [u8; 16], connection: &mut quic::Connection) {
         let key = derive("gate");
         let (own, other) = (peer.to_bytes(), listener.to_bytes());
-        let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx))
-            .await
-            .expect("a stream");
+        let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx)).await.expect("a stream");
         let nonce = [3; 32];
         stream.write_all(&nonce).await.expect("open");
-        stream
-            .write_all(&mac(&key, &[b"dialler proof", &own, &other, &nonce]))
-            .await
-            .expect("open");
-        stream
-            .write_all(&mac(&key, &[b"network", &own, &other, &nonce, &NETWORK]))
-            .await
-            .expect("open");
+        stream.write_all(&mac(&key, &[b"dialler proof", &own, &other, &nonce])).await.expect("open");
+        stream.write_all(&mac(&key, &[b"network", &own, &other, &nonce, &NETWORK])).await.expect("open");
         stream.flush().await.expect("open");
         let (mut theirs, mut proof) = ([0; 32], [0; 32]);
         stream.read_exact(&mut theirs).await.expect("an answer");
         stream.read_exact(&mut proof).await.expect("an answer");
-        assert_eq!(
-            proof,
-            mac(&key, &[b"listener proof", &own, &other, &nonce, &theirs])
-        );
+        assert_eq!(proof, mac(&key, &[b"listener proof", &own, &other, &nonce, &theirs]));
         let credential = b"ok rogue";
-        let fresh = mac(
-            &key,
-            &[
-                b"dialler credential",
-                &own,
-                &other,
-                &nonce,
-                &theirs,
-                &instance,
-                credential,
-            ],
-        );
+        let fresh = mac(&key, &[b"dialler credential", &own, &other, &nonce, &theirs, &instance, credential]);
         stream.write_all(&fresh).await.expect("open");
         stream.write_all(&instance).await.expect("open");
-        stream
-            .write_all(&(credential.len() as u32).to_be_bytes())
-            .await
-            .expect("open");
+        stream.write_all(&(credential.len() as u32).to_be_bytes()).await.expect("open");
         stream.write_all(credential).await.expect("open");
         stream.flush().await.expect("open");
         let mut head = [0; 1 + 16 + 4];
@@ -122,30 +89,16 @@ impl Rogue {
     }
 
     async fn open(connection: &mut quic::Connection, instance: [u8; 16]) -> quic::Stream {
-        let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx))
-            .await
-            .expect("a stream");
-        let name: String = derive("stream protocol")[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let negotiation = [
-            b"\x13/multistream/1.0.0\n".as_slice(),
-            &[34],
-            b"/",
-            name.as_bytes(),
-            b"\n",
-        ]
-        .concat();
+        let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx)).await.expect("a stream");
+        let name: String = derive("stream protocol")[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let negotiation =
+            [b"\x13/multistream/1.0.0\n".as_slice(), &[34], b"/", name.as_bytes(), b"\n"].concat();
         stream.write_all(&negotiation).await.expect("open");
         stream.flush().await.expect("open");
         let mut echo = vec![0; negotiation.len()];
         stream.read_exact(&mut echo).await.expect("the same names");
         assert_eq!(echo, negotiation);
-        stream
-            .write_all(&[&[1], instance.as_slice()].concat())
-            .await
-            .expect("open");
+        stream.write_all(&[&[1], instance.as_slice()].concat()).await.expect("open");
         stream.flush().await.expect("open");
         let mut hello = [0; 17];
         stream.read_exact(&mut hello).await.expect("a hello");

@@ -23,14 +23,7 @@ pub(super) type Answer<T> = Result<Json<T>, ApiError>;
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, code: &str, error: impl ToString) -> Self {
-        Self {
-            status,
-            view: ErrorView {
-                code: code.into(),
-                error: error.to_string(),
-                next: None,
-            },
-        }
+        Self { status, view: ErrorView { code: code.into(), error: error.to_string(), next: None } }
     }
 
     pub(super) fn next(mut self, next: impl Into<String>) -> Self {
@@ -143,9 +136,7 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Asked<T>
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let Content(bytes) = Content::from_request(request, state).await?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(ApiError::bad_request)
+        serde_json::from_slice(&bytes).map(Self).map_err(ApiError::bad_request)
     }
 }
 

@@ -75,9 +75,7 @@ impl Follower {
                 return Some(event);
             }
             if self.next < self.stored {
-                let limit = usize::try_from(self.stored - self.next)
-                    .unwrap_or(usize::MAX)
-                    .min(CATCH_UP_PAGE);
+                let limit = usize::try_from(self.stored - self.next).unwrap_or(usize::MAX).min(CATCH_UP_PAGE);
                 let leaves = log::leaves(&self.node, self.next, limit, self.stored).ok()?;
                 self.next += leaves.len() as u64;
                 if leaves.is_empty() {

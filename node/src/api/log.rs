@@ -31,19 +31,12 @@ pub(super) async fn page(State(node): State<Handle>, Params(asked): Params<Asked
     let limit = asked.limit.unwrap_or(DEFAULT_LOG_PAGE).min(MAX_LOG_PAGE);
     let (size, certified) = (node.store().size()?, certified(&node)?);
     let from = asked.from.unwrap_or(0);
-    Ok(Json(LogPage {
-        leaves: leaves(&node, from, limit, certified)?,
-        size,
-        certified,
-    }))
+    Ok(Json(LogPage { leaves: leaves(&node, from, limit, certified)?, size, certified }))
 }
 
 /// How many leaves are certified.
 pub(super) fn certified(node: &Handle) -> Result<u64, Damage> {
-    Ok(node
-        .store()
-        .last_certificate()?
-        .map_or(0, |(_, certificate)| certificate.head.size))
+    Ok(node.store().last_certificate()?.map_or(0, |(_, certificate)| certificate.head.size))
 }
 
 /// Leaves in words; `certified` says how many of the log are.
@@ -54,10 +47,7 @@ pub(super) fn leaves(
     certified: u64,
 ) -> Result<Vec<LeafView>, ApiError> {
     let leaves = node.store().leaves(from, limit)?;
-    leaves
-        .into_iter()
-        .map(|(index, leaf)| view(node, index, &leaf, index < certified))
-        .collect()
+    leaves.into_iter().map(|(index, leaf)| view(node, index, &leaf, index < certified)).collect()
 }
 
 fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result<LeafView, ApiError> {
@@ -80,10 +70,7 @@ fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result
                 epoch,
                 kind: LeafKind::Entry,
                 certified,
-                text: format!(
-                    "{what} {id} of {} ({} {}): {outcome}",
-                    feed.partner, feed.lane, feed.length
-                ),
+                text: format!("{what} {id} of {} ({} {}): {outcome}", feed.partner, feed.lane, feed.length),
                 feed: Some(feed),
                 id: Some(id),
                 outcome: Some(outcome),
@@ -109,10 +96,7 @@ fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result
                 feed: None,
                 id: None,
                 outcome: None,
-                text: format!(
-                    "epoch {epoch} ends at {}: {agreed} of {seats} seats contributed",
-                    record.time
-                ),
+                text: format!("epoch {epoch} ends at {}: {agreed} of {seats} seats contributed", record.time),
             }
         }
     })
@@ -150,21 +134,14 @@ pub(super) async fn receipt(
         Some(other) => return Err(ApiError::bad_request(format!("record={other:?}; 1 is meant"))),
         None => decision_index(&node, text).await?,
     };
-    let cosigners = node
-        .ask(|engine, _| engine.cosigners().clone())
-        .await
-        .ok_or_else(ApiError::stopping)?;
+    let cosigners = node.ask(|engine, _| engine.cosigners().clone()).await.ok_or_else(ApiError::stopping)?;
     let store = node.store();
-    let leaf = store
-        .leaf(index)?
-        .ok_or_else(|| ApiError::internal(format!("leaf {index} is missing")))?;
+    let leaf = store.leaf(index)?.ok_or_else(|| ApiError::internal(format!("leaf {index} is missing")))?;
     let Some((_, certificate)) = store.certificate(leaf.epoch)? else {
         return Err(not_ordered("its epoch is not certified yet"));
     };
-    let path = prove_inclusion(&**store, certificate.head.size, index).map_err(|error| Damage {
-        what: format!("Merkle nodes for leaf {index}"),
-        why: error.to_string(),
-    })?;
+    let path = prove_inclusion(&**store, certificate.head.size, index)
+        .map_err(|error| Damage { what: format!("Merkle nodes for leaf {index}"), why: error.to_string() })?;
     let founding = wire::encode(node.founded().founding());
     let receipt = Receipt::new(leaf.bytes, founding, index, path, &certificate, &cosigners);
     let receipt = receipt.map_err(|error| Damage {
@@ -180,17 +157,10 @@ async fn decision_index(node: &Handle, text: String) -> Result<u64, ApiError> {
     match view.decision {
         Some(decision) => Ok(decision.index),
         None => {
-            let missing = if view.deficit.is_empty() {
-                view.explanation
-            } else {
-                view.deficit.join("; ")
-            };
+            let missing = if view.deficit.is_empty() { view.explanation } else { view.deficit.join("; ") };
             let id = view.id;
-            Err(
-                not_ordered(format!("{id} is {}, not decided: {missing}", view.outcome)).next(format!(
-                    "entente op show {id}; entente receipt --record {id} for the record alone"
-                )),
-            )
+            Err(not_ordered(format!("{id} is {}, not decided: {missing}", view.outcome))
+                .next(format!("entente op show {id}; entente receipt --record {id} for the record alone")))
         }
     }
 }
@@ -198,10 +168,8 @@ async fn decision_index(node: &Handle, text: String) -> Result<u64, ApiError> {
 /// The leaf of a record's entry; notes are found by their whole id.
 async fn record_index(node: &Handle, text: String) -> Result<u64, ApiError> {
     let asked = text.clone();
-    let found = node
-        .ask(move |engine, _| engine.state().find_record(&asked))
-        .await
-        .ok_or_else(ApiError::stopping)?;
+    let found =
+        node.ask(move |engine, _| engine.state().find_record(&asked)).await.ok_or_else(ApiError::stopping)?;
     let id = match (found, text.parse::<RecordId>()) {
         (Ok(id), _) | (Err(_), Ok(id)) => id,
         (Err(error), Err(_)) => return Err(error.into()),

@@ -36,30 +36,22 @@ pub(super) async fn list(
         .ask(move |engine, now| Known::latest(engine, now, limit))
         .await
         .ok_or_else(ApiError::stopping)?;
-    let views = known
-        .operations
-        .into_values()
-        .map(|both| both.view(&node))
-        .collect::<Result<Vec<_>, _>>();
+    let views = known.operations.into_values().map(|both| both.view(&node)).collect::<Result<Vec<_>, _>>();
     let mut views = views?;
     views.sort_by_key(|view| (view.index.unwrap_or(u64::MAX), view.id));
     Ok(Json(views))
 }
 
 pub(super) async fn show(State(node): State<Handle>, Path(text): Path<String>) -> Answer<OperationView> {
-    let found = node
-        .ask(move |engine, now| Known::one(engine, now, &text))
-        .await
-        .ok_or_else(ApiError::stopping)?;
+    let found =
+        node.ask(move |engine, now| Known::one(engine, now, &text)).await.ok_or_else(ApiError::stopping)?;
     Ok(Json(found?.view(&node)?))
 }
 
 /// The operation whose id begins with `text`.
 pub(super) async fn find(node: &Handle, text: String) -> Result<OperationView, ApiError> {
-    let found = node
-        .ask(move |engine, now| Known::one(engine, now, &text))
-        .await
-        .ok_or_else(ApiError::stopping)?;
+    let found =
+        node.ask(move |engine, now| Known::one(engine, now, &text)).await.ok_or_else(ApiError::stopping)?;
     found?.view(node)
 }
 
@@ -77,22 +69,12 @@ struct Known {
 impl Known {
     fn latest(engine: &Engine, now: Time, limit: usize) -> Self {
         let state = engine.state();
-        let mut latest = state
-            .operations()
-            .map(|operation| (operation.index, operation.id))
-            .collect::<Vec<_>>();
+        let mut latest =
+            state.operations().map(|operation| (operation.index, operation.id)).collect::<Vec<_>>();
         latest.sort_unstable();
         let ids = latest.into_iter().rev().take(limit).map(|(_, id)| id);
         let mut operations = ids
-            .map(|id| {
-                (
-                    id,
-                    Both {
-                        ordered: state.view(&id, now),
-                        provisional: None,
-                    },
-                )
-            })
+            .map(|id| (id, Both { ordered: state.view(&id, now), provisional: None }))
             .collect::<BTreeMap<_, _>>();
         for view in provisional(engine, now).operations {
             let id = view.id;
@@ -117,19 +99,12 @@ impl Known {
             (Ok(one), Ok(_)) if one.to_string() == text => one,
             (Ok(one), Ok(two)) => {
                 let reason = format!("{text:?} is ambiguous: {one}, {two}");
-                return Err(ApiError::new(
-                    axum::http::StatusCode::CONFLICT,
-                    "ambiguous",
-                    reason,
-                ));
+                return Err(ApiError::new(axum::http::StatusCode::CONFLICT, "ambiguous", reason));
             }
             (Err(error), Err(_)) => return Err(error.into()),
         };
         let provisional = held.into_iter().find(|view| view.id == id);
-        Ok(Both {
-            ordered: state.view(&id, now),
-            provisional,
-        })
+        Ok(Both { ordered: state.view(&id, now), provisional })
     }
 }
 
@@ -141,10 +116,7 @@ fn provisional(engine: &Engine, now: Time) -> Provisional {
         _ => None,
     };
     let held = engine.held().filter_map(|(_, _, body)| signed(body));
-    let held = held
-        .take(MAX_HELD)
-        .filter(SignedRecord::verify)
-        .collect::<Vec<_>>();
+    let held = held.take(MAX_HELD).filter(SignedRecord::verify).collect::<Vec<_>>();
     engine.state().provisional(&held, now)
 }
 
@@ -165,10 +137,7 @@ impl Both {
         let expected = provisional.as_ref().map_or(base.status, |view| view.status);
         let all = provisional.as_ref().unwrap_or(base);
         let supersedes = |id: RecordId| {
-            all.attestations
-                .iter()
-                .find(|other| other.superseded_by == Some(id))
-                .map(|other| other.id)
+            all.attestations.iter().find(|other| other.superseded_by == Some(id)).map(|other| other.id)
         };
         let mut attestations = Vec::new();
         for said in &all.attestations {
@@ -180,11 +149,7 @@ impl Both {
                 stance: said.stance,
                 caveat: said.caveat.clone(),
                 supersedes: supersedes(said.id),
-                state: if certified {
-                    RecordState::Ordered
-                } else {
-                    RecordState::Held
-                },
+                state: if certified { RecordState::Ordered } else { RecordState::Held },
                 counts: said.counts,
                 index: said.index,
             });
@@ -243,12 +208,7 @@ impl DecisionView {
             operation: decision.operation,
             index,
             outcome: decision.verdict.name().to_owned(),
-            explanation: decision
-                .explain()
-                .into_iter()
-                .skip(1)
-                .collect::<Vec<_>>()
-                .join("; "),
+            explanation: decision.explain().into_iter().skip(1).collect::<Vec<_>>().join("; "),
         }
     }
 }

@@ -43,11 +43,7 @@ pub(super) async fn unblock(State(node): State<Handle>, Path(name): Path<String>
 async fn order(node: Handle, name: &str, block: bool) -> Answer<Vec<PeerView>> {
     let nodes = named(&node, name)?;
     for peer in nodes.iter().filter_map(|id| node.members().peer(id)) {
-        let done = if block {
-            node.mesh().block(peer).await
-        } else {
-            node.mesh().unblock(peer).await
-        };
+        let done = if block { node.mesh().block(peer).await } else { node.mesh().unblock(peer).await };
         done.map_err(failed)?;
     }
     Ok(Json(views(&node, |id| nodes.contains(id)).await?))
@@ -58,22 +54,12 @@ fn named(node: &Handle, name: &str) -> Result<Vec<NodeId>, ApiError> {
     let founded = node.founded();
     let mut nodes = match name.parse::<PublicKey>() {
         Ok(key) => founded.node(&key).map(|_| vec![key]).unwrap_or_default(),
-        Err(_) => founded
-            .charter()
-            .partner(name)
-            .map(|partner| partner.nodes.clone())
-            .unwrap_or_default(),
+        Err(_) => founded.charter().partner(name).map(|partner| partner.nodes.clone()).unwrap_or_default(),
     };
     if nodes.is_empty() {
-        let names = founded
-            .partners()
-            .iter()
-            .map(|partner| partner.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", ");
-        return Err(ApiError::unknown(format!(
-            "{name:?} is no partner and no node; there are: {names}"
-        )));
+        let names =
+            founded.partners().iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(ApiError::unknown(format!("{name:?} is no partner and no node; there are: {names}")));
     }
     nodes.retain(|id| *id != node.identity().node);
     if nodes.is_empty() {
@@ -86,11 +72,7 @@ fn named(node: &Handle, name: &str) -> Result<Vec<NodeId>, ApiError> {
 async fn views(node: &Handle, wanted: impl Fn(&NodeId) -> bool) -> Result<Vec<PeerView>, ApiError> {
     let known = node.mesh().peers().await.map_err(failed)?;
     let mut views = Vec::new();
-    for (id, partner) in node
-        .founded()
-        .nodes()
-        .filter(|(id, _)| *id != node.identity().node && wanted(id))
-    {
+    for (id, partner) in node.founded().nodes().filter(|(id, _)| *id != node.identity().node && wanted(id)) {
         let Some(peer_id) = node.members().peer(&id) else {
             continue;
         };
@@ -104,10 +86,7 @@ async fn views(node: &Handle, wanted: impl Fn(&NodeId) -> bool) -> Result<Vec<Pe
             since: peer.and_then(|peer| peer.since_ms).map(Time),
             missing_since: match peer {
                 Some(peer) if peer.connected => None,
-                peer => Some(
-                    peer.and_then(|peer| peer.missing_since_ms)
-                        .map_or(node.started(), Time),
-                ),
+                peer => Some(peer.and_then(|peer| peer.missing_since_ms).map_or(node.started(), Time)),
             },
             next_retry_ms: peer.and_then(|peer| peer.next_retry_ms),
             last_error: peer.and_then(|peer| peer.last_error.clone()),

@@ -17,10 +17,7 @@ pub(super) struct OwnerOnly {
 
 impl OwnerOnly {
     pub(super) fn new(listener: UnixListener) -> Self {
-        Self {
-            listener,
-            owner: rustix::process::geteuid().as_raw(),
-        }
+        Self { listener, owner: rustix::process::geteuid().as_raw() }
     }
 }
 

@@ -18,51 +18,36 @@ use super::error::{Answer, ApiError};
 use crate::runtime::{Handle, clock};
 
 pub(super) async fn status(State(node): State<Handle>) -> Answer<StatusView> {
-    let status = node
-        .ask(|engine, now| engine.status(now))
-        .await
-        .ok_or_else(ApiError::stopping)?;
+    let status = node.ask(|engine, now| engine.status(now)).await.ok_or_else(ApiError::stopping)?;
     let peers = node.mesh().peers().await.map_err(|_| ApiError::stopping())?;
-    let peers = peers
-        .into_iter()
-        .filter_map(|peer| Some((peer.peer?, peer)))
-        .collect();
+    let peers = peers.into_iter().filter_map(|peer| Some((peer.peer?, peer))).collect();
     Ok(Json(view(&node, status, &peers)))
 }
 
 fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> StatusView {
     let (founded, identity, now) = (node.founded(), node.identity(), clock::now());
     let margin = status.reachable.len() as i64 - status.quorum as i64;
-    let seats = founded
-        .partners()
-        .iter()
-        .enumerate()
-        .filter_map(|(seat, partner)| {
-            let key = *partner.nodes.first()?;
-            let own = key == identity.node;
-            let peer = node.members().peer(&key).and_then(|id| peers.get(&id));
-            let connected = own || peer.is_some_and(|peer| peer.connected);
-            let missing_since = peer
-                .and_then(|peer| peer.missing_since_ms)
-                .map_or(node.started(), Time);
-            Some(SeatView {
-                partner: partner.name.to_string(),
-                seat: seat as u16,
-                node: key,
-                reachable: status.reachable.iter().any(|reached| reached.index() == seat),
-                connected,
-                missing_since: (!connected).then_some(missing_since),
-                next_retry_ms: peer.and_then(|peer| peer.next_retry_ms),
-                last_error: peer.and_then(|peer| peer.last_error.clone()),
-            })
-        });
+    let seats = founded.partners().iter().enumerate().filter_map(|(seat, partner)| {
+        let key = *partner.nodes.first()?;
+        let own = key == identity.node;
+        let peer = node.members().peer(&key).and_then(|id| peers.get(&id));
+        let connected = own || peer.is_some_and(|peer| peer.connected);
+        let missing_since = peer.and_then(|peer| peer.missing_since_ms).map_or(node.started(), Time);
+        Some(SeatView {
+            partner: partner.name.to_string(),
+            seat: seat as u16,
+            node: key,
+            reachable: status.reachable.iter().any(|reached| reached.index() == seat),
+            connected,
+            missing_since: (!connected).then_some(missing_since),
+            next_retry_ms: peer.and_then(|peer| peer.next_retry_ms),
+            last_error: peer.and_then(|peer| peer.last_error.clone()),
+        })
+    });
     StatusView {
         partner: node.partner_of(&identity.node),
         node: identity.node,
-        coalition: CoalitionView {
-            id: identity.coalition,
-            name: founded.charter().name.to_string(),
-        },
+        coalition: CoalitionView { id: identity.coalition, name: founded.charter().name.to_string() },
         word: match (margin < 0, status.held > 0) {
             (true, _) => Word::Stalled,
             (false, true) => Word::Held,
@@ -72,14 +57,8 @@ fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> 
         seat: status.seat.map(|seat| seat.0),
         quorum: status.quorum,
         margin,
-        epoch: EpochView {
-            applied: status.applied,
-            certified: status.certified,
-        },
-        log: LogView {
-            size: status.size,
-            root: status.root,
-        },
+        epoch: EpochView { applied: status.applied, certified: status.certified },
+        log: LogView { size: status.size, root: status.root },
         batch_time: status.time,
         now,
         held: status.held,
@@ -109,9 +88,7 @@ pub(super) async fn charter(State(node): State<Handle>) -> String {
 }
 
 pub(super) async fn policy(State(node): State<Handle>) -> Result<String, ApiError> {
-    node.ask(|engine, _| policy::export(engine.cosigners()))
-        .await
-        .ok_or_else(ApiError::stopping)
+    node.ask(|engine, _| policy::export(engine.cosigners())).await.ok_or_else(ApiError::stopping)
 }
 
 pub(super) async fn stop(State(node): State<Handle>) -> Json<Value> {

@@ -66,12 +66,7 @@ pub(super) async fn record(
         Act::Attest(attest) => attest.operation,
     };
     let wait = asked.wait.unwrap_or_default();
-    let work = Work {
-        body: body.to_vec(),
-        lane: asked.lane,
-        operation: Some(operation),
-        wait,
-    };
+    let work = Work { body: body.to_vec(), lane: asked.lane, operation: Some(operation), wait };
     Ok(Json(submit(&node, work, asked.deadline()).await?))
 }
 
@@ -97,18 +92,13 @@ pub(super) async fn batch(
             return Err(ApiError::bad_request(format!("note {} is cut off", works.len())));
         };
         if works.len() == MAX_BATCH_NOTES {
-            return Err(ApiError::bad_request(format!(
-                "more than {MAX_BATCH_NOTES} notes"
-            )));
+            return Err(ApiError::bad_request(format!("more than {MAX_BATCH_NOTES} notes")));
         }
         works.push(note_work(&asked, note)?);
         rest = behind;
     }
     if !rest.is_empty() {
-        return Err(ApiError::bad_request(format!(
-            "{} bytes are left over",
-            rest.len()
-        )));
+        return Err(ApiError::bad_request(format!("{} bytes are left over", rest.len())));
     }
     let deadline = asked.deadline();
     let submitted = join_all(works.into_iter().map(|work| submit(&node, work, deadline))).await;
@@ -118,25 +108,14 @@ pub(super) async fn batch(
 fn note_work(asked: &Asked, note: &[u8]) -> Result<Work, ApiError> {
     let wait = asked.wait.unwrap_or_default();
     if wait == Wait::Agreed {
-        return Err(ApiError::bad_request(
-            "a note belongs to no operation: wait for held or ordered",
-        ));
+        return Err(ApiError::bad_request("a note belongs to no operation: wait for held or ordered"));
     }
     let body = Body::Note(note.to_vec()).encode();
     if body.len() > MAX_BODY_BYTES {
         let reason = format!("an entry of {} bytes, at most {MAX_BODY_BYTES}", body.len());
-        return Err(ApiError::new(
-            axum::http::StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            reason,
-        ));
+        return Err(ApiError::new(axum::http::StatusCode::PAYLOAD_TOO_LARGE, "too_large", reason));
     }
-    Ok(Work {
-        body,
-        lane: asked.lane,
-        operation: None,
-        wait,
-    })
+    Ok(Work { body, lane: asked.lane, operation: None, wait })
 }
 
 /// A submission.
@@ -149,19 +128,12 @@ struct Work {
 }
 
 async fn submit(node: &Handle, work: Work, deadline: Instant) -> Result<SubmitView, ApiError> {
-    let Work {
-        body,
-        lane,
-        operation,
-        wait,
-    } = work;
+    let Work { body, lane, operation, wait } = work;
     let id = body_id(&body);
     let follow = node.follow();
     // Registered first: an answer that comes before the submission returns is not missed.
     let ordered = (wait >= Wait::Ordered).then(|| follow.until_ordered(id));
-    let decided = operation
-        .filter(|_| wait == Wait::Agreed)
-        .map(|operation| follow.until_decided(operation));
+    let decided = operation.filter(|_| wait == Wait::Agreed).map(|operation| follow.until_decided(operation));
     let submitted = node.submit(lane, body).await;
     let result = match submitted {
         Ok(held) => {
@@ -270,10 +242,7 @@ async fn stalled(node: &Handle) {
 
 /// Partners whose seats cannot be reached.
 async fn missing(node: &Handle) -> Vec<String> {
-    let reachable = node
-        .ask(|engine, now| engine.status(now).reachable)
-        .await
-        .unwrap_or_default();
+    let reachable = node.ask(|engine, now| engine.status(now).reachable).await.unwrap_or_default();
     let partners = node.founded().partners().iter().enumerate();
     partners
         .filter(|(seat, _)| !reachable.iter().any(|reached| reached.index() == *seat))
@@ -294,11 +263,7 @@ fn already_ordered(node: &Handle, id: &RecordId) -> Result<Option<Place>, ApiErr
         Ok(Leaf::Entry(entry)) => entry.disposition.to_string(),
         _ => return Err(ApiError::internal(format!("leaf {index} is no entry"))),
     };
-    Ok(Some(Place {
-        index,
-        epoch: leaf.epoch,
-        outcome,
-    }))
+    Ok(Some(Place { index, epoch: leaf.epoch, outcome }))
 }
 
 /// Whether an ordered record has no effect.

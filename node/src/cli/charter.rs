@@ -80,13 +80,9 @@ fn read(path: &Path) -> Result<Founding, CliError> {
         )
     };
     if is_founding {
-        FoundedFile::from_toml(&text)
-            .map(|file| file.founding)
-            .map_err(|why| refuse(&why))
+        FoundedFile::from_toml(&text).map(|file| file.founding).map_err(|why| refuse(&why))
     } else {
-        Charter::from_toml(&text)
-            .map(Founding::new)
-            .map_err(|why| refuse(&why))
+        Charter::from_toml(&text).map(Founding::new).map_err(|why| refuse(&why))
     }
 }
 
@@ -162,11 +158,7 @@ fn names(names: &[PartnerName]) -> String {
         [] => "nobody".into(),
         [one] => one.to_string(),
         [head @ .., last] => {
-            let head = head
-                .iter()
-                .map(PartnerName::as_str)
-                .collect::<Vec<_>>()
-                .join(", ");
+            let head = head.iter().map(PartnerName::as_str).collect::<Vec<_>>().join(", ");
             format!("{head} and {last}")
         }
     }

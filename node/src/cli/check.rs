@@ -51,9 +51,7 @@ impl Command {
                 .collect::<Vec<_>>();
             render::print(&render::table::table(&rows));
         }
-        findings
-            .into_iter()
-            .try_for_each(|finding| finding.result.map(|_| ()))
+        findings.into_iter().try_for_each(|finding| finding.result.map(|_| ()))
     }
 }
 
@@ -61,17 +59,10 @@ fn findings(context: &Context) -> Vec<Finding> {
     let dir = &context.dir;
     let key = |kind: KeyKind| keys::load(dir, kind).map(|key| key.public().to_string());
     let optional = |kind: KeyKind| {
-        if dir.key(kind).exists() {
-            key(kind)
-        } else {
-            Ok("not kept here".into())
-        }
+        if dir.key(kind).exists() { key(kind) } else { Ok("not kept here".into()) }
     };
     let membership = Membership::load(dir, now()).map(|membership| {
-        let seat = membership
-            .seat
-            .as_ref()
-            .map_or("no seat".into(), |(seat, _)| format!("seat {seat}"));
+        let seat = membership.seat.as_ref().map_or("no seat".into(), |(seat, _)| format!("seat {seat}"));
         let mut text = format!(
             "{} ({}) as {}, {seat}",
             membership.founded.charter().name,
@@ -111,8 +102,5 @@ pub(super) fn require(context: &Context) -> Result<(Membership, Config), CliErro
     for finding in findings(context) {
         finding.result?;
     }
-    Ok((
-        Membership::load(&context.dir, now())?,
-        Config::load(&context.dir)?,
-    ))
+    Ok((Membership::load(&context.dir, now())?, Config::load(&context.dir)?))
 }

@@ -32,11 +32,7 @@ impl Join {
             if present != coalition {
                 return Err(CliError::config(
                     "this node is a member of another coalition",
-                    format!(
-                        "{} is {present}, and {} is {coalition}",
-                        place.display(),
-                        self.file.display()
-                    ),
+                    format!("{} is {present}, and {} is {coalition}", place.display(), self.file.display()),
                     "one data folder serves one coalition: entente --dir DIR init, with a folder of its own",
                 ));
             }
@@ -45,11 +41,7 @@ impl Join {
             if !same_secret {
                 return Err(CliError::config(
                     "this file has another coalition secret",
-                    format!(
-                        "{} and {} name the same coalition",
-                        place.display(),
-                        self.file.display()
-                    ),
+                    format!("{} and {} name the same coalition", place.display(), self.file.display()),
                     "ask the founder which file is the one that all members joined with",
                 ));
             }

@@ -25,11 +25,7 @@ impl Note {
                 "entente note --wait ordered TEXT",
             ));
         }
-        let submission = Submission {
-            path: "/v1/notes",
-            body: self.text.clone().into_bytes(),
-            id: None,
-        };
+        let submission = Submission { path: "/v1/notes", body: self.text.clone().into_bytes(), id: None };
         submission.send(context, &self.waiting).await
     }
 }

@@ -47,10 +47,8 @@ impl Command {
             Self::Attest(attest) => attest.run(context).await,
             Self::Follow(follow) => follow.run(context).await,
             Self::Show { id } => {
-                let operation: OperationView = context
-                    .client()?
-                    .get(&format!("/v1/ops/{}", segment(id)?))
-                    .await?;
+                let operation: OperationView =
+                    context.client()?.get(&format!("/v1/ops/{}", segment(id)?)).await?;
                 if context.json {
                     render::print_json(&operation);
                 } else {
@@ -127,17 +125,13 @@ impl Officer {
 
     fn partner(&self) -> Result<&Partner, CliError> {
         let public = self.public();
-        self.charter
-            .partners
-            .iter()
-            .find(|partner| partner.officers.contains(&public))
-            .ok_or_else(|| {
-                CliError::denied(
-                    "this key may not speak for any partner",
-                    format!("{public} is no officer in the charter of {}", self.charter.name),
-                    "name an officer's key: entente --as KEYFILE op ...",
-                )
-            })
+        self.charter.partners.iter().find(|partner| partner.officers.contains(&public)).ok_or_else(|| {
+            CliError::denied(
+                "this key may not speak for any partner",
+                format!("{public} is no officer in the charter of {}", self.charter.name),
+                "name an officer's key: entente --as KEYFILE op ...",
+            )
+        })
     }
 
     /// The signed record of `act`; the same for the same `key`, else unique.
@@ -148,12 +142,6 @@ impl Officer {
             None => Nonce(*keys::random_bytes()?),
         };
         let coalition = self.charter.id();
-        Ok(Record {
-            coalition,
-            nonce,
-            signer,
-            act,
-        }
-        .sign(&self.key))
+        Ok(Record { coalition, nonce, signer, act }.sign(&self.key))
     }
 }

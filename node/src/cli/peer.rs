@@ -6,10 +6,11 @@ use clap::Subcommand;
 use libp2p::Multiaddr;
 
 use super::{Context, now};
-use crate::api::dto::{AddPeer, PeerView};
+use crate::api::dto::{AddPeer, FaultView, PeerView};
 use crate::client::segment;
 use crate::config::check_address;
 use crate::errors::CliError;
+use crate::membership::{check_member, read_founded};
 use crate::render;
 
 /// Show and change the links to other nodes.
@@ -24,6 +25,8 @@ pub(super) enum Command {
     List,
     /// Print the own addresses alone, the best first, for others to add
     Address,
+    /// Show who did what it must not, since the node started: strangers, bad signatures, forks, ...
+    Faults,
     /// Keep no link to a partner or node, until it is unblocked
     Block {
         /// A partner's name or a node's key
@@ -48,11 +51,12 @@ impl Command {
                         "entente peer add /ip4/ADDRESS/udp/PORT/quic-v1",
                     )
                 })?;
-                let request = AddPeer {
-                    address: address.to_string(),
-                };
-                let body = serde_json::to_vec(&request).expect("a string is JSON");
-                let answer: serde_json::Value = client.post("/v1/peers", body, Duration::ZERO).await?;
+                let coalition = context.dir.coalition();
+                if coalition.exists() {
+                    check_member(address, &read_founded(&coalition)?.founding.charter)?;
+                }
+                let request = AddPeer { address: address.to_string() };
+                let answer: serde_json::Value = client.post_json("/v1/peers", &request).await?;
                 if context.json {
                     render::print_json(&answer);
                 } else {
@@ -74,24 +78,46 @@ impl Command {
                 }
             }
             Self::Address => {
-                let mut listeners: Vec<String> = client.get("/v1/listeners").await?;
+                // The first request tells a node that is not there from one that has just started.
+                let _: Vec<String> = client.get("/v1/listeners").await?;
+                let mut listeners: Vec<String> =
+                    once_there(async || client.get("/v1/listeners").await.unwrap_or_default()).await;
                 // An address of this host alone is of use only to other nodes on it.
                 listeners.sort_by_key(|address| is_loopback(address));
                 if context.json {
                     render::print_json(&listeners);
                 } else {
                     render::print(
-                        &listeners
-                            .iter()
-                            .map(|address| format!("{address}\n"))
-                            .collect::<String>(),
+                        &listeners.iter().map(|address| format!("{address}\n")).collect::<String>(),
                     );
+                }
+            }
+            Self::Faults => {
+                let faults: Vec<FaultView> = client.get("/v1/faults").await?;
+                if context.json {
+                    render::print_json(&faults);
+                } else {
+                    render::print(&render::peer::faults(&faults, now()));
                 }
             }
             Self::Block { who } => change(context, who, "block").await?,
             Self::Unblock { who } => change(context, who, "unblock").await?,
         }
         Ok(())
+    }
+}
+
+/// Asks until the list is not empty, for a few seconds: for what a node that has just started does not have yet.
+async fn once_there<T>(ask: impl AsyncFn() -> Vec<T>) -> Vec<T> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const INTERVAL: Duration = Duration::from_millis(10);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let list = ask().await;
+        if !list.is_empty() || tokio::time::Instant::now() >= deadline {
+            return list;
+        }
+        tokio::time::sleep(INTERVAL).await;
     }
 }
 

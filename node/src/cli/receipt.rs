@@ -33,10 +33,7 @@ impl Receipt {
             return Ok(());
         };
         files::write_new(output, text.as_bytes(), files::PUBLIC)?;
-        let coalition = crate::membership::read_founded(&context.dir.coalition())?
-            .founding
-            .charter
-            .id();
+        let coalition = crate::membership::read_founded(&context.dir.coalition())?.founding.charter.id();
         if context.json {
             render::print_json(&serde_json::json!({"file": output, "coalition": coalition}));
         } else {

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::{Context, check};
 use crate::config::{Config, Profile, check_address};
 use crate::errors::{CliError, Exit};
-use crate::membership::Membership;
+use crate::membership::{Membership, check_member};
 use crate::render;
 use crate::runtime::{Node, NodeConfig, StartError, Stopped};
 use crate::storage::StoreError;
@@ -51,6 +51,9 @@ impl Up {
                 CliError::config(format!("cannot use {option} {address}"), why, "entente up --help")
             })?;
         }
+        for address in &self.peer {
+            check_member(address, membership.founded.charter())?;
+        }
         self.start_log();
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -64,16 +67,12 @@ impl Up {
             .ok()
             .and_then(|text| EnvFilter::try_new(text).ok())
             .unwrap_or_else(|| EnvFilter::new("info,libp2p=warn,libp2p_kad=error,quinn=warn"));
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr);
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         // Whoever embeds this may have set a log of its own; that one stays.
         let _ = if self.log_json {
             log.json().try_init()
         } else {
-            log.with_ansi(std::io::stderr().is_terminal())
-                .with_target(false)
-                .try_init()
+            log.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
         };
     }
 
@@ -87,6 +86,12 @@ impl Up {
         for warning in &membership.warnings {
             tracing::warn!("{warning}");
         }
+        for address in &config.peers {
+            // A settings file may outlive a coalition; that is no reason not to run.
+            if let Err(error) = check_member(address, membership.founded.charter()) {
+                tracing::warn!(%address, "a peer in config.toml is never dialled: {}", error.what);
+            }
+        }
         let node = Node::start(self.node_config(context, membership, config)?)
             .await
             .map_err(|error| not_started(&error, context))?;
@@ -94,12 +99,7 @@ impl Up {
         let listeners = mesh.listeners().await.unwrap_or_default();
         let listeners = listeners
             .into_iter()
-            .map(|address| {
-                address
-                    .with_p2p(mesh.local_peer())
-                    .unwrap_or_else(|address| address)
-                    .to_string()
-            })
+            .map(|address| address.with_p2p(mesh.local_peer()).unwrap_or_else(|address| address).to_string())
             .collect::<Vec<_>>();
         if context.json {
             render::print_json(&json!({
@@ -133,22 +133,10 @@ impl Up {
         membership: Membership,
         config: Config,
     ) -> Result<NodeConfig, CliError> {
-        let listen = if self.listen.is_empty() {
-            config.listen
-        } else {
-            self.listen.clone()
-        };
-        let any = || {
-            "/ip4/0.0.0.0/udp/0/quic-v1"
-                .parse()
-                .expect("a literal that is a multiaddr")
-        };
+        let listen = if self.listen.is_empty() { config.listen } else { self.listen.clone() };
+        let any = || "/ip4/0.0.0.0/udp/0/quic-v1".parse().expect("a literal that is a multiaddr");
         // A port that an operator named is that port or none.
-        let port = if listen.is_empty() {
-            PortPolicy::Preferred
-        } else {
-            PortPolicy::Strict
-        };
+        let port = if listen.is_empty() { PortPolicy::Preferred } else { PortPolicy::Strict };
         let (profile, timing) = match config.profile {
             Profile::Lan => (LinkProfile::lan(), Timing::LAN),
         };
@@ -162,11 +150,7 @@ impl Up {
             listen: if listen.is_empty() { vec![any()] } else { listen },
             port,
             announce: config.announce,
-            peers: config
-                .peers
-                .into_iter()
-                .chain(self.peer.iter().cloned())
-                .collect(),
+            peers: config.peers.into_iter().chain(self.peer.iter().cloned()).collect(),
             profile,
             timing,
         })
@@ -182,18 +166,10 @@ impl Signals {
     fn new() -> Result<Self, CliError> {
         let listen = |kind| {
             signal(kind).map_err(|error| {
-                CliError::new(
-                    Exit::Failure,
-                    "cannot listen for signals",
-                    error,
-                    "check limits: ulimit -a",
-                )
+                CliError::new(Exit::Failure, "cannot listen for signals", error, "check limits: ulimit -a")
             })
         };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-        })
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
     async fn any(&mut self) {

@@ -95,26 +95,14 @@ fn prove(bytes: &[u8], pinned: Option<CoalitionId>) -> Result<Proven, Failed> {
         wire::decode(receipt.founding(), MAX_EXTRA_BYTES).map_err(failed("its charter cannot be read"))?;
     let id = founding.charter.id();
     if let Some(pinned) = pinned.filter(|pinned| *pinned != id) {
-        return Err((
-            "it is of another coalition",
-            format!("its charter is {id}, not {pinned}"),
-        ));
+        return Err(("it is of another coalition", format!("its charter is {id}, not {pinned}")));
     }
-    let founded = founding
-        .verify()
-        .map_err(failed("its charter is not one that every partner signed"))?;
+    let founded = founding.verify().map_err(failed("its charter is not one that every partner signed"))?;
     let cosigners = cosigners(&founded).map_err(|error| ("its charter names no committee", error.why))?;
-    let certificate = receipt
-        .verify(&cosigners)
-        .map_err(failed("the log is not certified, or lacks the leaf"))?;
+    let certificate =
+        receipt.verify(&cosigners).map_err(failed("the log is not certified, or lacks the leaf"))?;
     let words = leaf::words(receipt.leaf(), &founded).map_err(failed("the leaf is not sound"))?;
-    Ok(Proven {
-        founded,
-        certificate,
-        cosigners,
-        index: receipt.index(),
-        words,
-    })
+    Ok(Proven { founded, certificate, cosigners, index: receipt.index(), words })
 }
 
 impl Proven {
@@ -131,14 +119,7 @@ impl Proven {
         let charter = self.founded.charter();
         let head = &self.certificate.head;
         let signers = self.signers();
-        let mut text = format!(
-            "{}\n",
-            if pinned {
-                "VERIFIED"
-            } else {
-                "CONSISTENT, COALITION NOT PINNED"
-            }
-        );
+        let mut text = format!("{}\n", if pinned { "VERIFIED" } else { "CONSISTENT, COALITION NOT PINNED" });
         for line in &self.words.lines {
             text.push_str(&format!("  {}\n", render::plain(line)));
         }
@@ -147,19 +128,9 @@ impl Proven {
         if let Some(id) = self.words.id {
             rows.push(row("operation", id.to_string()));
         }
-        rows.push(row(
-            "coalition",
-            format!("{} {}", charter.name, self.founded.coalition()),
-        ));
-        let partners = charter
-            .partners
-            .iter()
-            .map(|partner| partner.name.as_str())
-            .collect::<Vec<_>>();
-        rows.push(row(
-            "charter",
-            format!("signed by every partner: {}", partners.join(", ")),
-        ));
+        rows.push(row("coalition", format!("{} {}", charter.name, self.founded.coalition())));
+        let partners = charter.partners.iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>();
+        rows.push(row("charter", format!("signed by every partner: {}", partners.join(", "))));
         rows.push(row("leaf", format!("{} of a log of {}", self.index, head.size)));
         rows.push(row(
             "certified",
@@ -198,12 +169,7 @@ impl Proven {
 pub(super) fn cosigners(founded: &Founded) -> Result<Cosigners, CliError> {
     let refuse =
         |why: String| CliError::config("the charter names no committee", why, "entente charter lint FILE");
-    let quorum = Committee::new(founded.committee_size())
-        .map_err(|why| refuse(why.to_string()))?
-        .quorum();
-    let seats = founded
-        .partners()
-        .iter()
-        .map(|partner| (partner.name.as_str(), partner.seat));
+    let quorum = Committee::new(founded.committee_size()).map_err(|why| refuse(why.to_string()))?.quorum();
+    let seats = founded.partners().iter().map(|partner| (partner.name.as_str(), partner.seat));
     Cosigners::new(founded.coalition(), seats, quorum).map_err(|why| refuse(why.to_string()))
 }

@@ -36,10 +36,7 @@ mod tests {
     #[test]
     fn spans_use_one_unit() {
         let shown = [999, 1000, 119_999, 120_000, 7_199_999, 7_200_000, 172_800_000].map(span);
-        assert_eq!(
-            shown,
-            ["999 ms", "1 s", "119 s", "2 min", "119 min", "2 h", "2 d"]
-        );
+        assert_eq!(shown, ["999 ms", "1 s", "119 s", "2 min", "119 min", "2 h", "2 d"]);
         assert_eq!(moment(Time(5000), Time(8000)), "3 s ago");
         assert_eq!(moment(Time(8000), Time(5000)), "in 3 s");
         assert_eq!(moment(Time(5000), Time(5999)), "now");

@@ -34,15 +34,7 @@ pub(crate) fn charter(charter: &Charter, missing: Option<&[PartnerName]>) -> Str
         })
         .collect();
     text.push_str(&headed(
-        [
-            "SEAT",
-            "PARTNER",
-            "SIGNATURE",
-            "OFFICERS",
-            "NODES",
-            "CREDENTIALS UNTIL",
-            "ROOT",
-        ],
+        ["SEAT", "PARTNER", "SIGNATURE", "OFFICERS", "NODES", "CREDENTIALS UNTIL", "ROOT"],
         rows,
     ));
     for kind in &charter.operations {
@@ -55,11 +47,7 @@ pub(crate) fn charter(charter: &Charter, missing: Option<&[PartnerName]>) -> Str
 fn operation(kind: &OperationType) -> String {
     let names = |names: &[PartnerName]| match names {
         [] => "nobody".to_owned(),
-        names => names
-            .iter()
-            .map(PartnerName::as_str)
-            .collect::<Vec<_>>()
-            .join(", "),
+        names => names.iter().map(PartnerName::as_str).collect::<Vec<_>>().join(", "),
     };
     let rule = &kind.rule;
     let mut needs = Vec::new();
@@ -70,27 +58,13 @@ fn operation(kind: &OperationType) -> String {
         }
     }
     let vetoes = kind.veto_holders();
-    let veto = vetoes
-        .iter()
-        .map(|name| name.as_str())
-        .collect::<Vec<_>>()
-        .join(", ");
+    let veto = vetoes.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     let mut rows = vec![
-        [
-            kind.name.to_string(),
-            format!("{}, open for {}", kind.precedence, show_span(kind.window_ms)),
-        ],
+        [kind.name.to_string(), format!("{}, open for {}", kind.precedence, show_span(kind.window_ms))],
         ["  lead".into(), names(&kind.lead)],
         ["  supporting".into(), names(&kind.supporting)],
         ["  observing".into(), names(&kind.observing)],
-        [
-            "  needs".into(),
-            if needs.is_empty() {
-                "no endorsement".into()
-            } else {
-                needs.join(", ")
-            },
-        ],
+        ["  needs".into(), if needs.is_empty() { "no endorsement".into() } else { needs.join(", ") }],
     ];
     if !veto.is_empty() {
         rows.push(["  veto".into(), veto]);

@@ -7,27 +7,10 @@ use crate::api::dto::EventView;
 pub(crate) fn line(event: &EventView) -> String {
     match event {
         EventView::Held { id, feed } => {
-            format!(
-                "held      {} by {} ({} {})",
-                short(id),
-                plain(&feed.partner),
-                feed.lane,
-                feed.length
-            )
+            format!("held      {} by {} ({} {})", short(id), plain(&feed.partner), feed.lane, feed.length)
         }
-        EventView::Ordered {
-            id,
-            index,
-            feed,
-            outcome,
-            ..
-        } => {
-            format!(
-                "ordered   {} of {} at {index}: {}",
-                short(id),
-                plain(&feed.partner),
-                plain(outcome)
-            )
+        EventView::Ordered { id, index, feed, outcome, .. } => {
+            format!("ordered   {} of {} at {index}: {}", short(id), plain(&feed.partner), plain(outcome))
         }
         EventView::Decided(decision) => format!(
             "{:<9} {} at {}: {}",
@@ -40,11 +23,7 @@ pub(crate) fn line(event: &EventView) -> String {
         EventView::Reach { missing, quorum, .. } if missing.is_empty() => {
             format!("reach     all seats, quorum {quorum}")
         }
-        EventView::Reach {
-            reachable,
-            missing,
-            quorum,
-        } => format!(
+        EventView::Reach { reachable, missing, quorum } => format!(
             "reach     {} of {} seats, quorum {quorum}, missing {}",
             reachable.len(),
             reachable.len() + missing.len(),
@@ -53,10 +32,7 @@ pub(crate) fn line(event: &EventView) -> String {
         EventView::Fault(fault) => format!(
             "fault     {} of {}: {}",
             plain(&fault.code),
-            fault
-                .partner
-                .as_deref()
-                .map_or_else(|| "a stranger".into(), plain),
+            fault.partner.as_deref().map_or_else(|| "no member".into(), plain),
             plain(&fault.what)
         ),
         EventView::PeerUp { partner, .. } => format!("peer up   {}", plain(partner)),

@@ -19,22 +19,11 @@ pub(crate) fn page(page: &LogPage) -> String {
                 leaf.index.to_string(),
                 leaf.epoch.to_string(),
                 kind.into(),
-                format!(
-                    "{}{}",
-                    plain(&leaf.text),
-                    if leaf.certified {
-                        ""
-                    } else {
-                        " (not certified yet)"
-                    }
-                ),
+                format!("{}{}", plain(&leaf.text), if leaf.certified { "" } else { " (not certified yet)" }),
             ]
         })
         .collect();
     let mut text = headed(["INDEX", "EPOCH", "KIND", "WHAT"], rows);
-    text.push_str(&format!(
-        "{} leaves, {} of them certified\n",
-        page.size, page.certified
-    ));
+    text.push_str(&format!("{} leaves, {} of them certified\n", page.size, page.certified));
     text
 }

@@ -23,9 +23,7 @@ pub(crate) fn list(operations: &[OperationView], now: Time) -> String {
                 plain(&operation.outcome),
                 plain(&operation.kind),
                 plain(&operation.opened_by),
-                operation
-                    .opened_at
-                    .map_or_else(|| "not ordered".into(), |at| moment(at, now)),
+                operation.opened_at.map_or_else(|| "not ordered".into(), |at| moment(at, now)),
                 plain(&operation.title),
             ]
         })
@@ -63,38 +61,22 @@ pub(crate) fn page(operation: &OperationView, now: Time) -> String {
         rows.push(["lacks".into(), plain(lacking)]);
     }
     if let Some(provisional) = &operation.provisional {
-        rows.push([
-            "held".into(),
-            format!("would be {} if all held here were ordered", plain(provisional)),
-        ]);
+        rows.push(["held".into(), format!("would be {} if all held here were ordered", plain(provisional))]);
     }
     if let Some(decision) = &operation.decision {
-        rows.push([
-            "decided".into(),
-            format!("{}, leaf {}", plain(&decision.outcome), decision.index),
-        ]);
-        rows.push([
-            "receipt".into(),
-            format!("entente receipt {}", short(&operation.id)),
-        ]);
+        rows.push(["decided".into(), format!("{}, leaf {}", plain(&decision.outcome), decision.index)]);
+        rows.push(["receipt".into(), format!("entente receipt {}", short(&operation.id))]);
     }
     text.push_str(&table(&rows));
     if !operation.body.is_empty() {
         text.push('\n');
-        let body = operation
-            .body
-            .iter()
-            .map(|(name, value)| [plain(name), plain(value)])
-            .collect::<Vec<_>>();
+        let body = operation.body.iter().map(|(name, value)| [plain(name), plain(value)]).collect::<Vec<_>>();
         text.push_str(&table(&body));
     }
     if !operation.attestations.is_empty() {
         text.push('\n');
         let rows = operation.attestations.iter().map(attestation).collect();
-        text.push_str(&headed(
-            ["ATTESTATION", "PARTNER", "ROLE", "STANCE", "STATE", ""],
-            rows,
-        ));
+        text.push_str(&headed(["ATTESTATION", "PARTNER", "ROLE", "STANCE", "STATE", ""], rows));
     }
     text
 }

@@ -1,11 +1,11 @@
-//! Peers as a table.
+//! Peers and their faults as tables.
 
 use entente_protocol::time::Time;
 
-use super::age::span;
+use super::age::{moment, span};
 use super::table::headed;
 use super::{plain, short};
-use crate::api::dto::PeerView;
+use crate::api::dto::{FaultView, PeerView};
 
 /// Peers and how they stand.
 pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
@@ -17,10 +17,7 @@ pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
         .map(|peer| {
             let state = match (peer.blocked, peer.connected) {
                 (true, _) => "blocked".to_owned(),
-                (false, true) => format!(
-                    "up {}",
-                    peer.since.map_or(String::new(), |at| span(now.since(at)))
-                ),
+                (false, true) => format!("up {}", peer.since.map_or(String::new(), |at| span(now.since(at)))),
                 (false, false) => match peer.missing_since {
                     Some(at) => format!("missing {}", span(now.since(at))),
                     None => "not met yet".into(),
@@ -44,4 +41,23 @@ pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
         })
         .collect();
     headed(["PARTNER", "NODE", "STATE", "FOUND BY", "ADDRESSES", ""], rows)
+}
+
+/// Faults, oldest first.
+pub(crate) fn faults(faults: &[FaultView], now: Time) -> String {
+    if faults.is_empty() {
+        return "no faults since the start\n".into();
+    }
+    let rows = faults
+        .iter()
+        .map(|fault| {
+            [
+                moment(fault.at, now),
+                plain(&fault.code),
+                fault.partner.as_deref().map_or_else(|| "no member".into(), plain),
+                plain(&fault.what),
+            ]
+        })
+        .collect();
+    headed(["SEEN", "FAULT", "OF", "WHAT"], rows)
 }

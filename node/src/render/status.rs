@@ -33,11 +33,7 @@ pub(crate) fn status(view: &StatusView) -> String {
         } else if !own && !seat.connected {
             row(
                 "relayed",
-                format!(
-                    "{}: no direct link, reached through others; {}",
-                    plain(&seat.partner),
-                    retry(seat)
-                ),
+                format!("{}: no direct link, reached through others; {}", plain(&seat.partner), retry(seat)),
             );
         }
     }
@@ -52,44 +48,22 @@ pub(crate) fn status(view: &StatusView) -> String {
         );
     }
     if view.held > 0 {
-        row(
-            "held",
-            format!("{} durable here, not ordered yet", records(view.held)),
-        );
+        row("held", format!("{} durable here, not ordered yet", records(view.held)));
     }
     if view.custody.records > 0 {
-        let oldest = view
-            .custody
-            .oldest_ms
-            .map(|ms| format!(", the oldest {}", span(ms)))
-            .unwrap_or_default();
-        let verb = if view.custody.records == 1 {
-            "exists"
-        } else {
-            "exist"
-        };
-        row(
-            "custody",
-            format!("{} {verb} only here{oldest}", records(view.custody.records)),
-        );
+        let oldest =
+            view.custody.oldest_ms.map(|ms| format!(", the oldest {}", span(ms))).unwrap_or_default();
+        let verb = if view.custody.records == 1 { "exists" } else { "exist" };
+        row("custody", format!("{} {verb} only here{oldest}", records(view.custody.records)));
     }
     if !view.voting && view.seat.is_some() {
         row(
             "waiting",
-            format!(
-                "this seat votes once {} seats have reported; {} have",
-                view.quorum, view.reports
-            ),
+            format!("this seat votes once {} seats have reported; {} have", view.quorum, view.reports),
         );
     }
     if view.faults > 0 {
-        row(
-            "faults",
-            format!(
-                "{} since the start; entente op follow --all shows new ones",
-                view.faults
-            ),
-        );
+        row("faults", format!("{} since the start; entente peer faults", view.faults));
     }
     row(
         "log",
@@ -98,11 +72,7 @@ pub(crate) fn status(view: &StatusView) -> String {
             view.log.size,
             view.epoch.applied,
             view.epoch.certified,
-            if view.log.size == 0 {
-                "none yet".into()
-            } else {
-                moment(view.batch_time, view.now)
-            },
+            if view.log.size == 0 { "none yet".into() } else { moment(view.batch_time, view.now) },
             span(view.uptime_ms)
         ),
     );
@@ -160,34 +130,18 @@ mod tests {
         StatusView {
             partner: "norden".into(),
             node: SecretKey::from_seed(&[7; 32]).public(),
-            coalition: CoalitionView {
-                id: CoalitionId(hash("test", &[])),
-                name: "corridor".into(),
-            },
+            coalition: CoalitionView { id: CoalitionId(hash("test", &[])), name: "corridor".into() },
             word: Word::Agreed,
-            seats: vec![
-                seat(0, "norden", true),
-                seat(1, "skywatch", false),
-                seat(2, "ostmark", true),
-            ],
+            seats: vec![seat(0, "norden", true), seat(1, "skywatch", false), seat(2, "ostmark", true)],
             seat: Some(0),
             quorum: 2,
             margin: 0,
-            epoch: EpochView {
-                applied: 4,
-                certified: 4,
-            },
-            log: LogView {
-                size: 9,
-                root: Hash::default(),
-            },
+            epoch: EpochView { applied: 4, certified: 4 },
+            log: LogView { size: 9, root: Hash::default() },
             batch_time: Time(990_000),
             now: Time(1_000_000),
             held: 0,
-            custody: CustodyView {
-                records: 3,
-                oldest_ms: Some(120_000),
-            },
+            custody: CustodyView { records: 3, oldest_ms: Some(120_000) },
             voting: true,
             reports: 3,
             faults: 0,
@@ -202,14 +156,8 @@ mod tests {
         let text = status(&view());
         let lines = text.lines().collect::<Vec<_>>();
         assert!(lines[0].starts_with("AGREED  corridor (co-"), "{text}");
-        assert!(
-            lines[0].ends_with("norden, seat 0 of 3, quorum 2, margin +0"),
-            "{text}"
-        );
-        assert_eq!(
-            lines[1],
-            "missing  skywatch  since 2 min, next try in 3 s (connection refused)"
-        );
+        assert!(lines[0].ends_with("norden, seat 0 of 3, quorum 2, margin +0"), "{text}");
+        assert_eq!(lines[1], "missing  skywatch  since 2 min, next try in 3 s (connection refused)");
         assert_eq!(lines[2], "custody  3 records exist only here, the oldest 2 min");
         assert_eq!(lines.len(), 4, "{text}");
     }
@@ -221,9 +169,6 @@ mod tests {
         view.margin = -1;
         let text = status(&view);
         assert!(text.starts_with("STALLED"), "{text}");
-        assert!(
-            text.contains("nothing is ordered until 1 more seat is back"),
-            "{text}"
-        );
+        assert!(text.contains("nothing is ordered until 1 more seat is back"), "{text}");
     }
 }

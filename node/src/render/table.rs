@@ -35,9 +35,6 @@ mod tests {
     #[test]
     fn columns_are_aligned_by_characters_not_bytes() {
         let row = |a: &str, b: &str| [a.to_owned(), b.to_owned()];
-        assert_eq!(
-            table(&[row("süd", "1"), row("n", "2"), row("x", "")]),
-            "süd  1\nn    2\nx\n"
-        );
+        assert_eq!(table(&[row("süd", "1"), row("n", "2"), row("x", "")]), "süd  1\nn    2\nx\n");
     }
 }

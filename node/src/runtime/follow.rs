@@ -163,12 +163,7 @@ impl Follow {
 
     /// The faults of late, oldest first.
     pub fn faults(&self) -> Vec<FaultView> {
-        self.faults
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
@@ -188,11 +183,7 @@ mod tests {
         let follow = Follow::default();
         let (mut one, mut two) = (follow.until_ordered(id("a")), follow.until_ordered(id("a")));
         let mut other = follow.until_ordered(id("b"));
-        let place = Place {
-            index: 3,
-            epoch: 1,
-            outcome: "applied".into(),
-        };
+        let place = Place { index: 3, epoch: 1, outcome: "applied".into() };
         follow.tell_ordered(&id("a"), &place);
         assert_eq!(one.try_recv(), Ok(place.clone()));
         assert_eq!(two.try_recv(), Ok(place.clone()));
@@ -220,10 +211,6 @@ mod tests {
         }
         let faults = follow.faults();
         assert_eq!((faults.len(), faults[0].at), (MAX_FAULTS, Time(5)));
-        assert!(
-            faults
-                .iter()
-                .all(|fault| fault.what.len() <= MAX_FAULT_TEXT_BYTES + 3)
-        );
+        assert!(faults.iter().all(|fault| fault.what.len() <= MAX_FAULT_TEXT_BYTES + 3));
     }
 }

@@ -128,10 +128,7 @@ impl Handle {
 
     /// The partner of a node, or its key where it is no member's.
     pub fn partner_of(&self, node: &PublicKey) -> String {
-        self.0
-            .founded
-            .node(node)
-            .map_or_else(|| node.to_string(), |partner| partner.name.to_string())
+        self.0.founded.node(node).map_or_else(|| node.to_string(), |partner| partner.name.to_string())
     }
 
     /// A place in a feed, with its author's name.
@@ -154,10 +151,7 @@ impl Handle {
             Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(SubmitError::Stopping),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
                 let reason = format!("{} requests wait for the engine", super::LOCAL_QUEUE);
-                return Err(SubmitError::Refused(Refused {
-                    code: "backlog".into(),
-                    reason,
-                }));
+                return Err(SubmitError::Refused(Refused { code: "backlog".into(), reason }));
             }
         }
         match answered.await {
@@ -204,12 +198,7 @@ impl Handle {
     /// Waits until at least `count` addresses are listened on.
     pub(super) async fn until_listening(&self, count: usize) {
         // The sender lives as long as this handle.
-        let _ = self
-            .0
-            .listening
-            .subscribe()
-            .wait_for(|listening| *listening >= count)
-            .await;
+        let _ = self.0.listening.subscribe().wait_for(|listening| *listening >= count).await;
     }
 
     /// Changes when the node has stopped.

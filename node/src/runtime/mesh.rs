@@ -82,11 +82,7 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                 };
                 let partner = node.partner_of(&id);
                 tracing::info!(%partner, %peer, %reason, "peer down");
-                node.follow().tell(EventView::PeerDown {
-                    partner,
-                    node: id,
-                    reason,
-                });
+                node.follow().tell(EventView::PeerDown { partner, node: id, reason });
                 Input::PeerDown(id)
             }
             MeshEvent::Frame { peer, bytes } => {
@@ -100,10 +96,7 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                     fault(&node, Some(peer), "malformed", what);
                     continue;
                 }
-                Input::Received {
-                    peer: id,
-                    bytes: bytes.to_vec(),
-                }
+                Input::Received { peer: id, bytes: bytes.to_vec() }
             }
             MeshEvent::Refused(refusal) => {
                 refused(&node, refusal);
@@ -154,15 +147,8 @@ fn refused(node: &Handle, refusal: Refusal) {
         RefusalReason::Blocked | RefusalReason::ByPeer(_) => "refused",
     };
     let way = if refusal.inbound { "from" } else { "to" };
-    let times = if refusal.count > 1 {
-        format!(" ({} times)", refusal.count)
-    } else {
-        String::new()
-    };
-    let what = format!(
-        "connection {way} {} refused: {}{times}",
-        refusal.remote, refusal.reason
-    );
+    let times = if refusal.count > 1 { format!(" ({} times)", refusal.count) } else { String::new() };
+    let what = format!("connection {way} {} refused: {}{times}", refusal.remote, refusal.reason);
     match &refusal.reason {
         // Not the other's fault: the operator's own order.
         RefusalReason::Blocked => tracing::debug!(what, "link refused"),
@@ -174,12 +160,5 @@ fn fault(handle: &Handle, peer: Option<PeerId>, code: &str, what: String) {
     let node = peer.and_then(|peer| handle.members().node(&peer));
     let partner = node.map(|node| handle.partner_of(&node));
     tracing::warn!(partner, code, what, "fault");
-    handle.follow().fault(FaultView {
-        at: clock::now(),
-        partner,
-        node,
-        seat: None,
-        code: code.into(),
-        what,
-    });
+    handle.follow().fault(FaultView { at: clock::now(), partner, node, seat: None, code: code.into(), what });
 }

@@ -18,11 +18,7 @@ pub struct Distribution {
 
 impl Default for Distribution {
     fn default() -> Self {
-        Self {
-            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
-            sum: 0.into(),
-            max: 0.into(),
-        }
+        Self { buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(), sum: 0.into(), max: 0.into() }
     }
 }
 
@@ -36,11 +32,7 @@ impl Distribution {
 
     /// What was counted.
     pub fn view(&self) -> Histogram {
-        let counts = self
-            .buckets
-            .iter()
-            .map(|count| count.load(Relaxed))
-            .collect::<Vec<_>>();
+        let counts = self.buckets.iter().map(|count| count.load(Relaxed)).collect::<Vec<_>>();
         let count = counts.iter().sum::<u64>();
         let max = self.max.load(Relaxed);
         let quantile = |hundredths: u64| {
@@ -52,13 +44,7 @@ impl Distribution {
             });
             found.map_or(0, |found| upper(found).min(max))
         };
-        Histogram {
-            count,
-            sum: self.sum.load(Relaxed),
-            max,
-            p50: quantile(50),
-            p99: quantile(99),
-        }
+        Histogram { count, sum: self.sum.load(Relaxed), max, p50: quantile(50), p99: quantile(99) }
     }
 }
 
@@ -157,13 +143,8 @@ impl Metrics {
 /// Resident memory in kB and CPU time in ms of this process, as Linux tells them; 0 where it does not.
 fn process() -> (u64, u64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let rss = status.lines().find_map(|line| {
-        line.strip_prefix("VmRSS:")?
-            .split_whitespace()
-            .next()?
-            .parse()
-            .ok()
-    });
+    let rss =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
     // User and system time are fields 14 and 15 of proc_pid_stat(5), in ticks of 10 ms on every Linux of today.
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let ticks = stat.rsplit_once(')').map(|(_, rest)| {
@@ -179,10 +160,7 @@ mod tests {
 
     #[test]
     fn every_value_lies_in_its_bucket_and_quantiles_are_exact_to_an_eighth() {
-        for value in (0..100)
-            .chain((0..60).map(|power| (1 << power) + 3))
-            .chain([u64::MAX])
-        {
+        for value in (0..100).chain((0..60).map(|power| (1 << power) + 3)).chain([u64::MAX]) {
             let at = bucket(value);
             assert!(value <= upper(at), "{value}");
             assert!(at == 0 || value > upper(at - 1), "{value}");

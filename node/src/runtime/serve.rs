@@ -37,8 +37,7 @@ pub(super) async fn run(mut wants: mpsc::Receiver<Wanted>, node: Handle) {
             Ok(Ok(frames)) => frames,
             Ok(Err(damage)) => {
                 let path = node.store().path().to_owned();
-                node.fail(Stopped::Storage(StoreError::Damage { path, damage }))
-                    .await;
+                node.fail(Stopped::Storage(StoreError::Damage { path, damage })).await;
                 continue;
             }
             // Panicked or cancelled: the runtime is ending.

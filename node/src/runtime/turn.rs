@@ -1,7 +1,9 @@
 //! The engine's thread: inputs in turns, one commit for all of a turn, then its effects in order.
 //!
-//! Guarantees: nothing that an input causes is sent, answered or told before all that the turn persists is durable,
-//! which is more than the order of effects asks for; a failed commit carries out none of them. All inputs that wait are
+//! Guarantees: nothing that an input causes is sent, answered or told before all that this and earlier turns persist is
+//! durable, which is more than the order of effects asks for; a failed commit carries out none of them. A turn from
+//! which nothing leaves waits for the next commit, at most `MAX_UNCOMMITTED` writes and `COMMIT_AFTER`: what peers have
+//! said need not be durable before this node says something itself. All inputs that wait are
 //! taken in one turn, so the more there is to do, the more shares one fsync (group commit), and submissions that wait
 //! share a signature. What waits is bounded, and so is a turn.
 
@@ -30,6 +32,10 @@ use crate::storage::{Mark, Store};
 pub const LOCAL_QUEUE: usize = 1024;
 /// Most inputs of a kind (from peers, local) that one turn takes.
 pub const MAX_TURN_INPUTS: usize = 256;
+/// Most writes that wait for a commit.
+pub(super) const MAX_UNCOMMITTED: usize = 256;
+/// Writes that nothing leaves behind are committed after this at the latest.
+const COMMIT_AFTER: Duration = Duration::from_millis(100);
 /// The engine gets a tick at least this often, because a wall clock may be set back behind a moment that it waits for.
 const MAX_SLEEP: Duration = Duration::from_secs(10);
 
@@ -39,11 +45,7 @@ type Question = Box<dyn FnOnce(&Engine, Time) + Send>;
 /// A request of the local API.
 pub(super) enum Local {
     /// Append to the own feed.
-    Submit {
-        lane: Option<Lane>,
-        body: Vec<u8>,
-        answer: oneshot::Sender<Result<Held, Refused>>,
-    },
+    Submit { lane: Option<Lane>, body: Vec<u8>, answer: oneshot::Sender<Result<Held, Refused>> },
     /// Look at the engine.
     Ask(Question),
     /// End.
@@ -58,6 +60,10 @@ pub(super) struct Turn {
     tickets: u64,
     answers: BTreeMap<Ticket, oneshot::Sender<Result<Held, Refused>>>,
     wake: Option<Time>,
+    /// Writes of turns from which nothing left, and what has been told of certified leaves.
+    uncommitted: (Vec<Write>, Vec<Mark>),
+    /// Since when.
+    waiting_since: Option<Instant>,
     span: tracing::Span,
 }
 
@@ -71,6 +77,8 @@ impl Turn {
             tickets: 0,
             answers: BTreeMap::new(),
             wake: None,
+            uncommitted: (Vec::new(), Vec::new()),
+            waiting_since: None,
             span,
         }
     }
@@ -85,10 +93,7 @@ impl Turn {
         let span = self.span.clone();
         let _entered = span.enter();
         // A runtime of its own only to wait on two queues and a clock at once.
-        let waiting = match tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-        {
+        let waiting = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
             Ok(waiting) => waiting,
             Err(error) => {
                 tracing::error!(%error, "the engine cannot wait");
@@ -100,9 +105,13 @@ impl Turn {
         }
         let (mut inputs, mut requests) = (Vec::new(), Vec::new());
         loop {
-            let wait = self.wake.map_or(MAX_SLEEP, |wake| {
-                Duration::from_millis(wake.since(clock::now())).min(MAX_SLEEP)
-            });
+            let wait = self
+                .wake
+                .map_or(MAX_SLEEP, |wake| Duration::from_millis(wake.since(clock::now())).min(MAX_SLEEP));
+            let wait = match self.waiting_since {
+                Some(since) => wait.min(COMMIT_AFTER.saturating_sub(since.elapsed())),
+                None => wait,
+            };
             let due = waiting.block_on(async {
                 tokio::select! {
                     biased;
@@ -166,27 +175,32 @@ impl Turn {
             question(&self.engine, now);
         }
         match stop {
-            Some(why) => Err(why),
+            Some(why) => {
+                self.commit()?;
+                Err(why)
+            }
             None => Ok(()),
         }
     }
 
     /// Makes durable what the effects persist, all at once, and then does the rest in order.
     fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Stopped> {
-        let mut writes: Vec<Write> = Vec::new();
-        let mut marks = Vec::new();
         let mut rest = Vec::with_capacity(effects.len());
         for effect in effects {
             match effect {
-                Effect::Persist(write) => writes.push(write),
+                Effect::Persist(write) => self.uncommitted.0.push(write),
                 other => {
-                    marks.extend(mark(&other));
+                    self.uncommitted.1.extend(mark(&other));
                     rest.push(other);
                 }
             }
         }
-        if !writes.is_empty() || !marks.is_empty() {
-            self.commit(&writes, &marks)?;
+        let leaves = rest.iter().any(|effect| !matches!(effect, Effect::WakeAt(_)));
+        let late = self.waiting_since.is_some_and(|since| since.elapsed() >= COMMIT_AFTER);
+        if leaves || late || self.uncommitted.0.len() >= MAX_UNCOMMITTED {
+            self.commit()?;
+        } else if !self.uncommitted.0.is_empty() {
+            self.waiting_since.get_or_insert_with(Instant::now);
         }
         let mut encoded: Option<(PeerMessage, Bytes)> = None;
         for effect in rest {
@@ -216,18 +230,20 @@ impl Turn {
         Ok(())
     }
 
-    fn commit(&self, writes: &[Write], marks: &[Mark]) -> Result<(), Stopped> {
+    fn commit(&mut self) -> Result<(), Stopped> {
+        let (writes, marks) = std::mem::take(&mut self.uncommitted);
+        self.waiting_since = None;
+        if writes.is_empty() && marks.is_empty() {
+            return Ok(());
+        }
         let begun = Instant::now();
         let store: &Store = self.node.store();
-        store.commit(writes, marks)?;
+        store.commit(&writes, &marks)?;
         let metrics = self.node.metrics();
         metrics.commit_us.add(micros(begun));
         metrics.commits.fetch_add(1, Relaxed);
         metrics.writes.fetch_add(writes.len() as u64, Relaxed);
-        let batches = writes
-            .iter()
-            .filter(|write| matches!(write, Write::Batch(_)))
-            .count();
+        let batches = writes.iter().filter(|write| matches!(write, Write::Batch(_))).count();
         metrics.epochs.fetch_add(batches as u64, Relaxed);
         Ok(())
     }
@@ -271,36 +287,16 @@ impl Turn {
         match event {
             Event::Held { id, feed, length } => {
                 if follow.has_followers() {
-                    follow.tell(EventView::Held {
-                        id,
-                        feed: node.feed_view(&feed, length),
-                    });
+                    follow.tell(EventView::Held { id, feed: node.feed_view(&feed, length) });
                 }
             }
-            Event::Ordered {
-                id,
-                index,
-                epoch,
-                feed,
-                length,
-                outcome,
-            } => {
+            Event::Ordered { id, index, epoch, feed, length, outcome } => {
                 node.metrics().entries.fetch_add(1, Relaxed);
-                let place = Place {
-                    index,
-                    epoch,
-                    outcome,
-                };
+                let place = Place { index, epoch, outcome };
                 follow.tell_ordered(&id, &place);
                 if follow.has_followers() {
                     let (feed, outcome) = (node.feed_view(&feed, length), place.outcome);
-                    follow.tell(EventView::Ordered {
-                        id,
-                        index,
-                        epoch,
-                        feed,
-                        outcome,
-                    });
+                    follow.tell(EventView::Ordered { id, index, epoch, feed, outcome });
                 }
             }
             Event::Decided { index, decision } => {
@@ -321,46 +317,25 @@ impl Turn {
                     if is_reached { &mut reached } else { &mut missing }.push(partner.name.to_string());
                 }
                 if reached.len() < quorum {
-                    tracing::warn!(
-                        quorum,
-                        ?missing,
-                        "stalled: fewer than a quorum of seats can be reached"
-                    );
+                    tracing::warn!(quorum, ?missing, "stalled: fewer than a quorum of seats can be reached");
                 } else {
                     tracing::info!(quorum, ?missing, "a quorum of seats can be reached");
                 }
                 follow.set_reach(reached.len() >= quorum);
-                follow.tell(EventView::Reach {
-                    reachable: reached,
-                    missing,
-                    quorum,
-                });
+                follow.tell(EventView::Reach { reachable: reached, missing, quorum });
             }
             Event::Fault(fault) => self.fault(fault),
         }
     }
 
     fn fault(&self, fault: Fault) {
-        let Fault {
-            node,
-            seat,
-            code,
-            what,
-        } = fault;
+        let Fault { node, seat, code, what } = fault;
         let epoch = self.engine.status(clock::now()).applied;
         let partners = self.node.founded().partners();
-        let of_seat = seat
-            .and_then(|seat| partners.get(seat.index()))
-            .map(|partner| partner.name.to_string());
+        let of_seat =
+            seat.and_then(|seat| partners.get(seat.index())).map(|partner| partner.name.to_string());
         let partner = node.map(|node| self.node.partner_of(&node)).or(of_seat);
-        tracing::warn!(
-            partner,
-            seat = seat.map(|seat| seat.0),
-            code,
-            what,
-            epoch,
-            "fault"
-        );
+        tracing::warn!(partner, seat = seat.map(|seat| seat.0), code, what, epoch, "fault");
         let seat = seat.map(|seat| seat.0);
         self.node.follow().fault(FaultView {
             at: clock::now(),
@@ -376,14 +351,10 @@ impl Turn {
 /// What a certified leaf is found by; stored with the certificate that the event follows.
 fn mark(effect: &Effect) -> Option<Mark> {
     match effect {
-        Effect::Notify(Event::Ordered { id, index, .. }) => Some(Mark::Ordered {
-            id: *id,
-            index: *index,
-        }),
-        Effect::Notify(Event::Decided { index, decision }) => Some(Mark::Decided {
-            operation: decision.operation,
-            index: *index,
-        }),
+        Effect::Notify(Event::Ordered { id, index, .. }) => Some(Mark::Ordered { id: *id, index: *index }),
+        Effect::Notify(Event::Decided { index, decision }) => {
+            Some(Mark::Decided { operation: decision.operation, index: *index })
+        }
         _ => None,
     }
 }

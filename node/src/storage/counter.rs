@@ -31,27 +31,17 @@ impl Counter {
     /// Opens the counter of the store at `store`, or makes one that stands at 0.
     pub(super) fn open(store: &Path) -> Result<Self, Failure> {
         let path = Self::path(store);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         let mut bytes = Vec::new();
         (&mut file).take(BYTES as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.is_empty() {
-            let mut counter = Self {
-                file,
-                acknowledged: 0,
-            };
+            let mut counter = Self { file, acknowledged: 0 };
             counter.acknowledge(0)?;
             counter.file.sync_all()?;
             return Ok(counter);
         }
-        let acknowledged = bytes
-            .first_chunk::<8>()
-            .map_or(0, |number| u64::from_be_bytes(*number));
+        let acknowledged = bytes.first_chunk::<8>().map_or(0, |number| u64::from_be_bytes(*number));
         if bytes != encode(acknowledged) {
             return Err(Failure::damage(
                 &path.display().to_string(),

@@ -89,9 +89,7 @@ impl Snapshot {
         key: &[u8],
         limit: usize,
     ) -> Result<Option<T>, Failure> {
-        self.value(kind, key)?
-            .map(|value| decode(kind, key, &value, limit))
-            .transpose()
+        self.value(kind, key)?.map(|value| decode(kind, key, &value, limit)).transpose()
     }
 
     fn extent(&self) -> Result<Option<Extent>, Failure> {
@@ -126,25 +124,21 @@ impl Snapshot {
         let mut nodes = Vec::new();
         for place in places.chunks_exact(NODE_PLACE_BYTES) {
             let index = number(&place[1..]).expect("a place has one byte and eight");
-            let hash = self
-                .node(place[0], index)?
-                .ok_or_else(|| damage("one of its Merkle nodes is missing"))?;
+            let hash =
+                self.node(place[0], index)?.ok_or_else(|| damage("one of its Merkle nodes is missing"))?;
             nodes.push((place[0], index, hash));
         }
         let mut agreed = Vec::new();
         for position in 0..header.agreed {
             let value = self.value(AGREED, &key.clone().u32(position))?;
             let value = value.ok_or_else(|| damage("one of its contributions is missing"))?;
-            let (seat, bytes) = value
-                .split_first_chunk()
-                .ok_or_else(|| damage("a contribution has no seat"))?;
+            let (seat, bytes) =
+                value.split_first_chunk().ok_or_else(|| damage("a contribution has no seat"))?;
             agreed.push((Seat(u16::from_be_bytes(*seat)), bytes.to_vec()));
         }
         let mut leaves = Vec::new();
         for index in header.first_index..header.first_index.saturating_add(header.leaves) {
-            let leaf = self
-                .leaf(index)?
-                .ok_or_else(|| damage("one of its leaves is missing"))?;
+            let leaf = self.leaf(index)?.ok_or_else(|| damage("one of its leaves is missing"))?;
             leaves.push(leaf.bytes);
         }
         Ok(Some(Batch {
@@ -162,16 +156,15 @@ impl Snapshot {
         let key = Key::default().u64(index);
         match self.value(LEAF, &key)? {
             Some(value) => match value.split_first_chunk() {
-                Some((epoch, bytes)) => Ok(Some(StoredLeaf {
-                    epoch: u64::from_be_bytes(*epoch),
-                    bytes: bytes.to_vec(),
-                })),
+                Some((epoch, bytes)) => {
+                    Ok(Some(StoredLeaf { epoch: u64::from_be_bytes(*epoch), bytes: bytes.to_vec() }))
+                }
                 None => Err(LEAF.damage(&key, "it has no epoch").into()),
             },
             None => match self.extent()? {
-                Some(extent) if index < extent.size => Err(LEAF
-                    .damage(&key, format!("missing in a log of {} leaves", extent.size))
-                    .into()),
+                Some(extent) if index < extent.size => {
+                    Err(LEAF.damage(&key, format!("missing in a log of {} leaves", extent.size)).into())
+                }
                 _ => Ok(None),
             },
         }
@@ -246,9 +239,7 @@ impl Store {
 
     /// Number of leaves of the log.
     pub fn size(&self) -> Result<u64, Damage> {
-        self.reading(META.0, |snapshot| {
-            Ok(snapshot.extent()?.map_or(0, |extent| extent.size))
-        })
+        self.reading(META.0, |snapshot| Ok(snapshot.extent()?.map_or(0, |extent| extent.size)))
     }
 
     /// A leaf of the log.
@@ -304,9 +295,7 @@ impl Store {
     pub fn equivocations(&self) -> Result<Vec<[VoteFrame; 2]>, Damage> {
         self.reading(EQUIVOCATION.0, |snapshot| {
             let rows = snapshot.rows(EQUIVOCATION, &[], &[], MAX_ROWS)?;
-            rows.iter()
-                .map(|(key, value)| decode(EQUIVOCATION, key, value, MAX_OBJECT_BYTES))
-                .collect()
+            rows.iter().map(|(key, value)| decode(EQUIVOCATION, key, value, MAX_OBJECT_BYTES)).collect()
         })
     }
 
@@ -353,16 +342,12 @@ impl Archive for Store {
         let key = feed.clone().u64(length);
         self.reading(ENTRY.0, |snapshot| {
             if let Some(row) = snapshot.row::<EntryRow>(ENTRY, &key, MAX_ROW_BYTES)? {
-                return Ok(Some(StoredEntry {
-                    hash: row.hash,
-                    body: row.body.0,
-                    signature: row.signature,
-                }));
+                return Ok(Some(StoredEntry { hash: row.hash, body: row.body.0, signature: row.signature }));
             }
             match snapshot.row::<Head>(FEED, &feed, MAX_ROW_BYTES)? {
-                Some(head) if (1..=head.length).contains(&length) => Err(ENTRY
-                    .damage(&key, format!("missing below length {}", head.length))
-                    .into()),
+                Some(head) if (1..=head.length).contains(&length) => {
+                    Err(ENTRY.damage(&key, format!("missing below length {}", head.length)).into())
+                }
                 _ => Ok(None),
             }
         })
@@ -371,12 +356,8 @@ impl Archive for Store {
     fn frames(&self, epoch: u64, seat: Seat, seq: u32, limit: usize) -> Result<Vec<VoteFrame>, Damage> {
         let prefix = Key::default().u64(epoch).u16(seat.0);
         self.reading(FRAME.0, |snapshot| {
-            let count = snapshot
-                .row::<u32>(FRAMES, &prefix, MAX_ROW_BYTES)?
-                .unwrap_or_default();
-            let expected = usize::try_from(count.saturating_sub(seq))
-                .unwrap_or(usize::MAX)
-                .min(limit);
+            let count = snapshot.row::<u32>(FRAMES, &prefix, MAX_ROW_BYTES)?.unwrap_or_default();
+            let expected = usize::try_from(count.saturating_sub(seq)).unwrap_or(usize::MAX).min(limit);
             let mut frames: Vec<VoteFrame> = Vec::new();
             for (key, value) in snapshot.rows(FRAME, &prefix, &prefix.clone().u32(seq), limit)? {
                 frames.push(decode(FRAME, &key, &value, MAX_VOTE_FRAME_BYTES + 256)?);
@@ -428,9 +409,7 @@ impl Archive for Store {
     fn forks(&self) -> Result<Vec<ForkProof>, Damage> {
         self.reading(FORK.0, |snapshot| {
             let rows = snapshot.rows(FORK, &[], &[], usize::MAX)?;
-            rows.iter()
-                .map(|(key, value)| decode(FORK, key, value, MAX_OBJECT_BYTES))
-                .collect()
+            rows.iter().map(|(key, value)| decode(FORK, key, value, MAX_OBJECT_BYTES)).collect()
         })
     }
 }

@@ -27,24 +27,15 @@ pub(super) enum Failure {
 
 impl Failure {
     pub(super) fn damage(what: &str, why: impl Into<String>) -> Self {
-        Self::Damage(Damage {
-            what: what.into(),
-            why: why.into(),
-        })
+        Self::Damage(Damage { what: what.into(), why: why.into() })
     }
 
     /// For readers, who have but one error: a store that cannot be read is as good as damaged.
     pub(super) fn into_damage(self, what: &str) -> Damage {
         match self {
             Self::Damage(damage) => damage,
-            Self::InUse => Damage {
-                what: what.into(),
-                why: "in use by another process".into(),
-            },
-            Self::Io(error) => Damage {
-                what: what.into(),
-                why: format!("cannot be read: {error}"),
-            },
+            Self::InUse => Damage { what: what.into(), why: "in use by another process".into() },
+            Self::Io(error) => Damage { what: what.into(), why: format!("cannot be read: {error}") },
         }
     }
 }
@@ -89,13 +80,7 @@ macro_rules! from_redb {
         }
     )*};
 }
-from_redb!(
-    DatabaseError,
-    TransactionError,
-    TableError,
-    StorageError,
-    CommitError
-);
+from_redb!(DatabaseError, TransactionError, TableError, StorageError, CommitError);
 
 /// Runs `work` on the database. redb returns errors for damaged pages; where an assertion of its own fails on them
 /// all the same, that is damage too and ends here.
@@ -107,10 +92,7 @@ pub(super) fn guarded<T>(what: &str, work: impl FnOnce() -> Result<T, Failure>) 
 fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    format!(
-        "the database is inconsistent: {}",
-        text.unwrap_or_else(|| "unknown".into())
-    )
+    format!("the database is inconsistent: {}", text.unwrap_or_else(|| "unknown".into()))
 }
 
 /// A table of bytes under bytes, sorted.
@@ -124,10 +106,7 @@ impl Kind {
 
     /// Damage of the value under a key.
     pub(super) fn damage(self, key: &[u8], why: impl Into<String>) -> Damage {
-        Damage {
-            what: format!("{} at {}", self.0, show_key(self, key)),
-            why: why.into(),
-        }
+        Damage { what: format!("{} at {}", self.0, show_key(self, key)), why: why.into() }
     }
 
     fn checksum(self, key: &[u8], value: &[u8]) -> [u8; CHECKSUM_BYTES] {
@@ -241,13 +220,8 @@ impl Key {
         self
     }
     pub(super) fn feed(self, feed: &FeedKey) -> Self {
-        let lane = Lane::ALL
-            .iter()
-            .position(|lane| *lane == feed.lane)
-            .unwrap_or_default();
-        self.bytes(feed.node.as_ed25519())
-            .u8(lane as u8)
-            .u32(feed.incarnation)
+        let lane = Lane::ALL.iter().position(|lane| *lane == feed.lane).unwrap_or_default();
+        self.bytes(feed.node.as_ed25519()).u8(lane as u8).u32(feed.incarnation)
     }
     pub(super) fn record(self, id: &RecordId) -> Self {
         self.bytes(id.as_bytes())
@@ -290,10 +264,7 @@ pub(super) struct Open<'t> {
 
 impl<'t> Open<'t> {
     fn new(kind: Kind, transaction: &'t WriteTransaction) -> Result<Self, Failure> {
-        Ok(Self {
-            kind,
-            table: transaction.open_table(kind.definition())?,
-        })
+        Ok(Self { kind, table: transaction.open_table(kind.definition())? })
     }
 
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Failure> {

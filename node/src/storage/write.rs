@@ -100,20 +100,18 @@ impl Tables<'_> {
             Write::Run { run, heads } => self.run(run, heads),
             Write::Truncate { feed, length } => self.truncate(feed, *length),
             Write::Frame(frame) => self.frame(frame),
-            Write::Payload { epoch, digest, bytes } => self
-                .payload
-                .put(&Key::default().u64(*epoch).bytes(&digest.0), bytes),
+            Write::Payload { epoch, digest, bytes } => {
+                self.payload.put(&Key::default().u64(*epoch).bytes(&digest.0), bytes)
+            }
             Write::Batch(batch) => self.batch(batch),
             Write::Certificate { epoch, certificate } => {
-                self.certificate
-                    .put(&Key::default().u64(*epoch), &wire::encode(certificate))?;
+                self.certificate.put(&Key::default().u64(*epoch), &wire::encode(certificate))?;
                 let certified = self.number(meta::CERTIFIED)?.unwrap_or_default().max(*epoch);
                 self.put_meta(meta::CERTIFIED, &certified.to_be_bytes())
             }
-            Write::Fork(proof) => self.fork.put(
-                &Key::default().feed(&proof.feed).u64(proof.length),
-                &wire::encode(proof),
-            ),
+            Write::Fork(proof) => {
+                self.fork.put(&Key::default().feed(&proof.feed).u64(proof.length), &wire::encode(proof))
+            }
             Write::Equivocation(frames) => {
                 let feed = &frames[0].feed;
                 let key = Key::default().u64(feed.epoch).u16(feed.seat.0).u32(frames[0].seq);
@@ -130,10 +128,7 @@ impl Tables<'_> {
         let key = Key::default().record(id);
         // The same record in two feeds counts once: its first leaf stands, unless the record was only parked there.
         if let Some(first) = table.get(&key)? {
-            let leaf = self
-                .leaf
-                .get(&first)?
-                .and_then(|row| Leaf::decode(row.get(EPOCH_BYTES..)?).ok());
+            let leaf = self.leaf.get(&first)?.and_then(|row| Leaf::decode(row.get(EPOCH_BYTES..)?).ok());
             let parked = matches!(leaf, Some(Leaf::Entry(entry)) if matches!(entry.disposition, Disposition::Parked { .. }));
             if !parked {
                 return Ok(());
@@ -163,10 +158,7 @@ impl Tables<'_> {
             Some(head) => head == run.from,
             None => run.from.length == 0,
         };
-        let Some(last) = heads
-            .last()
-            .filter(|_| follows && heads.len() == run.bodies.len())
-        else {
+        let Some(last) = heads.last().filter(|_| follows && heads.len() == run.bodies.len()) else {
             let held = held.map_or(0, |head| head.length);
             let why = format!(
                 "a run of {} entries and {} heads from length {} does not follow length {held}",
@@ -182,8 +174,7 @@ impl Tables<'_> {
                 signature: (head == last).then_some(run.signature),
                 body: body.clone(),
             };
-            self.entry
-                .put(&feed.clone().u64(head.length), &wire::encode(&row))?;
+            self.entry.put(&feed.clone().u64(head.length), &wire::encode(&row))?;
             self.place.put(&place_key(&body.0, &run.feed, head.length), &[])?;
         }
         self.feed.put(&feed, &wire::encode(last))
@@ -210,25 +201,17 @@ impl Tables<'_> {
             let Some(row) = row else {
                 return Err(self.entry.damage(&entry, format!("missing below length {held}")));
             };
-            self.feed.put(
-                &key,
-                &wire::encode(&Head {
-                    length,
-                    hash: row.hash,
-                }),
-            )?;
+            self.feed.put(&key, &wire::encode(&Head { length, hash: row.hash }))?;
         }
         Ok(())
     }
 
     fn frame(&mut self, frame: &VoteFrame) -> Result<(), Failure> {
         let seat = Key::default().u64(frame.feed.epoch).u16(frame.feed.seat.0);
-        self.frame
-            .put(&seat.clone().u32(frame.seq), &wire::encode(frame))?;
+        self.frame.put(&seat.clone().u32(frame.seq), &wire::encode(frame))?;
         let count = row::<u32>(&self.frames, &seat, MAX_ROW_BYTES)?.unwrap_or_default();
         if frame.seq >= count {
-            self.frames
-                .put(&seat, &wire::encode(&(frame.seq.saturating_add(1))))?;
+            self.frames.put(&seat, &wire::encode(&(frame.seq.saturating_add(1))))?;
         }
         Ok(())
     }
@@ -241,10 +224,7 @@ impl Tables<'_> {
             None => (0, true),
         };
         if !follows || batch.first_index != size {
-            let why = format!(
-                "a batch from leaf {} does not follow {extent:?}",
-                batch.first_index
-            );
+            let why = format!("a batch from leaf {} does not follow {extent:?}", batch.first_index);
             return Err(self.batch.damage(&epoch, why));
         }
         let header = BatchRow {
@@ -261,8 +241,7 @@ impl Tables<'_> {
         for (level, index, hash) in &batch.nodes {
             value.push(*level);
             value.extend_from_slice(&index.to_be_bytes());
-            self.node
-                .put(&Key::default().u8(*level).u64(*index), hash.as_bytes())?;
+            self.node.put(&Key::default().u8(*level).u64(*index), hash.as_bytes())?;
         }
         self.batch.put(&epoch, &value)?;
         for (position, (seat, bytes)) in (0..).zip(&batch.agreed) {
@@ -274,11 +253,7 @@ impl Tables<'_> {
             self.leaf.put(&Key::default().u64(index), &value)?;
         }
         let first = extent.map_or(batch.epoch, |extent| extent.first);
-        let extent = Extent {
-            first,
-            last: batch.epoch,
-            size: batch.size(),
-        };
+        let extent = Extent { first, last: batch.epoch, size: batch.size() };
         self.put_meta(meta::EXTENT, &wire::encode(&extent))
     }
 }

@@ -25,13 +25,7 @@ fn init_makes_private_keys_and_a_card_and_never_overwrites() {
 fn four_hosts_found_and_join_with_the_commands_alone() {
     let hosts = Hosts::init(&FOUR);
     let path = |name: &str| hosts.file(name).display().to_string();
-    let cards = FOUR.map(|name| {
-        hosts
-            .dir(name)
-            .join(format!("{name}.card.toml"))
-            .display()
-            .to_string()
-    });
+    let cards = FOUR.map(|name| hosts.dir(name).join(format!("{name}.card.toml")).display().to_string());
     let draft = path("corridor.toml");
     let mut new = vec![
         "charter",
@@ -50,90 +44,43 @@ fn four_hosts_found_and_join_with_the_commands_alone() {
     run(&norden, &new).done();
 
     let lint = run(&norden, &["charter", "lint", &draft]);
-    assert!(
-        lint.done().contains("4 seats: f = 1; agreement needs 3"),
-        "{}",
-        lint.out
-    );
+    assert!(lint.done().contains("4 seats: f = 1; agreement needs 3"), "{}", lint.out);
 
     let mut signatures = Vec::new();
     for name in FOUR {
         let said = run(&hosts.dir(name), &["charter", "sign", &draft]);
         for word in ["norden", "skywatch", "airlift", "co-"] {
-            assert!(
-                said.done().contains(word),
-                "{word} is not shown before signing:\n{}",
-                said.out
-            );
+            assert!(said.done().contains(word), "{word} is not shown before signing:\n{}", said.out);
         }
         signatures.push(path(&format!("corridor.{name}.sig.toml")));
     }
 
     let partly = path("partly.toml");
-    let said = run(
-        &norden,
-        &[
-            "charter",
-            "merge",
-            &draft,
-            &signatures[0],
-            &signatures[2],
-            "-o",
-            &partly,
-        ],
-    );
-    assert!(
-        said.done().contains("still missing: skywatch and sudria"),
-        "{}",
-        said.out
-    );
+    let said = run(&norden, &["charter", "merge", &draft, &signatures[0], &signatures[2], "-o", &partly]);
+    assert!(said.done().contains("still missing: skywatch and sudria"), "{}", said.out);
     let coalition = path("corridor.coalition.toml");
     run(&norden, &["charter", "found", &partly, "-o", &coalition])
         .refused(3, &["not founded", "skywatch and sudria"]);
     assert!(!hosts.file("corridor.coalition.toml").exists());
 
     let whole = path("signed.toml");
-    run(
-        &norden,
-        &[
-            "charter",
-            "merge",
-            &partly,
-            &signatures[1],
-            &signatures[3],
-            "-o",
-            &whole,
-        ],
-    )
-    .done();
+    run(&norden, &["charter", "merge", &partly, &signatures[1], &signatures[3], "-o", &whole]).done();
     run(&norden, &["charter", "found", &whole, "-o", &coalition]).done();
     assert_eq!(mode(&hosts.file("corridor.coalition.toml")), 0o600);
     let id = run(&norden, &["charter", "id", &draft]).done().trim().to_owned();
     assert!(id.starts_with("co-") && id.len() == 55, "{id}");
     assert_eq!(run(&norden, &["charter", "id", &coalition]).done().trim(), id);
 
-    for (seat, name) in ["norden", "ostmark", "skywatch", "sudria"]
-        .into_iter()
-        .enumerate()
-    {
+    for (seat, name) in ["norden", "ostmark", "skywatch", "sudria"].into_iter().enumerate() {
         let said = run(&hosts.dir(name), &["join", &coalition]);
-        assert!(
-            said.done().contains(&format!("as {name}, seat {seat} of 4")),
-            "{}",
-            said.out
-        );
+        assert!(said.done().contains(&format!("as {name}, seat {seat} of 4")), "{}", said.out);
         assert_eq!(mode(&hosts.dir(name).join("coalition.toml")), 0o600);
         run(&hosts.dir(name), &["join", &coalition]).done();
         let check = run(&hosts.dir(name), &["config", "check"]);
         assert!(check.done().contains(&id), "{}", check.out);
     }
     let policy = run(&norden, &["policy", "export"]);
-    assert_eq!(
-        policy.done().matches("witness seat/").count(),
-        4,
-        "{}",
-        policy.out
-    );
+    assert_eq!(policy.done().matches("witness seat/").count(), 4, "{}", policy.out);
     assert!(policy.out.contains("group seats 3 "), "{}", policy.out);
 }
 
@@ -145,11 +92,8 @@ fn a_charter_is_signed_only_as_the_partners_own_card_has_it() {
     charter.partners[0].seat = other.seat;
     let file = hosts.file("altered.toml");
     std::fs::write(&file, charter.to_toml()).expect("written");
-    run(
-        &hosts.dir("norden"),
-        &["charter".as_ref(), "sign".as_ref(), file.as_os_str()],
-    )
-    .refused(3, &["not signed", "seats differ"]);
+    run(&hosts.dir("norden"), &["charter".as_ref(), "sign".as_ref(), file.as_os_str()])
+        .refused(3, &["not signed", "seats differ"]);
 }
 
 #[test]
@@ -162,20 +106,8 @@ fn an_altered_card_is_refused() {
     std::fs::write(&card, text.replace(&own, &other)).expect("written");
     let card = card.display().to_string();
     let output = hosts.file("x.toml").display().to_string();
-    run(
-        &hosts.dir("norden"),
-        &[
-            "charter",
-            "new",
-            "--template",
-            "airlift",
-            "--cards",
-            &card,
-            "-o",
-            &output,
-        ],
-    )
-    .refused(3, &["not a sound card", "not signed by its root"]);
+    run(&hosts.dir("norden"), &["charter", "new", "--template", "airlift", "--cards", &card, "-o", &output])
+        .refused(3, &["not a sound card", "not signed by its root"]);
     assert!(!hosts.file("x.toml").exists());
 }
 
@@ -185,20 +117,15 @@ fn a_signature_on_another_text_is_not_merged() {
     let charter = hosts.charter(now(), now().plus(DAY_MS));
     let (first, second) = (hosts.file("first.toml"), hosts.file("second.toml"));
     std::fs::write(&first, charter.to_toml()).expect("written");
-    let edited = charter
-        .to_toml()
-        .replace("window_ms = 21600000", "window_ms = 3600000");
+    let edited = charter.to_toml().replace("window_ms = 21600000", "window_ms = 3600000");
     assert_ne!(edited, charter.to_toml());
     std::fs::write(&second, edited).expect("written");
     let (first, second) = (first.display().to_string(), second.display().to_string());
     run(&hosts.dir("norden"), &["charter", "sign", &first]).done();
     let signature = hosts.file("first.norden.sig.toml").display().to_string();
     let merged = hosts.file("merged.toml").display().to_string();
-    run(
-        &hosts.dir("norden"),
-        &["charter", "merge", &second, &signature, "-o", &merged],
-    )
-    .refused(3, &["norden signed co-"]);
+    run(&hosts.dir("norden"), &["charter", "merge", &second, &signature, "-o", &merged])
+        .refused(3, &["norden signed co-"]);
 }
 
 #[test]
@@ -219,8 +146,5 @@ fn json_errors_name_the_same_things() {
     let error: serde_json::Value = serde_json::from_str(&said.err).expect("JSON");
     assert_eq!(error["exit"], 4);
     assert_eq!(error["code"], "node_down");
-    assert!(
-        error["next"].as_str().expect("a text").ends_with(" up"),
-        "{error}"
-    );
+    assert!(error["next"].as_str().expect("a text").ends_with(" up"), "{error}");
 }

@@ -5,6 +5,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+use entente_protocol::founding::CoalitionSecret;
 
 use crate::cli_support::{Hosts, Said, entente, run};
 
@@ -55,16 +58,8 @@ impl Up {
     /// Waits for the end.
     fn ended(&mut self) -> Said {
         let status = self.child.wait().expect("it ends");
-        let err = self
-            .said
-            .take()
-            .map(|said| said.join().expect("it was read"))
-            .unwrap_or_default();
-        Said {
-            code: status.code().unwrap_or(-1),
-            out: self.ready.clone(),
-            err,
-        }
+        let err = self.said.take().map(|said| said.join().expect("it was read")).unwrap_or_default();
+        Said { code: status.code().unwrap_or(-1), out: self.ready.clone(), err }
     }
 }
 
@@ -85,35 +80,17 @@ fn a_coalition_of_one_agrees_and_its_receipt_verifies_without_it() {
     hosts.join_all();
     let dir = hosts.dir("norden");
     let mut node = Up::start(&dir);
-    assert!(
-        node.ready.starts_with("ready: norden, seat 0, in corridor (co-"),
-        "{}",
-        node.ready
-    );
+    assert!(node.ready.starts_with("ready: norden, seat 0, in corridor (co-"), "{}", node.ready);
     assert!(node.ready.contains("/ip4/127.0.0.1/udp/"), "{}", node.ready);
 
-    let open = [
-        "op",
-        "open",
-        "--type",
-        "airlift",
-        "--title",
-        "Corridor",
-        "--set",
-        "slot=06:40",
-        "--key",
-        "first",
-    ];
+    let open =
+        ["op", "open", "--type", "airlift", "--title", "Corridor", "--set", "slot=06:40", "--key", "first"];
     let opened = run(&dir, &open);
     opened.done();
     let id = first_line(&opened);
     assert!(id.starts_with("op-") && id.len() == 55, "{id}");
     assert!(opened.out.contains("ordered at leaf"), "{}", opened.out);
-    assert_eq!(
-        first_line(&run(&dir, &open)),
-        id,
-        "the same key is the same operation"
-    );
+    assert_eq!(first_line(&run(&dir, &open)), id, "the same key is the same operation");
 
     let short = &id[..10];
     let shown = run(&dir, &["op", "show", short]);
@@ -126,34 +103,21 @@ fn a_coalition_of_one_agrees_and_its_receipt_verifies_without_it() {
     assert!(run(&dir, &["op", "list"]).done().contains("Corridor"));
     assert!(run(&dir, &["log"]).done().contains("decision"));
     assert!(run(&dir, &["status"]).done().starts_with("AGREED  corridor (co-"));
-    for command in [
-        &["status"][..],
-        &["op", "list"],
-        &["op", "show", short],
-        &["log"],
-        &["peer", "list"],
-    ] {
+    for command in [&["status"][..], &["op", "list"], &["op", "show", short], &["log"], &["peer", "list"]] {
         let json = run(&dir, &[&["--json"], command].concat());
         serde_json::from_str::<serde_json::Value>(json.done()).expect("JSON");
     }
 
     let file = hosts.file("first.tlog-proof").display().to_string();
     run(&dir, &["receipt", short, "-o", &file]).done();
-    let coalition = run(
-        &dir,
-        &["charter", "id", &dir.join("coalition.toml").display().to_string()],
-    );
+    let coalition = run(&dir, &["charter", "id", &dir.join("coalition.toml").display().to_string()]);
     let coalition = coalition.done().trim().to_owned();
     run(&dir, &["stop"]).done();
     assert_eq!(node.ended().code, 0);
     assert!(!dir.join("api.sock").exists());
     std::fs::remove_dir_all(&dir).expect("removed");
     let verified = run(&dir, &["verify", &file, "--coalition", &coalition]);
-    assert!(
-        verified.done().contains("norden endorses as lead"),
-        "{}",
-        verified.out
-    );
+    assert!(verified.done().contains("norden endorses as lead"), "{}", verified.out);
 }
 
 #[test]
@@ -165,10 +129,8 @@ fn a_role_not_held_and_an_attestation_after_the_close_are_denied() {
     let opened = run(&dir, &["op", "open", "--type", "airlift", "--title", "Corridor"]);
     opened.done();
     let id = first_line(&opened);
-    run(&dir, &["op", "attest", &id, "--endorse", "--role", "supporting"]).refused(
-        6,
-        &["may not attest as supporting", "another role in airlift: lead"],
-    );
+    run(&dir, &["op", "attest", &id, "--endorse", "--role", "supporting"])
+        .refused(6, &["may not attest as supporting", "another role in airlift: lead"]);
     run(&dir, &["op", "attest", &id, "--endorse", "--wait", "agreed"]).done();
     run(&dir, &["op", "attest", &id, "--object"])
         .refused(6, &["closed", "takes no attestations any more", "agreed"]);
@@ -190,11 +152,7 @@ fn fewer_than_a_quorum_is_said_with_the_id_and_who_is_missing() {
     assert!(held.done().contains("\nheld"), "{}", held.out);
     let status = run(&dir, &["status"]);
     assert!(status.done().starts_with("STALLED"), "{}", status.out);
-    for word in [
-        "missing  sudria",
-        "held     2 records",
-        "custody  2 records exist only here",
-    ] {
+    for word in ["missing  sudria", "held     2 records", "custody  2 records exist only here"] {
         assert!(status.out.contains(word), "{word:?} is not in\n{}", status.out);
     }
 }
@@ -207,18 +165,7 @@ fn a_time_out_says_that_the_record_is_held() {
     let _node = Up::start(&dir);
     let said = run(
         &dir,
-        &[
-            "op",
-            "open",
-            "--type",
-            "airlift",
-            "--title",
-            "Corridor",
-            "--wait",
-            "agreed",
-            "--timeout",
-            "300ms",
-        ],
+        &["op", "open", "--type", "airlift", "--title", "Corridor", "--wait", "agreed", "--timeout", "300ms"],
     );
     said.refused(8, &["not agreed yet", "not lost"]);
     assert!(first_line(&said).starts_with("op-"), "{}", said.out);
@@ -256,10 +203,7 @@ fn a_corrupt_store_stops_the_node_with_7_and_names_the_damage() {
     run(&dir, &["note", "a word"]).done();
     run(&dir, &["stop"]).done();
     assert_eq!(node.ended().code, 0);
-    let store = std::fs::File::options()
-        .write(true)
-        .open(dir.join("store.redb"))
-        .expect("a store");
+    let store = std::fs::File::options().write(true).open(dir.join("store.redb")).expect("a store");
     let length = store.metadata().expect("there").len();
     // The first page says what the file is; the damage is in all the others.
     for page in (4096..length).step_by(4096) {
@@ -285,19 +229,8 @@ fn a_full_disk_stops_the_node_and_loses_nothing_that_it_confirmed() {
     // shell; one that counts 1024 leaves more room, which is used up all the same.
     let mut limited = Command::new("sh");
     limited
-        .args([
-            "-c",
-            &format!(
-                "trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"",
-                length.div_ceil(512)
-            ),
-        ])
-        .args([
-            env!("CARGO_BIN_EXE_entente"),
-            "up",
-            "--listen",
-            "/ip4/127.0.0.1/udp/0/quic-v1",
-        ])
+        .args(["-c", &format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", length.div_ceil(512))])
+        .args([env!("CARGO_BIN_EXE_entente"), "up", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
         .env("ENTENTE_DIR", &dir);
     let mut node = Up::spawn(limited);
     let big = "x".repeat(12_000);
@@ -322,11 +255,82 @@ fn a_full_disk_stops_the_node_and_loses_nothing_that_it_confirmed() {
         serde_json::from_str(run(&dir, &["--json", "log", "--limit", "10000"]).done()).expect("JSON");
     let text = log.to_string();
     for id in &confirmed {
-        assert!(
-            text.contains(id.as_str()),
-            "{id} was confirmed and is not ordered"
-        );
+        assert!(text.contains(id.as_str()), "{id} was confirmed and is not ordered");
     }
+}
+
+/// Follows a node's events until the first fault, as JSON.
+fn first_fault(dir: &Path) -> impl FnOnce() -> String {
+    let mut following = entente(dir)
+        .args(["--json", "op", "follow", "--all"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary can be run");
+    let events = BufReader::new(following.stdout.take().expect("piped"));
+    let (found, fault) = std::sync::mpsc::channel();
+    let reading = std::thread::spawn(move || {
+        let faults = events.lines().map_while(Result::ok).filter(|line| line.contains("\"event\":\"fault\""));
+        // Nobody listens any more once one has come.
+        faults.take(1).for_each(|line| found.send(line).unwrap_or_default());
+    });
+    move || {
+        let fault = fault.recv_timeout(Duration::from_secs(60));
+        following.kill().expect("it was not waited for");
+        following.wait().expect("it ends");
+        reading.join().expect("it has read");
+        fault.expect("a fault is told")
+    }
+}
+
+/// The best address of a node without its id: whoever answers there has to prove that it is a member.
+fn bare_address(dir: &Path) -> String {
+    let address = first_line(&run(dir, &["peer", "address"]));
+    address.split("/p2p/").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn who_does_not_know_the_secret_is_a_fault_and_the_node_goes_on() {
+    let hosts = Hosts::init(&["norden", "sudria"]);
+    let file = hosts.join_all();
+    let text = std::fs::read_to_string(&file).expect("text");
+    let secret = text.split('"').nth(1).expect("the secret");
+    let other = CoalitionSecret::from_bytes([8; 32]);
+    let pretender = hosts.dir("sudria");
+    std::fs::write(pretender.join("coalition.toml"), text.replace(secret, &other.to_text()))
+        .expect("written");
+
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let fault = first_fault(&dir);
+    let _pretender = Up::start(&pretender);
+    run(&pretender, &["peer", "add", &bare_address(&dir)]).done();
+    let fault = fault();
+    assert!(fault.contains("\"code\":\"stranger\""), "{fault}");
+    assert!(fault.contains("does not know the coalition secret"), "{fault}");
+    let faults = run(&dir, &["peer", "faults"]);
+    assert!(faults.done().contains("stranger"), "{}", faults.out);
+    run(&dir, &["note", "still here", "--wait", "held"]).done();
+}
+
+#[test]
+fn a_node_of_another_coalition_learns_no_member() {
+    let (hosts, strangers) = (Hosts::init(&["norden", "sudria"]), Hosts::init(&["stranger"]));
+    hosts.join_all();
+    strangers.join_all();
+    let (dir, stranger) = (hosts.dir("norden"), strangers.dir("stranger"));
+    let _node = Up::start(&dir);
+    let _stranger = Up::start(&stranger);
+    let address = first_line(&run(&dir, &["peer", "address"]));
+    run(&stranger, &["peer", "add", &address]).refused(3, &["is no node of corridor"]);
+    let fault = first_fault(&stranger);
+    run(&stranger, &["peer", "add", &bare_address(&dir)]).done();
+    let fault = fault();
+    assert!(fault.contains("\"code\":\"stranger\"") && fault.contains("not enrolled"), "{fault}");
+    let peers = run(&stranger, &["peer", "list"]);
+    assert!(!peers.done().contains("norden") && !peers.out.contains("sudria"), "{}", peers.out);
+    assert!(run(&stranger, &["status"]).done().starts_with("AGREED"));
+    run(&dir, &["note", "still here", "--wait", "held"]).done();
 }
 
 #[test]
@@ -335,9 +339,7 @@ fn a_signal_stops_the_node_gracefully() {
     hosts.join_all();
     let dir = hosts.dir("norden");
     let mut node = Up::start(&dir);
-    let kill = Command::new("kill")
-        .args(["-TERM", &node.child.id().to_string()])
-        .status();
+    let kill = Command::new("kill").args(["-TERM", &node.child.id().to_string()]).status();
     assert!(kill.expect("kill can be run").success());
     assert_eq!(node.ended().code, 0);
     assert!(!dir.join("api.sock").exists());

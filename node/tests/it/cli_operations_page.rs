@@ -22,18 +22,9 @@ fn blocks(page: &str) -> Vec<Block> {
             let hosts = match host {
                 "every" => HOSTS.to_vec(),
                 "others" => HOSTS[1..].to_vec(),
-                name => vec![
-                    *HOSTS
-                        .iter()
-                        .find(|host| **host == name)
-                        .expect("a host of the example"),
-                ],
+                name => vec![*HOSTS.iter().find(|host| **host == name).expect("a host of the example")],
             };
-            blocks.push(Block {
-                hosts,
-                line: number + 1,
-                text: String::new(),
-            });
+            blocks.push(Block { hosts, line: number + 1, text: String::new() });
             open = true;
         } else if line.starts_with("```") {
             assert!(
@@ -62,22 +53,13 @@ impl Machine {
     }
 
     fn run(&mut self, host: &str, block: &Block) {
-        let program = Path::new(env!("CARGO_BIN_EXE_entente"))
-            .parent()
-            .expect("it lies in a folder");
+        let program = Path::new(env!("CARGO_BIN_EXE_entente")).parent().expect("it lies in a folder");
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut paths = vec![program.to_path_buf()];
         paths.extend(std::env::split_paths(&path));
         let log = self.folder.path().join("shell.log");
-        let to_log = || {
-            Stdio::from(
-                std::fs::File::options()
-                    .create(true)
-                    .append(true)
-                    .open(&log)
-                    .expect("a log"),
-            )
-        };
+        let to_log =
+            || Stdio::from(std::fs::File::options().create(true).append(true).open(&log).expect("a log"));
         let mut shell = Command::new("sh")
             .args(["-e", "-u", "-c", &block.text])
             .env("PATH", std::env::join_paths(paths).expect("paths"))
@@ -123,10 +105,7 @@ impl Drop for Machine {
 
 #[test]
 fn what_the_operations_page_says_founds_a_coalition_and_agrees_on_an_operation() {
-    let mut machine = Machine {
-        folder: tempfile::tempdir().expect("a folder"),
-        groups: Vec::new(),
-    };
+    let mut machine = Machine { folder: tempfile::tempdir().expect("a folder"), groups: Vec::new() };
     for folder in HOSTS.into_iter().chain(["stick"]) {
         std::fs::create_dir(machine.dir(folder)).expect("made");
     }
@@ -138,12 +117,9 @@ fn what_the_operations_page_says_founds_a_coalition_and_agrees_on_an_operation()
         }
     }
     let said = std::fs::read_to_string(machine.folder.path().join("shell.log")).expect("a log");
-    for word in [
-        "founded corridor with 4 partners",
-        "VERIFIED",
-        "with the caveat: daylight only",
-        "AGREED  corridor",
-    ] {
+    for word in
+        ["founded corridor with 4 partners", "VERIFIED", "with the caveat: daylight only", "AGREED  corridor"]
+    {
         assert!(said.contains(word), "{word:?} is not in\n{said}");
     }
 }

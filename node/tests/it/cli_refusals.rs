@@ -7,12 +7,9 @@ use crate::cli_support::{DAY_MS, Hosts, entente, now, run, set_mode};
 #[test]
 fn wrong_usage_exits_with_2() {
     let hosts = Hosts::init(&["norden"]);
-    for args in [
-        &["nonsense"][..],
-        &["op", "open"],
-        &["op", "attest", "op-abc"],
-        &["note", "x", "--timeout", "30"],
-    ] {
+    for args in
+        [&["nonsense"][..], &["op", "open"], &["op", "attest", "op-abc"], &["note", "x", "--timeout", "30"]]
+    {
         let said = run(&hosts.dir("norden"), args);
         assert_eq!(said.code, 2, "{args:?}: {}", said.err);
     }
@@ -38,25 +35,14 @@ fn a_wrong_credential_is_refused() {
     let file = hosts.join_all();
     // Another seat key than the charter gives to this partner.
     let dir = hosts.dir("norden");
-    std::fs::copy(
-        hosts.dir("sudria").join("keys/seat.key"),
-        dir.join("keys/seat.key"),
-    )
-    .expect("copied");
+    std::fs::copy(hosts.dir("sudria").join("keys/seat.key"), dir.join("keys/seat.key")).expect("copied");
     run(&dir, &["config", "check"]).refused(3, &["seat key here is not that of norden"]);
     run(&dir, &["join".as_ref(), file.as_os_str()]).refused(3, &["seat key here is not that of norden"]);
     // An officer of nobody.
     let stranger = Hosts::init(&["stranger"]);
-    let key = stranger
-        .dir("stranger")
-        .join("keys/officer.key")
-        .display()
-        .to_string();
-    run(
-        &dir,
-        &["--as", &key, "op", "open", "--type", "airlift", "--title", "x"],
-    )
-    .refused(6, &["may not speak for any partner"]);
+    let key = stranger.dir("stranger").join("keys/officer.key").display().to_string();
+    run(&dir, &["--as", &key, "op", "open", "--type", "airlift", "--title", "x"])
+        .refused(6, &["may not speak for any partner"]);
 }
 
 #[test]
@@ -85,11 +71,7 @@ fn an_altered_signature_is_refused() {
     let hosts = Hosts::init(&["norden", "sudria"]);
     let file = hosts.join_all();
     let text = std::fs::read_to_string(&file).expect("text");
-    std::fs::write(
-        &file,
-        text.replacen("name = \"corridor\"", "name = \"corridors\"", 1),
-    )
-    .expect("written");
+    std::fs::write(&file, text.replacen("name = \"corridor\"", "name = \"corridors\"", 1)).expect("written");
     let said = run(&hosts.dir("norden"), &["join".as_ref(), file.as_os_str()]);
     said.refused(3, &["not a coalition that every partner signed"]);
 }
@@ -108,11 +90,8 @@ fn a_file_with_the_secret_that_others_can_read_is_refused() {
 fn an_undeclared_operation_type_is_denied() {
     let hosts = Hosts::init(&["norden"]);
     hosts.join_all();
-    run(
-        &hosts.dir("norden"),
-        &["op", "open", "--type", "invasion", "--title", "x"],
-    )
-    .refused(6, &["\"invasion\" is no operation type", "airlift, closure"]);
+    run(&hosts.dir("norden"), &["op", "open", "--type", "invasion", "--title", "x"])
+        .refused(6, &["\"invasion\" is no operation type", "airlift, closure"]);
 }
 
 #[test]
@@ -150,14 +129,7 @@ fn a_node_that_is_not_there_is_named_with_the_command_that_starts_it() {
     hosts.join_all();
     let dir = hosts.dir("norden");
     let up = format!("entente --dir {} up", dir.display());
-    for args in [
-        &["status"][..],
-        &["stop"],
-        &["peer", "list"],
-        &["op", "list"],
-        &["log"],
-        &["note", "x"],
-    ] {
+    for args in [&["status"][..], &["stop"], &["peer", "list"], &["op", "list"], &["log"], &["note", "x"]] {
         run(&dir, args).refused(4, &["no node is running here", &up]);
     }
 }
@@ -178,10 +150,8 @@ fn a_full_disk_while_keys_are_written_leaves_nothing_behind() {
     let hosts = Hosts::init(&[]);
     let dir = hosts.dir("norden");
     // No file may grow beyond 0 blocks; the signal is ignored, so that writing fails as on a full disk.
-    let script = format!(
-        "trap '' XFSZ; ulimit -f 0; exec {} init --partner norden",
-        env!("CARGO_BIN_EXE_entente")
-    );
+    let script =
+        format!("trap '' XFSZ; ulimit -f 0; exec {} init --partner norden", env!("CARGO_BIN_EXE_entente"));
     let said = std::process::Command::new("sh")
         .args(["-c", &script])
         .env("ENTENTE_DIR", &dir)
@@ -191,11 +161,5 @@ fn a_full_disk_while_keys_are_written_leaves_nothing_behind() {
     said.refused(1, &["cannot write", "make room"]);
     assert!(!dir.join("keys").exists() && !dir.join("norden.card.toml").exists());
     // With room, the same command works.
-    assert!(
-        entente(&dir)
-            .args(["init", "--partner", "norden"])
-            .status()
-            .expect("run")
-            .success()
-    );
+    assert!(entente(&dir).args(["init", "--partner", "norden"]).status().expect("run").success());
 }

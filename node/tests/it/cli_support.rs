@@ -16,11 +16,7 @@ pub(crate) fn entente(dir: &Path) -> Command {
         .env_clear()
         .env("ENTENTE_DIR", dir)
         .env("HOME", dir)
-        .current_dir(
-            dir.ancestors()
-                .find(|folder| folder.is_dir())
-                .expect("there is a root folder"),
-        );
+        .current_dir(dir.ancestors().find(|folder| folder.is_dir()).expect("there is a root folder"));
     command
 }
 
@@ -67,11 +63,7 @@ impl From<Output> for Said {
 /// Runs `entente` with `args` on the data folder `dir`.
 #[track_caller]
 pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(dir: &Path, args: &[S]) -> Said {
-    entente(dir)
-        .args(args)
-        .output()
-        .expect("the binary can be run")
-        .into()
+    entente(dir).args(args).output().expect("the binary can be run").into()
 }
 
 /// Partners' data folders under one temporary folder, with keys and cards.
@@ -84,10 +76,7 @@ impl Hosts {
     /// Runs `entente init` for each name.
     pub(crate) fn init(names: &[&'static str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let hosts = Self {
-            folder,
-            names: names.to_vec(),
-        };
+        let hosts = Self { folder, names: names.to_vec() };
         for name in names {
             run(&hosts.dir(name), &["init", "--partner", name]).done();
         }
@@ -113,9 +102,7 @@ impl Hosts {
         let text = std::fs::read_to_string(self.dir(name).join(format!("keys/{kind}.key"))).expect("a key");
         let table: toml::Table = toml::from_str(&text).expect("a table");
         let seed = table["seed"].as_str().expect("a text").to_ascii_uppercase();
-        let bytes = data_encoding::BASE32_NOPAD
-            .decode(seed.as_bytes())
-            .expect("base32");
+        let bytes = data_encoding::BASE32_NOPAD.decode(seed.as_bytes()).expect("base32");
         SecretKey::from_seed(&bytes.try_into().expect("32 bytes"))
     }
 
@@ -139,11 +126,7 @@ impl Hosts {
             let signature = CharterSignature::sign(charter, &self.key(name, "root")).expect("signed");
             founding.merge(signature).expect("merged");
         }
-        let text = FoundedFile {
-            founding,
-            secret: Some(CoalitionSecret::from_bytes([9; 32])),
-        }
-        .to_toml();
+        let text = FoundedFile { founding, secret: Some(CoalitionSecret::from_bytes([9; 32])) }.to_toml();
         let path = self.file(file);
         std::fs::write(&path, text.as_bytes()).expect("written");
         set_mode(&path, 0o600);
@@ -165,9 +148,7 @@ impl Hosts {
 pub(crate) const DAY_MS: u64 = 86_400_000;
 
 pub(crate) fn now() -> Time {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("after 1970");
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     Time(u64::try_from(since.as_millis()).expect("fits"))
 }
 

@@ -61,17 +61,10 @@ fn receipt(hosts: &Hosts, charter: &Charter, leaf: Vec<u8>) -> String {
     let id = charter.id();
     let seats = FOUR.map(|name| (name, hosts.key(name, "seat").public()));
     let cosigners = Cosigners::new(id, seats, 3).expect("cosigners");
-    let head = TreeHead {
-        size: 1,
-        root: leaf_hash(&leaf),
-        time_s: 1_795_525_509,
-    };
+    let head = TreeHead { size: 1, root: leaf_hash(&leaf), time_s: 1_795_525_509 };
     let cosignatures = (0..3u16)
         .zip(FOUR)
-        .map(|(seat, name)| Cosignature {
-            seat,
-            signature: head.cosign(&id, &hosts.key(name, "seat")),
-        })
+        .map(|(seat, name)| Cosignature { seat, signature: head.cosign(&id, &hosts.key(name, "seat")) })
         .collect();
     let certificate = Certificate { head, cosignatures };
     Receipt::new(leaf, wire::encode(&founding), 0, vec![], &certificate, &cosigners)
@@ -83,11 +76,7 @@ fn receipt(hosts: &Hosts, charter: &Charter, leaf: Vec<u8>) -> String {
 fn a_receipt_is_proven_for_the_pinned_coalition_only() {
     let hosts = Hosts::init(&FOUR);
     let charter = hosts.charter(now(), now().plus(DAY_MS));
-    let text = receipt(
-        &hosts,
-        &charter,
-        Leaf::Decision(Box::new(decision(&charter))).encode(),
-    );
+    let text = receipt(&hosts, &charter, Leaf::Decision(Box::new(decision(&charter))).encode());
     let file = hosts.file("first.tlog-proof");
     std::fs::write(&file, &text).expect("written");
     let file = file.display().to_string();
@@ -109,32 +98,22 @@ fn a_receipt_is_proven_for_the_pinned_coalition_only() {
     }
     let json = run(&nowhere, &["--json", "verify", &file, "--coalition", &id]);
     let json: serde_json::Value = serde_json::from_str(json.done()).expect("JSON");
-    assert_eq!(
-        (&json["verified"], &json["outcome"]),
-        (&true.into(), &"agreed".into())
-    );
+    assert_eq!((&json["verified"], &json["outcome"]), (&true.into(), &"agreed".into()));
 
     let unpinned = run(&nowhere, &["verify", &file]);
     unpinned.refused(6, &["consistent, coalition not pinned", &id]);
 
     let mut other = charter.clone();
     other.nonce.0[0] ^= 1;
-    run(
-        &nowhere,
-        &["verify", &file, "--coalition", &other.id().to_string()],
-    )
-    .refused(7, &["of another coalition"]);
+    run(&nowhere, &["verify", &file, "--coalition", &other.id().to_string()])
+        .refused(7, &["of another coalition"]);
 }
 
 #[test]
 fn any_flipped_bit_fails() {
     let hosts = Hosts::init(&FOUR);
     let charter = hosts.charter(now(), now().plus(DAY_MS));
-    let text = receipt(
-        &hosts,
-        &charter,
-        Leaf::Decision(Box::new(decision(&charter))).encode(),
-    );
+    let text = receipt(&hosts, &charter, Leaf::Decision(Box::new(decision(&charter))).encode());
     let id = charter.id().to_string();
     let file = hosts.file("flipped.tlog-proof");
     let bytes = text.into_bytes();
@@ -144,10 +123,8 @@ fn any_flipped_bit_fails() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << bit;
             std::fs::write(&file, &flipped).expect("written");
-            let said = run(
-                &hosts.file("nowhere"),
-                &["verify", &file.display().to_string(), "--coalition", &id],
-            );
+            let said =
+                run(&hosts.file("nowhere"), &["verify", &file.display().to_string(), "--coalition", &id]);
             assert_eq!(said.code, 7, "byte {at}, bit {bit}: {}{}", said.out, said.err);
         }
     }
@@ -160,28 +137,16 @@ fn a_decision_that_the_rule_does_not_give_fails_even_when_seats_certified_it() {
     let id = charter.id().to_string();
     let sound = decision(&charter);
     let mut one_voice_less = sound.clone();
-    one_voice_less
-        .counted
-        .retain(|said| said.partner.as_str() != "ostmark");
+    one_voice_less.counted.retain(|said| said.partner.as_str() != "ostmark");
     let mut observer_counts = sound.clone();
     observer_counts.counted.push(standing("sudria", Role::Supporting));
     let mut other_verdict = sound;
     other_verdict.verdict = Verdict::Failed;
-    for (name, unsound) in [
-        ("a", one_voice_less),
-        ("b", observer_counts),
-        ("c", other_verdict),
-    ] {
+    for (name, unsound) in [("a", one_voice_less), ("b", observer_counts), ("c", other_verdict)] {
         let file = hosts.file(&format!("{name}.tlog-proof"));
-        std::fs::write(
-            &file,
-            receipt(&hosts, &charter, Leaf::Decision(Box::new(unsound)).encode()),
-        )
-        .expect("written");
-        run(
-            &hosts.file("nowhere"),
-            &["verify", &file.display().to_string(), "--coalition", &id],
-        )
-        .refused(7, &["the leaf is not sound"]);
+        std::fs::write(&file, receipt(&hosts, &charter, Leaf::Decision(Box::new(unsound)).encode()))
+            .expect("written");
+        run(&hosts.file("nowhere"), &["verify", &file.display().to_string(), "--coalition", &id])
+            .refused(7, &["the leaf is not sound"]);
     }
 }

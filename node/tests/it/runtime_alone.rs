@@ -19,15 +19,10 @@ use super::runtime_support::{PATIENCE, attest, found, get, get_text, is_time, op
 async fn a_node_of_one_orders_and_has_it_after_a_restart() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (founded, socket) = (found(1), socket(folder.path(), 0));
-    let node = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .expect("starts");
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
 
     let noted: SubmitView = post(&socket, "/v1/notes?wait=ordered", b"first word".to_vec()).await;
-    assert_eq!(
-        (noted.state, noted.code, noted.index),
-        (RecordState::Ordered, None, Some(0))
-    );
+    assert_eq!((noted.state, noted.code, noted.index), (RecordState::Ordered, None, Some(0)));
     let (opening, id) = open(&founded, 0, "North corridor");
     let opened: SubmitView = post(&socket, "/v1/records?wait=ordered", opening.clone()).await;
     assert_eq!((opened.id, opened.outcome.as_deref()), (id, Some("applied")));
@@ -43,38 +38,22 @@ async fn a_node_of_one_orders_and_has_it_after_a_restart() {
     let before: LogPage = get(&socket, "/v1/log?limit=100").await;
     assert_eq!(before.size, before.certified);
     let shown: OperationView = get(&socket, &format!("/v1/ops/{id}")).await;
-    assert_eq!(
-        (shown.state, shown.outcome.as_str()),
-        (RecordState::Agreed, "agreed")
-    );
+    assert_eq!((shown.state, shown.outcome.as_str()), (RecordState::Agreed, "agreed"));
     let receipt = get_text(&socket, &format!("/v1/receipts/{id}")).await;
-    let stopped = tokio::time::timeout(PATIENCE, node.stop())
-        .await
-        .expect("stops in time");
+    let stopped = tokio::time::timeout(PATIENCE, node.stop()).await.expect("stops in time");
     assert!(matches!(*stopped, Stopped::Asked), "{stopped}");
     assert!(!socket.exists(), "the socket is removed");
 
-    let node = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .expect("starts again");
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts again");
     let status: StatusView = get(&socket, "/v1/status").await;
-    assert_eq!(
-        (status.word, status.log.size, status.held),
-        (Word::Agreed, before.size, 0)
-    );
+    assert_eq!((status.word, status.log.size, status.held), (Word::Agreed, before.size, 0));
     assert!(is_time(status.batch_time));
     let after: LogPage = get(&socket, "/v1/log?limit=100").await;
     assert_eq!(after, before);
-    assert_eq!(
-        get::<OperationView>(&socket, &format!("/v1/ops/{id}")).await,
-        shown
-    );
+    assert_eq!(get::<OperationView>(&socket, &format!("/v1/ops/{id}")).await, shown);
     assert_eq!(get_text(&socket, &format!("/v1/receipts/{id}")).await, receipt);
     let more: SubmitView = post(&socket, "/v1/notes?wait=ordered", b"second life".to_vec()).await;
-    assert_eq!(
-        (more.state, more.index),
-        (RecordState::Ordered, Some(before.size))
-    );
+    assert_eq!((more.state, more.index), (RecordState::Ordered, Some(before.size)));
     node.stop().await;
 
     // The receipt holds without any node, from the pinned coalition alone.
@@ -82,10 +61,7 @@ async fn a_node_of_one_orders_and_has_it_after_a_restart() {
     let founding: Founding = wire::decode(receipt.founding(), MAX_EXTRA_BYTES).expect("a founding");
     let pinned = founding.verify().expect("all roots signed");
     assert_eq!(pinned.coalition(), founded.coalition());
-    let seats = pinned
-        .partners()
-        .iter()
-        .map(|partner| (partner.name.to_string(), partner.seat));
+    let seats = pinned.partners().iter().map(|partner| (partner.name.to_string(), partner.seat));
     let cosigners = Cosigners::new(pinned.coalition(), seats, 1).expect("seats");
     receipt.verify(&cosigners).expect("verifies");
     match Leaf::decode(receipt.leaf()).expect("a leaf") {
@@ -100,21 +76,11 @@ async fn a_node_that_is_dropped_without_waiting_loses_nothing_acknowledged() {
     let (founded, socket) = (found(1), socket(folder.path(), 0));
     let mut indexes = Vec::new();
     for life in 0..3 {
-        let node = start(&founded, folder.path(), 0, Vec::new())
-            .await
-            .expect("starts");
-        let held: SubmitView = post(
-            &socket,
-            "/v1/notes?wait=held",
-            format!("life {life}").into_bytes(),
-        )
-        .await;
-        let ordered: SubmitView = post(
-            &socket,
-            "/v1/notes?wait=ordered",
-            format!("more of {life}").into_bytes(),
-        )
-        .await;
+        let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
+        let held: SubmitView =
+            post(&socket, "/v1/notes?wait=held", format!("life {life}").into_bytes()).await;
+        let ordered: SubmitView =
+            post(&socket, "/v1/notes?wait=ordered", format!("more of {life}").into_bytes()).await;
         indexes.push((held.id, ordered.id, ordered.index.expect("is ordered")));
         for (held, ordered, index) in &indexes {
             let store = node.handle().store();
@@ -125,10 +91,7 @@ async fn a_node_that_is_dropped_without_waiting_loses_nothing_acknowledged() {
         let mut ended = node.handle().watch_stopped();
         drop(node);
         let wait = ended.wait_for(Option::is_some);
-        tokio::time::timeout(PATIENCE, wait)
-            .await
-            .expect("ends in time")
-            .expect("says why");
+        tokio::time::timeout(PATIENCE, wait).await.expect("ends in time").expect("says why");
         // The store is free when the last of its readers is gone.
         drop(ended);
         wait_until_free(&folder.path().join("0.redb")).await;
@@ -142,9 +105,7 @@ async fn wait_until_free(path: &std::path::Path) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, free)
-        .await
-        .expect("is free in time");
+    tokio::time::timeout(PATIENCE, free).await.expect("is free in time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -154,22 +115,14 @@ async fn the_socket_is_the_owners_alone_and_a_second_node_is_refused() {
     let socket = socket(folder.path(), 0);
     // A stale socket, left by a crash, is in nobody's way.
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("binds"));
-    let node = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .expect("starts");
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
     let mode = std::fs::metadata(&socket).expect("is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let error = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .err()
-        .expect("is refused");
+    let error = start(&founded, folder.path(), 0, Vec::new()).await.err().expect("is refused");
     assert!(matches!(error, StartError::Store(_)), "{error}");
     assert_eq!(error.exit_code(), 3);
     let status: StatusView = get(&socket, "/v1/status").await;
-    assert_eq!(
-        (status.partner.as_str(), status.quorum, status.margin),
-        ("aquila", 1, 0)
-    );
+    assert_eq!((status.partner.as_str(), status.quorum, status.margin), ("aquila", 1, 0));
     node.stop().await;
 }
 
@@ -177,20 +130,10 @@ async fn the_socket_is_the_owners_alone_and_a_second_node_is_refused() {
 async fn a_node_of_no_partner_and_a_damaged_store_do_not_start() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let founded = found(1);
-    let stranger = start(&founded, folder.path(), 3, Vec::new())
-        .await
-        .err()
-        .expect("is refused");
+    let stranger = start(&founded, folder.path(), 3, Vec::new()).await.err().expect("is refused");
     assert!(matches!(stranger, StartError::NotEnrolled(_)), "{stranger}");
-    let node = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .expect("starts");
-    let _: SubmitView = post(
-        &socket(folder.path(), 0),
-        "/v1/notes?wait=ordered",
-        b"a word".to_vec(),
-    )
-    .await;
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
+    let _: SubmitView = post(&socket(folder.path(), 0), "/v1/notes?wait=ordered", b"a word".to_vec()).await;
     node.stop().await;
     let store = folder.path().join("0.redb");
     let mut bytes = std::fs::read(&store).expect("reads");
@@ -199,10 +142,7 @@ async fn a_node_of_no_partner_and_a_damaged_store_do_not_start() {
     let other = bytes.len() / 2;
     bytes[other..].fill(0x5A);
     std::fs::write(&store, bytes).expect("writes");
-    let error = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .err()
-        .expect("is refused");
+    let error = start(&founded, folder.path(), 0, Vec::new()).await.err().expect("is refused");
     assert_eq!(error.exit_code(), 7, "{error}");
     assert!(error.next().contains("restore"), "{}", error.next());
     assert!(!socket(folder.path(), 0).exists());
@@ -210,9 +150,7 @@ async fn a_node_of_no_partner_and_a_damaged_store_do_not_start() {
 
 #[test]
 fn every_reason_to_stop_has_its_exit_code() {
-    let rollback = Stopped::Halted(Halt::Rollback {
-        what: "entry 3".into(),
-    });
+    let rollback = Stopped::Halted(Halt::Rollback { what: "entry 3".into() });
     let damage = Stopped::Halted(Halt::Damage("entry 3".into()));
     let codes = [&Stopped::Asked, &Stopped::Lost, &rollback, &damage].map(Stopped::exit_code);
     assert_eq!(codes, [0, 1, 9, 7]);

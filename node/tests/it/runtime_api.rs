@@ -19,9 +19,7 @@ use super::runtime_support::{PATIENCE, attest, found, get, get_text, open, post,
 async fn what_cannot_be_done_is_refused_with_its_word_and_changes_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (founded, socket) = (found(1), socket(folder.path(), 0));
-    let node = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .expect("starts");
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
     let (opening, id) = open(&founded, 0, "North corridor");
     let (foreign, _) = open(&found(2), 0, "of another coalition");
     let (stranger, _) = open(&founded, 2, "by an officer of nobody");
@@ -46,21 +44,11 @@ async fn what_cannot_be_done_is_refused_with_its_word_and_changes_nothing() {
         ("/v1/nothing", b"x".to_vec(), 404, "unknown"),
         ("/v1/peers/nobody/block", Vec::new(), 404, "unknown"),
         ("/v1/peers/aquila/block", Vec::new(), 400, "bad_request"),
-        (
-            "/v1/peers",
-            br#"{"address":"/dns/example.org/tcp/1"}"#.to_vec(),
-            400,
-            "bad_request",
-        ),
+        ("/v1/peers", br#"{"address":"/dns/example.org/tcp/1"}"#.to_vec(), 400, "bad_request"),
     ];
     for (path, body, status, code) in cases {
         let (found, error) = refused(&socket, Method::POST, path, body).await;
-        assert_eq!(
-            (found, error.code.as_str()),
-            (status, code),
-            "{path}: {}",
-            error.error
-        );
+        assert_eq!((found, error.code.as_str()), (status, code), "{path}: {}", error.error);
         assert!(!error.error.is_empty());
     }
     for (path, status, code) in [
@@ -70,20 +58,11 @@ async fn what_cannot_be_done_is_refused_with_its_word_and_changes_nothing() {
         (format!("/v1/receipts/{id}?record=1"), 404, "unknown"),
     ] {
         let (found, error) = refused(&socket, Method::GET, &path, Vec::new()).await;
-        assert_eq!(
-            (found, error.code.as_str()),
-            (status, code),
-            "{path}: {}",
-            error.error
-        );
+        assert_eq!((found, error.code.as_str()), (status, code), "{path}: {}", error.error);
     }
     let page: LogPage = get(&socket, "/v1/log").await;
     assert_eq!(page.size, 0, "nothing of all this was ordered");
-    let status: Status = node
-        .handle()
-        .ask(|engine, now| engine.status(now))
-        .await
-        .expect("answers");
+    let status: Status = node.handle().ask(|engine, now| engine.status(now)).await.expect("answers");
     assert_eq!(status.held, 0);
     node.stop().await;
 }
@@ -92,31 +71,17 @@ async fn what_cannot_be_done_is_refused_with_its_word_and_changes_nothing() {
 async fn an_undecided_operation_shows_its_deficit_and_has_no_receipt_but_its_record_has() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (founded, socket) = (found(1), socket(folder.path(), 0));
-    let node = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .expect("starts");
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
     let (opening, id) = open(&founded, 0, "North corridor");
     let _: SubmitView = post(&socket, "/v1/records?wait=ordered", opening).await;
     let prefix = &id.to_string()[..9];
     let view: OperationView = get(&socket, &format!("/v1/ops/{prefix}")).await;
-    assert_eq!(
-        (view.id, view.state, view.outcome.as_str()),
-        (id, RecordState::Ordered, "open")
-    );
+    assert_eq!((view.id, view.state, view.outcome.as_str()), (id, RecordState::Ordered, "open"));
     assert_eq!(view.deficit, ["needs lead: aquila"]);
     assert_eq!(view.body.get("slots").map(String::as_str), Some("12"));
-    let (status, error) = refused(
-        &socket,
-        Method::GET,
-        &format!("/v1/receipts/{prefix}"),
-        Vec::new(),
-    )
-    .await;
+    let (status, error) = refused(&socket, Method::GET, &format!("/v1/receipts/{prefix}"), Vec::new()).await;
     assert_eq!((status, error.code.as_str()), (409, "not_ordered"));
-    assert!(
-        error.error.contains("needs lead: aquila") && error.next.is_some(),
-        "{error:?}"
-    );
+    assert!(error.error.contains("needs lead: aquila") && error.next.is_some(), "{error:?}");
     let receipt = get_text(&socket, &format!("/v1/receipts/{prefix}?record=1")).await;
     assert!(receipt.starts_with("c2sp.org/tlog-proof@v1\n"), "{receipt}");
     // Waiting for an outcome that does not come ends with the time, and says that the record is ordered.
@@ -129,10 +94,7 @@ async fn an_undecided_operation_shows_its_deficit_and_has_no_receipt_but_its_rec
     let policy = get_text(&socket, "/v1/policy").await;
     assert!(policy.contains("quorum seats"), "{policy}");
     let charter = get_text(&socket, "/v1/charter").await;
-    assert!(
-        charter.contains("aquila") && !charter.contains("secret"),
-        "{charter}"
-    );
+    assert!(charter.contains("aquila") && !charter.contains("secret"), "{charter}");
     node.stop().await;
 }
 
@@ -140,9 +102,7 @@ async fn an_undecided_operation_shows_its_deficit_and_has_no_receipt_but_its_rec
 async fn a_batch_of_notes_is_ordered_in_few_commits() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (founded, socket) = (found(1), socket(folder.path(), 0));
-    let node = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .expect("starts");
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
     let mut body = Vec::new();
     for number in 0..200u32 {
         let note = format!("note {number}");
@@ -151,50 +111,32 @@ async fn a_batch_of_notes_is_ordered_in_few_commits() {
     }
     let ordered: Vec<SubmitView> = post(&socket, "/v1/notes/batch?wait=ordered&lane=priority", body).await;
     assert_eq!(ordered.len(), 200);
-    let mut indexes = ordered
-        .iter()
-        .map(|view| view.index.expect("is ordered"))
-        .collect::<Vec<_>>();
+    let mut indexes = ordered.iter().map(|view| view.index.expect("is ordered")).collect::<Vec<_>>();
     indexes.sort_unstable();
     indexes.dedup();
     assert_eq!(indexes.len(), 200, "each has a leaf of its own");
     let metrics: MetricsView = get(&socket, "/v1/metrics").await;
-    assert_eq!(
-        (metrics.entries, metrics.submissions, metrics.refused),
-        (200, 200, 0)
-    );
+    assert_eq!((metrics.entries, metrics.submissions, metrics.refused), (200, 200, 0));
     assert!(metrics.commits < 100, "{} commits for 200 notes", metrics.commits);
     assert!(metrics.commit_us.count == metrics.commits && metrics.commit_us.p50 > 0);
     assert!(metrics.rss_kb > 0);
     let page: LogPage = get(&socket, "/v1/log?from=0&limit=1000").await;
-    assert_eq!(
-        page.leaves
-            .iter()
-            .filter(|leaf| leaf.kind == LeafKind::Entry)
-            .count(),
-        200
-    );
+    assert_eq!(page.leaves.iter().filter(|leaf| leaf.kind == LeafKind::Entry).count(), 200);
     let faults: Vec<FaultView> = get(&socket, "/v1/faults").await;
     assert!(faults.is_empty(), "{faults:?}");
     let peers: Vec<PeerView> = get(&socket, "/v1/peers").await;
     assert!(peers.is_empty());
     let listeners: Vec<String> = get(&socket, "/v1/listeners").await;
-    assert!(
-        listeners.iter().any(|address| address.contains("/p2p/")),
-        "{listeners:?}"
-    );
+    assert!(listeners.iter().any(|address| address.contains("/p2p/")), "{listeners:?}");
     node.stop().await;
 }
 
 /// Follows from `from` until `enough` says so.
 async fn follow(socket: &Path, from: u64, mut enough: impl FnMut(&EventView) -> bool) -> Vec<EventView> {
     let followed = async {
-        let stream = tokio::net::UnixStream::connect(socket)
-            .await
-            .expect("a node answers");
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("speaks HTTP");
+        let stream = tokio::net::UnixStream::connect(socket).await.expect("a node answers");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP");
         tokio::spawn(connection);
         let request = Request::get(format!("/v1/events?from={from}"))
             .header("host", "entente")
@@ -219,26 +161,18 @@ async fn follow(socket: &Path, from: u64, mut enough: impl FnMut(&EventView) -> 
         }
         events
     };
-    tokio::time::timeout(PATIENCE, followed)
-        .await
-        .expect("events in time")
+    tokio::time::timeout(PATIENCE, followed).await.expect("events in time")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_follower_sees_every_ordered_leaf_from_its_index_on_once() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (founded, socket) = (found(1), socket(folder.path(), 0));
-    let node = start(&founded, folder.path(), 0, Vec::new())
-        .await
-        .expect("starts");
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
     let mut ids = Vec::new();
     for number in 0..5 {
-        let note: SubmitView = post(
-            &socket,
-            "/v1/notes?wait=ordered",
-            format!("{number}").into_bytes(),
-        )
-        .await;
+        let note: SubmitView =
+            post(&socket, "/v1/notes?wait=ordered", format!("{number}").into_bytes()).await;
         ids.push(note.id);
     }
     let (told, caught_up) = tokio::sync::oneshot::channel();
@@ -261,12 +195,8 @@ async fn a_follower_sees_every_ordered_leaf_from_its_index_on_once() {
     };
     caught_up.await.expect("the follower catches up");
     for number in 5..8 {
-        let note: SubmitView = post(
-            &socket,
-            "/v1/notes?wait=ordered",
-            format!("{number}").into_bytes(),
-        )
-        .await;
+        let note: SubmitView =
+            post(&socket, "/v1/notes?wait=ordered", format!("{number}").into_bytes()).await;
         ids.push(note.id);
     }
     let events = follower.await.expect("the follower ends");

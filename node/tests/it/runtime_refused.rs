@@ -22,9 +22,7 @@ async fn refuse(
 ) -> (FaultView, Node, Node) {
     let node = start(own, dir, 0, Vec::new()).await.expect("starts");
     let mut events = node.handle().follow().events();
-    let other = start_with(secret, others, dir, 1, vec![address(&node).await])
-        .await
-        .expect("starts");
+    let other = start_with(secret, others, dir, 1, vec![address(&node).await]).await.expect("starts");
     let fault = async {
         loop {
             if let EventView::Fault(fault) = events.recv().await.expect("runs") {
@@ -32,22 +30,12 @@ async fn refuse(
             }
         }
     };
-    (
-        tokio::time::timeout(PATIENCE, fault).await.expect("in time"),
-        node,
-        other,
-    )
+    (tokio::time::timeout(PATIENCE, fault).await.expect("in time"), node, other)
 }
 
 async fn goes_on_alone(node: Node, other: Node, dir: &Path) {
     let status: StatusView = get(&socket(dir, 0), "/v1/status").await;
-    assert!(
-        status
-            .seats
-            .iter()
-            .all(|seat| seat.connected == (seat.partner == "aquila")),
-        "{status:?}"
-    );
+    assert!(status.seats.iter().all(|seat| seat.connected == (seat.partner == "aquila")), "{status:?}");
     let faults: Vec<FaultView> = get(&socket(dir, 0), "/v1/faults").await;
     assert!(!faults.is_empty());
     other.stop().await;
@@ -72,11 +60,7 @@ async fn a_credential_that_has_run_out_is_refused_with_the_time() {
         _ => founded_at.plus(1_000),
     });
     let (fault, node, other) = refuse(&founded, &founded, SECRET, folder.path()).await;
-    assert_eq!(
-        (fault.code.as_str(), fault.partner.as_deref()),
-        ("credential", Some("borea")),
-        "{fault:?}"
-    );
+    assert_eq!((fault.code.as_str(), fault.partner.as_deref()), ("credential", Some("borea")), "{fault:?}");
     assert!(fault.what.contains("expired at"), "{}", fault.what);
     goes_on_alone(node, other, folder.path()).await;
 }
@@ -84,10 +68,7 @@ async fn a_credential_that_has_run_out_is_refused_with_the_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_of_another_coalition_with_the_same_secret_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (own, others) = (
-        found(2),
-        found_at(2, Time(1_700_000_000_000), |_| Time(4_000_000_000_000)),
-    );
+    let (own, others) = (found(2), found_at(2, Time(1_700_000_000_000), |_| Time(4_000_000_000_000)));
     assert_ne!(own.coalition(), others.coalition());
     let (fault, node, other) = refuse(&own, &others, SECRET, folder.path()).await;
     assert_eq!(fault.code, "foreign_coalition", "{fault:?}");

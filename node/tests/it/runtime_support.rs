@@ -49,10 +49,7 @@ pub(crate) fn found(size: usize) -> Arc<Founded> {
 
 /// The same, founded at `now`, with the end of each partner's credentials.
 pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) -> Arc<Founded> {
-    let names = NAMES[..size]
-        .iter()
-        .map(|name| name.parse().expect("a name"))
-        .collect::<Vec<PartnerName>>();
+    let names = NAMES[..size].iter().map(|name| name.parse().expect("a name")).collect::<Vec<PartnerName>>();
     let partners = names.iter().enumerate().map(|(number, name)| Partner {
         name: name.clone(),
         root: key(number, For::Root).public(),
@@ -62,10 +59,7 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
         credentials_until: until(number),
     });
     let supporting = names[1..].to_vec();
-    let least = AtLeast {
-        role: Role::Supporting,
-        count: supporting.len().min(2) as u32,
-    };
+    let least = AtLeast { role: Role::Supporting, count: supporting.len().min(2) as u32 };
     let mut charter = Charter {
         version: CHARTER_VERSION,
         name: "corridor".parse().expect("a name"),
@@ -84,11 +78,7 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
             observing: Vec::new(),
             rule: OutcomeRule {
                 required: vec![Role::Lead],
-                at_least: if supporting.is_empty() {
-                    Vec::new()
-                } else {
-                    vec![least]
-                },
+                at_least: if supporting.is_empty() { Vec::new() } else { vec![least] },
                 veto: Veto::default(),
             },
         }],
@@ -158,30 +148,14 @@ pub(crate) fn attest(
     role: Role,
     stance: Stance,
 ) -> (Vec<u8>, RecordId) {
-    let attest = Attest {
-        operation,
-        role,
-        stance,
-        caveat: None,
-        supersedes: None,
-    };
-    say(
-        founded,
-        partner,
-        &format!("{operation} {role:?} {stance:?}"),
-        Act::Attest(attest),
-    )
+    let attest = Attest { operation, role, stance, caveat: None, supersedes: None };
+    say(founded, partner, &format!("{operation} {role:?} {stance:?}"), Act::Attest(attest))
 }
 
 fn say(founded: &Founded, partner: usize, key_text: &str, act: Act) -> (Vec<u8>, RecordId) {
     let officer = key(partner, For::Officer);
     let nonce = Nonce::from_key(&officer.public(), key_text);
-    let record = Record {
-        coalition: founded.coalition(),
-        nonce,
-        signer: officer.public(),
-        act,
-    };
+    let record = Record { coalition: founded.coalition(), nonce, signer: officer.public(), act };
     let id = record.id();
     (Body::Signed(record.sign(&officer)).encode(), id)
 }
@@ -189,26 +163,16 @@ fn say(founded: &Founded, partner: usize, key_text: &str, act: Act) -> (Vec<u8>,
 /// One request on a connection of its own.
 pub(crate) async fn request(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> (StatusCode, Bytes) {
     let asked = async {
-        let stream = tokio::net::UnixStream::connect(socket)
-            .await
-            .expect("a node answers");
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .expect("speaks HTTP");
+        let stream = tokio::net::UnixStream::connect(socket).await.expect("a node answers");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP");
         let driver = tokio::spawn(connection);
         let json = body.first() == Some(&b'{');
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "entente")
-            .header(
-                "content-type",
-                if json {
-                    "application/json"
-                } else {
-                    "application/octet-stream"
-                },
-            )
+            .header("content-type", if json { "application/json" } else { "application/octet-stream" })
             .body(Full::new(Bytes::from(body)))
             .expect("a request");
         let response = sender.send_request(request).await.expect("an answer");
@@ -218,9 +182,7 @@ pub(crate) async fn request(socket: &Path, method: Method, path: &str, body: Vec
         driver.await.expect("not cancelled").expect("closes");
         (status, body)
     };
-    tokio::time::timeout(PATIENCE, asked)
-        .await
-        .expect("answers in time")
+    tokio::time::timeout(PATIENCE, asked).await.expect("answers in time")
 }
 
 pub(crate) async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> T {
@@ -239,27 +201,16 @@ pub(crate) async fn post<T: DeserializeOwned>(socket: &Path, path: &str, body: V
 }
 
 fn read<T: DeserializeOwned>((status, body): (StatusCode, Bytes)) -> T {
-    assert!(
-        status.is_success(),
-        "{status}: {}",
-        String::from_utf8_lossy(&body)
-    );
+    assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
     serde_json::from_slice(&body).expect("the answer that is documented")
 }
 
 /// A request that must fail: its status and error.
 pub(crate) async fn refused(socket: &Path, method: Method, path: &str, body: Vec<u8>) -> (u16, ErrorView) {
     let (status, body) = request(socket, method, path, body).await;
-    assert!(
-        !status.is_success(),
-        "{status}: {}",
-        String::from_utf8_lossy(&body)
-    );
+    assert!(!status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
     let error = serde_json::from_slice(&body).unwrap_or_else(|_| {
-        panic!(
-            "{status}: not the error that is documented: {}",
-            String::from_utf8_lossy(&body)
-        )
+        panic!("{status}: not the error that is documented: {}", String::from_utf8_lossy(&body))
     });
     (status.as_u16(), error)
 }
@@ -273,7 +224,5 @@ pub(crate) fn is_time(time: Time) -> bool {
 pub(crate) async fn address(node: &Node) -> Multiaddr {
     let listeners = node.handle().mesh().listeners().await.expect("runs");
     let peer = node.handle().mesh().local_peer();
-    format!("{}/p2p/{peer}", listeners.first().expect("listens"))
-        .parse()
-        .expect("an address")
+    format!("{}/p2p/{peer}", listeners.first().expect("listens")).parse().expect("an address")
 }

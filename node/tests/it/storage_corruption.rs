@@ -56,16 +56,9 @@ fn a_flipped_bit_in_the_closed_store_is_damage_or_harmless() {
         std::fs::write(&path, &bytes).expect("writes");
         std::fs::write(Counter::path(&path), &counter).expect("writes");
         tried += 1;
-        noticed += usize::from(check(
-            &path,
-            &truth,
-            &format!("bit {} of byte {offset}", offset % 8),
-        ));
+        noticed += usize::from(check(&path, &truth, &format!("bit {} of byte {offset}", offset % 8)));
     }
-    assert!(
-        noticed * 10 > tried,
-        "only {noticed} of {tried} flips were noticed: the test hits nothing"
-    );
+    assert!(noticed * 10 > tried, "only {noticed} of {tried} flips were noticed: the test hits nothing");
 }
 
 #[test]
@@ -112,15 +105,10 @@ fn a_bit_that_flips_while_the_store_is_open_is_damage_or_harmless() {
         // Opened anew each time, so that pages come from the file and not from memory.
         std::fs::write(&path, &sound).expect("writes");
         let store = Store::open(&path, &identity()).expect("opens");
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .expect("opens");
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("opens");
         let mut byte = [0];
         file.read_exact_at(&mut byte, offset as u64).expect("reads");
-        file.write_all_at(&[byte[0] ^ 0x10], offset as u64)
-            .expect("writes");
+        file.write_all_at(&[byte[0] ^ 0x10], offset as u64).expect("writes");
         match report(&store) {
             Ok(found) => assert!(found == truth, "byte {offset}: a wrong answer"),
             Err(_) => noticed += 1,

@@ -79,10 +79,7 @@ impl StorageBackend for Disk {
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<()> {
         let state = self.0.lock().expect("not poisoned");
         let from = offset as usize;
-        let bytes = state
-            .bytes
-            .get(from..from + out.len())
-            .ok_or(ErrorKind::UnexpectedEof)?;
+        let bytes = state.bytes.get(from..from + out.len()).ok_or(ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(bytes);
         Ok(())
     }
@@ -123,13 +120,7 @@ fn a_crash_at_any_write_leaves_all_of_a_commit_or_nothing_of_it() {
         let before = report(&store).expect("is sound");
         disk.0.lock().expect("not poisoned").images = Some(Vec::new());
         store.commit(&writes, &marks).expect("commits");
-        let images = disk
-            .0
-            .lock()
-            .expect("not poisoned")
-            .images
-            .take()
-            .expect("was set");
+        let images = disk.0.lock().expect("not poisoned").images.take().expect("was set");
         let after = report(&store).expect("is sound");
         for (at, image) in images.into_iter().enumerate() {
             let crashed = Disk::default();
@@ -192,7 +183,5 @@ fn a_full_disk_is_named_and_nothing_is_acknowledged() {
     disk.0.lock().expect("not poisoned").limit = None;
     let store = open(&disk).expect("opens");
     assert_eq!(report(&store).expect("is sound"), before);
-    store
-        .commit(&commits[1].0, &[])
-        .expect("goes on where there is room again");
+    store.commit(&commits[1].0, &[]).expect("goes on where there is room again");
 }

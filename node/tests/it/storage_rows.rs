@@ -26,15 +26,10 @@ fn every_kind_of_write_comes_back() {
     for (writes, marks) in &commits[..2] {
         store.commit(writes, marks).expect("commits");
     }
-    let Write::Run { run, heads } = &commits[0].0[0] else {
-        panic!("the first write is a run")
-    };
+    let Write::Run { run, heads } = &commits[0].0[0] else { panic!("the first write is a run") };
     let feed_one = feed(1, Lane::Routine);
     for (i, head) in heads.iter().enumerate() {
-        let entry = store
-            .entry(&feed_one, head.length)
-            .expect("reads")
-            .expect("is there");
+        let entry = store.entry(&feed_one, head.length).expect("reads").expect("is there");
         assert_eq!((entry.hash, &entry.body), (head.hash, &run.bodies[i].0));
         assert_eq!(
             entry.signature,
@@ -45,28 +40,13 @@ fn every_kind_of_write_comes_back() {
     let heads = store.feeds().expect("reads");
     assert_eq!(heads.len(), 2);
     assert!(heads.contains(&(feed_one, last_head(&commits[1].0[0]))));
-    assert_eq!(
-        store.frames(1, Seat(0), 0, 9).expect("reads"),
-        [frame(1, 0, 0, 1), frame(1, 0, 1, 2)]
-    );
-    assert_eq!(
-        store.frames(1, Seat(0), 1, 9).expect("reads"),
-        [frame(1, 0, 1, 2)]
-    );
-    assert_eq!(
-        store.frames(1, Seat(0), 0, 1).expect("reads"),
-        [frame(1, 0, 0, 1)]
-    );
+    assert_eq!(store.frames(1, Seat(0), 0, 9).expect("reads"), [frame(1, 0, 0, 1), frame(1, 0, 1, 2)]);
+    assert_eq!(store.frames(1, Seat(0), 1, 9).expect("reads"), [frame(1, 0, 1, 2)]);
+    assert_eq!(store.frames(1, Seat(0), 0, 1).expect("reads"), [frame(1, 0, 0, 1)]);
     assert_eq!(store.frames(1, Seat(0), 5, 9).expect("reads"), []);
-    assert_eq!(
-        store.payload(1, &Digest([7; 32])).expect("reads"),
-        Some(vec![7; 300])
-    );
+    assert_eq!(store.payload(1, &Digest([7; 32])).expect("reads"), Some(vec![7; 300]));
     assert_eq!(store.payload(2, &Digest([7; 32])).expect("reads"), None);
-    let place = Place {
-        feed: feed_one,
-        length: 4,
-    };
+    let place = Place { feed: feed_one, length: 4 };
     assert_eq!(store.places(&body_id(&note("d"))).expect("reads"), [place]);
 
     for (writes, marks) in &commits[2..] {
@@ -83,21 +63,11 @@ fn every_kind_of_write_comes_back() {
     assert_eq!(store.index_of(&body_id(&note("a"))).expect("reads"), Some(0));
     assert_eq!(store.decision_of(&decided()).expect("reads"), Some(1));
     assert_eq!(store.forks().expect("reads"), [fork()]);
-    assert_eq!(
-        store.equivocations().expect("reads"),
-        [[frame(2, 1, 0, 1), frame(2, 1, 0, 2)]]
-    );
-    let leaves = store
-        .leaves(0, 100)
-        .expect("reads")
-        .into_iter()
-        .map(|(_, leaf)| leaf.bytes)
-        .collect::<Vec<_>>();
+    assert_eq!(store.equivocations().expect("reads"), [[frame(2, 1, 0, 1), frame(2, 1, 0, 2)]]);
+    let leaves =
+        store.leaves(0, 100).expect("reads").into_iter().map(|(_, leaf)| leaf.bytes).collect::<Vec<_>>();
     let (epoch, last) = store.last_certificate().expect("reads").expect("is there");
-    assert_eq!(
-        (epoch, last.head.size, last.head.root),
-        (5, leaves.len() as u64, root(&leaves))
-    );
+    assert_eq!((epoch, last.head.size, last.head.root), (5, leaves.len() as u64, root(&leaves)));
     // The branch was dropped, and with it the places of its records.
     assert_eq!(store.feeds().expect("reads").len(), 1);
     assert_eq!(store.entry(&feed_one, 3).expect("reads"), None);
@@ -128,30 +98,12 @@ fn another_coalitions_or_nodes_store_is_refused_by_name() {
     let folder = folder();
     let path = folder.path().join("store.redb");
     drop(Store::open(&path, &identity()).expect("opens"));
-    let other = Identity {
-        coalition: coalition("two"),
-        ..identity()
-    };
+    let other = Identity { coalition: coalition("two"), ..identity() };
     let error = Store::open(&path, &other).err().expect("is refused");
-    assert!(
-        matches!(
-            error,
-            StoreError::Foreign {
-                what: "coalition",
-                ..
-            }
-        ),
-        "{error}"
-    );
-    let other = Identity {
-        node: key(9).public(),
-        ..identity()
-    };
+    assert!(matches!(error, StoreError::Foreign { what: "coalition", .. }), "{error}");
+    let other = Identity { node: key(9).public(), ..identity() };
     let error = Store::open(&path, &other).err().expect("is refused");
-    assert!(
-        matches!(error, StoreError::Foreign { what: "node", .. }),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::Foreign { what: "node", .. }), "{error}");
     Store::open(&path, &identity()).expect("its owner opens it");
 }
 
@@ -190,21 +142,14 @@ fn writes_that_contradict_the_store_are_refused_and_change_nothing() {
             Some(last_head(&run(1, Lane::Routine, None, &["x", "y", "z", "u"]))),
             &["branch"],
         ),
-        run(
-            3,
-            Lane::Flash,
-            Some(last_head(&run(3, Lane::Flash, None, &["gap"]))),
-            &["late"],
-        ),
+        run(3, Lane::Flash, Some(last_head(&run(3, Lane::Flash, None, &["gap"]))), &["late"]),
         Write::Batch(batch(4, &mut log, &["gap"])),
         Write::Batch(batch(2, &mut log, &["wrong index"])),
     ];
     for write in contradictions {
         let store = open();
         let sound = run(4, Lane::Flash, None, &["sound"]);
-        let error = store
-            .commit(&[sound, write.clone()], &[])
-            .expect_err("is refused");
+        let error = store.commit(&[sound, write.clone()], &[]).expect_err("is refused");
         assert!(error.is_damage(), "{error}");
         let error = store.commit(&[], &[]).expect_err("stays closed");
         assert!(matches!(error, StoreError::Closed { .. }), "{error}");
@@ -226,10 +171,7 @@ fn a_store_that_is_gone_or_older_than_acknowledged_is_damage() {
     drop(store);
     std::fs::copy(&copy, &path).expect("copies");
     let error = Store::open(&path, &identity()).err().expect("is refused");
-    assert!(
-        error.is_damage() && error.to_string().contains("3 were acknowledged"),
-        "{error}"
-    );
+    assert!(error.is_damage() && error.to_string().contains("3 were acknowledged"), "{error}");
     std::fs::remove_file(&path).expect("removes");
     let error = Store::open(&path, &identity()).err().expect("is refused");
     assert!(error.is_damage() && error.to_string().contains("gone"), "{error}");
@@ -242,20 +184,10 @@ fn a_store_that_is_gone_or_older_than_acknowledged_is_damage() {
 fn a_record_is_found_at_its_first_leaf_and_a_parked_one_where_it_was_released() {
     let folder = folder();
     let store = Store::open(&folder.path().join("store.redb"), &identity()).expect("opens");
-    let (plain, parked) = (
-        RecordId(hash("test", &[b"plain"])),
-        RecordId(hash("test", &[b"parked"])),
-    );
+    let (plain, parked) = (RecordId(hash("test", &[b"plain"])), RecordId(hash("test", &[b"parked"])));
     let leaf = |record, disposition| {
         let (feed, hash) = (feed(1, Lane::Routine), hash("test", &[b"entry"]));
-        Leaf::Entry(EntryLeaf {
-            feed,
-            length: 1,
-            hash,
-            record: Some(record),
-            disposition,
-        })
-        .encode()
+        Leaf::Entry(EntryLeaf { feed, length: 1, hash, record: Some(record), disposition }).encode()
     };
     let leaves = [
         (plain, Disposition::Applied),
@@ -266,17 +198,9 @@ fn a_record_is_found_at_its_first_leaf_and_a_parked_one_where_it_was_released() 
     ];
     let mut log = Frontier::new();
     let mut batch = batch(1, &mut log, &[]);
-    batch.leaves = leaves
-        .iter()
-        .map(|(record, disposition)| leaf(*record, disposition.clone()))
-        .collect();
-    let marks = leaves
-        .iter()
-        .zip(0..)
-        .map(|((id, _), index)| Mark::Ordered { id: *id, index });
-    store
-        .commit(&[Write::Batch(batch)], &marks.collect::<Vec<_>>())
-        .expect("commits");
+    batch.leaves = leaves.iter().map(|(record, disposition)| leaf(*record, disposition.clone())).collect();
+    let marks = leaves.iter().zip(0..).map(|((id, _), index)| Mark::Ordered { id: *id, index });
+    store.commit(&[Write::Batch(batch)], &marks.collect::<Vec<_>>()).expect("commits");
     assert_eq!(store.index_of(&plain).expect("reads"), Some(0));
     assert_eq!(store.index_of(&parked).expect("reads"), Some(3));
 }

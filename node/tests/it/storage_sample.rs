@@ -22,18 +22,11 @@ pub(crate) fn coalition(name: &str) -> CoalitionId {
 }
 
 pub(crate) fn identity() -> Identity {
-    Identity {
-        coalition: coalition("one"),
-        node: key(1).public(),
-    }
+    Identity { coalition: coalition("one"), node: key(1).public() }
 }
 
 pub(crate) fn feed(seed: u8, lane: Lane) -> FeedKey {
-    FeedKey {
-        node: key(seed).public(),
-        lane,
-        incarnation: 0,
-    }
+    FeedKey { node: key(seed).public(), lane, incarnation: 0 }
 }
 
 pub(crate) fn note(text: &str) -> Vec<u8> {
@@ -43,21 +36,9 @@ pub(crate) fn note(text: &str) -> Vec<u8> {
 /// A signed run of notes and its heads; `from` is `None` for the beginning of the feed.
 pub(crate) fn run(seed: u8, lane: Lane, from: Option<Head>, notes: &[&str]) -> Write {
     let (coalition, feed) = (coalition("one"), feed(seed, lane));
-    let from = from.unwrap_or(Head {
-        length: 0,
-        hash: feed.root(&coalition),
-    });
-    let run = Run::sign(
-        &coalition,
-        feed,
-        from,
-        notes.iter().map(|text| note(text)).collect(),
-        &key(seed),
-    );
-    Write::Run {
-        heads: run.heads(),
-        run,
-    }
+    let from = from.unwrap_or(Head { length: 0, hash: feed.root(&coalition) });
+    let run = Run::sign(&coalition, feed, from, notes.iter().map(|text| note(text)).collect(), &key(seed));
+    Write::Run { heads: run.heads(), run }
 }
 
 pub(crate) fn last_head(write: &Write) -> Head {
@@ -68,39 +49,18 @@ pub(crate) fn last_head(write: &Write) -> Head {
 }
 
 pub(crate) fn frame(epoch: u64, seat: u16, seq: u32, digest: u8) -> VoteFrame {
-    let feed = VoteFeed {
-        seat: Seat(seat),
-        incarnation: 0,
-        era: 1,
-        epoch,
-    };
-    let votes = Frame::pack([Message::Echo {
-        proposer: Seat(0),
-        digest: Digest([digest; 32]),
-    }]);
-    VoteFrame::sign(
-        feed,
-        seq,
-        hash("previous", &[&[seq as u8]]),
-        votes,
-        &key(seat as u8),
-    )
+    let feed = VoteFeed { seat: Seat(seat), incarnation: 0, era: 1, epoch };
+    let votes = Frame::pack([Message::Echo { proposer: Seat(0), digest: Digest([digest; 32]) }]);
+    VoteFrame::sign(feed, seq, hash("previous", &[&[seq as u8]]), votes, &key(seat as u8))
 }
 
 /// A batch of `leaves` on top of `log`.
 pub(crate) fn batch(epoch: u64, log: &mut Frontier, leaves: &[&str]) -> Batch {
     let first_index = log.size();
-    let leaves = leaves
-        .iter()
-        .map(|leaf| leaf.as_bytes().to_vec())
-        .collect::<Vec<_>>();
+    let leaves = leaves.iter().map(|leaf| leaf.as_bytes().to_vec()).collect::<Vec<_>>();
     let mut nodes = Vec::new();
     for leaf in &leaves {
-        nodes.extend(
-            log.append(leaf)
-                .into_iter()
-                .map(|(id, hash)| (id.level, id.index, hash)),
-        );
+        nodes.extend(log.append(leaf).into_iter().map(|(id, hash)| (id.level, id.index, hash)));
     }
     Batch {
         epoch,
@@ -115,14 +75,8 @@ pub(crate) fn batch(epoch: u64, log: &mut Frontier, leaves: &[&str]) -> Batch {
 
 pub(crate) fn certificate(epoch: u64, log: &Frontier) -> Write {
     let head = TreeHead::new(log.size(), log.root(), Time(1_000_000));
-    let cosignatures = vec![Cosignature {
-        seat: 0,
-        signature: head.cosign(&coalition("one"), &key(0)),
-    }];
-    Write::Certificate {
-        epoch,
-        certificate: Certificate { head, cosignatures },
-    }
+    let cosignatures = vec![Cosignature { seat: 0, signature: head.cosign(&coalition("one"), &key(0)) }];
+    Write::Certificate { epoch, certificate: Certificate { head, cosignatures } }
 }
 
 pub(crate) fn fork() -> ForkProof {
@@ -152,64 +106,32 @@ pub(crate) fn history() -> Vec<(Vec<Write>, Vec<Mark>)> {
                 Write::Frame(frame(1, 0, 0, 1)),
                 Write::Frame(frame(1, 0, 1, 2)),
                 Write::Frame(frame(1, 1, 0, 1)),
-                Write::Payload {
-                    epoch: 1,
-                    digest: Digest([7; 32]),
-                    bytes: vec![7; 300],
-                },
+                Write::Payload { epoch: 1, digest: Digest([7; 32]), bytes: vec![7; 300] },
             ],
             vec![],
         ),
         (
+            vec![Write::Batch(batch(1, &mut log, &["leaf 0", "leaf 1", "leaf 2"])), certificate(1, &log)],
             vec![
-                Write::Batch(batch(1, &mut log, &["leaf 0", "leaf 1", "leaf 2"])),
-                certificate(1, &log),
-            ],
-            vec![
-                Mark::Ordered {
-                    id: body_id(&note("a")),
-                    index: 0,
-                },
-                Mark::Decided {
-                    operation: decided(),
-                    index: 1,
-                },
+                Mark::Ordered { id: body_id(&note("a")), index: 0 },
+                Mark::Decided { operation: decided(), index: 1 },
             ],
         ),
         (vec![Write::Fork(fork())], vec![]),
-        (
-            vec![Write::Equivocation(Box::new([
-                frame(2, 1, 0, 1),
-                frame(2, 1, 0, 2),
-            ]))],
-            vec![],
-        ),
+        (vec![Write::Equivocation(Box::new([frame(2, 1, 0, 1), frame(2, 1, 0, 2)]))], vec![]),
         (
             vec![
-                Write::Truncate {
-                    feed: feed(1, Lane::Routine),
-                    length: 2,
-                },
-                Write::Truncate {
-                    feed: feed(2, Lane::Flash),
-                    length: 0,
-                },
+                Write::Truncate { feed: feed(1, Lane::Routine), length: 2 },
+                Write::Truncate { feed: feed(2, Lane::Flash), length: 0 },
             ],
             vec![],
         ),
     ];
     for epoch in 2..6 {
-        let texts = (0..epoch)
-            .map(|i| format!("epoch {epoch} leaf {i} {}", "x".repeat(200)))
-            .collect::<Vec<_>>();
+        let texts =
+            (0..epoch).map(|i| format!("epoch {epoch} leaf {i} {}", "x".repeat(200))).collect::<Vec<_>>();
         let leaves = texts.iter().map(String::as_str).collect::<Vec<_>>();
-        commits.push((
-            vec![
-                Write::Batch(batch(epoch, &mut log, &leaves)),
-                certificate(epoch, &log),
-            ],
-            vec![],
-        ));
+        commits.push((vec![Write::Batch(batch(epoch, &mut log, &leaves)), certificate(epoch, &log)], vec![]));
     }
     commits
 }

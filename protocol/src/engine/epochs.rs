@@ -364,7 +364,6 @@ impl Engine {
             // Also the own one, which after a restart only the store has.
             let found = open
                 .proposals()
-                .map(|(proposer, digest)| (proposer, digest))
                 .chain(open.wants().into_iter().map(|want| (want.proposer, want.digest)))
                 .filter(|(_, digest)| open.expects(digest))
                 .find_map(|(proposer, digest)| {

@@ -256,7 +256,7 @@ impl Engine {
         // Known by hash without a signature check: what comes twice costs nothing.
         let same =
             last <= held.length && run.heads().last().is_none_or(|head| self.feeds[index].chain.holds(head));
-        if (same && !branch_wanted) || own && same {
+        if same && (own || !branch_wanted) {
             return;
         }
         let heads = match run.check(&self.coalition) {

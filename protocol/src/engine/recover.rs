@@ -10,7 +10,7 @@ use std::sync::Arc;
 use entente_hbbft::{Committee, EpochNumber, Seat, Setup, Window};
 use thiserror::Error;
 
-use super::epochs::{Chains, Proposals};
+use super::epochs::Proposals;
 use super::feeds::{Feed, id_of};
 use super::start::{OPEN_EPOCHS, Start};
 use super::{Config, Effect, Engine, OwnSeat};
@@ -270,7 +270,7 @@ impl Engine {
                         return Err(damage(what(), "breaks the chain"));
                     }
                     previous = frame.hash();
-                    self.chains.entry(epoch).or_insert_with(Chains::default).push(frame.clone());
+                    self.chains.entry(epoch).or_default().push(frame.clone());
                     stored.push(frame);
                 }
             }

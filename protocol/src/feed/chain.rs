@@ -187,7 +187,9 @@ impl Chain {
     /// Moves the committed head forward along the chain: bodies up to there are forgotten.
     pub fn commit(&mut self, head: Head) {
         for length in self.committed.length + 1..=head.length {
-            let Some(index) = length.checked_sub(self.base.length + 1) else { continue };
+            let Some(index) = length.checked_sub(self.base.length + 1) else {
+                continue;
+            };
             if let Some(body) = self.links.get_mut(index as usize).and_then(|link| link.body.take()) {
                 self.bytes -= body.len();
             }

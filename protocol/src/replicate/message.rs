@@ -141,7 +141,9 @@ impl EpochProof {
     /// The epoch whose checkpoint this certifies, if everything holds.
     pub fn verify(&self, coalition: &CoalitionId, cosigners: &Cosigners) -> Option<u64> {
         self.certificate.verify(cosigners).ok()?;
-        let Leaf::Epoch(record) = Leaf::decode(&self.leaf).ok()? else { return None };
+        let Leaf::Epoch(record) = Leaf::decode(&self.leaf).ok()? else {
+            return None;
+        };
         let head = &self.certificate.head;
         if self.before.size() >= head.size {
             return None;

@@ -87,7 +87,9 @@ fn entries(
                 break;
             }
         }
-        let Some((hash, signature)) = done else { return Ok(()) };
+        let Some((hash, signature)) = done else {
+            return Ok(());
+        };
         if bytes > budget {
             return Ok(());
         }

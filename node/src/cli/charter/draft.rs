@@ -51,11 +51,7 @@ impl New {
         let name = match &self.name {
             Some(name) => name.clone(),
             None => stem(&self.output).parse().map_err(|why| {
-                CliError::usage(
-                    "the coalition needs a name",
-                    why,
-                    "entente charter new --name NAME ...",
-                )
+                CliError::usage("the coalition needs a name", why, "entente charter new --name NAME ...")
             })?,
         };
         let mut cards = Vec::new();
@@ -76,10 +72,7 @@ impl New {
             created,
             nonce: Nonce(*keys::random_bytes()?),
             credentials_until: created.plus(u64::from(self.valid_days) * DAY_MS),
-            roles: RoleHints {
-                lead: self.lead.clone(),
-                observing: self.observing.clone(),
-            },
+            roles: RoleHints { lead: self.lead.clone(), observing: self.observing.clone() },
         };
         let charter = draft(&self.template, &cards, &spec).map_err(|why| match why {
             CharterError::NoTemplate { .. }

@@ -36,10 +36,8 @@ impl Found {
             _ => CliError::config("the coalition is not founded", why, "entente charter show FILE"),
         })?;
         super::refuse_errors(&self.file, &lint_at(founded.charter(), now()))?;
-        let file = FoundedFile {
-            founding,
-            secret: Some(CoalitionSecret::from_bytes(*keys::random_bytes()?)),
-        };
+        let file =
+            FoundedFile { founding, secret: Some(CoalitionSecret::from_bytes(*keys::random_bytes()?)) };
         files::write_new(&self.output, file.to_toml().as_bytes(), files::SECRET)?;
         let output = self.output.display();
         if context.json {

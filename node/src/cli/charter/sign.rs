@@ -46,16 +46,12 @@ impl Sign {
         })?;
         self.compare_with_card(context, &charter, &signature.partner)?;
         let output = self.output.clone().unwrap_or_else(|| {
-            self.file
-                .with_file_name(format!("{}.{}.sig.toml", stem(&self.file), signature.partner))
+            self.file.with_file_name(format!("{}.{}.sig.toml", stem(&self.file), signature.partner))
         });
         if !context.json {
             render::print(&format!("{} signs this charter:\n\n", signature.partner));
             render::print(&render::charter::charter(&charter, None));
-            render::print(&format!(
-                "\n{}",
-                render::charter::lints(&lint_at(&charter, now()))
-            ));
+            render::print(&format!("\n{}", render::charter::lints(&lint_at(&charter, now()))));
         }
         files::write_new(&output, signature.to_toml().as_bytes(), files::PUBLIC)?;
         if context.json {
@@ -130,11 +126,8 @@ impl Merge {
         }
         files::write_new(&self.output, founding.to_toml().as_bytes(), files::PUBLIC)?;
         let missing = founding.missing();
-        let signed = founding
-            .signatures
-            .iter()
-            .map(|signature| signature.partner.clone())
-            .collect::<Vec<_>>();
+        let signed =
+            founding.signatures.iter().map(|signature| signature.partner.clone()).collect::<Vec<_>>();
         if context.json {
             render::print_json(&json!({
                 "id": founding.charter.id(), "signed": signed, "missing": missing, "file": self.output,

@@ -66,11 +66,7 @@ impl Attest {
         let partner = officer.partner()?.name.clone();
         let found = find(context, &self.id, self.waiting.timeout).await;
         let (operation, role, known) = match found {
-            Ok(view) => (
-                view.id,
-                self.choose_role(&officer, &partner, &view)?,
-                view.attestations,
-            ),
+            Ok(view) => (view.id, self.choose_role(&officer, &partner, &view)?, view.attestations),
             // An operation that has not come this far: its whole id and a role say enough, and it waits for it.
             Err(error) if is_unknown(&error) => match (self.id.parse::<RecordId>(), self.role) {
                 (Ok(id), Some(role)) => (id, role, Vec::new()),
@@ -78,11 +74,7 @@ impl Attest {
             },
             Err(error) => return Err(error),
         };
-        let supersedes = self
-            .supersedes
-            .as_deref()
-            .map(|text| resolve(text, &known))
-            .transpose()?;
+        let supersedes = self.supersedes.as_deref().map(|text| resolve(text, &known)).transpose()?;
         let act = Act::Attest(AttestAct {
             operation,
             role,
@@ -91,13 +83,9 @@ impl Attest {
             supersedes,
         });
         let record = officer.sign(act, self.key.as_deref())?;
-        Submission {
-            path: "/v1/records",
-            id: Some(record.record.id()),
-            body: Body::Signed(record).encode(),
-        }
-        .send(context, &self.waiting)
-        .await
+        Submission { path: "/v1/records", id: Some(record.record.id()), body: Body::Signed(record).encode() }
+            .send(context, &self.waiting)
+            .await
     }
 
     fn choose_role(
@@ -164,10 +152,7 @@ fn resolve(text: &str, known: &[AttestationView]) -> Result<RecordId, CliError> 
         )),
         many => Err(CliError::usage(
             format!("{text} names several attestations"),
-            many.iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", "),
+            many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             "give more of the id",
         )),
     }

@@ -86,10 +86,5 @@ async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
 }
 
 fn stopped(context: &Context) -> CliError {
-    CliError::new(
-        Exit::NodeDown,
-        "the node stopped",
-        "its event stream has ended",
-        context.hint("up"),
-    )
+    CliError::new(Exit::NodeDown, "the node stopped", "its event stream has ended", context.hint("up"))
 }

@@ -46,34 +46,18 @@ impl Open {
         let officer = Officer::load(context)?;
         officer.partner()?;
         if officer.charter.kind(&self.kind).is_none() {
-            let kinds = officer
-                .charter
-                .operations
-                .iter()
-                .map(|kind| kind.name.as_str())
-                .collect::<Vec<_>>();
+            let kinds = officer.charter.operations.iter().map(|kind| kind.name.as_str()).collect::<Vec<_>>();
             return Err(CliError::denied(
                 format!("{:?} is no operation type of this coalition", self.kind),
                 format!("its charter declares: {}", kinds.join(", ")),
-                context.hint(&format!(
-                    "op open --type {} ...",
-                    kinds.first().unwrap_or(&"TYPE")
-                )),
+                context.hint(&format!("op open --type {} ...", kinds.first().unwrap_or(&"TYPE"))),
             ));
         }
-        let act = Act::Open(OpenAct {
-            kind: self.kind.clone(),
-            title: self.title.clone(),
-            body,
-        });
+        let act = Act::Open(OpenAct { kind: self.kind.clone(), title: self.title.clone(), body });
         let record = officer.sign(act, self.key.as_deref())?;
-        Submission {
-            path: "/v1/records",
-            id: Some(record.record.id()),
-            body: Body::Signed(record).encode(),
-        }
-        .send(context, &self.waiting)
-        .await
+        Submission { path: "/v1/records", id: Some(record.record.id()), body: Body::Signed(record).encode() }
+            .send(context, &self.waiting)
+            .await
     }
 }
 
@@ -116,21 +100,13 @@ mod tests {
     fn a_body_is_a_flat_table_of_values() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("body.toml");
-        std::fs::write(
-            &path,
-            "slot = \"06:40\"\nflights = 4\nfrom = 2026-11-24T06:00:00Z\n",
-        )
-        .expect("written");
+        std::fs::write(&path, "slot = \"06:40\"\nflights = 4\nfrom = 2026-11-24T06:00:00Z\n")
+            .expect("written");
         let body = read_body(&path).expect("a body");
         assert_eq!(body["slot"], "06:40");
         assert_eq!(body["flights"], "4");
         assert_eq!(body["from"], "2026-11-24T06:00:00Z");
         std::fs::write(&path, "[nested]\na = 1\n").expect("written");
-        assert!(
-            read_body(&path)
-                .expect_err("nested")
-                .why
-                .contains("nested is a list or table")
-        );
+        assert!(read_body(&path).expect_err("nested").why.contains("nested is a list or table"));
     }
 }

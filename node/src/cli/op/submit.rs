@@ -34,16 +34,8 @@ pub(crate) struct Submission {
 impl Submission {
     /// Submits, waits, and says what became of it; the id always.
     pub(crate) async fn send(self, context: &Context, waiting: &Waiting) -> Result<(), CliError> {
-        let path = format!(
-            "{}?wait={}&timeout_ms={}",
-            self.path,
-            waiting.wait,
-            waiting.timeout.as_millis()
-        );
-        let answer = context
-            .client()?
-            .post::<SubmitView>(&path, self.body, waiting.timeout)
-            .await;
+        let path = format!("{}?wait={}&timeout_ms={}", self.path, waiting.wait, waiting.timeout.as_millis());
+        let answer = context.client()?.post::<SubmitView>(&path, self.body, waiting.timeout).await;
         let view = match answer {
             Ok(view) => view,
             Err(error) => {
@@ -74,11 +66,7 @@ fn text(view: &SubmitView) -> String {
     let mut text = format!("{}\n", view.id);
     match (view.index, &view.outcome) {
         (Some(index), Some(outcome)) => {
-            text.push_str(&format!(
-                "{} at leaf {index}: {}\n",
-                view.state,
-                render::plain(outcome)
-            ));
+            text.push_str(&format!("{} at leaf {index}: {}\n", view.state, render::plain(outcome)));
         }
         (Some(index), None) => text.push_str(&format!("{} at leaf {index}\n", view.state)),
         (None, _) => text.push_str(&format!("{}\n", view.state)),
@@ -103,27 +91,19 @@ fn fell_short(view: &SubmitView, short: Short, waiting: &Waiting, context: &Cont
     match short {
         Short::Stalled => CliError::new(
             Exit::Stalled,
-            format!(
-                "{id} is {}, and fewer than a quorum of seats can be reached",
-                view.state
-            ),
+            format!("{id} is {}, and fewer than a quorum of seats can be reached", view.state),
             format!("it is durable here and not lost: it is ordered once enough seats are back{missing}"),
             context.hint("status"),
         ),
         Short::Timeout => CliError::new(
             Exit::Timeout,
             format!("{id} is {}, not {} yet", view.state, waiting.wait),
-            format!(
-                "{} s are over; it is durable here and not lost{missing}",
-                waiting.timeout.as_secs_f64()
-            ),
+            format!("{} s are over; it is durable here and not lost{missing}", waiting.timeout.as_secs_f64()),
             context.hint(&format!("op show {id}")),
         ),
         Short::Void => CliError::denied(
             format!("{id} is ordered and has no effect"),
-            view.outcome
-                .as_deref()
-                .map_or_else(|| "the charter does not allow it".into(), render::plain),
+            view.outcome.as_deref().map_or_else(|| "the charter does not allow it".into(), render::plain),
             context.hint(&format!("charter show {}", context.dir.coalition().display())),
         ),
         Short::Stopping => CliError::new(

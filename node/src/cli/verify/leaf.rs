@@ -75,10 +75,7 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
         .ok_or_else(|| format!("the charter declares no operation type {}", decision.kind))?;
     for standing in &decision.counted {
         if !kind.holds(&standing.partner, standing.role) {
-            return Err(format!(
-                "{} may not act as {} in {}",
-                standing.partner, standing.role, kind.name
-            ));
+            return Err(format!("{} may not act as {} in {}", standing.partner, standing.role, kind.name));
         }
     }
     let assessment = Assessment::of(kind, decision.counted.iter().cloned());
@@ -88,13 +85,7 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
     }
     match assessment.verdict(window_over) {
         Some(verdict) if verdict == decision.verdict => Ok(()),
-        Some(verdict) => Err(format!(
-            "it states {}, but the rule gives {verdict}",
-            decision.verdict
-        )),
-        None => Err(format!(
-            "it states {}, but the rule leaves the operation open",
-            decision.verdict
-        )),
+        Some(verdict) => Err(format!("it states {}, but the rule gives {verdict}", decision.verdict)),
+        None => Err(format!("it states {}, but the rule leaves the operation open", decision.verdict)),
     }
 }

@@ -1,0 +1,287 @@
+//! The command line of `entente-testnet`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use entente_node::api::dto::{PeerView, StatusView};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::bench;
+use crate::demo::{self, DEMO_TIMEOUT};
+use crate::network::{Error, Network, Roles};
+use crate::process::node_command;
+
+/// Local networks of real Entente nodes: a demo, a playground, a benchmark
+#[derive(Debug, Parser)]
+#[command(name = "entente-testnet", version)]
+struct Cli {
+    /// Where the network lives
+    #[arg(long, global = true, default_value = "./.entente-testnet", value_name = "DIR")]
+    dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play a scenario: partners found a coalition, agree, lose nodes and links, and a receipt verifies offline
+    Demo {
+        /// How many partners; those beyond the scenario's observe
+        #[arg(long, default_value_t = 4)]
+        partners: usize,
+        /// A scenario file [default: the built-in airlift corridor]
+        #[arg(long, value_name = "FILE")]
+        scenario: Option<PathBuf>,
+        /// Plain text, for logs
+        #[arg(long)]
+        headless: bool,
+        /// Leave the network running afterwards
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Found a coalition and start its nodes
+    Up {
+        /// How many partners
+        #[arg(long, default_value_t = 4)]
+        partners: usize,
+    },
+    /// Who runs, and what each says
+    Status,
+    /// Print a partner's log
+    Logs {
+        /// Whose
+        partner: String,
+    },
+    /// Print exports that make `entente` speak for a partner: eval "$(entente-testnet env norden)"
+    Env {
+        /// For whom
+        partner: String,
+    },
+    /// Kill a partner's node: kill -9
+    Kill {
+        /// Whose
+        partner: String,
+    },
+    /// Start a partner's node again, with its own store
+    Restart {
+        /// Whose
+        partner: String,
+    },
+    /// Cut the link between two partners
+    Cut {
+        /// One end
+        a: String,
+        /// The other end
+        b: String,
+    },
+    /// Bring all cut links back
+    Heal,
+    /// Stop all nodes and remove the network
+    Down,
+    /// Measure
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
+    /// Be a node: the command line of `entente`
+    #[command(hide = true, disable_help_flag = true)]
+    Node {
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Four processes on this machine, over loopback, with stores on disk
+    Local {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+        /// Operations to measure, after warm-up
+        #[arg(long, default_value_t = 1_000)]
+        ops: usize,
+        /// Seconds to listen to the idle network
+        #[arg(long, default_value_t = 30)]
+        idle_seconds: u64,
+        /// Inside its own network namespace, where bytes can be counted; set by the benchmark itself
+        #[arg(long, hide = true)]
+        inside: bool,
+    },
+}
+
+/// Runs the program.
+pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // A node has its own command line: nothing of this one's parser may touch it.
+    if arguments.get(1).is_some_and(|word| word == "node") {
+        return be_a_node(&arguments[2..]);
+    }
+    let cli = Cli::parse_from(arguments);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&Error::io("start the runtime", error)),
+    };
+    match runtime.block_on(interruptible(run(cli))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Error) -> ExitCode {
+    eprintln!("error: {error}");
+    match error {
+        Error::Interrupted => ExitCode::from(130),
+        Error::Input(_) | Error::Partner { .. } | Error::NotOurs(_) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn be_a_node(arguments: &[OsString]) -> ExitCode {
+    if std::env::var_os("ENTENTE_TESTNET_TIED").is_some() {
+        // Ends with the testnet, even if that is killed.
+        let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+    }
+    entente_node::main_from(std::iter::once(OsString::from("entente")).chain(arguments.iter().cloned()))
+}
+
+/// Ends `work` on Ctrl-C or SIGTERM; dropping it stops what it started.
+async fn interruptible(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    let catch = |kind| signal(kind).map_err(|error| Error::io("catch signals", error));
+    let (mut interrupt, mut terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
+    tokio::select! {
+        result = work => result,
+        _ = interrupt.recv() => Err(Error::Interrupted),
+        _ = terminate.recv() => Err(Error::Interrupted),
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Error> {
+    let dir = cli.dir;
+    match cli.command {
+        Command::Demo { partners, scenario, headless, keep } => {
+            let options = demo::Options { dir, partners, scenario, headless, keep };
+            let late = |_| Error::Late { what: "the demo ends".into(), limit: DEMO_TIMEOUT };
+            tokio::time::timeout(DEMO_TIMEOUT, demo::demo(options)).await.map_err(late)?
+        }
+        Command::Up { partners } => up(&dir, partners).await,
+        Command::Status => status(&Network::open(&dir)?).await,
+        Command::Logs { partner } => {
+            let network = Network::open(&dir)?;
+            network.known(&partner)?;
+            let log = std::fs::read(network.log_file(&partner))
+                .map_err(|error| Error::io("read the log", error))?;
+            print!("{}", String::from_utf8_lossy(&log));
+            Ok(())
+        }
+        Command::Env { partner } => env(&Network::open(&dir)?, &partner),
+        Command::Kill { partner } => {
+            Network::open(&dir)?.kill(&partner)?;
+            println!("{partner} is killed; next: entente-testnet restart {partner}");
+            Ok(())
+        }
+        Command::Restart { partner } => {
+            let mut network = Network::open(&dir)?;
+            network.start(&partner).await?;
+            println!("{partner} is back");
+            Ok(())
+        }
+        Command::Cut { a, b } => {
+            let network = Network::open(&dir)?;
+            network.known(&a)?;
+            network.known(&b)?;
+            network.entente(&a, &["peer", "block", &b]).await?;
+            network.entente(&b, &["peer", "block", &a]).await?;
+            println!("the link between {a} and {b} is cut; next: entente-testnet heal");
+            Ok(())
+        }
+        Command::Heal => heal(&Network::open(&dir)?).await,
+        Command::Down => {
+            let mut network = Network::open(&dir)?;
+            network.stop_all();
+            network.remove()?;
+            println!("stopped and removed");
+            Ok(())
+        }
+        Command::Bench { what: Bench::Local { json, ops, idle_seconds, inside } } => {
+            bench::local(&bench::Options { dir, json, ops, idle_seconds, inside }).await
+        }
+        Command::Node { .. } => Err(Error::Input("the word `node` comes first".into())),
+    }
+}
+
+async fn up(dir: &Path, partners: usize) -> Result<(), Error> {
+    let roles = Roles::of(partners)?;
+    if Network::prepare(dir)? {
+        println!("an earlier network was left here; it is cleaned");
+    }
+    let mut network = Network::found(dir, "airlift", &roles, false).await?;
+    let names = network.partners().to_vec();
+    for partner in &names {
+        if let Err(error) = network.start(partner).await {
+            network.stop_all();
+            return Err(error);
+        }
+    }
+    if let Err(error) = network.until_meshed(&[]).await {
+        network.stop_all();
+        return Err(error);
+    }
+    println!("{} runs: {}", network.coalition(), names.join(", "));
+    println!("next: eval \"$(entente-testnet env {})\"; entente status", names[0]);
+    Ok(())
+}
+
+async fn status(network: &Network) -> Result<(), Error> {
+    println!("{}", network.coalition());
+    for partner in network.partners() {
+        let Some(process) = network.process(partner) else {
+            println!("{partner:<12} down      next: entente-testnet restart {partner}");
+            continue;
+        };
+        let line = match network.client(partner)?.get::<StatusView>("/v1/status").await {
+            Ok(status) => format!(
+                "{:<8}  process {}, epoch {}, {} leaves, {} held, {} of {} seats reached",
+                status.word.to_string(),
+                process.pid(),
+                status.epoch.certified,
+                status.log.size,
+                status.held,
+                status.seats.iter().filter(|seat| seat.reachable).count(),
+                status.seats.len()
+            ),
+            Err(error) => format!("no answer: {error}"),
+        };
+        println!("{partner:<12} {line}");
+    }
+    Ok(())
+}
+
+fn env(network: &Network, partner: &str) -> Result<(), Error> {
+    network.known(partner)?;
+    let dir = std::path::absolute(network.data_dir(partner))
+        .map_err(|error| Error::io("find the folder", error))?;
+    println!("export ENTENTE_DIR='{}'", dir.display().to_string().replace('\'', r"'\''"));
+    let command = node_command(&dir)?;
+    let program = command.get_program().to_string_lossy().replace('\'', r"'\''");
+    println!("entente() {{ '{program}' node \"$@\"; }}");
+    Ok(())
+}
+
+async fn heal(network: &Network) -> Result<(), Error> {
+    let mut healed = 0;
+    for partner in network.partners().iter().filter(|partner| network.process(partner).is_some()) {
+        let client = network.client(partner)?;
+        let peers: Vec<PeerView> =
+            client.get("/v1/peers").await.map_err(|error| Error::Input(format!("{partner}: {error}")))?;
+        for peer in peers.iter().filter(|peer| peer.blocked) {
+            network.entente(partner, &["peer", "unblock", &peer.partner]).await?;
+            healed += 1;
+        }
+    }
+    println!("{}", if healed == 0 { "no link was cut" } else { "all links are back" });
+    Ok(())
+}

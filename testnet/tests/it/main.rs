@@ -1,0 +1,6 @@
+//! The testnet end to end: real processes, real stores, real faults.
+
+mod demo;
+mod faults;
+mod folders;
+mod support;
