@@ -20,7 +20,7 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use entente_hbbft::{Committee, Seat, Window};
+use entente_hbbft::{Committee, Message, Seat, Window};
 
 pub use api::{Effect, Event, Fault, Halt, Held, Input, NodeId, Refused, Status, Submission, Ticket};
 pub use epochs::MAX_STASHED_PAYLOADS;
@@ -114,6 +114,8 @@ pub struct Engine {
     /// Seats of whose chain a frame of another branch was seen, by open epoch: the proof was asked for.
     split: BTreeSet<(u64, Seat)>,
     proposals: Proposals,
+    /// What the steps of this turn gave and no frame has said yet, by epoch.
+    unsaid: BTreeMap<u64, Vec<Message>>,
 
     state: State,
     log: Frontier,
@@ -145,22 +147,31 @@ pub struct Engine {
 impl Engine {
     /// Takes an input at `now` and says what must happen.
     pub fn handle(&mut self, now: Time, input: Input) -> Vec<Effect> {
-        if self.halted {
-            return Vec::new();
-        }
+        self.handle_all(now, [input])
+    }
+
+    /// Takes inputs that wait together, in order: what follows from all of them is said once.
+    pub fn handle_all(&mut self, now: Time, inputs: impl IntoIterator<Item = Input>) -> Vec<Effect> {
         if now < self.now {
             self.clock_set_back(now);
         }
         self.now = now;
-        match input {
-            Input::PeerUp(node) => self.peer_up(node),
-            Input::PeerDown(node) => self.peer_down(node),
-            Input::Received { peer, bytes } => self.received(peer, &bytes),
-            Input::Submit(submissions) => self.submit(submissions),
-            // Whoever was asked to wake this engine has done so.
-            Input::Tick => self.woken_for = None,
+        for input in inputs {
+            if self.halted {
+                break;
+            }
+            match input {
+                Input::PeerUp(node) => self.peer_up(node),
+                Input::PeerDown(node) => self.peer_down(node),
+                Input::Received { peer, bytes } => self.received(peer, &bytes),
+                Input::Submit(submissions) => self.submit(submissions),
+                // Whoever was asked to wake this engine has done so.
+                Input::Tick => self.woken_for = None,
+            }
         }
-        self.turn();
+        if !self.halted {
+            self.turn();
+        }
         std::mem::take(&mut self.effects)
     }
 
@@ -168,6 +179,7 @@ impl Engine {
     fn turn(&mut self) {
         self.write_due();
         self.start_epochs();
+        self.speak();
         self.gossip();
         self.reach_changed();
         self.wake();

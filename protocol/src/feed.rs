@@ -242,7 +242,7 @@ mod tests {
         let mut elsewhere = run.clone();
         elsewhere.from.length = 1;
         assert_eq!(elsewhere.check(&coalition), Err(RunError::Signature));
-        assert_eq!(run.check(&CoalitionId(hash("other", &[]))), Err(RunError::Signature));
+        assert_eq!(run.check(&CoalitionId(hash("other", &[]))), Err(RunError::Start));
         let empty = Run { bodies: vec![], ..run };
         assert_eq!(empty.check(&coalition), Err(RunError::Entries(0)));
     }

@@ -138,16 +138,14 @@ impl Turn {
     ) -> Result<(), Stopped> {
         let begun = Instant::now();
         let now = clock::now();
-        let (mut effects, mut taken) = (Vec::new(), 0);
+        let mut gathered = Vec::new();
         if due {
             // One that lies ahead stays: the engine tells a moment once.
             self.wake = self.wake.filter(|wake| *wake > now);
-            effects.append(&mut self.engine.handle(now, Input::Tick));
+            gathered.push(Input::Tick);
         }
-        for input in inputs {
-            taken += 1;
-            effects.append(&mut self.engine.handle(now, input));
-        }
+        gathered.extend(inputs);
+        let mut taken = gathered.len() as u64;
         let (mut submissions, mut questions, mut stop) = (Vec::new(), Vec::new(), None);
         for request in requests {
             taken += 1;
@@ -165,8 +163,9 @@ impl Turn {
         while !submissions.is_empty() {
             let rest = submissions.split_off(submissions.len().min(MAX_RUN_ENTRIES));
             let chunk = std::mem::replace(&mut submissions, rest);
-            effects.append(&mut self.engine.handle(now, Input::Submit(chunk)));
+            gathered.push(Input::Submit(chunk));
         }
+        let effects = self.engine.handle_all(now, gathered);
         let metrics = self.node.metrics();
         metrics.handle_us.add(micros(begun));
         metrics.turn_inputs.add(taken);

@@ -247,6 +247,8 @@ impl Engine {
     }
 
     fn cosign(&mut self, epoch: u64) {
+        // Whoever hears the cosignature has heard the votes before it.
+        self.speak();
         let head = self.uncertified[&epoch].head;
         if let Some(own) = &self.own {
             let signature = head.cosign(&self.coalition, &own.key);
@@ -356,6 +358,8 @@ impl Engine {
 
     /// `epoch` and all before it are certified.
     fn certified_by(&mut self, epoch: u64, certificate: Certificate) {
+        // Others may still need these votes to decide what is certified here.
+        self.speak();
         self.persist(Write::Certificate { epoch, certificate: certificate.clone() });
         let (size, root) = (certificate.head.size, certificate.head.root);
         let later = self.uncertified.split_off(&(epoch + 1));

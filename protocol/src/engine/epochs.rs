@@ -197,8 +197,8 @@ impl Engine {
             let what = format!("epoch {epoch}, contribution of seat {}: {:?}", fault.proposer.0, fault.kind);
             self.fault(node, Some(fault.seat), "protocol", what);
         }
-        if let (Some(votes), true) = (step.frame(), self.votes_in(epoch)) {
-            self.say(epoch, votes);
+        if self.votes_in(epoch) && !step.messages.is_empty() {
+            self.unsaid.entry(epoch).or_default().extend_from_slice(&step.messages);
         }
         if let Some(output) = step.output.filter(|_| epoch == self.applied + 1) {
             let agreed = output.into_iter().map(|(seat, (digest, bytes))| (seat, (digest, bytes.to_vec())));
@@ -208,6 +208,14 @@ impl Engine {
             self.take_contributions();
             self.take_stashed();
             self.try_apply();
+        }
+    }
+
+    /// Says what the steps since the last time gave: one frame an epoch, so that inputs which wait together cost one
+    /// signature and one frame.
+    pub(super) fn speak(&mut self) {
+        for (epoch, messages) in std::mem::take(&mut self.unsaid) {
+            self.say(epoch, entente_hbbft::Frame::pack(messages));
         }
     }
 

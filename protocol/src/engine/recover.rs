@@ -138,6 +138,7 @@ impl Engine {
             equivocators: Default::default(),
             split: Default::default(),
             proposals: Proposals::default(),
+            unsaid: BTreeMap::new(),
             log: Frontier::new(),
             uncertified: BTreeMap::new(),
             cosigns: BTreeMap::new(),

@@ -100,6 +100,10 @@ pub(crate) struct Net {
     pub(crate) latency_ms: u64,
     /// Percent of messages that overtake others of their stream.
     pub(crate) reorder: u64,
+    /// Percent of deliveries that wait for a later one and are taken with it in one go.
+    pub(crate) together: u64,
+    /// Inputs that wait for the next one of their node.
+    waiting: BTreeMap<usize, Vec<Input>>,
     /// Percent of messages that are lost although the stream stays up.
     pub(crate) loss: u64,
     /// Nodes to which nothing gets through although their streams stay up.
@@ -151,6 +155,8 @@ impl Net {
             links: BTreeMap::new(),
             latency_ms: 5,
             reorder: 0,
+            together: 0,
+            waiting: BTreeMap::new(),
             loss: 0,
             deaf: BTreeSet::new(),
             crash_in: None,
@@ -263,6 +269,7 @@ impl Net {
 
     /// Stops a node at once: what it holds in memory and what is under way on its streams is lost.
     pub(crate) fn crash(&mut self, node: usize) {
+        self.waiting.remove(&node);
         if self.nodes[node].engine.take().is_none() {
             return;
         }
@@ -287,8 +294,16 @@ impl Net {
 
     pub(crate) fn input(&mut self, node: usize, input: Input) {
         let now = self.local(node);
+        let waits =
+            self.together > 0 && matches!(input, Input::Received { .. }) && self.rng.chance(self.together);
+        let waiting = self.waiting.entry(node).or_default();
+        waiting.push(input);
+        if waits {
+            return;
+        }
+        let inputs = std::mem::take(waiting);
         if let Some(engine) = &mut self.nodes[node].engine {
-            let effects = engine.handle(now, input);
+            let effects = engine.handle_all(now, inputs);
             self.carry_out(node, effects, usize::MAX);
         }
     }

@@ -45,6 +45,7 @@ fn run(n: u8, seed: u64) {
     let mut rng = Rng::new(seed ^ 0xABCD);
     net.latency_ms = 1 + rng.below(30);
     net.reorder = [0, 0, 10, 40][rng.below(4) as usize];
+    net.together = [0, 0, 30, 70][rng.below(4) as usize];
     for node in 0..usize::from(n) {
         net.nodes[node].clock_skew = rng.below(4_000) as i64 - 2_000;
     }
