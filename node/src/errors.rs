@@ -37,7 +37,7 @@ impl Exit {
     /// The exit code for a stable error word of the local API, or of the engine's refusals.
     pub fn for_code(code: &str) -> Self {
         match code {
-            "usage" => Self::Usage,
+            "usage" | "bad_request" | "malformed" | "too_large" | "ambiguous" => Self::Usage,
             "config" => Self::Config,
             "node_down" | "stopping" => Self::NodeDown,
             "stalled" => Self::Stalled,
