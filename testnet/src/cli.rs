@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use entente_node::api::dto::{PeerView, StatusView};
+use entente_node::api::dto::StatusView;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench;
 use crate::demo::{self, DEMO_TIMEOUT};
 use crate::network::{Error, Network, Roles};
-use crate::process::node_command;
+use crate::process::{end_with_the_testnet, node_command};
 
 /// Local networks of real Entente nodes: a demo, a playground, a benchmark
 #[derive(Debug, Parser)]
@@ -135,16 +135,15 @@ fn failed(error: &Error) -> ExitCode {
     eprintln!("error: {error}");
     match error {
         Error::Interrupted => ExitCode::from(130),
-        Error::Input(_) | Error::Partner { .. } | Error::NotOurs(_) => ExitCode::from(2),
+        Error::Input(_) | Error::Partner { .. } | Error::NotOurs(_) | Error::Owned { .. } => {
+            ExitCode::from(2)
+        }
         _ => ExitCode::FAILURE,
     }
 }
 
 fn be_a_node(arguments: &[OsString]) -> ExitCode {
-    if std::env::var_os("ENTENTE_TESTNET_TIED").is_some() {
-        // Ends with the testnet, even if that is killed.
-        let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
-    }
+    end_with_the_testnet();
     entente_node::main_from(std::iter::once(OsString::from("entente")).chain(arguments.iter().cloned()))
 }
 
@@ -179,33 +178,24 @@ async fn run(cli: Cli) -> Result<(), Error> {
         }
         Command::Env { partner } => env(&Network::open(&dir)?, &partner),
         Command::Kill { partner } => {
-            Network::open(&dir)?.kill(&partner)?;
+            Network::open_free(&dir)?.kill(&partner)?;
             println!("{partner} is killed; next: entente-testnet restart {partner}");
             Ok(())
         }
         Command::Restart { partner } => {
-            let mut network = Network::open(&dir)?;
+            let mut network = Network::open_free(&dir)?;
             network.start(&partner).await?;
             println!("{partner} is back");
             Ok(())
         }
         Command::Cut { a, b } => {
-            let network = Network::open(&dir)?;
-            network.known(&a)?;
-            network.known(&b)?;
-            network.entente(&a, &["peer", "block", &b]).await?;
-            network.entente(&b, &["peer", "block", &a]).await?;
-            println!("the link between {a} and {b} is cut; next: entente-testnet heal");
+            let around = Network::open_free(&dir)?.cut(&a, &b).await?;
+            let how = if around { "; they reach each other through others" } else { "" };
+            println!("the link between {a} and {b} is cut{how}; next: entente-testnet heal");
             Ok(())
         }
-        Command::Heal => heal(&Network::open(&dir)?).await,
-        Command::Down => {
-            let mut network = Network::open(&dir)?;
-            network.stop_all();
-            network.remove()?;
-            println!("stopped and removed");
-            Ok(())
-        }
+        Command::Heal => heal(Network::open_free(&dir)?).await,
+        Command::Down => down(&dir),
         Command::Bench { what: Bench::Local { json, ops, idle_seconds, inside } } => {
             bench::local(&bench::Options { dir, json, ops, idle_seconds, inside }).await
         }
@@ -220,18 +210,38 @@ async fn up(dir: &Path, partners: usize) -> Result<(), Error> {
     }
     let mut network = Network::found(dir, "airlift", &roles, false).await?;
     let names = network.partners().to_vec();
-    for partner in &names {
-        if let Err(error) = network.start(partner).await {
-            network.stop_all();
-            return Err(error);
-        }
-    }
-    if let Err(error) = network.until_meshed(&[]).await {
-        network.stop_all();
+    if let Err(error) = start_all(&mut network).await {
+        network.keep_files();
+        eprintln!("the nodes' logs are kept in {}", dir.display());
         return Err(error);
     }
     println!("{} runs: {}", network.coalition(), names.join(", "));
+    network.leave()?;
     println!("next: eval \"$(entente-testnet env {})\"; entente status", names[0]);
+    Ok(())
+}
+
+async fn start_all(network: &mut Network) -> Result<(), Error> {
+    for partner in network.partners().to_vec() {
+        network.start(&partner).await?;
+    }
+    network.until_meshed().await
+}
+
+fn down(dir: &Path) -> Result<(), Error> {
+    if let Some(owner) = Network::open(dir)?.owner() {
+        // It stops and removes its network itself.
+        owner.stop();
+    }
+    match Network::open(dir) {
+        Ok(mut network) => {
+            network.stop_all();
+            network.remove()?;
+        }
+        Err(Error::None(_)) => {}
+        Err(other) => return Err(other),
+    }
+    println!("stopped and removed");
     Ok(())
 }
 
@@ -271,17 +281,11 @@ fn env(network: &Network, partner: &str) -> Result<(), Error> {
     Ok(())
 }
 
-async fn heal(network: &Network) -> Result<(), Error> {
-    let mut healed = 0;
-    for partner in network.partners().iter().filter(|partner| network.process(partner).is_some()) {
-        let client = network.client(partner)?;
-        let peers: Vec<PeerView> =
-            client.get("/v1/peers").await.map_err(|error| Error::Input(format!("{partner}: {error}")))?;
-        for peer in peers.iter().filter(|peer| peer.blocked) {
-            network.entente(partner, &["peer", "unblock", &peer.partner]).await?;
-            healed += 1;
-        }
+async fn heal(mut network: Network) -> Result<(), Error> {
+    let cuts = network.cuts().to_vec();
+    for [a, b] in &cuts {
+        network.heal(a, b).await?;
     }
-    println!("{}", if healed == 0 { "no link was cut" } else { "all links are back" });
+    println!("{}", if cuts.is_empty() { "no link was cut" } else { "all links are back" });
     Ok(())
 }

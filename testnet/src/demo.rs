@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use entente_node::api::dto::{OperationView, RecordState, StatusView};
 use entente_protocol::record::Stance;
 
-use crate::network::{Error, LOOK_INTERVAL, Network, STEP_TIMEOUT};
+use crate::network::{Error, LOOK_INTERVAL, Network, RECEIPTS, STEP_TIMEOUT};
 use crate::process::node_command;
 use crate::scenario::{Attest, Deficit, Operation, Scenario, Step};
 
@@ -61,24 +61,23 @@ pub(crate) async fn demo(options: Options) -> Result<(), Error> {
     }
     voice.chapter(&format!("{}: {} partners", scenario.name, options.partners));
     for partner in &scenario.partners {
-        voice.line(&partner.name, &format!("{}, {}", role_name(partner.role), partner.is));
+        voice.line(&partner.name, &format!("{}, {}", partner.role, partner.is));
     }
     let mut network = Network::found(&options.dir, &scenario.template, &roles, !options.keep).await?;
     voice.line("", &format!("every root has signed the charter: {}", network.coalition()));
-    let played = play(&mut network, &scenario, &voice).await;
-    let result = match played {
+    let result = match play(&mut network, &scenario, &voice).await {
         Ok(played) => finish(&mut network, played, &options, &voice).await,
         Err(error) => Err(error),
     };
-    if result.is_err() {
-        network.stop_all();
-        eprintln!("the nodes' logs are kept in {}", options.dir.display());
+    match result {
+        Ok(()) if options.keep => network.leave(),
+        Ok(()) => Ok(()),
+        Err(error) => {
+            network.keep_files();
+            eprintln!("the nodes' logs are kept in {}", options.dir.display());
+            Err(error)
+        }
     }
-    result
-}
-
-fn role_name(role: entente_protocol::record::Role) -> String {
-    role.to_string()
 }
 
 /// The operations that were played, and what the last decision was.
@@ -93,7 +92,6 @@ struct Player<'a> {
     scenario: &'a Scenario,
     voice: &'a Voice,
     ids: BTreeMap<String, String>,
-    cut: Vec<(String, String)>,
     last_agreed: Option<String>,
 }
 
@@ -107,10 +105,9 @@ async fn play(network: &mut Network, scenario: &Scenario, voice: &Voice) -> Resu
             .map_or_else(String::new, |process| format!(" (process {})", process.pid()));
         voice.line(partner, &format!("{what}{pid}"));
     }
-    network.until_meshed(&[]).await?;
+    network.until_meshed().await?;
     voice.line("", "all have found each other");
-    let mut player =
-        Player { network, scenario, voice, ids: BTreeMap::new(), cut: Vec::new(), last_agreed: None };
+    let mut player = Player { network, scenario, voice, ids: BTreeMap::new(), last_agreed: None };
     for step in &scenario.steps {
         player.step(step).await?;
     }
@@ -129,16 +126,12 @@ impl Player<'_> {
             }
             Step::Restart(partner) => self.restart(partner).await?,
             Step::Cut([a, b]) => {
-                self.network.entente(a, &["peer", "block", b]).await?;
-                self.network.entente(b, &["peer", "block", a]).await?;
-                self.cut.push((a.clone(), b.clone()));
-                self.voice.line("", &format!("the link between {a} and {b} is cut"));
+                let around = self.network.cut(a, b).await?;
+                let how = if around { "; they reach each other through others" } else { "" };
+                self.voice.line("", &format!("the link between {a} and {b} is cut{how}"));
             }
             Step::Heal([a, b]) => {
-                self.network.entente(a, &["peer", "unblock", b]).await?;
-                self.network.entente(b, &["peer", "unblock", a]).await?;
-                self.cut.retain(|(x, y)| (x, y) != (a, b) && (x, y) != (b, a));
-                self.network.until_meshed(&self.cut).await?;
+                self.network.heal(a, b).await?;
                 self.voice.line("", &format!("the link between {a} and {b} is back"));
             }
             Step::Agreed(id) => self.agreed(id).await?,
@@ -205,7 +198,7 @@ impl Player<'_> {
 
     async fn restart(&mut self, partner: &str) -> Result<(), Error> {
         self.network.start(partner).await?;
-        self.network.until_meshed(&self.cut).await?;
+        self.network.until_meshed().await?;
         let voting = |status: &StatusView| status.voting;
         self.network.until_status(partner, "has heard what it said before and votes", voting).await?;
         self.voice.line(partner, "is back with its own store and keys");
@@ -305,7 +298,7 @@ async fn finish(
         ));
     };
     let id = &played.ids[&name];
-    let receipts = options.dir.join("receipts");
+    let receipts = options.dir.join(RECEIPTS);
     fs::create_dir_all(&receipts).map_err(|error| Error::io("make the folder for receipts", error))?;
     let receipt = receipts.join(format!("{name}.tlog-proof"));
     let shown = receipt.display().to_string();
@@ -338,8 +331,9 @@ async fn finish(
     }
     voice.line("", "with one bit flipped it is refused");
     voice.good("receipt verified", &format!("  {shown}"));
-    println!("  entente verify {shown} --coalition {coalition}");
-    println!("  (or: cargo run --release --bin entente -- verify ...)");
+    let program = std::env::current_exe().map_err(|error| Error::io("find this program", error))?;
+    println!("verify it again, offline, with any build of entente:");
+    println!("  {} node verify {shown} --coalition {coalition}", program.display());
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! A network on this machine: founded, started, harmed, healed, ended.
 //!
 //! Guarantees: what is running stands in `network.toml` before it is used, so a testnet that was itself killed is found
-//! and cleaned by the next; a folder is only ever emptied if it holds a network. All ports are the system's choice.
+//! and cleaned by the next; a network that is not left running on purpose ends with its [`Network`], on every path; a
+//! folder is only ever emptied if it holds a network. All ports are the system's choice.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -15,7 +17,7 @@ use entente_node::paths::DataDir;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::process::{Process, node_command};
+use crate::process::{Process, node_command, tie};
 
 /// How long a network's step may take before it counts as failed.
 pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -25,6 +27,8 @@ pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) const MAX_PARTNERS: usize = 16;
 
 const STATE_FILE: &str = "network.toml";
+/// The folder of receipts, which outlives the network.
+pub(crate) const RECEIPTS: &str = "receipts";
 const NAMES: [&str; 8] =
     ["norden", "sudria", "estmark", "skywatch", "ostvik", "vesterland", "karelen", "livonia"];
 
@@ -40,6 +44,11 @@ pub(crate) enum Error {
     /// One runs here already.
     #[error("a network runs in {0} already\n  next: entente-testnet status, or entente-testnet down")]
     Running(String),
+    /// One that another process plays with.
+    #[error(
+        "a demo or benchmark (process {pid}) plays in {dir}\n  next: wait for its end, or entente-testnet down"
+    )]
+    Owned { dir: String, pid: u32 },
     /// A folder that is not a network's.
     #[error("{0} is not empty and holds no network; nothing was touched\n  next: choose another with --dir")]
     NotOurs(String),
@@ -102,8 +111,25 @@ struct State {
     coalition: String,
     /// In the order in which they were founded; the first is everybody's one address.
     partners: Vec<String>,
+    /// Links that are cut.
+    #[serde(default)]
+    cut: Vec<[String; 2]>,
+    /// The process whose end is this network's end; none once the network is left to itself.
+    #[serde(default)]
+    owner: Option<Process>,
     #[serde(default)]
     running: BTreeMap<String, Process>,
+}
+
+/// What becomes of a network when its [`Network`] is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AtEnd {
+    /// It goes on.
+    Leave,
+    /// It is stopped; its files stay for whoever looks for the cause of a failure.
+    Stop,
+    /// It is stopped and removed.
+    Remove,
 }
 
 /// A network and the processes that this testnet started for it.
@@ -111,8 +137,9 @@ pub(crate) struct Network {
     dir: PathBuf,
     state: State,
     children: BTreeMap<String, Child>,
-    /// Whether its nodes end with this process.
+    /// Whether its nodes end with this process, even if it is killed.
     tied: bool,
+    at_end: AtEnd,
 }
 
 impl Network {
@@ -126,8 +153,12 @@ impl Network {
                 Ok(true)
             }
             Err(Error::None(_)) => {
-                let empty = fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
-                if empty { Ok(false) } else { Err(Error::NotOurs(shown)) }
+                // Receipts of earlier demos stay beside the next network.
+                let foreign = |entry: std::io::Result<fs::DirEntry>| {
+                    entry.map_or(true, |entry| entry.file_name() != RECEIPTS)
+                };
+                let is_foreign = fs::read_dir(dir).is_ok_and(|mut entries| entries.any(foreign));
+                if is_foreign { Err(Error::NotOurs(shown)) } else { Ok(false) }
             }
             Err(other) => Err(other),
         }
@@ -144,15 +175,33 @@ impl Network {
         };
         let state = toml::from_str(&text)
             .map_err(|error| Error::Input(format!("{}/{STATE_FILE}: {error}", dir.display())))?;
-        Ok(Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied: false })
+        Ok(Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied: false, at_end: AtEnd::Leave })
     }
 
-    /// Founds a coalition with the commands that an operator uses; nothing runs yet.
+    /// The network in `dir`, which nobody else plays with.
+    pub(crate) fn open_free(dir: &Path) -> Result<Self, Error> {
+        let network = Self::open(dir)?;
+        match network.owner() {
+            Some(owner) => Err(Error::Owned { dir: dir.display().to_string(), pid: owner.pid() }),
+            None => Ok(network),
+        }
+    }
+
+    /// The other process that plays with this network.
+    pub(crate) fn owner(&self) -> Option<Process> {
+        self.state.owner.filter(|owner| owner.runs() && Some(*owner) != Process::current())
+    }
+
+    /// Founds a coalition with the commands that an operator uses; nothing runs yet. The network is stopped and removed
+    /// when the value is dropped, unless it is [left](Self::leave) or [kept for looking](Self::keep_files).
+    ///
+    /// `tied`: its nodes end with this process, even if that is killed.
     pub(crate) async fn found(dir: &Path, template: &str, roles: &Roles, tied: bool) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(|error| Error::io(format!("make {}", dir.display()), error))?;
         let partners: Vec<String> = roles.all().cloned().collect();
-        let state = State { partners: partners.clone(), ..State::default() };
-        let mut network = Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied };
+        let state = State { partners: partners.clone(), owner: Process::current(), ..State::default() };
+        let mut network =
+            Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied, at_end: AtEnd::Remove };
         network.save()?;
         let file = |name: &str| dir.join(name).display().to_string();
         let card =
@@ -232,7 +281,77 @@ impl Network {
     }
 
     pub(crate) fn any_runs(&self) -> bool {
-        self.state.running.values().any(Process::runs)
+        self.owner().is_some() || self.state.running.values().any(Process::runs)
+    }
+
+    /// From now on the network runs without this process.
+    pub(crate) fn leave(mut self) -> Result<(), Error> {
+        self.state.owner = None;
+        self.save()?;
+        self.at_end = AtEnd::Leave;
+        Ok(())
+    }
+
+    /// Something failed: everything is stopped, and its files stay.
+    pub(crate) fn keep_files(&mut self) {
+        self.at_end = AtEnd::Stop;
+    }
+
+    /// Whether the link between two partners is cut.
+    pub(crate) fn is_cut(&self, a: &str, b: &str) -> bool {
+        self.state.cut.iter().any(|[x, y]| (x == a && y == b) || (x == b && y == a))
+    }
+
+    /// Cuts the link between two partners, until it is healed: also over restarts. Waits until both ends that run have
+    /// lost it, and reach each other through a third partner if there is one.
+    pub(crate) async fn cut(&mut self, a: &str, b: &str) -> Result<bool, Error> {
+        self.known(a)?;
+        self.known(b)?;
+        if a == b {
+            return Err(Error::Input(format!("{a} has no link with itself")));
+        }
+        if !self.is_cut(a, b) {
+            self.state.cut.push([a.to_owned(), b.to_owned()]);
+            self.save()?;
+        }
+        let ends = [(a, b), (b, a)];
+        for (end, other) in ends.into_iter().filter(|(end, _)| self.process(end).is_some()) {
+            self.entente(end, &["peer", "block", other]).await?;
+        }
+        let both_run = self.process(a).is_some() && self.process(b).is_some();
+        let is_between = |third: &&String| {
+            let third = third.as_str();
+            third != a && third != b && !self.is_cut(third, a) && !self.is_cut(third, b)
+        };
+        let around =
+            both_run && self.partners().iter().filter(is_between).any(|third| self.process(third).is_some());
+        for (end, other) in ends.into_iter().filter(|(end, _)| self.process(end).is_some()) {
+            let gone = |status: &StatusView| {
+                let seat = status.seats.iter().find(|seat| seat.partner == other);
+                seat.is_some_and(|seat| !seat.connected && (seat.reachable || !around))
+            };
+            self.until_status(end, &format!("has lost its link with {other}"), gone).await?;
+        }
+        Ok(around)
+    }
+
+    /// Brings a cut link back, and waits until it is there, if both ends run.
+    pub(crate) async fn heal(&mut self, a: &str, b: &str) -> Result<(), Error> {
+        self.known(a)?;
+        self.known(b)?;
+        for (end, other) in [(a, b), (b, a)] {
+            if self.process(end).is_some() {
+                self.entente(end, &["peer", "unblock", other]).await?;
+            }
+        }
+        self.state.cut.retain(|[x, y]| !((x == a && y == b) || (x == b && y == a)));
+        self.save()?;
+        self.until_meshed().await
+    }
+
+    /// The links that are cut.
+    pub(crate) fn cuts(&self) -> &[[String; 2]] {
+        &self.state.cut
     }
 
     /// The local API of a partner's node.
@@ -282,8 +401,10 @@ impl Network {
             }
         }
         if self.tied {
-            command.env("ENTENTE_TESTNET_TIED", "1");
+            tie(&mut command);
         }
+        // Ctrl-C in a terminal is for the testnet, which then stops its nodes.
+        command.process_group(0);
         let path = self.log_file(partner);
         let log = File::options().create(true).append(true).open(&path);
         let log = log.map_err(|error| Error::io(format!("open {}", path.display()), error))?;
@@ -299,7 +420,7 @@ impl Network {
         let until = Instant::now() + STEP_TIMEOUT;
         loop {
             if client.get::<StatusView>("/v1/status").await.is_ok() {
-                return Ok(());
+                break;
             }
             if self.process(partner).is_none() {
                 let log = fs::read_to_string(&path).unwrap_or_default();
@@ -312,6 +433,11 @@ impl Network {
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
+        // A node does not remember which links its operator blocked.
+        for other in self.state.partners.iter().filter(|other| self.is_cut(partner, other)) {
+            self.entente(partner, &["peer", "block", other]).await?;
+        }
+        Ok(())
     }
 
     /// `kill -9`.
@@ -335,6 +461,7 @@ impl Network {
 
     /// Stops every node, all at once.
     pub(crate) fn stop_all(&mut self) {
+        self.state.owner = None;
         let running = std::mem::take(&mut self.state.running);
         running.values().for_each(Process::ask_to_stop);
         for (partner, process) in running {
@@ -391,17 +518,14 @@ impl Network {
         }
     }
 
-    /// Waits until every running partner is linked with every other one, but for links that are cut, and may vote.
-    pub(crate) async fn until_meshed(&self, cut: &[(String, String)]) -> Result<(), Error> {
+    /// Waits until every running partner is linked with every other one, but for links that are cut.
+    pub(crate) async fn until_meshed(&self) -> Result<(), Error> {
         let running: Vec<&String> =
             self.state.partners.iter().filter(|partner| self.process(partner).is_some()).collect();
         for partner in &running {
             let linked = |status: &StatusView| {
                 status.seats.iter().all(|seat| {
-                    let is_cut = cut.iter().any(|(a, b)| {
-                        (a == *partner && *b == seat.partner) || (b == *partner && *a == seat.partner)
-                    });
-                    is_cut || seat.connected || !running.contains(&&seat.partner)
+                    self.is_cut(partner, &seat.partner) || seat.connected || !running.contains(&&seat.partner)
                 })
             };
             self.until_status(partner, "is linked with all others", linked).await?;
@@ -412,8 +536,12 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        if self.tied {
+        if self.at_end != AtEnd::Leave {
             self.stop_all();
+        }
+        if self.at_end == AtEnd::Remove {
+            // What cannot be removed is found and cleaned by the next testnet.
+            let _ = self.remove();
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Processes of a network: started, recognised after a restart of the testnet, ended.
 //!
 //! Guarantees: only a process that this network started is ever signalled, because a number alone may have been given
-//! to another since: start times are compared, too.
+//! to another since: start times are compared, too. A node that is tied to its testnet ends with it, even if that is
+//! killed. Assumes Linux: procfs, and signals on a parent's death.
 
 use std::fs;
 use std::path::Path;
@@ -34,6 +35,11 @@ pub(crate) fn stat(pid: u32) -> Option<Vec<String>> {
 }
 
 impl Process {
+    /// This process.
+    pub(crate) fn current() -> Option<Self> {
+        Self::named(std::process::id())
+    }
+
     /// The process that `child` is.
     pub(crate) fn of(child: &Child) -> Option<Self> {
         Self::named(child.id())
@@ -89,6 +95,29 @@ impl Process {
             std::thread::park_timeout(LOOK_INTERVAL);
         }
         true
+    }
+}
+
+/// The variable that ties a node to the testnet whose number it holds.
+const TIED_TO: &str = "ENTENTE_TESTNET_TIED";
+
+/// Makes the process that `command` starts end with this one.
+pub(crate) fn tie(command: &mut Command) {
+    command.env(TIED_TO, std::process::id().to_string());
+}
+
+/// Keeps the promise of [`tie`], in the process that was started. Whoever starts it does so from its main thread, since
+/// it is that thread's end which counts.
+pub(crate) fn end_with_the_testnet() {
+    let Some(parent) = std::env::var(TIED_TO).ok().and_then(|text| text.parse::<i32>().ok()) else { return };
+    #[cfg(target_os = "linux")]
+    {
+        // Where it cannot be set, the next testnet still finds and stops this process.
+        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
+    }
+    // It may have ended before the signal was asked for.
+    if rustix::process::getppid().map(Pid::as_raw_nonzero).map(std::num::NonZero::get) != Some(parent) {
+        std::process::exit(1);
     }
 }
 

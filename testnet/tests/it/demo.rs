@@ -1,6 +1,7 @@
 //! The demo, as a newcomer runs it.
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -21,36 +22,83 @@ fn the_demo_agrees_twice_and_its_receipt_verifies_without_any_store() {
         std::fs::read_dir(&net).expect("the folder stays").flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["receipts"], "only the receipt stays");
     assert!(processes_in(&net).is_empty(), "everything was stopped");
-    let command = said.lines().find(|line| line.contains("verify") && line.contains("--coalition co-"));
-    let words: Vec<&str> = command.expect("the command is printed").split_whitespace().skip(1).collect();
-    let again = testnet().arg("node").args(words).output().expect("it starts");
+    let command =
+        said.lines().find(|line| line.contains(" node verify ") && line.contains(" --coalition co-"));
+    let command = command.expect("the command is printed");
+    let again = Command::new("sh").args(["-c", command]).output().expect("there is a shell");
     assert!(again.status.success(), "{}", text(&again));
+    assert!(text(&again).starts_with("VERIFIED"), "{}", text(&again));
+
+    // The receipt is no obstacle to the next one, which may also go on.
+    let output =
+        testnet().args(["demo", "--headless", "--keep", "--dir"]).arg(&net).output().expect("it starts");
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(processes_in(&net).len(), 4, "they go on");
+    let output = testnet().args(["down", "--dir"]).arg(&net).output().expect("it starts");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(processes_in(&net).is_empty(), "everything was stopped");
+    assert!(net.join("receipts/evening.tlog-proof").exists(), "the receipt stays");
+}
+
+/// Starts a command that founds and runs nodes in `net`, and waits until some run.
+fn begun(words: &[&str], net: &Path) -> Child {
+    let mut command = testnet();
+    command.args(words).arg("--dir").arg(net).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().expect("it starts");
+    // It and at least two nodes.
+    eventually("nodes run", || (processes_in(net).len() >= 3).then_some(()));
+    child
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process number")).expect("not zero");
+    kill_process(pid, signal).expect("it runs");
 }
 
 #[test]
-fn an_interrupted_demo_leaves_nothing_running() {
+fn interrupted_at_work_nothing_is_left() {
     let dir = tempfile::Builder::new().prefix("en").tempdir().expect("a temporary folder");
     let net = dir.path().join("n");
-    let mut command = testnet();
-    command.args(["demo", "--headless", "--dir"]).arg(&net).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut demo = command.spawn().expect("it starts");
-    // The demo itself and at least two of its nodes.
-    eventually("the demo's nodes run", || (processes_in(&net).len() >= 3).then_some(()));
-    let pid = Pid::from_raw(i32::try_from(demo.id()).expect("a process number")).expect("not zero");
-    kill_process(pid, Signal::INT).expect("it runs");
-    let status = demo.wait().expect("it ends");
-    assert_eq!(status.code(), Some(130));
-    eventually("nothing of it runs", || processes_in(&net).is_empty().then_some(()));
+    let cases: [(&[&str], Signal); 3] = [
+        (&["demo", "--headless"], Signal::INT),
+        (&["demo", "--headless", "--keep"], Signal::TERM),
+        // Of many partners, so that it is still at work when it is interrupted.
+        (&["up", "--partners", "9"], Signal::INT),
+    ];
+    for (words, number) in cases {
+        let mut child = begun(words, &net);
+        signal(&child, number);
+        let status = child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(130), "{words:?}");
+        assert_eq!(processes_in(&net), [0; 0], "{words:?}: nothing of it runs");
+        assert!(!net.exists(), "{words:?}: nothing of it is left");
+    }
+}
+
+#[test]
+fn a_demo_is_not_disturbed_by_commands_from_elsewhere_and_down_ends_it() {
+    let dir = tempfile::Builder::new().prefix("en").tempdir().expect("a temporary folder");
+    let net = dir.path().join("n");
+    let mut demo = begun(&["demo", "--headless"], &net);
+    for words in [&["kill", "norden"][..], &["restart", "norden"], &["heal"], &["cut", "norden", "sudria"]] {
+        let output = testnet().arg("--dir").arg(&net).args(words).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", text(&output));
+        assert!(text(&output).contains("a demo or benchmark (process "), "{}", text(&output));
+    }
+    let output = testnet().args(["demo", "--headless", "--dir"]).arg(&net).output().expect("it starts");
+    assert!(text(&output).contains("a network runs in"), "{}", text(&output));
+    let output = testnet().args(["down", "--dir"]).arg(&net).output().expect("it starts");
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(demo.wait().expect("it ends").code(), Some(130));
+    assert_eq!(processes_in(&net), [0; 0], "nothing of it runs");
+    assert!(!net.exists(), "nothing of it is left");
 }
 
 #[test]
 fn a_killed_demo_takes_its_nodes_with_it_and_the_next_one_cleans_up() {
     let dir = tempfile::Builder::new().prefix("en").tempdir().expect("a temporary folder");
     let net = dir.path().join("n");
-    let mut command = testnet();
-    command.args(["demo", "--headless", "--dir"]).arg(&net).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut demo = command.spawn().expect("it starts");
-    eventually("the demo's nodes run", || (processes_in(&net).len() >= 3).then_some(()));
+    let mut demo = begun(&["demo", "--headless"], &net);
     demo.kill().expect("it runs");
     demo.wait().expect("it ends");
     eventually("its nodes end", || processes_in(&net).is_empty().then_some(()));

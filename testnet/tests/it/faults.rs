@@ -96,6 +96,7 @@ fn after_all_were_killed_three_find_each_other_without_the_first_address() {
     for partner in ["sudria", "estmark", "skywatch"] {
         net.run(&["restart", partner]);
     }
+    net.until("sudria", "has found two from its book", |status| status.margin >= 0);
     let (code, said) =
         net.entente("sudria", &["op", "open", "--type", "airlift", "--title", "from the book"]);
     assert_eq!(code, Some(0), "{said}");
@@ -104,14 +105,25 @@ fn after_all_were_killed_three_find_each_other_without_the_first_address() {
 #[test]
 fn words_travel_around_a_cut_link_and_heal_brings_it_back() {
     let net = Net::up(4);
-    net.run(&["cut", "norden", "sudria"]);
+    let said = net.run(&["cut", "norden", "sudria"]);
+    assert!(said.contains("they reach each other through others"), "{said}");
     let linked = |status: &entente_node::api::dto::StatusView, with: &str| {
         status.seats.iter().any(|seat| seat.partner == with && seat.connected)
     };
-    net.until("norden", "has lost the link", |status| !linked(status, "sudria"));
+    // A cut link stays cut over restarts of both ends.
+    for end in ["norden", "sudria"] {
+        net.run(&["kill", end]);
+    }
+    for end in ["norden", "sudria"] {
+        net.run(&["restart", end]);
+    }
+    net.until("norden", "has found the others", |status| linked(status, "estmark") && status.margin > 0);
+    net.until("norden", "has not found the cut one", |status| !linked(status, "sudria"));
     net.run(&["kill", "skywatch"]);
     let (code, said) = net.entente("norden", &["op", "open", "--type", "airlift", "--title", "around"]);
     assert_eq!(code, Some(0), "{said}");
+    let status = net.get::<entente_node::api::dto::StatusView>("norden", "/v1/status").expect("it runs");
+    assert!(!linked(&status, "sudria"), "it was ordered around the cut link");
     net.run(&["heal"]);
     net.until("norden", "has the link again", |status| linked(status, "sudria"));
     assert!(net.run(&["heal"]).contains("no link was cut"));
