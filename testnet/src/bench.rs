@@ -21,6 +21,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::network::{Error, Network, Roles};
+use crate::say::say;
 
 /// Bytes of a note: with its framing in a record feed, 256.
 const NOTE_BYTES: usize = 253;
@@ -95,7 +96,7 @@ pub(crate) async fn local(options: &Options) -> Result<(), Error> {
     }
     let roles = Roles::of(4)?;
     if Network::prepare(&options.dir)? && !options.json {
-        println!("an earlier network was left here; it is cleaned");
+        say("an earlier network was left here; it is cleaned");
     }
     let mut network = Network::found(&options.dir, "airlift", &roles, true).await?;
     let figures = match measure(&mut network, options).await {
@@ -109,7 +110,7 @@ pub(crate) async fn local(options: &Options) -> Result<(), Error> {
     network.stop_all();
     network.remove()?;
     if options.json {
-        println!("{}", serde_json::to_string(&figures).expect("plain numbers and text"));
+        say(&serde_json::to_string(&figures).expect("plain numbers and text"));
     } else {
         print(&figures);
     }
@@ -489,7 +490,10 @@ fn machine(dir: &Path) -> Machine {
 fn print(figures: &Figures) {
     let Machine { cores, cpu, kernel, file_system, release_build } = &figures.machine;
     let build = if *release_build { "release build" } else { "debug build: figures mean nothing" };
-    println!("{cores} cores ({cpu}), Linux {kernel}, {file_system}; {build}; {} operations", figures.ops);
+    say(&format!(
+        "{cores} cores ({cpu}), Linux {kernel}, {file_system}; {build}; {} operations",
+        figures.ops
+    ));
     let bytes = |value: Option<f64>| {
         value.map_or_else(|| "null (needs root)".to_owned(), |value| format!("{value:.0}"))
     };
@@ -512,6 +516,6 @@ fn print(figures: &Figures) {
         ("fdatasync_p50_ms", format!("{:.2}", figures.fdatasync_p50_ms), "ms, 4 kB"),
         ("commit_p50_ms", format!("{:.2}", figures.commit_p50_ms), "ms, a durable transaction of the store"),
     ] {
-        println!("{name:<24} {value:>12}  {unit}");
+        say(&format!("{name:<24} {value:>12}  {unit}"));
     }
 }

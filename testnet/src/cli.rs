@@ -12,6 +12,7 @@ use crate::bench;
 use crate::demo::{self, DEMO_TIMEOUT};
 use crate::network::{Error, Network, Roles};
 use crate::process::{end_with_the_testnet, node_command};
+use crate::say::say;
 
 /// Local networks of real Entente nodes: a demo, a playground, a benchmark
 #[derive(Debug, Parser)]
@@ -173,25 +174,25 @@ async fn run(cli: Cli) -> Result<(), Error> {
             network.known(&partner)?;
             let log = std::fs::read(network.log_file(&partner))
                 .map_err(|error| Error::io("read the log", error))?;
-            print!("{}", String::from_utf8_lossy(&log));
+            say(String::from_utf8_lossy(&log).trim_end());
             Ok(())
         }
         Command::Env { partner } => env(&Network::open(&dir)?, &partner),
         Command::Kill { partner } => {
             Network::open_free(&dir)?.kill(&partner)?;
-            println!("{partner} is killed; next: entente-testnet restart {partner}");
+            say(&format!("{partner} is killed; next: entente-testnet restart {partner}"));
             Ok(())
         }
         Command::Restart { partner } => {
             let mut network = Network::open_free(&dir)?;
             network.start(&partner).await?;
-            println!("{partner} is back");
+            say(&format!("{partner} is back"));
             Ok(())
         }
         Command::Cut { a, b } => {
             let around = Network::open_free(&dir)?.cut(&a, &b).await?;
             let how = if around { "; they reach each other through others" } else { "" };
-            println!("the link between {a} and {b} is cut{how}; next: entente-testnet heal");
+            say(&format!("the link between {a} and {b} is cut{how}; next: entente-testnet heal"));
             Ok(())
         }
         Command::Heal => heal(Network::open_free(&dir)?).await,
@@ -206,7 +207,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
 async fn up(dir: &Path, partners: usize) -> Result<(), Error> {
     let roles = Roles::of(partners)?;
     if Network::prepare(dir)? {
-        println!("an earlier network was left here; it is cleaned");
+        say("an earlier network was left here; it is cleaned");
     }
     let mut network = Network::found(dir, "airlift", &roles, false).await?;
     let names = network.partners().to_vec();
@@ -215,9 +216,9 @@ async fn up(dir: &Path, partners: usize) -> Result<(), Error> {
         eprintln!("the nodes' logs are kept in {}", dir.display());
         return Err(error);
     }
-    println!("{} runs: {}", network.coalition(), names.join(", "));
+    say(&format!("{} runs: {}", network.coalition(), names.join(", ")));
     network.leave()?;
-    println!("next: eval \"$(entente-testnet env {})\"; entente status", names[0]);
+    say(&format!("next: eval \"$(entente-testnet env {})\"; entente status", names[0]));
     Ok(())
 }
 
@@ -241,15 +242,15 @@ fn down(dir: &Path) -> Result<(), Error> {
         Err(Error::None(_)) => {}
         Err(other) => return Err(other),
     }
-    println!("stopped and removed");
+    say("stopped and removed");
     Ok(())
 }
 
 async fn status(network: &Network) -> Result<(), Error> {
-    println!("{}", network.coalition());
+    say(network.coalition());
     for partner in network.partners() {
         let Some(process) = network.process(partner) else {
-            println!("{partner:<12} down      next: entente-testnet restart {partner}");
+            say(&format!("{partner:<12} down      next: entente-testnet restart {partner}"));
             continue;
         };
         let line = match network.client(partner)?.get::<StatusView>("/v1/status").await {
@@ -265,7 +266,7 @@ async fn status(network: &Network) -> Result<(), Error> {
             ),
             Err(error) => format!("no answer: {error}"),
         };
-        println!("{partner:<12} {line}");
+        say(&format!("{partner:<12} {line}"));
     }
     Ok(())
 }
@@ -274,10 +275,10 @@ fn env(network: &Network, partner: &str) -> Result<(), Error> {
     network.known(partner)?;
     let dir = std::path::absolute(network.data_dir(partner))
         .map_err(|error| Error::io("find the folder", error))?;
-    println!("export ENTENTE_DIR='{}'", dir.display().to_string().replace('\'', r"'\''"));
+    say(&format!("export ENTENTE_DIR='{}'", dir.display().to_string().replace('\'', r"'\''")));
     let command = node_command(&dir)?;
     let program = command.get_program().to_string_lossy().replace('\'', r"'\''");
-    println!("entente() {{ '{program}' node \"$@\"; }}");
+    say(&format!("entente() {{ '{program}' node \"$@\"; }}"));
     Ok(())
 }
 
@@ -286,6 +287,6 @@ async fn heal(mut network: Network) -> Result<(), Error> {
     for [a, b] in &cuts {
         network.heal(a, b).await?;
     }
-    println!("{}", if cuts.is_empty() { "no link was cut" } else { "all links are back" });
+    say(if cuts.is_empty() { "no link was cut" } else { "all links are back" });
     Ok(())
 }

@@ -10,6 +10,7 @@ use entente_protocol::record::Stance;
 
 use crate::network::{Error, LOOK_INTERVAL, Network, RECEIPTS, STEP_TIMEOUT};
 use crate::process::node_command;
+use crate::say::say;
 use crate::scenario::{Attest, Deficit, Operation, Scenario, Step};
 
 /// How long a record may take to be ordered.
@@ -33,20 +34,20 @@ struct Voice {
 impl Voice {
     fn chapter(&self, text: &str) {
         let (bold, plain) = if self.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-        println!("\n{bold}{text}{plain}");
+        say(&format!("\n{bold}{text}{plain}"));
     }
 
     fn line(&self, who: &str, what: &str) {
         let mut who = who;
         for line in what.lines() {
-            println!("{:>6.1} s  {who:<10} {line}", self.begun.elapsed().as_secs_f64());
+            say(&format!("{:>6.1} s  {who:<10} {line}", self.begun.elapsed().as_secs_f64()));
             who = "";
         }
     }
 
     fn good(&self, word: &str, text: &str) {
         let (green, plain) = if self.colour { ("\x1b[1;32m", "\x1b[0m") } else { ("", "") };
-        println!("{green}{word}{plain}{text}");
+        say(&format!("{green}{word}{plain}{text}"));
     }
 }
 
@@ -332,8 +333,8 @@ async fn finish(
     voice.line("", "with one bit flipped it is refused");
     voice.good("receipt verified", &format!("  {shown}"));
     let program = std::env::current_exe().map_err(|error| Error::io("find this program", error))?;
-    println!("verify it again, offline, with any build of entente:");
-    println!("  {} node verify {shown} --coalition {coalition}", program.display());
+    say("verify it again, offline, with any build of entente:");
+    say(&format!("  {} node verify {shown} --coalition {coalition}", program.display()));
     Ok(())
 }
 

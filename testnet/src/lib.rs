@@ -8,4 +8,5 @@ pub mod cli;
 mod demo;
 mod network;
 mod process;
+mod say;
 mod scenario;

@@ -197,6 +197,16 @@ impl Network {
     ///
     /// `tied`: its nodes end with this process, even if that is killed.
     pub(crate) async fn found(dir: &Path, template: &str, roles: &Roles, tied: bool) -> Result<Self, Error> {
+        for partner in roles.all() {
+            let too_long = |error: entente_node::errors::CliError| {
+                let why = error.why;
+                Error::Input(format!(
+                    "{}: {why}\n  next: entente-testnet --dir DIR with a shorter DIR",
+                    error.what
+                ))
+            };
+            DataDir::new(dir.join(partner)).socket().map_err(too_long)?;
+        }
         fs::create_dir_all(dir).map_err(|error| Error::io(format!("make {}", dir.display()), error))?;
         let partners: Vec<String> = roles.all().cloned().collect();
         let state = State { partners: partners.clone(), owner: Process::current(), ..State::default() };

@@ -76,6 +76,21 @@ fn interrupted_at_work_nothing_is_left() {
 }
 
 #[test]
+fn a_reader_that_goes_away_is_no_reason_to_leave_anything() {
+    let dir = tempfile::Builder::new().prefix("en").tempdir().expect("a temporary folder");
+    let net = dir.path().join("n");
+    let mut command = testnet();
+    command.args(["up", "--partners", "1", "--dir"]).arg(&net).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", text(&output));
+    let output = testnet().args(["down", "--dir"]).arg(&net).output().expect("it starts");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!net.exists(), "nothing is left");
+}
+
+#[test]
 fn a_demo_is_not_disturbed_by_commands_from_elsewhere_and_down_ends_it() {
     let dir = tempfile::Builder::new().prefix("en").tempdir().expect("a temporary folder");
     let net = dir.path().join("n");

@@ -27,6 +27,16 @@ fn a_running_network_is_refused_and_names_are_checked() {
 }
 
 #[test]
+fn a_folder_too_deep_for_a_socket_is_refused_before_anything_is_made() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let deep = dir.path().join("d".repeat(100));
+    let output = testnet().args(["up", "--dir"]).arg(&deep).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("with a shorter DIR"), "{}", text(&output));
+    assert!(!deep.exists(), "nothing was made");
+}
+
+#[test]
 fn a_folder_of_something_else_is_not_touched() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     std::fs::write(dir.path().join("letter.txt"), "dear").expect("writable");
