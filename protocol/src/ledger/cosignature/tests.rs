@@ -1,3 +1,5 @@
+//! Claims about cosignatures and certificates, against the examples of C2SP tlog-cosignature.
+
 use super::*;
 use crate::identity::hash;
 use crate::ledger::note::KeyId;

@@ -1,3 +1,5 @@
+//! Claims about receipts: one text each, and every change of it is refused.
+
 use super::*;
 use crate::identity::{CoalitionId, hash};
 use crate::ledger::cosignature::CertificateError;
