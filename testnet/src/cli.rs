@@ -13,6 +13,7 @@ use crate::demo::{self, DEMO_TIMEOUT};
 use crate::network::{Error, Network, Roles};
 use crate::process::{end_with_the_testnet, node_command};
 use crate::say::say;
+use crate::sim;
 
 /// Local networks of real Entente nodes: a demo, a playground, a benchmark
 #[derive(Debug, Parser)]
@@ -81,6 +82,8 @@ enum Command {
     Heal,
     /// Stop all nodes and remove the network
     Down,
+    /// Simulate hostile histories of whole coalitions, each drawn from a seed
+    Sim(SimArguments),
     /// Measure
     Bench {
         #[command(subcommand)]
@@ -93,6 +96,34 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct SimArguments {
+    /// How many seeds
+    #[arg(long, default_value_t = 100, conflicts_with = "seed")]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0, conflicts_with = "seed")]
+    first: u64,
+    /// This seed alone
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Seats of every coalition, 1 to 16 [default: drawn]
+    #[arg(long)]
+    nodes: Option<usize>,
+    /// How the faulty seats lie [default: drawn]
+    #[arg(long, value_name = "NAME")]
+    byzantine: Option<String>,
+    /// Items of the history to leave out, as a failure names them
+    #[arg(long, value_delimiter = ',', value_name = "NUMBERS", requires = "seed")]
+    without: Vec<usize>,
+    /// Show failures as they are, without looking for shorter histories
+    #[arg(long)]
+    no_shrink: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -197,11 +228,61 @@ async fn run(cli: Cli) -> Result<(), Error> {
         }
         Command::Heal => heal(Network::open_free(&dir)?).await,
         Command::Down => down(&dir),
+        Command::Sim(arguments) => simulate(&arguments),
         Command::Bench { what: Bench::Local { json, ops, idle_seconds, inside } } => {
             bench::local(&bench::Options { dir, json, ops, idle_seconds, inside }).await
         }
         Command::Node { .. } => Err(Error::Input("the word `node` comes first".into())),
     }
+}
+
+fn simulate(arguments: &SimArguments) -> Result<(), Error> {
+    let options = sim::Options {
+        first: arguments.seed.unwrap_or(arguments.first),
+        seeds: if arguments.seed.is_some() { 1 } else { arguments.seeds },
+        nodes: arguments.nodes,
+        byzantine: arguments.byzantine.clone(),
+        without: arguments.without.iter().copied().collect(),
+        shrink: !arguments.no_shrink,
+    };
+    let total = options.seeds;
+    let progress = |done: u64, failed: u64| {
+        if done.is_multiple_of(100) {
+            eprintln!("{done} of {total} histories, {failed} failures");
+        }
+    };
+    let summary = sim::run(&options, progress).map_err(|error| Error::Input(error.to_string()))?;
+    if arguments.json {
+        say(&serde_json::to_string_pretty(&summary).expect("numbers and texts"));
+    } else {
+        tell(&summary);
+    }
+    if summary.failures.is_empty() && summary.below_minimum.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Simulation { failures: summary.failures.len(), below: summary.below_minimum.len() })
+    }
+}
+
+fn tell(summary: &sim::Summary) {
+    for failure in &summary.failures {
+        say(&format!("seed {}: {}", failure.seed, failure.what));
+        failure.history.iter().for_each(|line| say(&format!("  {line}")));
+        say(&format!("  replay: {}", failure.replay));
+    }
+    summary.below_minimum.iter().for_each(|below| say(&format!("too few of {below}")));
+    let kinds: Vec<_> = summary.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    say(&format!("seen: {}", kinds.join(", ")));
+    say(&format!(
+        "{} histories, {} failures; {} epochs, {} records ordered, {} events, {} s simulated; trace {}",
+        summary.seeds,
+        summary.failures.len(),
+        summary.epochs,
+        summary.records_ordered,
+        summary.steps,
+        summary.simulated_ms / 1_000,
+        &summary.trace[..16]
+    ));
 }
 
 async fn up(dir: &Path, partners: usize) -> Result<(), Error> {

@@ -10,3 +10,4 @@ mod network;
 mod process;
 mod say;
 mod scenario;
+pub mod sim;

@@ -35,6 +35,11 @@ const NAMES: [&str; 8] =
 /// What failed, why, and what to do.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
+    /// Histories in which something was wrong, or too few to mean anything.
+    #[error(
+        "{failures} histories failed, {below} counts are below their minimum\n  next: the command after `replay:`"
+    )]
+    Simulation { failures: usize, below: usize },
     /// A file or process could not be worked with.
     #[error("cannot {what}: {error}")]
     Io { what: String, error: std::io::Error },

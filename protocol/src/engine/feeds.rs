@@ -254,8 +254,8 @@ impl Engine {
         let branch_wanted = self.feeds[index].target.is_some();
         let held = self.feeds[index].chain.head();
         // Known by hash without a signature check: what comes twice costs nothing.
-        let same =
-            last <= held.length && run.heads().last().is_none_or(|head| self.feeds[index].chain.holds(head));
+        let same = last <= held.length
+            && run.heads().last().is_none_or(|head| !self.feeds[index].chain.contradicts(head));
         if same && (own || !branch_wanted) {
             return;
         }

@@ -95,6 +95,11 @@ impl Chain {
         self.hash_at(head.length) == Some(head.hash)
     }
 
+    /// Whether the chain is known to go another way than through `head`. What lies below memory is not known to.
+    pub fn contradicts(&self, head: &Head) -> bool {
+        self.hash_at(head.length).is_some_and(|hash| hash != head.hash)
+    }
+
     /// The body of an entry that is not ordered yet.
     pub fn body(&self, length: u64) -> Option<&[u8]> {
         self.link(length)?.body.as_deref()

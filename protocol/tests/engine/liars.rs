@@ -4,8 +4,9 @@ use entente_hbbft::{Digest, Frame, Message, Seat};
 use entente_protocol::engine::Halt;
 use entente_protocol::feed::{Head, Lane};
 use entente_protocol::ledger::cosignature::TreeHead;
-use entente_protocol::replicate::{Cosign, Have, PeerMessage, Want};
+use entente_protocol::replicate::{Cosign, Have, MAX_MESSAGE_BYTES, PeerMessage, Want};
 use entente_protocol::vote::{HeadReport, HeadRequest};
+use entente_protocol::wire;
 
 use crate::forge::{
     answer_with_nothing, boast, feed_of, first_frame, greet, inbox, no_signature, notes, root_of, run, wants,
@@ -318,4 +319,25 @@ fn another_root_of_the_same_size_by_weak_seats_stops_the_node() {
             (_, halted) => panic!("{liars} say so: {halted:?}"),
         }
     }
+}
+
+#[test]
+fn old_own_entries_that_come_again_stop_nobody() {
+    let mut net = with_liar(31);
+    net.record = true;
+    for i in 0..400 {
+        net.note(0, &format!("note {i}")).expect("taken");
+        net.run_for(20);
+    }
+    net.run_for(5_000);
+    let old: Vec<_> = net.traffic.iter().filter(|(from, to, _)| (*from, *to) == (0, 1)).cloned().collect();
+    for (_, _, bytes) in old {
+        // Its own runs of long ago, whose hashes are no longer in memory.
+        if let Ok(message @ PeerMessage::Run(_)) = wire::decode(&bytes, MAX_MESSAGE_BYTES) {
+            net.say(3, 0, &message);
+        }
+    }
+    net.run_for(5_000);
+    assert_eq!(net.nodes[0].halted, None);
+    orders(&mut net, 0, "afterwards");
 }

@@ -1,0 +1,157 @@
+//! The simulator: hostile histories of whole coalitions, by the thousand, each from one seed.
+//!
+//! Production engines and replication run under one queue of events, without threads, sockets or clocks, on a storage
+//! model that loses what was not synced. The seed draws everything (see `history`): the coalition's size, the weather,
+//! crashes, cuts, clocks, and up to f members that lie (see `liars`). The oracle (see `oracle`) recomputes what it
+//! checks. Then a quorum of correct seats heals, and all that was acknowledged must be ordered within a budget.
+
+mod disk;
+mod history;
+mod liars;
+mod members;
+mod oracle;
+mod rng;
+mod run;
+mod shrink;
+mod summary;
+mod weather;
+mod world;
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest as _, Sha256};
+
+pub use summary::{FailureView, Summary};
+
+use history::{History, Wish};
+use liars::Way;
+use run::{Outcome, play};
+
+/// What to run.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The first seed.
+    pub first: u64,
+    /// How many seeds.
+    pub seeds: u64,
+    /// Seats of every coalition; drawn if none is given.
+    pub nodes: Option<usize>,
+    /// How f seats of every coalition lie; drawn if none is given.
+    pub byzantine: Option<String>,
+    /// Items of the history to leave out.
+    pub without: BTreeSet<usize>,
+    /// Whether to look for a shorter history that fails too.
+    pub shrink: bool,
+}
+
+/// What cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// No such way to lie.
+    #[error("no liar is named {0:?}; there are: {1}")]
+    Way(String, String),
+    /// Too few or too many seats.
+    #[error("{0} seats; a simulated coalition has 1 to 16")]
+    Seats(usize),
+    /// Nobody may lie among so few.
+    #[error("of {0} seats none may be faulty; a liar needs 4 or more")]
+    NoFaulty(usize),
+}
+
+impl Options {
+    fn wish(&self) -> Result<Wish, OptionsError> {
+        let way = match &self.byzantine {
+            None => None,
+            Some(name) => Some(Way::named(name).ok_or_else(|| {
+                let names: Vec<_> = Way::ALL.iter().map(|way| way.name()).collect();
+                OptionsError::Way(name.clone(), names.join(", "))
+            })?),
+        };
+        match self.nodes {
+            Some(seats) if !(1..=16).contains(&seats) => return Err(OptionsError::Seats(seats)),
+            Some(seats) if seats < 4 && way.is_some() => return Err(OptionsError::NoFaulty(seats)),
+            _ => {}
+        }
+        Ok(Wish { seats: self.nodes, way, theme: None })
+    }
+
+    /// The command that runs one seed of these, without some items.
+    fn replay(&self, seed: u64, without: &BTreeSet<usize>) -> String {
+        let mut command = format!("entente-testnet sim --seed {seed}");
+        if let Some(nodes) = self.nodes {
+            command += &format!(" --nodes {nodes}");
+        }
+        if let Some(way) = &self.byzantine {
+            command += &format!(" --byzantine {way}");
+        }
+        if !without.is_empty() {
+            let numbers: Vec<_> = without.iter().map(usize::to_string).collect();
+            command += &format!(" --without {}", numbers.join(","));
+        }
+        command
+    }
+}
+
+/// Runs histories over as many threads as there are cores; `progress` hears of each.
+pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summary, OptionsError> {
+    let wish = options.wish()?;
+    let threads =
+        std::thread::available_parallelism().map_or(1, usize::from).min(options.seeds.max(1) as usize);
+    let next = AtomicU64::new(0);
+    let done: Mutex<Vec<(u64, Outcome)>> = Mutex::new(Vec::new());
+    let failed = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= options.seeds {
+                        break;
+                    }
+                    let seed = options.first.wrapping_add(at);
+                    let outcome = play(History::draw(seed, wish).without(&options.without));
+                    if outcome.failure.is_some() {
+                        failed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    let mut done = done.lock().expect("nobody panics with it");
+                    done.push((seed, outcome));
+                    progress(done.len() as u64, failed.load(Ordering::Relaxed));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("all threads have ended");
+    done.sort_by_key(|(seed, _)| seed.wrapping_sub(options.first));
+    Ok(summarise(options, wish, done))
+}
+
+/// Most failures that are shrunk and shown whole.
+const MAX_SHRUNK: usize = 5;
+
+fn summarise(options: &Options, wish: Wish, done: Vec<(u64, Outcome)>) -> Summary {
+    let mut summary = Summary { seeds: done.len() as u64, ..Summary::default() };
+    let mut trace = Sha256::new();
+    for (seed, outcome) in done {
+        trace.update(outcome.trace);
+        summary.epochs += outcome.epochs;
+        summary.simulated_ms += outcome.simulated_ms;
+        summary.steps += outcome.steps;
+        summary.counts.merge(&outcome.counts);
+        if let Some(what) = outcome.failure {
+            let whole = History::draw(seed, wish);
+            let mut without = options.without.clone();
+            if options.shrink && summary.failures.len() < MAX_SHRUNK {
+                without = shrink::shrink(&whole, without, &what);
+            }
+            let history = shrink::describe(&whole.without(&without));
+            let replay = options.replay(seed, &without);
+            summary.failures.push(FailureView { seed, what, replay, history });
+        }
+    }
+    summary.records_ordered = summary.counts.get(summary::Count::Ordered);
+    summary.trace = data_encoding::HEXLOWER.encode(&trace.finalize());
+    summary.finish();
+    summary
+}

@@ -1,0 +1,216 @@
+//! What a seed draws: the coalition, who lies and how, the weather, and a list of deeds and blows in time.
+//!
+//! Everything that happens is in the list or follows from it, so a history can be shrunk by leaving out items, and a
+//! failure is replayed from its seed and the numbers of those left out.
+
+use std::collections::BTreeSet;
+
+use super::liars::Way;
+use super::rng::Rng;
+use super::weather::{Theme, Weather};
+
+/// A hostile history.
+#[derive(Debug, Clone)]
+pub(super) struct History {
+    pub(super) seed: u64,
+    /// Partners, each with a seat and a node.
+    pub(super) seats: usize,
+    /// Nodes without a seat.
+    pub(super) further: usize,
+    /// Which members lie, and how; their seats are at most f.
+    pub(super) liars: Vec<(usize, Way)>,
+    pub(super) weather: Weather,
+    /// Each member's clock, off by so much, in ms.
+    pub(super) skews: Vec<i64>,
+    pub(super) items: Vec<Item>,
+    /// When all this ends and the network heals, in ms from the start.
+    pub(super) calm_at: u64,
+    /// Correct seats that stay away when the others heal, as many as a quorum can spare.
+    pub(super) away: BTreeSet<usize>,
+}
+
+/// Something that happens at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    /// In ms from the start.
+    pub(super) at: u64,
+    pub(super) what: What,
+}
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// Submits notes in one go.
+    Notes { member: usize, count: u64 },
+    /// An officer opens an operation whose window ends in half an hour.
+    Open { member: usize },
+    /// An officer attests to one of the operations opened so far, maybe before that is ordered.
+    Attest { member: usize, nth: u64 },
+    /// Power is lost, and back after a while.
+    Crash { member: usize, down: u64 },
+    /// Power is lost after so many more effects.
+    CrashAtEffect { member: usize, effects: usize, down: u64 },
+    /// Power is lost everywhere.
+    CrashAll { down: u64 },
+    /// A link is gone.
+    Cut { a: usize, b: usize, span: u64 },
+    /// Nothing gets through in one direction, and nobody notices.
+    OneWay { from: usize, to: usize, span: u64 },
+    /// Two halves, by a bitmap of members.
+    Partition { side: u32, span: u64 },
+    /// Off the network, running on.
+    Isolate { member: usize, span: u64 },
+    /// A clock is set.
+    Clock { member: usize, by: i64 },
+    /// A copy of the store is kept.
+    Backup { member: usize },
+    /// Power is lost, and the copy is what comes back.
+    RollBack { member: usize, down: u64 },
+}
+
+/// What a run may ask for instead of the draw.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wish {
+    pub(super) seats: Option<usize>,
+    pub(super) way: Option<Way>,
+    pub(super) theme: Option<Theme>,
+}
+
+/// Longest time for which a history is hostile, in ms.
+const MAX_HOSTILE_MS: u64 = 60_000;
+const HOUR_MS: i64 = 3_600_000;
+
+impl History {
+    /// Draws the history of a seed.
+    pub(super) fn draw(seed: u64, wish: Wish) -> Self {
+        let rng = &mut Rng::new(seed, 1);
+        let seats = wish.seats.unwrap_or_else(|| match (rng.below(100), wish.way.is_some()) {
+            (0..=59, true) => 4,
+            (_, true) => *rng.pick(&[5, 6, 7, 7, 7, 10]),
+            (0..=39, _) => 4,
+            (40..=47, _) => 1,
+            (48..=55, _) => 2,
+            (56..=60, _) => 3,
+            (61..=68, _) => 5,
+            (69..=73, _) => 6,
+            (74..=93, _) => 7,
+            _ => rng.between(8, 16) as usize,
+        });
+        let f = (seats - 1) / 3;
+        let further = if rng.chance(25) { rng.between(1, 2) as usize } else { 0 };
+        let members = seats + further;
+        let mut order: Vec<usize> = (0..seats).collect();
+        rng.shuffle(&mut order);
+        let lying = if wish.way.is_some() { f } else { rng.index(f + 1) };
+        // A member lies in one way; one draw in three, all do in the same.
+        let all_alike = rng.chance(33).then(|| *rng.pick(&Way::ALL));
+        let way = |rng: &mut Rng| wish.way.or(all_alike).unwrap_or_else(|| *rng.pick(&Way::ALL));
+        let mut liars: Vec<(usize, Way)> = Vec::new();
+        for &seat in &order[..lying] {
+            liars.push((seat, way(rng)));
+        }
+        // Of authors without a seat any number may be faulty.
+        for member in seats..members {
+            if rng.chance(50) {
+                liars.push((member, Way::Forks));
+            }
+        }
+        let spare = f - lying;
+        let roll_back = (spare > 0 && rng.chance(30)).then(|| order[lying]);
+        let away = order[lying..].iter().rev().take(rng.index(spare + 1)).copied();
+        let away: BTreeSet<usize> = away.filter(|seat| Some(*seat) != roll_back).collect();
+        // Who is rolled back halts for good, so it is one of the f.
+        let away = if roll_back.is_some() { away.into_iter().take(spare - 1).collect() } else { away };
+        let skews = (0..members).map(|_| match rng.below(10) {
+            0 => rng.below(2 * HOUR_MS as u64) as i64 - HOUR_MS,
+            1..=4 => rng.below(60_000) as i64 - 30_000,
+            _ => rng.below(200) as i64 - 100,
+        });
+        let skews = skews.collect();
+        let weather = Weather::draw(rng, members, wish.theme);
+        let calm_at = rng.between(2_000, MAX_HOSTILE_MS);
+        let mut items = Vec::new();
+        for _ in 0..rng.between(3, 25) {
+            items.push(Item { at: rng.below(calm_at), what: work(rng, members) });
+        }
+        let correct: Vec<usize> =
+            (0..members).filter(|member| liars.iter().all(|(liar, _)| liar != member)).collect();
+        for _ in 0..rng.below(20) {
+            items.push(Item { at: rng.below(calm_at), what: blow(rng, members, &correct) });
+        }
+        if let Some(member) = roll_back {
+            let backup = rng.below(calm_at);
+            let later = rng.between(backup + 1, calm_at);
+            items.push(Item { at: backup, what: What::Backup { member } });
+            items.push(Item { at: later, what: What::RollBack { member, down: rng.below(3_000) } });
+        }
+        items.sort_by_key(|item| item.at);
+        Self { seed, seats, further, liars, weather, skews, items, calm_at, away }
+    }
+
+    /// The same without some items.
+    pub(super) fn without(&self, dropped: &BTreeSet<usize>) -> Self {
+        let kept = self.items.iter().enumerate().filter(|(i, _)| !dropped.contains(i));
+        Self { items: kept.map(|(_, item)| *item).collect(), ..self.clone() }
+    }
+
+    pub(super) fn members(&self) -> usize {
+        self.seats + self.further
+    }
+
+    /// f.
+    pub(super) fn faulty_allowed(&self) -> usize {
+        (self.seats - 1) / 3
+    }
+
+    /// Whether a member is faulty, or was rolled back and may be taken for it.
+    pub(super) fn is_faulty(&self, member: usize) -> bool {
+        self.liars.iter().any(|(liar, _)| *liar == member) || self.rolled_back(member)
+    }
+
+    pub(super) fn rolled_back(&self, member: usize) -> bool {
+        let back = |item: &Item| matches!(item.what, What::RollBack { member: of, .. } if of == member);
+        self.items.iter().any(back)
+    }
+}
+
+fn work(rng: &mut Rng, members: usize) -> What {
+    let member = rng.index(members);
+    match rng.below(10) {
+        0..=4 => What::Notes { member, count: 1 },
+        5 => What::Notes { member, count: rng.between(2, 60) },
+        6 => What::Notes { member, count: rng.between(60, 400) },
+        7 => What::Open { member },
+        _ => What::Attest { member, nth: rng.next() },
+    }
+}
+
+fn blow(rng: &mut Rng, members: usize, correct: &[usize]) -> What {
+    let span = match rng.below(3) {
+        0 => rng.below(200),
+        1 => rng.below(3_000),
+        _ => rng.below(20_000),
+    };
+    let pair = |rng: &mut Rng| {
+        let a = rng.index(members);
+        (a, (a + 1 + rng.index(members.saturating_sub(1))) % members)
+    };
+    // Liars are not crashed: one that forgets what it said would only trip over itself.
+    let victim = |rng: &mut Rng| *rng.pick(correct);
+    match rng.below(20) {
+        0..=2 => What::Crash { member: victim(rng), down: span },
+        3..=7 => What::CrashAtEffect { member: victim(rng), effects: rng.index(40), down: span },
+        8 => What::CrashAll { down: span },
+        9..=12 => {
+            let (a, b) = pair(rng);
+            What::Cut { a, b, span }
+        }
+        13..=14 => {
+            let (from, to) = pair(rng);
+            What::OneWay { from, to, span }
+        }
+        15..=16 => What::Partition { side: rng.next() as u32, span },
+        17..=18 => What::Isolate { member: rng.index(members), span },
+        _ => What::Clock { member: victim(rng), by: if rng.chance(50) { HOUR_MS } else { -HOUR_MS } },
+    }
+}

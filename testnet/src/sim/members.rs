@@ -1,0 +1,62 @@
+//! The partners of a simulated coalition: keys from fixed seeds, and the founding that all of them signed.
+
+use std::sync::Arc;
+
+use entente_protocol::charter::{Card, DraftSpec, RoleHints, draft};
+use entente_protocol::founding::{CharterSignature, Founded, Founding};
+use entente_protocol::identity::SecretKey;
+use entente_protocol::record::Nonce;
+use entente_protocol::time::Time;
+
+/// When every history begins.
+pub(super) const START: Time = Time(1_800_000_000_000);
+
+/// One node of a partner. The first nodes hold the seats, in seat order; further ones only author and relay.
+pub(super) struct Member {
+    /// Whose officer speaks through it.
+    pub(super) officer: SecretKey,
+    pub(super) node: SecretKey,
+    /// The seat that it votes with.
+    pub(super) seat: Option<SecretKey>,
+}
+
+impl Member {
+    /// The member of that index in a coalition of `seats`.
+    pub(super) fn of(i: usize, seats: usize) -> Self {
+        Self { officer: key(2, i % seats), node: key(4, i), seat: (i < seats).then(|| key(3, i)) }
+    }
+}
+
+fn key(purpose: u8, of: usize) -> SecretKey {
+    let mut seed = [purpose; 32];
+    seed[..8].copy_from_slice(&(of as u64).to_le_bytes());
+    SecretKey::from_seed(&seed)
+}
+
+/// A coalition of `seats` partners named p00, p01, ..., which is the order of seats, and of `further` nodes without
+/// a seat that are spread over them.
+pub(super) fn found(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
+    let members: Vec<Member> = (0..seats + further).map(|i| Member::of(i, seats)).collect();
+    let card = |i: usize| {
+        let name = format!("p{i:02}").parse().expect("lower-case letters and digits");
+        let nodes = members.iter().enumerate().filter(|(at, _)| at % seats == i);
+        let nodes = nodes.map(|(_, member)| member.node.public()).collect();
+        let officers = vec![members[i].officer.public()];
+        Card::sign(name, officers, key(3, i).public(), nodes, None, &key(1, i)).expect("all keys differ")
+    };
+    let cards: Vec<Card> = (0..seats).map(card).collect();
+    let spec = DraftSpec {
+        name: "simulated".parse().expect("lower-case letters"),
+        created: START,
+        nonce: Nonce([7; 16]),
+        credentials_until: START.plus(1_000 * 86_400_000),
+        roles: RoleHints::default(),
+    };
+    let charter = draft("airlift", &cards, &spec).expect("the template fits any number of seats");
+    let mut founding = Founding::new(charter.clone());
+    for i in 0..seats {
+        let signature = CharterSignature::sign(&charter, &key(1, i)).expect("its own root");
+        founding.merge(signature).expect("a root of the charter");
+    }
+    (Arc::new(founding.verify().expect("all have signed")), members)
+}

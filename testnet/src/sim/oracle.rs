@@ -1,0 +1,295 @@
+//! What must hold in every history, recomputed from what was written and sent, without the engine's own predicates.
+//!
+//! Every batch that an honest engine writes is compared with the first one seen for its epoch; that one is recomputed
+//! from its agreed contributions: cut, order, batch time, committed heads, tree. Every certificate is checked line by
+//! line. What honest members send must be durable first and never contradict what they sent before. Nobody honest may
+//! be accused. What was acknowledged must be in the log, where it was acknowledged.
+
+mod recount;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use entente_hbbft::Seat;
+use entente_protocol::engine::{Fault, Halt, Held, Refused, Ticket};
+use entente_protocol::feed::FeedKey;
+use entente_protocol::founding::Founded;
+use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
+use entente_protocol::ledger::cosignature::Certificate;
+use entente_protocol::replicate::PeerMessage;
+use entente_protocol::store::{Batch, Write};
+use sha2::{Digest as _, Sha256};
+
+use super::disk::Contents;
+use super::history::History;
+use super::members::Member;
+use recount::Recount;
+
+/// Something acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Promise {
+    pub(super) process: usize,
+    pub(super) feed: FeedKey,
+    pub(super) length: u64,
+    /// SHA-256 of the body.
+    body: [u8; 32],
+}
+
+/// Watches a history.
+pub(super) struct Oracle {
+    coalition: CoalitionId,
+    seat_keys: Vec<PublicKey>,
+    nodes: Vec<PublicKey>,
+    /// By member: faulty, or rolled back and perhaps taken for it.
+    faulty: Vec<bool>,
+    liar: Vec<bool>,
+    recount: Recount,
+    /// The first batch that any honest engine wrote, by epoch.
+    log: BTreeMap<u64, Arc<Batch>>,
+    /// Epochs whose certificate was checked, and those that came before their batch.
+    certified: BTreeMap<u64, Certificate>,
+    frames: BTreeMap<(Seat, u64, u32), Hash>,
+    entries: BTreeMap<(FeedKey, u64), Hash>,
+    submitted: BTreeMap<Ticket, (usize, [u8; 32])>,
+    pub(super) promises: BTreeSet<Promise>,
+    /// By log index: the record that processes were told is there.
+    told: BTreeMap<u64, RecordId>,
+    failures: Vec<String>,
+}
+
+fn body_hash(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}
+
+impl Oracle {
+    pub(super) fn new(founded: &Founded, members: &[Member], history: &History) -> Self {
+        let coalition = founded.coalition();
+        let seat_keys = members.iter().filter_map(|member| member.seat.as_ref()).map(|key| key.public());
+        let seat_keys: Vec<PublicKey> = seat_keys.collect();
+        // Partner by partner, as a charter lists them.
+        let seats = seat_keys.len();
+        let listed = (0..seats).flat_map(|partner| (partner..members.len()).step_by(seats));
+        let listed: Vec<PublicKey> = listed.map(|member| members[member].node.public()).collect();
+        let charter = founded.charter();
+        Self {
+            coalition,
+            recount: Recount::new(coalition, seats, &listed, charter.created, charter.step_ms),
+            seat_keys,
+            nodes: members.iter().map(|member| member.node.public()).collect(),
+            faulty: (0..members.len()).map(|member| history.is_faulty(member)).collect(),
+            liar: (0..members.len())
+                .map(|member| history.liars.iter().any(|(liar, _)| *liar == member))
+                .collect(),
+            log: BTreeMap::new(),
+            certified: BTreeMap::new(),
+            frames: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            submitted: BTreeMap::new(),
+            promises: BTreeSet::new(),
+            told: BTreeMap::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    pub(super) fn fail(&mut self, what: String) {
+        self.failures.push(what);
+    }
+
+    /// The first thing that must not be.
+    pub(super) fn failure(&self) -> Option<&String> {
+        self.failures.first()
+    }
+
+    /// The log as far as any honest engine has it.
+    pub(super) fn epochs(&self) -> u64 {
+        self.log.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// What an engine has written became durable.
+    pub(super) fn durable(&mut self, process: usize, member: usize, write: &Write) {
+        if self.liar[member] {
+            return;
+        }
+        match write {
+            Write::Batch(batch) => self.batch(process, batch),
+            Write::Certificate { epoch, certificate } => self.certificate(process, *epoch, certificate),
+            Write::Fork(proof) => {
+                let author = self.nodes.iter().position(|node| *node == proof.feed.node);
+                if author.is_none_or(|author| !self.faulty[author]) {
+                    self.fail(format!("process {process} keeps a fork proof against honest {author:?}"));
+                }
+            }
+            Write::Equivocation(frames) => {
+                let seat = frames[0].feed.seat;
+                if !self.faulty.get(seat.index()).copied().unwrap_or(false) {
+                    self.fail(format!(
+                        "process {process} keeps a proof of equivocation against honest {seat:?}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn batch(&mut self, process: usize, batch: &Batch) {
+        match self.log.get(&batch.epoch) {
+            Some(first) if **first == *batch => {}
+            Some(first) => {
+                let what =
+                    if first.agreed != batch.agreed { "another agreed set" } else { "another outcome" };
+                self.fail(format!("process {process} has {what} in epoch {} than others", batch.epoch));
+            }
+            None => {
+                if let Err(what) = self.recount.batch(batch) {
+                    self.fail(format!("epoch {} at process {process}: {what}", batch.epoch));
+                }
+                self.log.insert(batch.epoch, Arc::new(batch.clone()));
+            }
+        }
+    }
+
+    fn certificate(&mut self, process: usize, epoch: u64, certificate: &Certificate) {
+        let Some(batch) = self.log.get(&epoch) else {
+            return self
+                .fail(format!("process {process} has a certificate for epoch {epoch} that nobody applied"));
+        };
+        let head = &certificate.head;
+        if (head.size, head.root, head.time_s) != (batch.size(), batch.root, batch.time.0 / 1000) {
+            return self
+                .fail(format!("process {process}: the certificate of epoch {epoch} is of another tree"));
+        }
+        if self.certified.contains_key(&epoch) {
+            return;
+        }
+        if let Err(what) = self.recount.certificate(certificate, &self.seat_keys) {
+            self.fail(format!("process {process}: certificate of epoch {epoch}: {what}"));
+        }
+        self.certified.insert(epoch, certificate.clone());
+    }
+
+    /// A member whose engine speaks for itself sends something; `disk` is what is durable there.
+    pub(super) fn sends(&mut self, member: usize, disk: &Contents, message: &PeerMessage) {
+        if self.faulty[member] {
+            return;
+        }
+        match message {
+            PeerMessage::Frame(frame) if frame.feed.seat.index() == member => {
+                let place = (frame.feed.seat, frame.feed.epoch, frame.seq);
+                let hash = frame.hash();
+                let durable = disk.frames.get(&(frame.feed.epoch, frame.feed.seat, frame.seq));
+                if durable.is_none_or(|durable| durable.hash() != hash) {
+                    self.fail(format!("member {member} sends frame {place:?} before it is durable"));
+                }
+                if self.frames.insert(place, hash).is_some_and(|before| before != hash) {
+                    self.fail(format!("member {member} said two frames at {place:?}"));
+                }
+            }
+            PeerMessage::Run(run) if run.feed.node == self.nodes[member] => {
+                for head in run.heads() {
+                    let place = (run.feed, head.length);
+                    if disk.entries.get(&place).is_none_or(|entry| entry.hash != head.hash) {
+                        self.fail(format!(
+                            "member {member} sends own entry {} before it is durable",
+                            head.length
+                        ));
+                    }
+                    if self.entries.insert(place, head.hash).is_some_and(|before| before != head.hash) {
+                        self.fail(format!("member {member} said two entries at length {}", head.length));
+                    }
+                }
+            }
+            PeerMessage::Cosign(cosign) if cosign.seat.index() == member => {
+                let own = disk.batches.get(&cosign.epoch);
+                if own.is_none_or(|own| own.root != cosign.head.root || own.size() != cosign.head.size) {
+                    self.fail(format!("member {member} cosigns epoch {} before it is durable", cosign.epoch));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn submitted(&mut self, ticket: Ticket, process: usize, body: &[u8]) {
+        self.submitted.insert(ticket, (process, body_hash(body)));
+    }
+
+    pub(super) fn replied(
+        &mut self,
+        process: usize,
+        member: usize,
+        ticket: Ticket,
+        result: &Result<Held, Refused>,
+    ) {
+        let Some((_, body)) = self.submitted.remove(&ticket) else {
+            return self.fail(format!("process {process} answers {ticket:?} twice"));
+        };
+        if let Ok(Held { place: Some((feed, length)), .. }) = *result
+            && !self.faulty[member]
+        {
+            self.promises.insert(Promise { process, feed, length, body });
+        }
+    }
+
+    pub(super) fn ordered(&mut self, process: usize, id: RecordId, index: u64) {
+        if self.told.insert(index, id).is_some_and(|before| before != id) {
+            self.fail(format!("process {process} was told of another record at index {index} than others"));
+        }
+    }
+
+    pub(super) fn accused(&mut self, process: usize, member: usize, fault: &Fault) {
+        if self.liar[member] || matches!(fault.code, "clock" | "two_processes") {
+            return;
+        }
+        let node = fault.node.and_then(|node| self.nodes.iter().position(|known| *known == node));
+        let seat = fault.seat.map(Seat::index);
+        for accused in node.into_iter().chain(seat) {
+            if !self.faulty[accused] {
+                self.fail(format!(
+                    "process {process} accuses honest member {accused}: {}: {}",
+                    fault.code, fault.what
+                ));
+            }
+        }
+    }
+
+    pub(super) fn halted(&mut self, process: usize, member: usize, halt: &Halt) {
+        if !self.faulty[member] {
+            self.fail(format!("honest process {process} halts: {halt}"));
+        }
+    }
+
+    /// What must hold of a process's disk at any time: what it promised is there.
+    pub(super) fn keeps(&mut self, process: usize, disk: &Contents) {
+        if let Some(what) = disk.contradictions.first() {
+            self.failures.push(format!("process {process} overwrites {what}"));
+        }
+        let own = self.promises.iter().filter(|promise| promise.process == process);
+        let lost = own.filter(|promise| {
+            let entry = disk.entries.get(&(promise.feed, promise.length));
+            entry.is_none_or(|entry| body_hash(&entry.body) != promise.body)
+        });
+        let lost: Vec<_> = lost.map(|promise| (promise.feed.lane, promise.length)).take(3).collect();
+        if !lost.is_empty() {
+            self.failures.push(format!("process {process} has lost what it acknowledged: {lost:?}"));
+        }
+    }
+
+    /// Promises of the processes named that the log does not hold.
+    pub(super) fn unkept(&self, of: impl Fn(usize) -> bool) -> Vec<Promise> {
+        let promises = self.promises.iter().filter(|promise| of(promise.process));
+        promises.filter(|promise| !self.recount.is_ordered(&promise.feed, promise.length)).copied().collect()
+    }
+
+    /// The tree over all leaves has the root that the last batch states.
+    pub(super) fn check_tree(&mut self) {
+        let Some(last) = self.log.values().next_back() else { return };
+        let leaves: Vec<&[u8]> =
+            self.log.values().flat_map(|batch| batch.leaves.iter().map(Vec::as_slice)).collect();
+        if recount::tree_hash(&leaves) != last.root.0 {
+            self.fail(format!("the root of epoch {} is not that of its {} leaves", last.epoch, leaves.len()));
+        }
+    }
+
+    pub(super) fn coalition(&self) -> CoalitionId {
+        self.coalition
+    }
+}

@@ -1,0 +1,215 @@
+//! Counting again: cut, order, time and tree from the agreed contributions, by the text of the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ed25519_dalek::{Signature, VerifyingKey};
+use entente_hbbft::Seat;
+use entente_protocol::feed::{FeedKey, Head, Lane};
+use entente_protocol::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
+use entente_protocol::identity::{CoalitionId, Hash, PublicKey};
+use entente_protocol::leaf::{Leaf, MAX_LEAF_BYTES};
+use entente_protocol::ledger::cosignature::Certificate;
+use entente_protocol::store::Batch;
+use entente_protocol::time::Time;
+use entente_protocol::wire;
+use sha2::{Digest as _, Sha256};
+
+/// What has been counted so far.
+pub(super) struct Recount {
+    coalition: CoalitionId,
+    seats: usize,
+    f: usize,
+    /// In the order that claims refer to.
+    feeds: Vec<FeedKey>,
+    committed: Vec<Head>,
+    epoch: u64,
+    size: u64,
+    time: Time,
+    step_ms: u64,
+}
+
+/// RFC 6962, section 2.1, as it stands there.
+pub(super) fn tree_hash(leaves: &[&[u8]]) -> [u8; 32] {
+    match leaves {
+        [] => Sha256::digest([]).into(),
+        [leaf] => Sha256::new().chain_update([0]).chain_update(leaf).finalize().into(),
+        _ => {
+            let split = leaves.len().next_power_of_two() / 2;
+            let (left, right) = (tree_hash(&leaves[..split]), tree_hash(&leaves[split..]));
+            Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+        }
+    }
+}
+
+impl Recount {
+    pub(super) fn new(
+        coalition: CoalitionId,
+        seats: usize,
+        nodes: &[PublicKey],
+        created: Time,
+        step_ms: u64,
+    ) -> Self {
+        let feed = |lane| move |&node: &PublicKey| FeedKey { node, lane, incarnation: 0 };
+        let lanes = [Lane::Flash, Lane::Immediate, Lane::Priority, Lane::Routine];
+        let feeds: Vec<FeedKey> = lanes.iter().flat_map(|&lane| nodes.iter().map(feed(lane))).collect();
+        let committed = feeds.iter().map(|feed| Head { length: 0, hash: feed.root(&coalition) }).collect();
+        let f = (seats - 1) / 3;
+        Self { coalition, seats, f, feeds, committed, epoch: 0, size: 0, time: created, step_ms }
+    }
+
+    fn weak(&self) -> usize {
+        (self.f + 1).max(self.seats.min(2))
+    }
+
+    pub(super) fn is_ordered(&self, feed: &FeedKey, length: u64) -> bool {
+        let index = self.feeds.iter().position(|known| known == feed);
+        index.is_some_and(|index| self.committed[index].length >= length)
+    }
+
+    /// Recomputes a batch from its agreed contributions and says what differs.
+    pub(super) fn batch(&mut self, batch: &Batch) -> Result<(), String> {
+        if batch.epoch != self.epoch + 1 || batch.first_index != self.size {
+            return Err(format!(
+                "begins at {} after epoch {} and size {}",
+                batch.first_index, self.epoch, self.size
+            ));
+        }
+        let seats: BTreeSet<Seat> = batch.agreed.iter().map(|(seat, _)| *seat).collect();
+        if seats.len() != batch.agreed.len() || seats.len() < self.seats - self.f {
+            return Err(format!("{} contributions of {} seats", batch.agreed.len(), self.seats));
+        }
+        let agreed: Vec<Contribution> = batch
+            .agreed
+            .iter()
+            .map(|(_, bytes)| wire::decode(bytes, MAX_CONTRIBUTION_BYTES).map_err(|error| error.to_string()))
+            .collect::<Result<_, _>>()?;
+        let cut = self.cut(&agreed)?;
+        let time = self.batch_time(agreed.iter().map(|contribution| contribution.clock).collect());
+        if time != batch.time {
+            return Err(format!("batch time {:?}, recomputed {time:?}", batch.time));
+        }
+        self.leaves(batch, &cut)?;
+        self.committed = cut;
+        self.epoch = batch.epoch;
+        self.size = batch.size();
+        self.time = time;
+        Ok(())
+    }
+
+    fn cut(&self, agreed: &[Contribution]) -> Result<Vec<Head>, String> {
+        let mut claims: BTreeMap<(usize, u64), BTreeMap<Hash, usize>> = BTreeMap::new();
+        for feed in agreed.iter().flat_map(|contribution| &contribution.claims) {
+            for (beyond, hash) in &feed.heads {
+                *claims.entry((usize::from(feed.feed), *beyond)).or_default().entry(*hash).or_default() += 1;
+            }
+        }
+        let mut cut = self.committed.clone();
+        for ((feed, beyond), hashes) in claims {
+            let before = self.committed.get(feed).ok_or_else(|| format!("a claim on feed {feed}"))?;
+            let backed =
+                hashes.into_iter().filter(|(_, count)| *count >= self.weak()).map(|(hash, _)| hash).min();
+            if let Some(hash) = backed {
+                // Ascending by length, so the greatest is the last.
+                cut[feed] = Head { length: before.length + beyond, hash };
+            }
+        }
+        Ok(cut)
+    }
+
+    /// The rule of step 7, "Batch time".
+    fn batch_time(&self, mut clocks: Vec<Time>) -> Time {
+        clocks.sort();
+        let median = clocks[(clocks.len() - 1) / 2];
+        let k = (self.seats as i64 - 2 * self.f as i64 - 1).max(1) as usize;
+        if median <= self.time {
+            self.time
+        } else if median.0 - self.time.0 <= self.step_ms {
+            median
+        } else {
+            let step = Time(self.time.0.saturating_add(self.step_ms));
+            step.max(median.min(clocks[k - 1]))
+        }
+    }
+
+    /// The leaves are the entries between the committed heads and the cut, lane by lane, each feed in one piece; what
+    /// they bring about; and the epoch's record.
+    fn leaves(&self, batch: &Batch, cut: &[Head]) -> Result<(), String> {
+        let decode =
+            |bytes: &Vec<u8>| wire::decode::<Leaf>(bytes, MAX_LEAF_BYTES).map_err(|error| error.to_string());
+        let leaves: Vec<Leaf> = batch.leaves.iter().map(decode).collect::<Result<_, _>>()?;
+        let Some((Leaf::Epoch(record), rest)) = leaves.split_last() else {
+            return Err("the last leaf is no epoch record".into());
+        };
+        let mut expected: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut pieces: Vec<usize> = Vec::new();
+        for leaf in rest {
+            let Leaf::Entry(entry) = leaf else { continue };
+            let feed =
+                self.feeds.iter().position(|feed| *feed == entry.feed).ok_or("a leaf of no known feed")?;
+            let next = expected.get(&feed).copied().unwrap_or(self.committed[feed].length) + 1;
+            // A parked entry has a second leaf when it is released.
+            if entry.length < next {
+                continue;
+            }
+            if entry.length != next || entry.length > cut[feed].length {
+                return Err(format!("entry {} of feed {feed} where {next} is due", entry.length));
+            }
+            if entry.length == cut[feed].length && entry.hash != cut[feed].hash {
+                return Err(format!(
+                    "entry {} of feed {feed} is of another branch than the cut",
+                    entry.length
+                ));
+            }
+            expected.insert(feed, next);
+            if pieces.last() != Some(&feed) {
+                pieces.push(feed);
+            }
+        }
+        for (feed, head) in cut.iter().enumerate() {
+            let reached = expected.get(&feed).copied().unwrap_or(self.committed[feed].length);
+            if reached != head.length {
+                return Err(format!("feed {feed} is cut at {} and ordered up to {reached}", head.length));
+            }
+        }
+        let mut once = pieces.clone();
+        once.sort();
+        once.dedup();
+        let lanes: Vec<Lane> = pieces.iter().map(|&feed| self.feeds[feed].lane).collect();
+        if once.len() != pieces.len() || !lanes.is_sorted() {
+            return Err(format!("feeds are ordered {pieces:?}"));
+        }
+        let committed: Vec<_> = self.feeds.iter().zip(cut).filter(|(_, head)| head.length > 0).collect();
+        let stated: Vec<_> = record.committed.iter().map(|(feed, head, _)| (feed, head)).collect();
+        let agreed: Vec<Seat> = record.agreed.iter().map(|(seat, _)| *seat).collect();
+        let stated_of = (record.coalition, record.epoch, record.time, usize::from(record.seats));
+        if stated != committed
+            || stated_of != (self.coalition, batch.epoch, batch.time, self.seats)
+            || agreed != batch.agreed.iter().map(|(seat, _)| *seat).collect::<Vec<_>>()
+        {
+            return Err("the epoch record does not state what was agreed".into());
+        }
+        Ok(())
+    }
+
+    /// C2SP tlog-cosignature v1: at least n - f different seats over one text.
+    pub(super) fn certificate(&self, certificate: &Certificate, keys: &[PublicKey]) -> Result<(), String> {
+        let head = &certificate.head;
+        let root = data_encoding::BASE64.encode(&head.root.0);
+        let text = format!(
+            "cosignature/v1\ntime {}\nentente/{}\n{}\n{root}\n",
+            head.time_s, self.coalition, head.size
+        );
+        let signers: BTreeSet<u16> =
+            certificate.cosignatures.iter().map(|cosignature| cosignature.seat).collect();
+        if signers.len() < self.seats - self.f {
+            return Err(format!("{} different cosigners of {} seats", signers.len(), self.seats));
+        }
+        for cosignature in &certificate.cosignatures {
+            let key = keys.get(usize::from(cosignature.seat)).ok_or("a cosigner without a seat")?;
+            let key = VerifyingKey::from_bytes(key.as_ed25519()).map_err(|error| error.to_string())?;
+            let signature = Signature::from_bytes(cosignature.signature.as_ed25519());
+            key.verify_strict(text.as_bytes(), &signature).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}

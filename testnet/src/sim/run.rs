@@ -1,0 +1,311 @@
+//! One history from its beginning to its judgement: hostile, then healed with a quorum, then whole, then quiet.
+
+use entente_protocol::identity::RecordId;
+use entente_protocol::record::{Act, Attest, Body, Nonce, Open, Record, Role, Stance};
+use entente_protocol::time::Time;
+
+use super::history::{History, What};
+use super::members::START;
+use super::rng::Rng;
+use super::summary::{Count, Counts};
+use super::world::World;
+
+/// How long a healed quorum has to order all that it holds, in simulated ms.
+const PROGRESS_MS: u64 = 600_000;
+/// And in events.
+const PROGRESS_STEPS: u64 = 3_000_000;
+/// How long it is then listened for who does not come to rest.
+const QUIET_MS: u64 = 120_000;
+/// Epochs that may begin in that time: windows end, clocks are astray.
+const QUIET_EPOCHS: u64 = 12;
+/// Clocks that are off by more are wrong.
+const TOLERANCE_MS: u64 = 60_000;
+/// Disks are looked at after so many events.
+const LOOK_EVERY: u64 = 2_000;
+
+/// How a history went.
+#[derive(Debug, Clone)]
+pub(super) struct Outcome {
+    pub(super) failure: Option<String>,
+    pub(super) counts: Counts,
+    pub(super) epochs: u64,
+    pub(super) simulated_ms: u64,
+    pub(super) steps: u64,
+    pub(super) trace: [u8; 32],
+}
+
+/// Plays a history.
+pub(super) fn play(history: History) -> Outcome {
+    let rng = Rng::new(history.seed, 3);
+    let mut run = Run { rng, world: World::new(history), opened: Vec::new(), nonce: 0 };
+    run.hostile();
+    run.judge();
+    let mut world = run.world;
+    world.oracle.check_tree();
+    Outcome {
+        failure: world.oracle.failure().cloned(),
+        epochs: world.oracle.epochs(),
+        simulated_ms: world.now.since(START),
+        steps: world.steps,
+        trace: world.trace(),
+        counts: world.counts,
+    }
+}
+
+struct Run {
+    rng: Rng,
+    world: World,
+    /// Operations that officers have opened.
+    opened: Vec<RecordId>,
+    nonce: u64,
+}
+
+impl Run {
+    fn failed(&self) -> bool {
+        self.world.oracle.failure().is_some()
+    }
+
+    /// Everything in the list, at its time.
+    fn hostile(&mut self) {
+        for process in 0..self.world.processes.len() {
+            self.world.start(process);
+        }
+        let items = self.world.history.items.clone();
+        for item in items {
+            self.run_to(START.plus(item.at));
+            if self.failed() {
+                return;
+            }
+            self.happen(item.what);
+        }
+        let calm_at = START.plus(self.world.history.calm_at);
+        self.run_to(calm_at);
+    }
+
+    fn run_to(&mut self, until: Time) {
+        while !self.failed() && self.world.step(until) {
+            if self.world.steps.is_multiple_of(LOOK_EVERY) {
+                self.look();
+            }
+        }
+    }
+
+    /// Looks at all disks.
+    fn look(&mut self) {
+        for process in 0..self.world.processes.len() {
+            let member = self.world.processes[process].member;
+            if !self.world.history.is_faulty(member) {
+                self.world.oracle.keeps(process, &self.world.processes[process].disk.durable);
+            }
+        }
+    }
+
+    /// The process that a member's items are about.
+    fn happen(&mut self, what: What) {
+        let world = &mut self.world;
+        match what {
+            What::Notes { member, count } => {
+                let note = |_| {
+                    self.nonce += 1;
+                    Body::Note(format!("note {} of {member}", self.nonce).into_bytes()).encode()
+                };
+                let bodies: Vec<_> = (0..count).map(note).collect();
+                for chunk in bodies.chunks(64) {
+                    world.submit(member, chunk.to_vec());
+                }
+            }
+            What::Open { member } => {
+                let act =
+                    Act::Open(Open { kind: "closure".into(), title: "one".into(), body: Default::default() });
+                let id = self.officer_says(member, act);
+                self.opened.push(id);
+            }
+            What::Attest { member, nth } => {
+                if self.opened.is_empty() {
+                    return;
+                }
+                let operation = self.opened[(nth % self.opened.len() as u64) as usize];
+                let role = *self.rng.pick(&[Role::Lead, Role::Supporting, Role::Observing]);
+                let stance = *self.rng.pick(&[Stance::Endorse, Stance::Object, Stance::Abstain]);
+                let attest = Attest { operation, role, stance, caveat: None, supersedes: None };
+                self.officer_says(member, Act::Attest(attest));
+            }
+            What::Crash { member, down } => {
+                world.crash(member);
+                world.start_in(member, down);
+            }
+            What::CrashAtEffect { member, effects, down } => world.crash_at_effect(member, effects, down),
+            What::CrashAll { down } => {
+                for member in 0..world.history.members() {
+                    if !world.history.is_faulty(member) {
+                        world.crash(member);
+                        world.start_in(member, down);
+                    }
+                }
+            }
+            What::Cut { a, b, span } => {
+                world.counts.add(Count::Cut, 1);
+                world.cut(a, b, span);
+            }
+            What::OneWay { from, to, span } => world.deafen(from, to, span),
+            What::Partition { side, span } => {
+                world.counts.add(Count::Partition, 1);
+                let far = |process: usize| side >> (process % 32) & 1 == 1;
+                for a in 0..world.processes.len() {
+                    for b in a + 1..world.processes.len() {
+                        if far(a) != far(b) {
+                            world.cut(a, b, span);
+                        }
+                    }
+                }
+            }
+            What::Isolate { member, span } => {
+                for other in 0..world.processes.len() {
+                    world.cut(member, other, span);
+                }
+            }
+            What::Clock { member, by } => {
+                world.counts.add(Count::ClockJump, 1);
+                world.set_clock(member, by);
+            }
+            What::Backup { member } => world.back_up(member),
+            What::RollBack { member, down } => {
+                world.roll_back(member);
+                world.start_in(member, down);
+            }
+        }
+    }
+
+    fn officer_says(&mut self, member: usize, act: Act) -> RecordId {
+        self.nonce += 1;
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&self.nonce.to_le_bytes());
+        let key = &self.world.members[member].officer;
+        let coalition = self.world.oracle.coalition();
+        let signed = Record { coalition, nonce: Nonce(nonce), signer: key.public(), act }.sign(key);
+        let id = signed.record.id();
+        self.world.submit(member, vec![Body::Signed(signed).encode()]);
+        id
+    }
+
+    /// Heals a quorum of correct seats, then all of them; demands that everything said is ordered; listens for quiet.
+    fn judge(&mut self) {
+        let away = self.world.history.away.clone();
+        let members = self.world.history.members();
+        for &member in &away {
+            self.world.crash(member);
+        }
+        self.world.heal();
+        let here = |world: &World, member: usize| {
+            member < members && !world.history.is_faulty(member) && !away.contains(&member)
+        };
+        self.start_all(&here);
+        self.must_progress("a quorum of correct seats", &here);
+        let correct = |world: &World, member: usize| member < members && !world.history.is_faulty(member);
+        self.start_all(&correct);
+        self.must_progress("all correct seats", &correct);
+        if self.failed() {
+            return;
+        }
+        self.look();
+        self.world.silence_liars();
+        let (before, until) = (self.world.oracle.epochs(), self.world.now.plus(QUIET_MS));
+        self.run_to(until);
+        let begun = self.world.oracle.epochs() - before;
+        // With more than f clocks astray time rightly moves, a step an epoch.
+        if begun > QUIET_EPOCHS && self.wrong_clocks() <= self.world.history.faulty_allowed() {
+            self.world.oracle.fail(format!("{begun} epochs in {QUIET_MS} ms although nobody says anything"));
+        }
+    }
+
+    /// Seats whose clocks are wrong, or that may say so.
+    fn wrong_clocks(&self) -> usize {
+        let wrong = |seat: usize| {
+            self.world.history.is_faulty(seat)
+                || self.world.processes[seat].skew.unsigned_abs() > TOLERANCE_MS
+        };
+        (0..self.world.history.seats).filter(|&seat| wrong(seat)).count()
+    }
+
+    fn start_all(&mut self, which: &dyn Fn(&World, usize) -> bool) {
+        for process in 0..self.world.history.members() {
+            if which(&self.world, process) {
+                self.world.start(process);
+            }
+        }
+    }
+
+    fn must_progress(&mut self, who: &str, which: &dyn Fn(&World, usize) -> bool) {
+        let until = self.world.now.plus(PROGRESS_MS);
+        let last_step = self.world.steps + PROGRESS_STEPS;
+        loop {
+            if self.failed() || self.is_done(which) {
+                return;
+            }
+            if self.world.steps > last_step || !self.step_some(until) {
+                break;
+            }
+        }
+        if self.failed() || self.is_done(which) {
+            return;
+        }
+        let unkept = self.world.oracle.unkept(|process| which(&self.world, process));
+        let standing: Vec<_> = (0..self.world.history.members())
+            .filter(|&process| which(&self.world, process))
+            .map(|process| self.standing(process))
+            .collect();
+        let what =
+            format!("{who} does not order all: {} promises open; {}", unkept.len(), standing.join("; "));
+        self.world.oracle.fail(what);
+    }
+
+    fn step_some(&mut self, until: Time) -> bool {
+        for _ in 0..50 {
+            if !self.world.step(until) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether every process named runs, has ordered all that it holds of honest authors and agrees with the others
+    /// how far the log is certified.
+    fn is_done(&self, which: &dyn Fn(&World, usize) -> bool) -> bool {
+        let world = &self.world;
+        let named = || (0..world.history.members()).filter(|&process| which(world, process));
+        let ordered = world.oracle.unkept(|process| which(world, process)).is_empty();
+        // An epoch that only crashed engines had decided may never be needed again.
+        let applied = |process: usize| {
+            world.processes[process].engine.as_ref().map(|engine| engine.status(world.now).applied)
+        };
+        let last = named().filter_map(applied).max().unwrap_or(0);
+        ordered
+            && named().all(|process| {
+                let Some(engine) = &world.processes[process].engine else { return false };
+                let status = engine.status(world.local(process));
+                let own_waits = engine.held().any(|(feed, _, _)| {
+                    let author = world.members.iter().position(|member| member.node.public() == feed.node);
+                    author.is_some_and(|author| which(world, author))
+                });
+                status.certified == last && status.applied == last && !own_waits
+            })
+    }
+
+    fn standing(&self, process: usize) -> String {
+        let world = &self.world;
+        match &world.processes[process].engine {
+            None => format!("p{process} is down ({:?})", world.processes[process].halted),
+            Some(engine) => {
+                let status = engine.status(world.local(process));
+                format!(
+                    "p{process} applied {} certified {} held {} reach {} voting {}",
+                    status.applied,
+                    status.certified,
+                    status.held,
+                    status.reachable.len(),
+                    status.voting
+                )
+            }
+        }
+    }
+}

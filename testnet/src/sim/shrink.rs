@@ -1,0 +1,48 @@
+//! Shorter histories that fail too: items are left out by halves, then one by one.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::history::History;
+use super::run::play;
+
+/// How long to look for one.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Items to leave out of `history`, `dropped` among them, so that it still fails in the same way.
+pub(super) fn shrink(history: &History, dropped: BTreeSet<usize>, what: &str) -> BTreeSet<usize> {
+    let until = Instant::now() + LIMIT;
+    let kind = kind_of(what);
+    let mut best = dropped;
+    let mut width = history.items.len().next_power_of_two() / 2;
+    while width > 0 && Instant::now() < until {
+        let kept: Vec<usize> = (0..history.items.len()).filter(|item| !best.contains(item)).collect();
+        for chunk in kept.chunks(width) {
+            if Instant::now() >= until {
+                break;
+            }
+            let attempt: BTreeSet<usize> = best.iter().chain(chunk).copied().collect();
+            let failure = play(history.without(&attempt)).failure;
+            if failure.is_some_and(|failure| kind_of(&failure) == kind) {
+                best = attempt;
+            }
+        }
+        width /= 2;
+    }
+    best
+}
+
+/// A failure without the numbers in it.
+fn kind_of(what: &str) -> String {
+    what.chars().filter(|c| !c.is_ascii_digit()).take(40).collect()
+}
+
+/// A history in words.
+pub(super) fn describe(history: &History) -> Vec<String> {
+    let mut lines = vec![format!("{} seats and {} further nodes", history.seats, history.further)];
+    lines.extend(history.liars.iter().map(|(member, way)| format!("member {member} lies: {}", way.name())));
+    lines.push(format!("weather: {:?}", history.weather));
+    lines.extend(history.items.iter().map(|item| format!("{:>6} ms {:?}", item.at, item.what)));
+    lines.push(format!("{:>6} ms the network heals; away: {:?}", history.calm_at, history.away));
+    lines
+}

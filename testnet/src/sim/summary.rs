@@ -1,0 +1,150 @@
+//! What runs counted, and what a run of many seeds must have seen to mean anything.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Something that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Count {
+    Crash,
+    CrashAtEffect,
+    UnsyncedWrite,
+    TornCommit,
+    RollBack,
+    Halt,
+    Cut,
+    OneWay,
+    Partition,
+    ClockJump,
+    Loss,
+    Double,
+    Sent,
+    Certified,
+    Ordered,
+    Liar(&'static str),
+    /// Faults that engines reported, by their word.
+    Fault(&'static str),
+}
+
+impl Count {
+    fn name(self) -> String {
+        match self {
+            Self::Crash => "crash".into(),
+            Self::CrashAtEffect => "crash_at_effect".into(),
+            Self::UnsyncedWrite => "unsynced_write_lost".into(),
+            Self::TornCommit => "torn_commit".into(),
+            Self::RollBack => "roll_back".into(),
+            Self::Halt => "halt".into(),
+            Self::Cut => "cut".into(),
+            Self::OneWay => "one_way_loss".into(),
+            Self::Partition => "partition".into(),
+            Self::ClockJump => "clock_jump".into(),
+            Self::Loss => "loss".into(),
+            Self::Double => "double".into(),
+            Self::Sent => "sent".into(),
+            Self::Certified => "certified".into(),
+            Self::Ordered => "ordered".into(),
+            Self::Liar(way) => format!("liar:{way}"),
+            Self::Fault(code) => format!("reported:{code}"),
+        }
+    }
+}
+
+/// Counts by kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Counts(BTreeMap<Count, u64>);
+
+impl Counts {
+    pub(super) fn add(&mut self, count: Count, by: u64) {
+        if by > 0 {
+            *self.0.entry(count).or_default() += by;
+        }
+    }
+
+    pub(super) fn get(&self, count: Count) -> u64 {
+        self.0.get(&count).copied().unwrap_or(0)
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (count, by) in &other.0 {
+            self.add(*count, *by);
+        }
+    }
+
+    fn named(&self) -> BTreeMap<String, u64> {
+        self.0.iter().map(|(count, by)| (count.name(), *by)).collect()
+    }
+}
+
+/// What a run of many seeds found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    /// Histories run.
+    pub seeds: u64,
+    /// Those in which something was wrong.
+    pub failures: Vec<FailureView>,
+    /// Epochs applied, each counted once.
+    pub epochs: u64,
+    /// Entries ordered, told to some process.
+    pub records_ordered: u64,
+    /// Simulated time, in ms.
+    pub simulated_ms: u64,
+    /// Events handled.
+    pub steps: u64,
+    /// Faults injected and what was seen, by kind.
+    pub faults: BTreeMap<String, u64>,
+    /// Digest over the traces of all histories in the order of seeds.
+    pub trace: String,
+    /// Stated minima that the run missed; none for few seeds.
+    pub below_minimum: Vec<String>,
+    #[serde(skip)]
+    pub(super) counts: Counts,
+}
+
+/// A history in which something was wrong.
+#[derive(Debug, Clone, Serialize)]
+pub struct FailureView {
+    /// Its seed.
+    pub seed: u64,
+    /// What.
+    pub what: String,
+    /// The command that replays it, shrunk where it can be.
+    pub replay: String,
+    /// The shrunk history, in words.
+    pub history: Vec<String>,
+}
+
+/// From this many seeds on the minima hold.
+const MEANINGFUL_SEEDS: u64 = 200;
+/// For each thousand seeds at least so many of each.
+const MINIMA: [(Count, u64); 14] = [
+    (Count::Crash, 500),
+    (Count::CrashAtEffect, 200),
+    (Count::UnsyncedWrite, 100),
+    (Count::TornCommit, 10),
+    (Count::RollBack, 10),
+    (Count::Cut, 500),
+    (Count::OneWay, 100),
+    (Count::Partition, 100),
+    (Count::ClockJump, 50),
+    (Count::Loss, 10_000),
+    (Count::Double, 1_000),
+    (Count::Certified, 5_000),
+    (Count::Ordered, 50_000),
+    (Count::Fault("equivocation"), 10),
+];
+
+impl Summary {
+    pub(super) fn finish(&mut self) {
+        self.faults = self.counts.named();
+        if self.seeds >= MEANINGFUL_SEEDS {
+            for (count, per_thousand) in MINIMA {
+                let (found, least) = (self.counts.get(count), per_thousand * self.seeds / 1_000);
+                if found < least {
+                    self.below_minimum.push(format!("{}: {found}, at least {least}", count.name()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The scheduler: how long each message takes, which are lost, doubled or held back, and by what plan.
+//!
+//! It sees every message, and with them the coins, which are public.
+
+use entente_hbbft::{Message, Seat, Vote};
+use entente_protocol::replicate::PeerMessage;
+
+use super::rng::Rng;
+
+/// How the network behaves while a history is hostile.
+#[derive(Debug, Clone)]
+pub(super) struct Weather {
+    /// One-way latency of each ordered pair, in ms.
+    latency: Vec<Vec<u64>>,
+    /// Percent of messages that are lost although their stream stays up.
+    loss: u64,
+    /// Percent that come twice.
+    double: u64,
+    /// Percent that others overtake, and by how much at most, in ms.
+    reorder: u64,
+    reorder_ms: u64,
+    /// Bytes that a link carries in a ms; none where it is no limit.
+    pub(super) bytes_per_ms: Option<u64>,
+    /// Percent of deliveries that wait for a later one and are taken with it in one turn.
+    pub(super) together: u64,
+    pub(super) theme: Theme,
+    /// Whom or what the theme is about.
+    target: usize,
+    hold_ms: u64,
+}
+
+/// A plan of the scheduler's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Theme {
+    /// None: random weather.
+    Random,
+    /// Nothing goes wrong, so that what needs a calm network shows.
+    Calm,
+    /// All that goes to or comes from one member comes late.
+    Starve,
+    /// Messages of one kind come late.
+    HoldKind,
+    /// All that serves one seat's contribution comes late, so that others vote 0 on it early.
+    EarlyZero,
+    /// Two halves hear each other late.
+    Halves,
+    /// Votes for the coin's value come late to half of the members, votes against it to the others.
+    PlayCoins,
+}
+
+impl Theme {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Random,
+        Self::Calm,
+        Self::Starve,
+        Self::HoldKind,
+        Self::EarlyZero,
+        Self::Halves,
+        Self::PlayCoins,
+    ];
+}
+
+/// Kinds of messages that can be held back.
+const KINDS: usize = 11;
+
+impl Weather {
+    pub(super) fn draw(rng: &mut Rng, members: usize, theme: Option<Theme>) -> Self {
+        let theme = theme.unwrap_or_else(|| *rng.pick(&[&Theme::ALL[..], &[Theme::Random; 4]].concat()));
+        let (low, high) = *rng.pick(&[(1, 3), (1, 40), (20, 80), (5, 400), (200, 900)]);
+        let mut row = |_| (0..members).map(|_| rng.between(low, high)).collect();
+        let latency = (0..members).map(&mut row).collect();
+        let calm = theme == Theme::Calm;
+        let of = |rng: &mut Rng, list: &[u64]| if calm { 0 } else { *rng.pick(list) };
+        Self {
+            latency,
+            loss: of(rng, &[0, 0, 0, 1, 5, 20, 40]),
+            double: of(rng, &[0, 0, 5, 30]),
+            reorder: of(rng, &[0, 0, 10, 50]),
+            reorder_ms: rng.between(1, 20 * high),
+            bytes_per_ms: (!calm && rng.chance(8)).then(|| rng.between(2, 100)),
+            together: *rng.pick(&[0, 0, 30, 70]),
+            theme,
+            target: rng.index(members.max(KINDS)),
+            hold_ms: rng.between(500, 15_000),
+        }
+    }
+
+    /// The delays, in ms, after which copies of a message arrive: none if it is lost.
+    pub(super) fn delays(&self, rng: &mut Rng, from: usize, to: usize, message: &PeerMessage) -> Vec<u64> {
+        if rng.chance(self.loss) {
+            return Vec::new();
+        }
+        let copies = 1 + u64::from(rng.chance(self.double));
+        let mut one = || {
+            let extra = if rng.chance(self.reorder) { rng.below(self.reorder_ms + 1) } else { 0 };
+            let held = if self.holds(from, to, message) { rng.below(self.hold_ms) } else { 0 };
+            self.latency[from][to] + extra + held
+        };
+        (0..copies).map(|_| one()).collect()
+    }
+
+    /// What is left of it once the network has healed.
+    pub(super) fn healed(&self, from: usize, to: usize) -> u64 {
+        self.latency[from][to].min(50)
+    }
+
+    fn holds(&self, from: usize, to: usize, message: &PeerMessage) -> bool {
+        match self.theme {
+            Theme::Random | Theme::Calm => false,
+            Theme::Starve => {
+                let target = self.target % self.latency.len();
+                from == target || to == target
+            }
+            Theme::HoldKind => kinds(message) >> (self.target % KINDS) & 1 == 1,
+            Theme::EarlyZero => serves(message, Seat((self.target % self.latency.len()) as u16)),
+            Theme::Halves => (from ^ to) & 1 == 1,
+            Theme::PlayCoins => votes_for(message, to & 1 == 1),
+        }
+    }
+}
+
+/// The kinds that a message is of, as a bitmap.
+fn kinds(message: &PeerMessage) -> u32 {
+    let frame = |messages: &mut dyn Iterator<Item = Message>| {
+        messages.fold(0, |kinds, message| {
+            kinds
+                | match message {
+                    Message::Propose(_) => 1 << 4,
+                    Message::Echo { .. } => 1 << 5,
+                    Message::Ready { .. } => 1 << 6,
+                    Message::Bval { .. } => 1 << 7,
+                    Message::Aux { .. } => 1 << 8,
+                    Message::Conf { .. } => 1 << 9,
+                    Message::Term { .. } => 1 << 10,
+                }
+        })
+    };
+    match message {
+        PeerMessage::Frame(voted) => frame(&mut voted.votes.messages()),
+        PeerMessage::Have(_) => 1,
+        PeerMessage::Want(_) | PeerMessage::Served(_) => 0,
+        PeerMessage::Run(_) => 1 << 1,
+        PeerMessage::Payload { .. } => 1 << 2,
+        PeerMessage::Cosign(_)
+        | PeerMessage::Certificate { .. }
+        | PeerMessage::HeadRequest(_)
+        | PeerMessage::HeadReport(_) => 1 << 3,
+    }
+}
+
+/// Whether a message helps a seat's contribution to be delivered.
+fn serves(message: &PeerMessage, seat: Seat) -> bool {
+    let PeerMessage::Frame(frame) = message else { return false };
+    frame.votes.messages().any(|message| match message {
+        Message::Propose(_) => frame.feed.seat == seat,
+        Message::Echo { proposer, .. } | Message::Ready { proposer, .. } => proposer == seat,
+        _ => false,
+    })
+}
+
+fn votes_for(message: &PeerMessage, value: bool) -> bool {
+    let PeerMessage::Frame(frame) = message else { return false };
+    frame.votes.messages().any(|message| match message {
+        Message::Bval { value: vote, .. } | Message::Aux { value: vote, .. } => vote == value,
+        Message::Conf { values, .. } => Vote::Conf(values) == Vote::Conf(entente_hbbft::BoolSet::of(value)),
+        _ => false,
+    })
+}

@@ -1,0 +1,610 @@
+//! Processes, links and one queue of events: production engines and replication, no threads, sockets or clocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use entente_protocol::engine::{
+    Config, Effect, Engine, Event, Halt, Input, NodeId, Submission, Ticket, Timing,
+};
+use entente_protocol::founding::Founded;
+use entente_protocol::identity::RecordId;
+use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage, serve};
+use entente_protocol::time::Time;
+use entente_protocol::wire;
+use sha2::{Digest as _, Sha256};
+
+use super::disk::{Contents, Disk};
+use super::history::History;
+use super::liars::{Liar, Liars, Me};
+use super::members::{Member, START, found};
+use super::oracle::Oracle;
+use super::rng::Rng;
+use super::summary::{Count, Counts};
+
+/// Bytes that may be under way on a slow link; what is beyond is lost, as where a stream's queue is full.
+const MAX_QUEUED_BYTES: u64 = 4 << 20;
+
+/// One process: a member's engine and disk. Twins are two of one member.
+pub(super) struct Process {
+    pub(super) member: usize,
+    pub(super) engine: Option<Engine>,
+    pub(super) disk: Disk,
+    backup: Option<Contents>,
+    wake: Option<Time>,
+    /// Its clock is off by so much, in ms.
+    pub(super) skew: i64,
+    starts: u64,
+    pub(super) halted: Option<Halt>,
+    /// What comes out of it instead of what its engine says.
+    liar: Option<Box<dyn Liar>>,
+    /// Crashes after so many more effects, and how long it then is down.
+    crash_in: Option<(usize, u64)>,
+    /// Inputs that are taken with the next one.
+    waiting: Vec<Input>,
+    /// Other processes with which it never has a link: those of the other twin.
+    apart: BTreeSet<usize>,
+}
+
+enum Happening {
+    Deliver {
+        from: usize,
+        to: usize,
+        life: u64,
+        bytes: Arc<[u8]>,
+    },
+    Tick {
+        process: usize,
+        due: Time,
+    },
+    Start {
+        process: usize,
+    },
+    /// A link that was cut comes back, if it is not cut for longer meanwhile.
+    Mend {
+        a: usize,
+        b: usize,
+    },
+    /// A liar speaks unasked.
+    Murmur {
+        process: usize,
+    },
+}
+
+/// The simulated network.
+pub(super) struct World {
+    pub(super) founded: Arc<Founded>,
+    pub(super) members: Vec<Member>,
+    pub(super) processes: Vec<Process>,
+    pub(super) history: History,
+    pub(super) oracle: Oracle,
+    pub(super) counts: Counts,
+    pub(super) now: Time,
+    pub(super) steps: u64,
+    /// The network has healed: no loss, short ways.
+    pub(super) calm: bool,
+    rng: Rng,
+    queue: BTreeMap<(Time, u64), Happening>,
+    counter: u64,
+    /// Until when each link is cut, lower process first.
+    cuts: BTreeMap<(usize, usize), Time>,
+    /// Until when nothing gets through, by direction.
+    deaf: BTreeMap<(usize, usize), Time>,
+    /// Counts the lives of each pair's stream: what was under way on an earlier one is lost.
+    lives: BTreeMap<(usize, usize), u64>,
+    /// Until when a slow link is busy.
+    busy: BTreeMap<(usize, usize), Time>,
+    timing: Timing,
+    tickets: u64,
+    trace: Sha256,
+}
+
+fn pair(a: usize, b: usize) -> (usize, usize) {
+    (a.min(b), a.max(b))
+}
+
+impl World {
+    pub(super) fn new(history: History) -> Self {
+        let (founded, members) = found(history.seats, history.further);
+        let mut rng = Rng::new(history.seed, 2);
+        let timing = match rng.below(4) {
+            0 => Timing { gossip_ms: 200, ask_timeout_ms: 3_000, repeat_ms: 3_000, start_gap_ms: 100 },
+            _ => Timing::LAN,
+        };
+        let coalition = founded.coalition();
+        let mut world = Self {
+            oracle: Oracle::new(&founded, &members, &history),
+            counts: Counts::default(),
+            now: START,
+            steps: 0,
+            calm: false,
+            rng,
+            queue: BTreeMap::new(),
+            counter: 0,
+            cuts: BTreeMap::new(),
+            deaf: BTreeMap::new(),
+            lives: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            timing,
+            tickets: 0,
+            trace: Sha256::new(),
+            processes: Vec::new(),
+            founded,
+            members,
+            history,
+        };
+        for member in 0..world.members.len() {
+            let way = world.history.liars.iter().find(|(liar, _)| *liar == member).map(|(_, way)| *way);
+            let liar = way.and_then(|way| {
+                world.counts.add(Count::Liar(way.name()), 1);
+                way.liar(&Liars { members: world.members.len() }, &mut world.rng)
+            });
+            let skew = way.and_then(|way| way.skew(&mut world.rng)).unwrap_or(world.history.skews[member]);
+            world.processes.push(Process::new(member, Disk::new(coalition), skew, liar));
+        }
+        let twins = world.history.liars.clone();
+        for (member, _) in twins.into_iter().filter(|(_, way)| way.is_twin()) {
+            world.add_twin(member);
+        }
+        world
+    }
+
+    /// A second process with a member's keys; each of the two talks to some of the others, to all of them together.
+    fn add_twin(&mut self, member: usize) {
+        let twin = self.processes.len();
+        let disk = Disk::new(self.founded.coalition());
+        let skew = self.processes[member].skew;
+        self.processes.push(Process::new(member, disk, skew, None));
+        let pair = [member, twin];
+        self.processes[member].apart.insert(twin);
+        self.processes[twin].apart.insert(member);
+        for other in (0..twin).filter(|other| *other != member) {
+            // Whoever talks to both shows each what the other said.
+            let parted = if self.rng.chance(10) { None } else { Some(pair[self.rng.index(2)]) };
+            if let Some(parted) = parted {
+                self.processes[parted].apart.insert(other);
+                self.processes[other].apart.insert(parted);
+            }
+        }
+    }
+
+    pub(super) fn node_id(&self, process: usize) -> NodeId {
+        self.members[self.processes[process].member].node.public()
+    }
+
+    /// The time by a process's clock.
+    pub(super) fn local(&self, process: usize) -> Time {
+        Time(self.now.0.saturating_add_signed(self.processes[process].skew))
+    }
+
+    pub(super) fn is_running(&self, process: usize) -> bool {
+        self.processes[process].engine.is_some()
+    }
+
+    fn is_up(&self, a: usize, b: usize) -> bool {
+        a != b
+            && self.is_running(a)
+            && self.is_running(b)
+            && !self.cuts.contains_key(&pair(a, b))
+            && !self.processes[a].apart.contains(&b)
+    }
+
+    /// The process of a member that another one is linked with.
+    fn linked(&self, from: usize, to: &NodeId) -> Option<usize> {
+        (0..self.processes.len()).find(|&other| self.node_id(other) == *to && self.is_up(from, other))
+    }
+
+    // ---- starting, stopping ----
+
+    pub(super) fn start(&mut self, process: usize) {
+        if self.is_running(process) || self.processes[process].halted.is_some() {
+            return;
+        }
+        self.processes[process].starts += 1;
+        let member = Member::of(self.processes[process].member, self.history.seats);
+        let mut nonce = [0; 32];
+        nonce[..8].copy_from_slice(&(process as u64).to_le_bytes());
+        nonce[8..16].copy_from_slice(&self.processes[process].starts.to_le_bytes());
+        let founded = Arc::clone(&self.founded);
+        let config = Config { founded, node: member.node, seat: member.seat, timing: self.timing, nonce };
+        let now = self.local(process);
+        let (engine, effects) = match Engine::recover(config, &self.processes[process].disk.durable, now) {
+            Ok(recovered) => recovered,
+            Err(error) => {
+                self.oracle.fail(format!("process {process} cannot read its own store: {error}"));
+                return;
+            }
+        };
+        self.processes[process].engine = Some(engine);
+        self.processes[process].wake = None;
+        self.carry_out(process, effects);
+        for other in 0..self.processes.len() {
+            self.connect(process, other);
+        }
+        if self.processes[process].liar.is_some() {
+            self.push(self.now.plus(100), Happening::Murmur { process });
+        }
+    }
+
+    pub(super) fn start_in(&mut self, process: usize, wait: u64) {
+        self.push(self.now.plus(wait), Happening::Start { process });
+    }
+
+    fn connect(&mut self, a: usize, b: usize) {
+        if self.is_up(a, b) {
+            *self.lives.entry(pair(a, b)).or_default() += 1;
+            let (ida, idb) = (self.node_id(a), self.node_id(b));
+            self.input(a, Input::PeerUp(idb));
+            self.input(b, Input::PeerUp(ida));
+        }
+    }
+
+    /// Power is lost: what is in memory and under way is gone, and of what was not synced some.
+    pub(super) fn crash(&mut self, process: usize) {
+        self.processes[process].waiting.clear();
+        self.processes[process].crash_in = None;
+        if self.processes[process].engine.take().is_none() {
+            return;
+        }
+        let at = &mut self.processes[process];
+        let lost = at.disk.crash(&mut self.rng, |write| self.oracle.durable(process, at.member, write));
+        self.counts.add(Count::Crash, 1);
+        self.counts.add(Count::UnsyncedWrite, lost.writes as u64);
+        self.counts.add(Count::TornCommit, u64::from(lost.torn));
+        let id = self.node_id(process);
+        for other in 0..self.processes.len() {
+            let linked = other != process
+                && self.is_running(other)
+                && !self.cuts.contains_key(&pair(process, other))
+                && !self.processes[process].apart.contains(&other);
+            if linked {
+                *self.lives.entry(pair(process, other)).or_default() += 1;
+                self.input(other, Input::PeerDown(id));
+            }
+        }
+    }
+
+    pub(super) fn crash_at_effect(&mut self, process: usize, effects: usize, down: u64) {
+        if self.is_running(process) {
+            self.processes[process].crash_in = Some((effects, down));
+        }
+    }
+
+    pub(super) fn back_up(&mut self, process: usize) {
+        self.processes[process].backup = Some(self.processes[process].disk.durable.clone());
+    }
+
+    pub(super) fn roll_back(&mut self, process: usize) {
+        self.crash(process);
+        if let Some(backup) = self.processes[process].backup.take() {
+            self.processes[process].disk.durable = backup;
+            self.counts.add(Count::RollBack, 1);
+        }
+    }
+
+    // ---- links ----
+
+    pub(super) fn cut(&mut self, a: usize, b: usize, span: u64) {
+        if a == b {
+            return;
+        }
+        let was_up = self.is_up(a, b);
+        let until = self.now.plus(span.max(1));
+        let end = self.cuts.entry(pair(a, b)).or_insert(until);
+        *end = until.max(*end);
+        let end = *end;
+        self.push(end, Happening::Mend { a, b });
+        if was_up {
+            *self.lives.entry(pair(a, b)).or_default() += 1;
+            let (ida, idb) = (self.node_id(a), self.node_id(b));
+            self.input(a, Input::PeerDown(idb));
+            self.input(b, Input::PeerDown(ida));
+        }
+    }
+
+    fn mend(&mut self, a: usize, b: usize) {
+        if self.cuts.get(&pair(a, b)).is_some_and(|until| *until <= self.now) {
+            self.cuts.remove(&pair(a, b));
+            self.connect(a, b);
+        }
+    }
+
+    pub(super) fn deafen(&mut self, from: usize, to: usize, span: u64) {
+        self.deaf.insert((from, to), self.now.plus(span));
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.calm = true;
+        self.deaf.clear();
+        let cuts: Vec<_> = std::mem::take(&mut self.cuts).into_keys().collect();
+        for (a, b) in cuts {
+            self.connect(a, b);
+        }
+        for process in 0..self.processes.len() {
+            self.processes[process].crash_in = None;
+        }
+    }
+
+    // ---- inputs and effects ----
+
+    pub(super) fn submit(&mut self, process: usize, bodies: Vec<Vec<u8>>) {
+        let mut submissions = Vec::new();
+        for body in bodies {
+            self.tickets += 1;
+            let ticket = Ticket(self.tickets);
+            self.oracle.submitted(ticket, process, &body);
+            submissions.push(Submission { ticket, lane: None, body });
+        }
+        self.input(process, Input::Submit(submissions));
+    }
+
+    pub(super) fn input(&mut self, process: usize, input: Input) {
+        if !self.is_running(process) {
+            return;
+        }
+        let waits = !self.calm
+            && matches!(input, Input::Received { .. })
+            && self.rng.chance(self.history.weather.together);
+        let now = self.local(process);
+        let at = &mut self.processes[process];
+        at.waiting.push(input);
+        if waits && at.waiting.len() < 256 {
+            return;
+        }
+        let inputs = std::mem::take(&mut at.waiting);
+        if let Some(engine) = &mut at.engine {
+            let effects = engine.handle_all(now, inputs);
+            self.carry_out(process, effects);
+        }
+    }
+
+    fn carry_out(&mut self, process: usize, effects: Vec<Effect>) {
+        for effect in effects {
+            if let Some((left, down)) = self.processes[process].crash_in {
+                if left == 0 {
+                    self.counts.add(Count::CrashAtEffect, 1);
+                    self.crash(process);
+                    return self.start_in(process, down);
+                }
+                self.processes[process].crash_in = Some((left - 1, down));
+            }
+            if !matches!(effect, Effect::Persist(_) | Effect::WakeAt(_)) {
+                let at = &mut self.processes[process];
+                at.disk.sync(|write| self.oracle.durable(process, at.member, write));
+            }
+            match effect {
+                Effect::Persist(write) => {
+                    self.as_liar(process, |liar, me, _| liar.wrote(me, &write));
+                    self.processes[process].disk.write(write);
+                }
+                Effect::Send { to, message } => self.send(process, &to, message),
+                Effect::Serve { to, want } => {
+                    let messages = serve(&self.processes[process].disk.durable, &want);
+                    for message in messages.expect("a disk in memory is whole") {
+                        self.send(process, &to, message);
+                    }
+                }
+                Effect::Reply { ticket, result } => {
+                    self.oracle.replied(process, self.processes[process].member, ticket, &result);
+                }
+                Effect::Notify(event) => self.notified(process, event),
+                Effect::WakeAt(at) => {
+                    self.processes[process].wake = Some(at);
+                    let wait = at.since(self.local(process)).max(1);
+                    self.push(self.now.plus(wait), Happening::Tick { process, due: at });
+                }
+                Effect::Halt(halt) => {
+                    self.oracle.halted(process, self.processes[process].member, &halt);
+                    self.processes[process].halted = Some(halt);
+                    self.counts.add(Count::Halt, 1);
+                    return self.crash(process);
+                }
+            }
+        }
+    }
+
+    fn notified(&mut self, process: usize, event: Event) {
+        let member = self.processes[process].member;
+        match event {
+            Event::Fault(fault) => {
+                self.counts.add(Count::Fault(fault.code), 1);
+                self.oracle.accused(process, member, &fault);
+            }
+            Event::Ordered { id, index, .. } => self.ordered(process, id, index),
+            Event::Certified { .. } => self.counts.add(Count::Certified, 1),
+            _ => {}
+        }
+    }
+
+    fn ordered(&mut self, process: usize, id: RecordId, index: u64) {
+        self.counts.add(Count::Ordered, 1);
+        self.oracle.ordered(process, id, index);
+    }
+
+    /// Lets the process's liar, if it has one, do something; returns what it gives.
+    fn as_liar<T>(
+        &mut self,
+        process: usize,
+        act: impl FnOnce(&mut dyn Liar, &Me<'_>, &mut Rng) -> T,
+    ) -> Option<T> {
+        let mut liar = self.processes[process].liar.take()?;
+        let member = self.processes[process].member;
+        let me = Me {
+            member,
+            keys: &self.members[member],
+            coalition: self.founded.coalition(),
+            seats: self.history.seats,
+            certified: self.processes[process]
+                .disk
+                .durable
+                .certificates
+                .keys()
+                .next_back()
+                .copied()
+                .unwrap_or(0),
+            nodes: &self.members,
+        };
+        let given = act(&mut *liar, &me, &mut self.rng);
+        self.processes[process].liar = Some(liar);
+        Some(given)
+    }
+
+    fn send(&mut self, from: usize, to: &NodeId, message: PeerMessage) {
+        let Some(to) = self.linked(from, to) else { return };
+        if self.processes[from].liar.is_some() {
+            let member = self.processes[to].member;
+            let instead = self.as_liar(from, |liar, me, rng| liar.send(me, member, message, rng));
+            for message in instead.into_iter().flatten() {
+                self.post(from, to, &message);
+            }
+        } else {
+            let disk = &self.processes[from].disk.durable;
+            self.oracle.sends(self.processes[from].member, disk, &message);
+            self.post(from, to, &message);
+        }
+    }
+
+    fn murmur(&mut self, process: usize) {
+        if !self.is_running(process) {
+            return;
+        }
+        let said = self.as_liar(process, |liar, me, rng| liar.murmur(me, rng)).unwrap_or_default();
+        for (to, message) in said {
+            let to = self.members[to].node.public();
+            if let Some(to) = self.linked(process, &to) {
+                self.post(process, to, &message);
+            }
+        }
+        // After the network has healed liars go on, but not for ever: quiet is looked for at the end.
+        let wait = if self.calm { 2_000 } else { 200 };
+        self.push(self.now.plus(wait), Happening::Murmur { process });
+    }
+
+    fn post(&mut self, from: usize, to: usize, message: &PeerMessage) {
+        let bytes: Arc<[u8]> = wire::encode(message).into();
+        if bytes.len() > MAX_MESSAGE_BYTES {
+            self.oracle.fail(format!("a message of {} bytes from process {from}", bytes.len()));
+            return;
+        }
+        self.counts.add(Count::Sent, 1);
+        if self.deaf.get(&(from, to)).is_some_and(|until| *until > self.now) {
+            self.counts.add(Count::OneWay, 1);
+            return;
+        }
+        let (sender, receiver) = (self.processes[from].member, self.processes[to].member);
+        let delays = if self.calm {
+            vec![self.history.weather.healed(sender, receiver)]
+        } else {
+            self.history.weather.delays(&mut self.rng, sender, receiver, message)
+        };
+        match delays.len() {
+            0 => self.counts.add(Count::Loss, 1),
+            1 => {}
+            _ => self.counts.add(Count::Double, 1),
+        }
+        let life = self.lives[&pair(from, to)];
+        let mut start = self.now;
+        if let Some(rate) = self.history.weather.bytes_per_ms.filter(|_| !self.calm) {
+            let free = self.busy.get(&(from, to)).copied().unwrap_or(self.now).max(self.now);
+            if free.since(self.now) * rate > MAX_QUEUED_BYTES {
+                return self.counts.add(Count::Loss, 1);
+            }
+            start = free.plus(bytes.len() as u64 / rate);
+            self.busy.insert((from, to), start);
+        }
+        for delay in delays {
+            self.push(start.plus(delay), Happening::Deliver { from, to, life, bytes: Arc::clone(&bytes) });
+        }
+    }
+
+    fn deliver(&mut self, from: usize, to: usize, bytes: &[u8]) {
+        self.trace.update((from as u64).to_le_bytes());
+        self.trace.update((to as u64).to_le_bytes());
+        self.trace.update(self.now.0.to_le_bytes());
+        self.trace.update(bytes);
+        let mut bytes = bytes.to_vec();
+        if self.processes[to].liar.is_some() {
+            let Ok(message) = wire::decode(&bytes, MAX_MESSAGE_BYTES) else { return };
+            let member = self.processes[from].member;
+            let heard = self.as_liar(to, |liar, me, rng| liar.hear(me, member, message, rng));
+            let Some(message) = heard.flatten() else { return };
+            bytes = wire::encode(&message);
+        }
+        let peer = self.node_id(from);
+        self.input(to, Input::Received { peer, bytes });
+    }
+
+    // ---- time ----
+
+    fn push(&mut self, at: Time, happening: Happening) {
+        self.counter += 1;
+        self.queue.insert((at, self.counter), happening);
+    }
+
+    /// Lets the next thing happen that is due by `until`.
+    pub(super) fn step(&mut self, until: Time) -> bool {
+        let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= until) else {
+            self.now = self.now.max(until);
+            return false;
+        };
+        let ((at, _), happening) = entry.remove_entry();
+        self.now = self.now.max(at);
+        self.steps += 1;
+        match happening {
+            Happening::Deliver { from, to, life, bytes } => {
+                if self.is_up(from, to) && self.lives[&pair(from, to)] == life {
+                    self.deliver(from, to, &bytes);
+                }
+            }
+            Happening::Tick { process, due } => {
+                if self.processes[process].wake == Some(due) {
+                    self.processes[process].wake = None;
+                    self.input(process, Input::Tick);
+                }
+            }
+            Happening::Start { process } => self.start(process),
+            Happening::Mend { a, b } => self.mend(a, b),
+            Happening::Murmur { process } => self.murmur(process),
+        }
+        true
+    }
+
+    /// Sets a clock, and wakes the process by it.
+    pub(super) fn set_clock(&mut self, process: usize, by: i64) {
+        self.processes[process].skew += by;
+        self.input(process, Input::Tick);
+    }
+
+    /// The digest of all that was delivered, and when.
+    pub(super) fn trace(&self) -> [u8; 32] {
+        self.trace.clone().finalize().into()
+    }
+
+    /// Forgets the liars' engines' work: they fall silent.
+    pub(super) fn silence_liars(&mut self) {
+        for process in 0..self.processes.len() {
+            if self.history.is_faulty(self.processes[process].member) {
+                self.crash(process);
+                self.processes[process].halted.get_or_insert(Halt::Damage("silenced".into()));
+            }
+        }
+    }
+}
+
+impl Process {
+    fn new(member: usize, disk: Disk, skew: i64, liar: Option<Box<dyn Liar>>) -> Self {
+        Self {
+            member,
+            engine: None,
+            disk,
+            backup: None,
+            wake: None,
+            skew,
+            starts: 0,
+            halted: None,
+            liar,
+            crash_in: None,
+            waiting: Vec::new(),
+            apart: BTreeSet::new(),
+        }
+    }
+}
