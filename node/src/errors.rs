@@ -39,7 +39,7 @@ impl Exit {
         match code {
             "usage" | "bad_request" | "malformed" | "too_large" | "ambiguous" => Self::Usage,
             "config" => Self::Config,
-            "node_down" | "stopping" => Self::NodeDown,
+            "node_down" | "stopping" | "went_away" => Self::NodeDown,
             "stalled" => Self::Stalled,
             "denied" | "closed" | "undeclared" | "expired" | "not_member" => Self::Denied,
             "corrupt" | "damage" | "contradicted" => Self::Corrupt,

@@ -6,6 +6,7 @@ pub mod client;
 pub mod config;
 pub mod errors;
 pub mod files;
+pub mod hints;
 pub mod keys;
 pub mod membership;
 pub mod paths;

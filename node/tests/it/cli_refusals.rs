@@ -57,9 +57,9 @@ fn a_foreign_charter_is_refused() {
 
 #[test]
 fn an_incompletely_signed_charter_is_refused() {
-    let hosts = Hosts::init(&["norden", "sudria", "ostmark"]);
+    let hosts = Hosts::init(&["norden", "sudria", "estmark"]);
     let charter = hosts.charter(now(), now().plus(DAY_MS));
-    let file = hosts.founded(&charter, &["norden", "ostmark"], "partly.coalition.toml");
+    let file = hosts.founded(&charter, &["norden", "estmark"], "partly.coalition.toml");
     let dir = hosts.dir("norden");
     run(&dir, &["join".as_ref(), file.as_os_str()]).refused(3, &["not signed by sudria"]);
     std::fs::copy(&file, dir.join("coalition.toml")).expect("copied");
@@ -128,9 +128,12 @@ fn a_node_that_is_not_there_is_named_with_the_command_that_starts_it() {
     let hosts = Hosts::init(&["norden"]);
     hosts.join_all();
     let dir = hosts.dir("norden");
-    let up = format!("entente --dir {} up", dir.display());
     for args in [&["status"][..], &["stop"], &["peer", "list"], &["op", "list"], &["log"], &["note", "x"]] {
-        run(&dir, args).refused(4, &["no node is running here", &up]);
+        run(&dir, args).refused(4, &["no node is running here", "next: entente up"]);
+        // Whoever named the folder is shown a command that names it.
+        let named = dir.display().to_string();
+        run(&dir, &[&["--dir", &named], args].concat())
+            .refused(4, &["no node is running here", &format!("next: entente --dir {named} up")]);
     }
 }
 

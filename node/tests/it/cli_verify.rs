@@ -14,7 +14,7 @@ use entente_protocol::wire;
 
 use crate::cli_support::{DAY_MS, Hosts, now, run};
 
-const FOUR: [&str; 4] = ["norden", "ostmark", "skywatch", "sudria"];
+const FOUR: [&str; 4] = ["norden", "estmark", "skywatch", "sudria"];
 
 fn standing(partner: &str, role: Role) -> Standing {
     Standing {
@@ -33,7 +33,7 @@ fn decision(charter: &Charter) -> Decision {
         kind,
         [
             standing("norden", Role::Lead),
-            standing("ostmark", Role::Supporting),
+            standing("estmark", Role::Supporting),
             standing("skywatch", Role::Supporting),
         ],
     );
@@ -137,7 +137,7 @@ fn a_decision_that_the_rule_does_not_give_fails_even_when_seats_certified_it() {
     let id = charter.id().to_string();
     let sound = decision(&charter);
     let mut one_voice_less = sound.clone();
-    one_voice_less.counted.retain(|said| said.partner.as_str() != "ostmark");
+    one_voice_less.counted.retain(|said| said.partner.as_str() != "estmark");
     let mut observer_counts = sound.clone();
     observer_counts.counted.push(standing("sudria", Role::Supporting));
     let mut other_verdict = sound;
