@@ -4,22 +4,26 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use entente_node::api::dto::StatusView;
+use entente_node::hints::Hints;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench;
 use crate::demo::{self, DEMO_TIMEOUT};
-use crate::network::{Error, Network, Roles};
+use crate::network::{Error, Network, Roles, STEP_TIMEOUT};
 use crate::process::{end_with_the_testnet, node_command};
 use crate::say::say;
+
+/// Where a network lives if nothing else is said.
+const DEFAULT_DIR: &str = "./.entente-testnet";
 
 /// Local networks of real Entente nodes: a demo, a playground, a benchmark
 #[derive(Debug, Parser)]
 #[command(name = "entente-testnet", version)]
 struct Cli {
     /// Where the network lives
-    #[arg(long, global = true, default_value = "./.entente-testnet", value_name = "DIR")]
+    #[arg(long, global = true, default_value = DEFAULT_DIR, value_name = "DIR")]
     dir: PathBuf,
     #[command(subcommand)]
     command: Command,
@@ -30,9 +34,9 @@ enum Command {
     /// Play a scenario: partners found a coalition, agree, lose nodes and links, and a receipt verifies offline
     Demo {
         /// How many partners; those beyond the scenario's observe
-        #[arg(long, default_value_t = 4)]
+        #[arg(long, default_value_t = 4, allow_negative_numbers = true)]
         partners: usize,
-        /// A scenario file [default: the built-in airlift corridor]
+        /// A scenario file [default: the built-in one, airlift-corridor]
         #[arg(long, value_name = "FILE")]
         scenario: Option<PathBuf>,
         /// Plain text, for logs
@@ -45,7 +49,7 @@ enum Command {
     /// Found a coalition and start its nodes
     Up {
         /// How many partners
-        #[arg(long, default_value_t = 4)]
+        #[arg(long, default_value_t = 4, allow_negative_numbers = true)]
         partners: usize,
     },
     /// Who runs, and what each says
@@ -103,10 +107,10 @@ enum Bench {
         #[arg(long)]
         json: bool,
         /// Operations to measure, after warm-up
-        #[arg(long, default_value_t = 1_000)]
+        #[arg(long, default_value_t = 1_000, allow_negative_numbers = true)]
         ops: usize,
         /// Seconds to listen to the idle network
-        #[arg(long, default_value_t = 30)]
+        #[arg(long, default_value_t = 30, allow_negative_numbers = true)]
         idle_seconds: u64,
         /// Inside its own network namespace, where bytes can be counted; set by the benchmark itself
         #[arg(long, hide = true)]
@@ -122,23 +126,35 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return be_a_node(&arguments[2..]);
     }
     let cli = Cli::parse_from(arguments);
+    let hints = hints(&cli.dir);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&Error::io("start the runtime", error)),
+        Err(error) => return failed(&Error::io("start the runtime", error), &hints),
     };
     match runtime.block_on(interruptible(run(cli))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&error, &hints),
     }
 }
 
-fn failed(error: &Error) -> ExitCode {
-    eprintln!("error: {error}");
+/// Hints for a user who works in `dir`.
+fn hints(dir: &Path) -> Hints {
+    let commands =
+        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>();
+    Hints::new("entente-testnet", commands, (dir != Path::new(DEFAULT_DIR)).then(|| dir.to_owned()))
+}
+
+fn failed(error: &Error, hints: &Hints) -> ExitCode {
+    eprintln!("error: {}", hints.copyable(&error.to_string()));
     match error {
         Error::Interrupted => ExitCode::from(130),
-        Error::Input(_) | Error::Partner { .. } | Error::NotOurs(_) | Error::Owned { .. } => {
-            ExitCode::from(2)
-        }
+        Error::Input { .. }
+        | Error::State { .. }
+        | Error::Running(_)
+        | Error::None(_)
+        | Error::Partner { .. }
+        | Error::NotOurs(_)
+        | Error::Owned { .. } => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     }
 }
@@ -161,14 +177,15 @@ async fn interruptible(work: impl Future<Output = Result<(), Error>>) -> Result<
 
 async fn run(cli: Cli) -> Result<(), Error> {
     let dir = cli.dir;
+    let hints = hints(&dir);
     match cli.command {
         Command::Demo { partners, scenario, headless, keep } => {
             let options = demo::Options { dir, partners, scenario, headless, keep };
             let late = |_| Error::Late { what: "the demo ends".into(), limit: DEMO_TIMEOUT };
             tokio::time::timeout(DEMO_TIMEOUT, demo::demo(options)).await.map_err(late)?
         }
-        Command::Up { partners } => up(&dir, partners).await,
-        Command::Status => status(&Network::open(&dir)?).await,
+        Command::Up { partners } => up(&dir, partners, &hints).await,
+        Command::Status => status(&Network::open(&dir)?, &hints).await,
         Command::Logs { partner } => {
             let network = Network::open(&dir)?;
             network.known(&partner)?;
@@ -180,19 +197,28 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Env { partner } => env(&Network::open(&dir)?, &partner),
         Command::Kill { partner } => {
             Network::open_free(&dir)?.kill(&partner)?;
-            say(&format!("{partner} is killed; next: entente-testnet restart {partner}"));
+            let next = hints.copyable(&format!("entente-testnet restart {partner}"));
+            say(&format!("{partner} is killed; next: {next}"));
             Ok(())
         }
         Command::Restart { partner } => {
             let mut network = Network::open_free(&dir)?;
             network.start(&partner).await?;
-            say(&format!("{partner} is back"));
+            say(&format!(
+                "{partner} runs; waiting until it is linked with all that run, at most {} s",
+                STEP_TIMEOUT.as_secs()
+            ));
+            network.until_back(&partner).await?;
+            say(&format!("{partner} is back in the mesh"));
             Ok(())
         }
         Command::Cut { a, b } => {
             let around = Network::open_free(&dir)?.cut(&a, &b).await?;
             let how = if around { "; they reach each other through others" } else { "" };
-            say(&format!("the link between {a} and {b} is cut{how}; next: entente-testnet heal"));
+            say(&format!(
+                "the link between {a} and {b} is cut{how}; next: {}",
+                hints.copyable("entente-testnet heal")
+            ));
             Ok(())
         }
         Command::Heal => heal(Network::open_free(&dir)?).await,
@@ -200,11 +226,13 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Bench { what: Bench::Local { json, ops, idle_seconds, inside } } => {
             bench::local(&bench::Options { dir, json, ops, idle_seconds, inside }).await
         }
-        Command::Node { .. } => Err(Error::Input("the word `node` comes first".into())),
+        Command::Node { .. } => {
+            Err(Error::input("the word `node` comes first", "entente-testnet node --dir DIR COMMAND"))
+        }
     }
 }
 
-async fn up(dir: &Path, partners: usize) -> Result<(), Error> {
+async fn up(dir: &Path, partners: usize, hints: &Hints) -> Result<(), Error> {
     let roles = Roles::of(partners)?;
     if Network::prepare(dir)? {
         say("an earlier network was left here; it is cleaned");
@@ -218,7 +246,8 @@ async fn up(dir: &Path, partners: usize) -> Result<(), Error> {
     }
     say(&format!("{} runs: {}", network.coalition(), names.join(", ")));
     network.leave()?;
-    say(&format!("next: eval \"$(entente-testnet env {})\"; entente status", names[0]));
+    let env = hints.copyable(&format!("entente-testnet env {}", names[0]));
+    say(&format!("next: eval \"$({env})\"; entente status"));
     Ok(())
 }
 
@@ -246,11 +275,12 @@ fn down(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-async fn status(network: &Network) -> Result<(), Error> {
+async fn status(network: &Network, hints: &Hints) -> Result<(), Error> {
     say(network.coalition());
     for partner in network.partners() {
         let Some(process) = network.process(partner) else {
-            say(&format!("{partner:<12} down      next: entente-testnet restart {partner}"));
+            let next = hints.copyable(&format!("entente-testnet restart {partner}"));
+            say(&format!("{partner:<12} down      next: {next}"));
             continue;
         };
         let line = match network.client(partner)?.get::<StatusView>("/v1/status").await {
@@ -264,7 +294,10 @@ async fn status(network: &Network) -> Result<(), Error> {
                 status.seats.iter().filter(|seat| seat.reachable).count(),
                 status.seats.len()
             ),
-            Err(error) => format!("no answer: {error}"),
+            Err(error) => {
+                let next = hints.copyable(&format!("entente-testnet logs {partner}"));
+                format!("no answer: {}: {}; next: {next}", error.what, error.why)
+            }
         };
         say(&format!("{partner:<12} {line}"));
     }

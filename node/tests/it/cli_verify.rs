@@ -15,6 +15,8 @@ use entente_protocol::wire;
 use crate::cli_support::{DAY_MS, Hosts, now, run};
 
 const FOUR: [&str; 4] = ["norden", "estmark", "skywatch", "sudria"];
+/// The same in seat order: by name.
+const SEATS: [&str; 4] = ["estmark", "norden", "skywatch", "sudria"];
 
 fn standing(partner: &str, role: Role) -> Standing {
     Standing {
@@ -59,11 +61,11 @@ fn receipt(hosts: &Hosts, charter: &Charter, leaf: Vec<u8>) -> String {
             .expect("merged");
     }
     let id = charter.id();
-    let seats = FOUR.map(|name| (name, hosts.key(name, "seat").public()));
+    let seats = SEATS.map(|name| (name, hosts.key(name, "seat").public()));
     let cosigners = Cosigners::new(id, seats, 3).expect("cosigners");
     let head = TreeHead { size: 1, root: leaf_hash(&leaf), time_s: 1_795_525_509 };
     let cosignatures = (0..3u16)
-        .zip(FOUR)
+        .zip(SEATS)
         .map(|(seat, name)| Cosignature { seat, signature: head.cosign(&id, &hosts.key(name, "seat")) })
         .collect();
     let certificate = Certificate { head, cosignatures };
