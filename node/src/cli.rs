@@ -39,6 +39,8 @@ use crate::paths::DataDir;
 static VERSION: LazyLock<String> =
     LazyLock::new(|| format!("{} (wire version {WIRE_VERSION})", env!("CARGO_PKG_VERSION")));
 
+const EVERYWHERE: &str = "Options of every command";
+
 const NEXT_STEPS: &str = "\
 From keys to a coalition:  init; charter new, lint, sign, merge, found; join
 Run a node:                up, status, peer add, peer list, stop
@@ -70,13 +72,13 @@ struct Cli {
 #[derive(Args)]
 struct Global {
     /// Data folder of the node [default: $ENTENTE_DIR, else $XDG_DATA_HOME/entente, else ~/.local/share/entente]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     dir: Option<PathBuf>,
-    /// Sign with this officer's key [default: DIR/keys/officer.key]
-    #[arg(long = "as", global = true, value_name = "KEYFILE")]
+    /// Say it with this officer's key [default: DIR/keys/officer.key]
+    #[arg(long = "as", global = true, value_name = "KEYFILE", help_heading = EVERYWHERE)]
     officer: Option<PathBuf>,
     /// Print JSON for programs in place of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
 }
 

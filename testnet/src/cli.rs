@@ -59,7 +59,7 @@ enum Command {
         /// Whose
         partner: String,
     },
-    /// Print exports that make `entente` speak for a partner: eval "$(entente-testnet env norden)"
+    /// Print what makes a shell's `entente` speak for a partner: eval "$(entente-testnet env norden)"
     Env {
         /// For whom
         partner: String,

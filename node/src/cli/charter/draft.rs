@@ -23,7 +23,7 @@ const DAY_MS: u64 = 86_400_000;
 /// Draft a charter from a template and the partners' cards.
 #[derive(Args)]
 pub(crate) struct New {
-    /// What kind of mission: airlift
+    /// What the rules are drawn from: airlift
     #[arg(long)]
     template: String,
     /// The partners' cards; where roles are not stated, the first leads and the last of four or more observes
