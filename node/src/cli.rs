@@ -35,6 +35,7 @@ use crate::client::Client;
 use crate::errors::{CliError, Exit};
 use crate::hints::{Hints, quoted};
 use crate::paths::DataDir;
+use crate::usage;
 
 static VERSION: LazyLock<String> =
     LazyLock::new(|| format!("{} (wire version {WIRE_VERSION})", env!("CARGO_PKG_VERSION")));
@@ -155,10 +156,15 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let cli = match Cli::try_parse_from(args) {
+    let args = args.into_iter().map(Into::into).collect::<Vec<OsString>>();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to standard output with 0; mistakes to standard error with 2.
+            if let Some(mistake) = usage::mistake(&error, &Cli::command(), &args) {
+                mistake.print(args.iter().any(|arg| arg == "--json"));
+                return mistake.exit.into();
+            }
+            // Help and version go to standard output with 0; help that nobody asked for to standard error with 2.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
         }

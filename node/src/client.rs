@@ -146,7 +146,7 @@ impl Client {
         match serde_json::from_slice::<ErrorView>(body) {
             Ok(view) => CliError::new(
                 Exit::for_code(&view.code),
-                format!("the node refused ({})", view.code),
+                refusal(&view.code),
                 view.error,
                 view.next.unwrap_or_else(|| Self::hint("status")),
             )
@@ -207,6 +207,24 @@ impl Client {
             "check that program and node are of one version: entente --version",
         )
     }
+}
+
+/// The node's word for its refusal, in words.
+fn refusal(code: &str) -> String {
+    let words = match code {
+        "ambiguous" => "that may mean several",
+        "backlog" => "too much waits already",
+        "bad_id" => "that is not the beginning of an id",
+        "closed" => "it is closed",
+        "denied" => "that is not allowed",
+        "malformed" => "that cannot be read",
+        "not_ordered" => "that is not decided or ordered yet",
+        "too_large" => "that is too large",
+        "undeclared" => "the charter declares no such type",
+        "unknown" => "that is unknown here",
+        _ => return format!("the node refused ({code})"),
+    };
+    format!("the node refused: {words} ({code})")
 }
 
 /// What a request carries.

@@ -13,5 +13,6 @@ pub mod paths;
 mod render;
 pub mod runtime;
 pub mod storage;
+pub mod usage;
 
 pub use cli::main_from;

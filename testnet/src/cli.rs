@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use entente_node::api::dto::StatusView;
 use entente_node::hints::Hints;
+use entente_node::usage;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench;
@@ -125,7 +126,16 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if arguments.get(1).is_some_and(|word| word == "node") {
         return be_a_node(&arguments[2..]);
     }
-    let cli = Cli::parse_from(arguments);
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => match usage::mistake(&error, &Cli::command(), &arguments) {
+            Some(mistake) => {
+                mistake.print(false);
+                return ExitCode::from(2);
+            }
+            None => error.exit(),
+        },
+    };
     let hints = hints(&cli.dir);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

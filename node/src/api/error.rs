@@ -70,7 +70,9 @@ impl From<FindError> for ApiError {
         match error {
             FindError::Unknown(_) => Self::unknown(error).next(LIST),
             FindError::Ambiguous { .. } => Self::new(StatusCode::CONFLICT, "ambiguous", error).next(LIST),
-            FindError::Malformed(_) | FindError::TooShort(_) => Self::bad_request(error).next(LIST),
+            FindError::Malformed(_) | FindError::TooShort(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad_id", error).next(LIST)
+            }
         }
     }
 }

@@ -25,6 +25,13 @@ impl Note {
                 context.hint("note --wait ordered TEXT"),
             ));
         }
+        if self.text.is_empty() {
+            return Err(CliError::usage(
+                "the note is empty",
+                "there is nothing to carry",
+                context.hint("note TEXT"),
+            ));
+        }
         let submission = Submission { path: "/v1/notes", body: self.text.clone().into_bytes(), id: None };
         submission.send(context, &self.waiting).await
     }

@@ -10,8 +10,15 @@ fn wrong_usage_exits_with_2() {
     for args in
         [&["nonsense"][..], &["op", "open"], &["op", "attest", "op-abc"], &["note", "x", "--timeout", "30"]]
     {
-        let said = run(&hosts.dir("norden"), args);
-        assert_eq!(said.code, 2, "{args:?}: {}", said.err);
+        let help = match args {
+            ["nonsense"] => "next: entente --help".to_owned(),
+            ["op", command, ..] => format!("next: entente op {command} --help"),
+            _ => "next: entente note --help".to_owned(),
+        };
+        run(&hosts.dir("norden"), args).refused(2, &[&help]);
+        let json = run(&hosts.dir("norden"), &[args, &["--json"]].concat());
+        let error: serde_json::Value = serde_json::from_str(&json.err).expect("JSON");
+        assert_eq!((json.code, &error["code"]), (2, &"usage".into()), "{}", json.err);
     }
 }
 

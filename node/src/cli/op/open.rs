@@ -65,7 +65,7 @@ impl Open {
             return Err(CliError::denied(
                 format!("{:?} is no operation type of this coalition", self.kind),
                 format!("its charter declares: {}", kinds.join(", ")),
-                context.hint(&format!("op open --type {} ...", kinds.first().unwrap_or(&"TYPE"))),
+                context.hint(&format!("op open --type {} --title TITLE", kinds.first().unwrap_or(&"TYPE"))),
             ));
         }
         let act = Act::Open(OpenAct { kind: self.kind.clone(), title: self.title.clone(), body });
