@@ -9,6 +9,7 @@
 //! | `GET /v1/status` | [`StatusView`] |
 //! | `GET /v1/peers` | list of [`PeerView`] |
 //! | `GET /v1/listeners` | list of addresses with `/p2p` |
+//! | `GET /v1/peers/pending` | list of [`PendingView`] |
 //! | `POST /v1/peers` with [`AddPeer`] | `{}` |
 //! | `POST /v1/peers/{partner or node}/block`, `/unblock` | list of the [`PeerView`]s concerned |
 //! | `POST /v1/records?wait=&timeout_ms=` with an encoded body | [`SubmitView`] |

@@ -103,7 +103,9 @@ async fn views(node: &Handle, wanted: impl Fn(&NodeId) -> bool) -> Result<Vec<Pe
             },
             next_retry_ms: peer.and_then(|peer| peer.next_retry_ms),
             last_error: peer.and_then(|peer| peer.last_error.clone()),
-            source: peer.map(|peer| source(peer.source).into()),
+            source: peer
+                .filter(|peer| !peer.blocked || !peer.addresses.is_empty())
+                .map(|peer| source(peer.source).into()),
             blocked: peer.is_some_and(|peer| peer.blocked),
         });
     }

@@ -79,6 +79,7 @@ async fn find(context: &Context, id: &str, limit: Duration) -> Result<OperationV
     if !first.as_ref().is_err_and(is_unknown) || id.parse::<RecordId>().is_err() {
         return first;
     }
+    eprintln!("waiting for {id}, which is not known here yet");
     // Subscribed before the next look, so that nothing falls between them.
     let mut events = client.events("/v1/events").await?;
     let arrives = async {

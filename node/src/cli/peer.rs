@@ -16,7 +16,7 @@ use crate::render;
 /// Show and change the links to other nodes.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Dial an address from now on; once a member has answered there, also after a restart
+    /// Dial an address from now on; also after a restart, once it is known whose it is
     Add {
         /// /ip4/ADDRESS/udp/PORT/quic-v1, with or without /p2p/ID
         address: Multiaddr,

@@ -7,6 +7,27 @@ use super::table::{headed, table};
 use super::{plain, short};
 use crate::api::dto::{FaultView, PeerView, PendingView};
 
+/// Addresses that are dialled and where no member has answered yet.
+pub(crate) fn pending(pending: &[PendingView], now: Time) -> String {
+    let rows = pending
+        .iter()
+        .map(|pending| {
+            let next = match pending.next_retry_ms {
+                Some(ms) => format!("next try in {}", span(ms)),
+                None => "trying now".into(),
+            };
+            let why = pending.last_error.as_deref().map_or(String::new(), |why| format!(" ({})", plain(why)));
+            let since = pending.since.map_or(String::new(), |at| format!(", added {}", moment(at, now)));
+            [
+                "pending".to_owned(),
+                plain(&pending.address),
+                format!("nobody has answered yet{since}; {next}{why}"),
+            ]
+        })
+        .collect::<Vec<_>>();
+    table(&rows)
+}
+
 /// Peers and how they stand.
 pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
     if peers.is_empty() {
@@ -42,27 +63,6 @@ pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
         })
         .collect();
     headed(["PARTNER", "NODE", "STATE", "FOUND BY", "ADDRESSES", ""], rows)
-}
-
-/// Addresses that are dialled and where no member has answered yet.
-pub(crate) fn pending(pending: &[PendingView], now: Time) -> String {
-    let rows = pending
-        .iter()
-        .map(|pending| {
-            let next = match pending.next_retry_ms {
-                Some(ms) => format!("next try in {}", span(ms)),
-                None => "trying now".into(),
-            };
-            let why = pending.last_error.as_deref().map_or(String::new(), |why| format!(" ({})", plain(why)));
-            let since = pending.since.map_or(String::new(), |at| format!(", added {}", moment(at, now)));
-            [
-                "pending".to_owned(),
-                plain(&pending.address),
-                format!("nobody has answered yet{since}; {next}{why}"),
-            ]
-        })
-        .collect::<Vec<_>>();
-    table(&rows)
 }
 
 /// Faults, oldest first.

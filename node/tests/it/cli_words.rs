@@ -180,6 +180,10 @@ fn an_added_address_is_listed_at_once_and_a_blocked_link_says_so() {
         serde_json::from_str(run(&dir, &["--json", "peer", "list"]).done()).expect("JSON");
     assert_eq!(json["pending"][0]["address"], address);
 
+    // Also before the two have ever met.
+    assert!(run(&dir, &["peer", "block", "sudria"]).done().contains("blocked by operator"));
+    assert!(run(&dir, &["status"]).done().contains("blocked by operator"));
+    assert!(!run(&dir, &["peer", "unblock", "sudria"]).done().contains("blocked"));
     let _other = Up::start(&other);
     let own = first_line(&run(&other, &["peer", "address"]));
     let follow = entente(&dir).args(["op", "follow", "--all"]).stdout(Stdio::piped()).spawn();
