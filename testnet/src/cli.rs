@@ -147,10 +147,13 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Hints for a user who works in `dir`.
+/// Hints for a user who works in `dir`. What follows `node` has a folder of its own.
 fn hints(dir: &Path) -> Hints {
-    let commands =
-        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>();
+    let commands = Cli::command()
+        .get_subcommands()
+        .filter(|command| command.get_name() != "node")
+        .map(|command| command.get_name().to_owned())
+        .collect::<Vec<_>>();
     Hints::new("entente-testnet", commands, (dir != Path::new(DEFAULT_DIR)).then(|| dir.to_owned()))
 }
 
@@ -237,7 +240,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
             bench::local(&bench::Options { dir, json, ops, idle_seconds, inside }).await
         }
         Command::Node { .. } => {
-            Err(Error::input("the word `node` comes first", "entente-testnet node --dir DIR COMMAND"))
+            Err(Error::input("the word `node` comes first", "entente-testnet node --dir DIR/PARTNER COMMAND"))
         }
     }
 }
