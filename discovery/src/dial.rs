@@ -320,13 +320,14 @@ impl Targets {
             .collect()
     }
 
-    pub(crate) fn status(&self, now: Instant, is_blocked: impl Fn(&PeerId) -> bool) -> Vec<PeerStatus> {
+    /// How all peers stand, those in `blocked` among them that were never met.
+    pub(crate) fn status(&self, now: Instant, blocked: &[PeerId]) -> Vec<PeerStatus> {
         let next = |retry: &Retry, idle: bool| {
             let next = retry.next.filter(|_| !retry.dialling && !idle)?;
             Some(next.saturating_duration_since(now).as_millis() as u64)
         };
         let peers = self.peers.iter().map(|(peer, target)| {
-            let blocked = is_blocked(peer);
+            let blocked = blocked.contains(peer);
             let up = target.up.map(|(_, since_ms)| since_ms);
             PeerStatus {
                 peer: Some(*peer),
@@ -351,7 +352,18 @@ impl Targets {
             last_error: known.retry.last_error.clone(),
             source: PeerSource::Static,
         });
-        peers.chain(statics).collect()
+        let never_met = blocked.iter().filter(|peer| !self.peers.contains_key(peer)).map(|peer| PeerStatus {
+            peer: Some(*peer),
+            addresses: Vec::new(),
+            connected: false,
+            blocked: true,
+            since_ms: None,
+            missing_since_ms: None,
+            next_retry_ms: None,
+            last_error: None,
+            source: PeerSource::Inbound,
+        });
+        peers.chain(statics).chain(never_met).collect()
     }
 }
 

@@ -341,8 +341,7 @@ impl MeshTask {
                 let _ = reply.send(added);
             }
             Command::Peers(reply) => {
-                let pairs = self.pairs.clone();
-                let _ = reply.send(self.targets.status(Instant::now(), |peer| pairs.is_blocked(peer)));
+                let _ = reply.send(self.targets.status(Instant::now(), &self.pairs.blocked()));
             }
             Command::Listeners(reply) => {
                 let _ = reply.send(self.own_addresses());

@@ -120,6 +120,11 @@ impl Pairs {
         }
     }
 
+    /// The peers that the operator blocked, in order.
+    pub(crate) fn blocked(&self) -> Vec<PeerId> {
+        self.table().blocked.iter().copied().collect()
+    }
+
     pub(crate) fn is_blocked(&self, peer: &PeerId) -> bool {
         self.table().blocked.contains(peer)
     }

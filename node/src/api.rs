@@ -87,6 +87,7 @@ fn router(node: Handle) -> Router {
         .route("/v1/policy", get(status::policy))
         .route("/v1/stop", post(status::stop))
         .route("/v1/peers", get(peers::list).post(peers::add))
+        .route("/v1/peers/pending", get(peers::pending))
         .route("/v1/peers/{name}/block", post(peers::block))
         .route("/v1/peers/{name}/unblock", post(peers::unblock))
         .route("/v1/listeners", get(peers::listeners))

@@ -27,21 +27,30 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use entente_protocol::time::Time;
 use entente_protocol::wire::WIRE_VERSION;
 
 use crate::client::Client;
 use crate::errors::{CliError, Exit};
+use crate::hints::{Hints, quoted};
 use crate::paths::DataDir;
+use crate::usage;
 
 static VERSION: LazyLock<String> =
     LazyLock::new(|| format!("{} (wire version {WIRE_VERSION})", env!("CARGO_PKG_VERSION")));
 
-const EXIT_CODES: &str = "\
+const EVERYWHERE: &str = "Options of every command";
+
+const NEXT_STEPS: &str = "\
+From keys to a coalition:  init; charter new, lint, sign, merge, found; join
+Run a node:                up, status, peer add, peer list, stop
+Agree on an operation:     op open, op attest, op show, op follow
+Prove it to anyone:        receipt, verify
+
 Exit codes:
   0  done
-  1  anything that has no code of its own
+  1  anything that has no code of its own; op --wait agreed: decided, but not agreed
   2  the command line is wrong
   3  a file, key, address or setting is wrong
   4  no node is running here
@@ -51,9 +60,9 @@ Exit codes:
   8  time-out; what was submitted is held, not lost
   9  the store is older than what this node has said before";
 
-/// Agree on operations with sovereign partners, peer to peer.
+/// Agree on operations with sovereign partners: peer to peer, without a server, with receipts that verify offline
 #[derive(Parser)]
-#[command(name = "entente", version = VERSION.as_str(), about, after_help = EXIT_CODES)]
+#[command(name = "entente", version = VERSION.as_str(), after_help = NEXT_STEPS)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -63,14 +72,14 @@ struct Cli {
 
 #[derive(Args)]
 struct Global {
-    /// Data folder of the node [default: $XDG_DATA_HOME/entente or ~/.local/share/entente]
-    #[arg(long, global = true, env = "ENTENTE_DIR", value_name = "DIR", hide_env_values = true)]
+    /// Data folder of the node [default: $ENTENTE_DIR, else $XDG_DATA_HOME/entente, else ~/.local/share/entente]
+    #[arg(long, global = true, value_name = "DIR", help_heading = EVERYWHERE)]
     dir: Option<PathBuf>,
-    /// Sign with this officer's key [default: DIR/keys/officer.key]
-    #[arg(long = "as", global = true, value_name = "KEYFILE")]
+    /// Say it with this officer's key [default: DIR/keys/officer.key]
+    #[arg(long = "as", global = true, value_name = "KEYFILE", help_heading = EVERYWHERE)]
     officer: Option<PathBuf>,
     /// Print JSON for programs in place of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
 }
 
@@ -116,12 +125,18 @@ struct Context {
     dir: DataDir,
     officer: Option<PathBuf>,
     json: bool,
+    hints: Hints,
 }
 
 impl Context {
     /// The command line that runs `command` on this data folder.
     fn hint(&self, command: &str) -> String {
-        format!("entente --dir {} {command}", self.dir.path().display())
+        self.hints.copyable(&format!("entente {command}"))
+    }
+
+    /// The command that shows who may do what here.
+    fn charter_hint(&self) -> String {
+        self.hint(&format!("charter show {}", quoted(&self.dir.coalition())))
     }
 
     fn client(&self) -> Result<Client, CliError> {
@@ -141,25 +156,42 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let cli = match Cli::try_parse_from(args) {
+    let args = args.into_iter().map(Into::into).collect::<Vec<OsString>>();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to standard output with 0; mistakes to standard error with 2.
+            if let Some(mistake) = usage::mistake(&error, &Cli::command(), &args) {
+                mistake.print(args.iter().any(|arg| arg == "--json"));
+                return mistake.exit.into();
+            }
+            // Help and version go to standard output with 0; help that nobody asked for to standard error with 2.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8));
         }
     };
     let json = cli.global.json;
-    match run(cli) {
+    let hints = hints(cli.global.dir.clone());
+    match run(cli, hints.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // Here, because what the node answers with does not know how it was asked.
+            let next = hints.copyable(&error.next);
+            let error = CliError { next, ..error };
             error.print(json);
             error.exit.into()
         }
     }
 }
 
-fn run(cli: Cli) -> Result<(), CliError> {
+/// Hints for a user who named `dir` on the command line.
+fn hints(dir: Option<PathBuf>) -> Hints {
+    // Verifying needs no data folder.
+    let commands =
+        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>();
+    Hints::new("entente", commands.into_iter().filter(|command| command != "verify"), dir)
+}
+
+fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
     // Verifying needs no data folder, so it works where there is no home either.
     if let Command::Verify(verify) = &cli.command {
         return verify.run(cli.global.json);
@@ -168,6 +200,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         dir: DataDir::resolve(cli.global.dir)?,
         officer: cli.global.officer,
         json: cli.global.json,
+        hints,
     };
     match &cli.command {
         Command::Init(init) => init.run(&context),
@@ -198,7 +231,6 @@ fn block_on(future: impl Future<Output = Result<(), CliError>>) -> Result<(), Cl
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {

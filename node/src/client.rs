@@ -24,20 +24,21 @@ use crate::paths::DataDir;
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// Largest server-sent event that is read, in bytes.
 pub const MAX_EVENT_BYTES: usize = 1024 * 1024;
+/// The word for a node that took a request and went away before it answered.
+pub const WENT_AWAY: &str = "went_away";
 /// How long an answer may take where the request does not ask to wait.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client of the node in one data folder.
 #[derive(Debug, Clone)]
 pub struct Client {
-    dir: DataDir,
     socket: PathBuf,
 }
 
 impl Client {
     /// A client of the node in `dir`, which need not run yet.
     pub fn new(dir: &DataDir) -> Result<Self, CliError> {
-        Ok(Self { dir: dir.clone(), socket: dir.socket()? })
+        Ok(Self { socket: dir.socket()? })
     }
 
     /// Gets an answer in JSON.
@@ -145,9 +146,9 @@ impl Client {
         match serde_json::from_slice::<ErrorView>(body) {
             Ok(view) => CliError::new(
                 Exit::for_code(&view.code),
-                format!("the node refused ({})", view.code),
+                refusal(&view.code),
                 view.error,
-                view.next.unwrap_or_else(|| self.hint("status")),
+                view.next.unwrap_or_else(|| Self::hint("status")),
             )
             .with_code(view.code),
             Err(_) => CliError::new(
@@ -159,8 +160,8 @@ impl Client {
         }
     }
 
-    fn hint(&self, command: &str) -> String {
-        format!("entente --dir {} {command}", self.dir.path().display())
+    fn hint(command: &str) -> String {
+        format!("entente {command}")
     }
 
     fn down(&self, error: &std::io::Error) -> CliError {
@@ -175,7 +176,7 @@ impl Client {
             Exit::NodeDown,
             "no node is running here",
             format!("nothing answers at {} ({error})", self.socket.display()),
-            self.hint("up"),
+            Self::hint("up"),
         )
     }
 
@@ -184,8 +185,9 @@ impl Client {
             Exit::NodeDown,
             "the node went away before it answered",
             format!("{error}; what it had taken is held in its store"),
-            self.hint("up"),
+            Self::hint("up"),
         )
+        .with_code(WENT_AWAY)
     }
 
     fn silent(&self, limit: Duration) -> CliError {
@@ -193,7 +195,7 @@ impl Client {
             Exit::Timeout,
             "the node did not answer",
             format!("nothing came within {} s", limit.as_secs()),
-            self.hint("status"),
+            Self::hint("status"),
         )
     }
 
@@ -205,6 +207,24 @@ impl Client {
             "check that program and node are of one version: entente --version",
         )
     }
+}
+
+/// The node's word for its refusal, in words.
+fn refusal(code: &str) -> String {
+    let words = match code {
+        "ambiguous" => "that may mean several",
+        "backlog" => "too much waits already",
+        "bad_id" => "that is not the beginning of an id",
+        "closed" => "it is closed",
+        "denied" => "that is not allowed",
+        "malformed" => "that cannot be read",
+        "not_ordered" => "that is not decided or ordered yet",
+        "too_large" => "that is too large",
+        "undeclared" => "the charter declares no such type",
+        "unknown" => "that is unknown here",
+        _ => return format!("the node refused ({code})"),
+    };
+    format!("the node refused: {words} ({code})")
 }
 
 /// What a request carries.

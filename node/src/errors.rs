@@ -37,9 +37,9 @@ impl Exit {
     /// The exit code for a stable error word of the local API, or of the engine's refusals.
     pub fn for_code(code: &str) -> Self {
         match code {
-            "usage" | "bad_request" | "malformed" | "too_large" | "ambiguous" => Self::Usage,
+            "usage" | "bad_request" | "malformed" | "too_large" | "ambiguous" | "bad_id" => Self::Usage,
             "config" => Self::Config,
-            "node_down" | "stopping" => Self::NodeDown,
+            "node_down" | "stopping" | "went_away" => Self::NodeDown,
             "stalled" => Self::Stalled,
             "denied" | "closed" | "undeclared" | "expired" | "not_member" => Self::Denied,
             "corrupt" | "damage" | "contradicted" => Self::Corrupt,
@@ -126,7 +126,10 @@ impl CliError {
     /// A file that could not be read.
     pub fn reading(path: &Path, error: &std::io::Error) -> Self {
         let next = match error.kind() {
-            std::io::ErrorKind::NotFound => "check the path".into(),
+            std::io::ErrorKind::NotFound => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                format!("check the path: ls {}", folder.unwrap_or(Path::new(".")).display())
+            }
             std::io::ErrorKind::PermissionDenied => format!("ls -l {}", path.display()),
             _ => format!("check {}", path.display()),
         };

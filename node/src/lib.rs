@@ -6,11 +6,13 @@ pub mod client;
 pub mod config;
 pub mod errors;
 pub mod files;
+pub mod hints;
 pub mod keys;
 pub mod membership;
 pub mod paths;
 mod render;
 pub mod runtime;
 pub mod storage;
+pub mod usage;
 
 pub use cli::main_from;

@@ -63,10 +63,7 @@ impl Membership {
             return Err(CliError::config(
                 "this node is a member of no coalition",
                 format!("there is no {}", path.display()),
-                format!(
-                    "entente --dir {} join FILE, with the file that the founder brings",
-                    dir.path().display()
-                ),
+                "entente join FILE, with the file that the founder brings",
             ));
         }
         Self::of(read_founded(&path)?, &path, dir, now)

@@ -25,6 +25,8 @@ impl DataDir {
 
     /// The folder named, or the default of the user that runs this.
     pub fn resolve(named: Option<PathBuf>) -> Result<Self, CliError> {
+        let named = named
+            .or_else(|| std::env::var_os("ENTENTE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
         Self::choose(named, std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME"))
     }
 

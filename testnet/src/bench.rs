@@ -45,6 +45,9 @@ const IP_UDP_HEADER_BYTES: u64 = 28;
 /// How long the network may take to become quiet.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What to look at after a failure.
+const SEE_LOGS: &str = "the same command again; if it stays so, read the nodes' logs in --dir DIR";
+
 /// What `bench local` was asked for.
 pub(crate) struct Options {
     pub(crate) dir: PathBuf,
@@ -241,11 +244,12 @@ impl Counter {
 }
 
 fn client(dir: &Path) -> Result<Client, Error> {
-    Client::new(&DataDir::new(dir)).map_err(|error| Error::Input(error.to_string()))
+    Client::new(&DataDir::new(dir))
+        .map_err(|error| Error::failed(error.to_string(), "entente-testnet bench local --help"))
 }
 
 fn said(error: impl std::fmt::Display) -> Error {
-    Error::Input(error.to_string())
+    Error::failed(error.to_string(), "entente-testnet bench local --help")
 }
 
 /// Every node submits one note after the other, all nodes at once, until `ops` are ordered; their latencies.
@@ -262,7 +266,7 @@ async fn one_at_a_time(dirs: &[PathBuf], ops: usize, counter: &mut Counter) -> R
                 let view: SubmitView =
                     client.post(path, note, Duration::from_secs(70)).await.map_err(said)?;
                 if view.state == RecordState::Held {
-                    return Err(Error::Input(format!("a note was not ordered: {view:?}")));
+                    return Err(Error::failed(format!("a note was not ordered: {view:?}"), SEE_LOGS));
                 }
                 latencies.push(begun.elapsed());
             }
@@ -281,7 +285,7 @@ async fn batch(dir: &Path, notes: &[u8]) -> Result<usize, Error> {
     let views: Vec<SubmitView> =
         client(dir)?.post(path, notes.to_vec(), Duration::from_secs(70)).await.map_err(said)?;
     if views.iter().any(|view| view.state == RecordState::Held) {
-        return Err(Error::Input("a batch was not ordered".into()));
+        return Err(Error::failed("a batch was not ordered", SEE_LOGS));
     }
     Ok(views.len())
 }
@@ -335,7 +339,7 @@ async fn officer_signed(network: &Network, dirs: &[PathBuf]) -> Result<f64, Erro
                 let view: SubmitView =
                     client.post(path, record, Duration::from_secs(70)).await.map_err(said)?;
                 if view.state == RecordState::Held {
-                    return Err(Error::Input(format!("a record was not ordered: {view:?}")));
+                    return Err(Error::failed(format!("a record was not ordered: {view:?}"), SEE_LOGS));
                 }
             }
             Ok(())

@@ -1,26 +1,32 @@
 //! The command line of `entente-testnet`.
 
+mod simulate;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use entente_node::api::dto::StatusView;
+use entente_node::hints::Hints;
+use entente_node::usage;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench;
 use crate::demo::{self, DEMO_TIMEOUT};
-use crate::network::{Error, Network, Roles};
+use crate::network::{Error, Network, Roles, STEP_TIMEOUT};
 use crate::process::{end_with_the_testnet, node_command};
 use crate::say::say;
-use crate::sim;
+
+/// Where a network lives if nothing else is said.
+const DEFAULT_DIR: &str = "./.entente-testnet";
 
 /// Local networks of real Entente nodes: a demo, a playground, a benchmark
 #[derive(Debug, Parser)]
 #[command(name = "entente-testnet", version)]
 struct Cli {
     /// Where the network lives
-    #[arg(long, global = true, default_value = "./.entente-testnet", value_name = "DIR")]
+    #[arg(long, global = true, default_value = DEFAULT_DIR, value_name = "DIR")]
     dir: PathBuf,
     #[command(subcommand)]
     command: Command,
@@ -31,9 +37,9 @@ enum Command {
     /// Play a scenario: partners found a coalition, agree, lose nodes and links, and a receipt verifies offline
     Demo {
         /// How many partners; those beyond the scenario's observe
-        #[arg(long, default_value_t = 4)]
+        #[arg(long, default_value_t = 4, allow_negative_numbers = true)]
         partners: usize,
-        /// A scenario file [default: the built-in airlift corridor]
+        /// A scenario file [default: the built-in one, airlift-corridor]
         #[arg(long, value_name = "FILE")]
         scenario: Option<PathBuf>,
         /// Plain text, for logs
@@ -46,7 +52,7 @@ enum Command {
     /// Found a coalition and start its nodes
     Up {
         /// How many partners
-        #[arg(long, default_value_t = 4)]
+        #[arg(long, default_value_t = 4, allow_negative_numbers = true)]
         partners: usize,
     },
     /// Who runs, and what each says
@@ -56,7 +62,7 @@ enum Command {
         /// Whose
         partner: String,
     },
-    /// Print exports that make `entente` speak for a partner: eval "$(entente-testnet env norden)"
+    /// Print what makes a shell's `entente` speak for a partner: eval "$(entente-testnet env norden)"
     Env {
         /// For whom
         partner: String,
@@ -83,7 +89,7 @@ enum Command {
     /// Stop all nodes and remove the network
     Down,
     /// Simulate hostile histories of whole coalitions, each drawn from a seed
-    Sim(SimArguments),
+    Sim(simulate::Arguments),
     /// Measure
     Bench {
         #[command(subcommand)]
@@ -98,34 +104,6 @@ enum Command {
     },
 }
 
-#[derive(Debug, clap::Args)]
-struct SimArguments {
-    /// How many seeds
-    #[arg(long, default_value_t = 100, conflicts_with = "seed")]
-    seeds: u64,
-    /// The first of them
-    #[arg(long, default_value_t = 0, conflicts_with = "seed")]
-    first: u64,
-    /// This seed alone
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Seats of every coalition, 1 to 16 [default: drawn]
-    #[arg(long)]
-    nodes: Option<usize>,
-    /// How the faulty seats lie [default: drawn]
-    #[arg(long, value_name = "NAME")]
-    byzantine: Option<String>,
-    /// Items of the history to leave out, as a failure names them
-    #[arg(long, value_delimiter = ',', value_name = "NUMBERS", requires = "seed")]
-    without: Vec<usize>,
-    /// Show failures as they are, without looking for shorter histories
-    #[arg(long)]
-    no_shrink: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Debug, Subcommand)]
 enum Bench {
     /// Four processes on this machine, over loopback, with stores on disk
@@ -134,10 +112,10 @@ enum Bench {
         #[arg(long)]
         json: bool,
         /// Operations to measure, after warm-up
-        #[arg(long, default_value_t = 1_000)]
+        #[arg(long, default_value_t = 1_000, allow_negative_numbers = true)]
         ops: usize,
         /// Seconds to listen to the idle network
-        #[arg(long, default_value_t = 30)]
+        #[arg(long, default_value_t = 30, allow_negative_numbers = true)]
         idle_seconds: u64,
         /// Inside its own network namespace, where bytes can be counted; set by the benchmark itself
         #[arg(long, hide = true)]
@@ -152,24 +130,55 @@ pub fn main_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if arguments.get(1).is_some_and(|word| word == "node") {
         return be_a_node(&arguments[2..]);
     }
-    let cli = Cli::parse_from(arguments);
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => match usage::mistake(&error, &Cli::command(), &arguments) {
+            Some(mistake) => {
+                mistake.print(false);
+                return ExitCode::from(2);
+            }
+            None => error.exit(),
+        },
+    };
+    let hints = hints(&cli.dir);
+    // On this thread and without a runtime, so that Ctrl-C ends it at once.
+    if let Command::Sim(arguments) = &cli.command {
+        return match simulate::simulate(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, &hints),
+        };
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&Error::io("start the runtime", error)),
+        Err(error) => return failed(&Error::io("start the runtime", error), &hints),
     };
     match runtime.block_on(interruptible(run(cli))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&error, &hints),
     }
 }
 
-fn failed(error: &Error) -> ExitCode {
-    eprintln!("error: {error}");
+/// Hints for a user who works in `dir`. What follows `node` has a folder of its own.
+fn hints(dir: &Path) -> Hints {
+    let commands = Cli::command()
+        .get_subcommands()
+        .filter(|command| command.get_name() != "node")
+        .map(|command| command.get_name().to_owned())
+        .collect::<Vec<_>>();
+    Hints::new("entente-testnet", commands, (dir != Path::new(DEFAULT_DIR)).then(|| dir.to_owned()))
+}
+
+fn failed(error: &Error, hints: &Hints) -> ExitCode {
+    eprintln!("error: {}", hints.copyable(&error.to_string()));
     match error {
         Error::Interrupted => ExitCode::from(130),
-        Error::Input(_) | Error::Partner { .. } | Error::NotOurs(_) | Error::Owned { .. } => {
-            ExitCode::from(2)
-        }
+        Error::Input { .. }
+        | Error::State { .. }
+        | Error::Running(_)
+        | Error::None(_)
+        | Error::Partner { .. }
+        | Error::NotOurs(_)
+        | Error::Owned { .. } => ExitCode::from(2),
         _ => ExitCode::FAILURE,
     }
 }
@@ -192,14 +201,15 @@ async fn interruptible(work: impl Future<Output = Result<(), Error>>) -> Result<
 
 async fn run(cli: Cli) -> Result<(), Error> {
     let dir = cli.dir;
+    let hints = hints(&dir);
     match cli.command {
         Command::Demo { partners, scenario, headless, keep } => {
             let options = demo::Options { dir, partners, scenario, headless, keep };
             let late = |_| Error::Late { what: "the demo ends".into(), limit: DEMO_TIMEOUT };
             tokio::time::timeout(DEMO_TIMEOUT, demo::demo(options)).await.map_err(late)?
         }
-        Command::Up { partners } => up(&dir, partners).await,
-        Command::Status => status(&Network::open(&dir)?).await,
+        Command::Up { partners } => up(&dir, partners, &hints).await,
+        Command::Status => status(&Network::open(&dir)?, &hints).await,
         Command::Logs { partner } => {
             let network = Network::open(&dir)?;
             network.known(&partner)?;
@@ -211,81 +221,43 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Env { partner } => env(&Network::open(&dir)?, &partner),
         Command::Kill { partner } => {
             Network::open_free(&dir)?.kill(&partner)?;
-            say(&format!("{partner} is killed; next: entente-testnet restart {partner}"));
+            let next = hints.copyable(&format!("entente-testnet restart {partner}"));
+            say(&format!("{partner} is killed; next: {next}"));
             Ok(())
         }
         Command::Restart { partner } => {
             let mut network = Network::open_free(&dir)?;
             network.start(&partner).await?;
-            say(&format!("{partner} is back"));
+            say(&format!(
+                "{partner} runs; waiting until it is linked with all that run, at most {} s",
+                STEP_TIMEOUT.as_secs()
+            ));
+            network.until_back(&partner).await?;
+            say(&format!("{partner} is back in the mesh"));
             Ok(())
         }
         Command::Cut { a, b } => {
             let around = Network::open_free(&dir)?.cut(&a, &b).await?;
             let how = if around { "; they reach each other through others" } else { "" };
-            say(&format!("the link between {a} and {b} is cut{how}; next: entente-testnet heal"));
+            say(&format!(
+                "the link between {a} and {b} is cut{how}; next: {}",
+                hints.copyable("entente-testnet heal")
+            ));
             Ok(())
         }
         Command::Heal => heal(Network::open_free(&dir)?).await,
         Command::Down => down(&dir),
-        Command::Sim(arguments) => simulate(&arguments),
+        Command::Sim(_) => Err(Error::input("a simulation runs by itself", "entente-testnet sim")),
         Command::Bench { what: Bench::Local { json, ops, idle_seconds, inside } } => {
             bench::local(&bench::Options { dir, json, ops, idle_seconds, inside }).await
         }
-        Command::Node { .. } => Err(Error::Input("the word `node` comes first".into())),
-    }
-}
-
-fn simulate(arguments: &SimArguments) -> Result<(), Error> {
-    let options = sim::Options {
-        first: arguments.seed.unwrap_or(arguments.first),
-        seeds: if arguments.seed.is_some() { 1 } else { arguments.seeds },
-        nodes: arguments.nodes,
-        byzantine: arguments.byzantine.clone(),
-        without: arguments.without.iter().copied().collect(),
-        shrink: !arguments.no_shrink,
-    };
-    let total = options.seeds;
-    let progress = |done: u64, failed: u64| {
-        if done.is_multiple_of(100) {
-            eprintln!("{done} of {total} histories, {failed} failures");
+        Command::Node { .. } => {
+            Err(Error::input("the word `node` comes first", "entente-testnet node --dir DIR/PARTNER COMMAND"))
         }
-    };
-    let summary = sim::run(&options, progress).map_err(|error| Error::Input(error.to_string()))?;
-    if arguments.json {
-        say(&serde_json::to_string_pretty(&summary).expect("numbers and texts"));
-    } else {
-        tell(&summary);
-    }
-    if summary.failures.is_empty() && summary.below_minimum.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Simulation { failures: summary.failures.len(), below: summary.below_minimum.len() })
     }
 }
 
-fn tell(summary: &sim::Summary) {
-    for failure in &summary.failures {
-        say(&format!("seed {}: {}", failure.seed, failure.what));
-        failure.history.iter().for_each(|line| say(&format!("  {line}")));
-        say(&format!("  replay: {}", failure.replay));
-    }
-    summary.below_minimum.iter().for_each(|below| say(&format!("too few of {below}")));
-    let kinds: Vec<_> = summary.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-    say(&format!("seen: {}", kinds.join(", ")));
-    say(&format!(
-        "{} histories, {} failures; {} epochs, {} records ordered, {} events, {} s simulated; trace {}",
-        summary.seeds,
-        summary.failures.len(),
-        summary.epochs,
-        summary.records_ordered,
-        summary.steps,
-        summary.simulated_ms / 1_000,
-        &summary.trace[..16]
-    ));
-}
-
-async fn up(dir: &Path, partners: usize) -> Result<(), Error> {
+async fn up(dir: &Path, partners: usize, hints: &Hints) -> Result<(), Error> {
     let roles = Roles::of(partners)?;
     if Network::prepare(dir)? {
         say("an earlier network was left here; it is cleaned");
@@ -299,7 +271,8 @@ async fn up(dir: &Path, partners: usize) -> Result<(), Error> {
     }
     say(&format!("{} runs: {}", network.coalition(), names.join(", ")));
     network.leave()?;
-    say(&format!("next: eval \"$(entente-testnet env {})\"; entente status", names[0]));
+    let env = hints.copyable(&format!("entente-testnet env {}", names[0]));
+    say(&format!("next: eval \"$({env})\"; entente status"));
     Ok(())
 }
 
@@ -327,11 +300,12 @@ fn down(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-async fn status(network: &Network) -> Result<(), Error> {
+async fn status(network: &Network, hints: &Hints) -> Result<(), Error> {
     say(network.coalition());
     for partner in network.partners() {
         let Some(process) = network.process(partner) else {
-            say(&format!("{partner:<12} down      next: entente-testnet restart {partner}"));
+            let next = hints.copyable(&format!("entente-testnet restart {partner}"));
+            say(&format!("{partner:<12} down      next: {next}"));
             continue;
         };
         let line = match network.client(partner)?.get::<StatusView>("/v1/status").await {
@@ -345,7 +319,10 @@ async fn status(network: &Network) -> Result<(), Error> {
                 status.seats.iter().filter(|seat| seat.reachable).count(),
                 status.seats.len()
             ),
-            Err(error) => format!("no answer: {error}"),
+            Err(error) => {
+                let next = hints.copyable(&format!("entente-testnet logs {partner}"));
+                format!("no answer: {}: {}; next: {next}", error.what, error.why)
+            }
         };
         say(&format!("{partner:<12} {line}"));
     }

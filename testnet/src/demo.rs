@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use entente_node::api::dto::{OperationView, RecordState, StatusView};
+use entente_node::api::dto::{OperationView, RecordState};
 use entente_protocol::record::Stance;
 
 use crate::network::{Error, LOOK_INTERVAL, Network, RECEIPTS, STEP_TIMEOUT};
@@ -62,9 +62,10 @@ pub(crate) async fn demo(options: Options) -> Result<(), Error> {
     }
     voice.chapter(&format!("{}: {} partners", scenario.name, options.partners));
     for partner in &scenario.partners {
-        voice.line(&partner.name, &format!("{}, {}", partner.role, partner.is));
+        voice.line(partner.name.get_ref(), &format!("{}, {}", partner.role, partner.is));
     }
-    let mut network = Network::found(&options.dir, &scenario.template, &roles, !options.keep).await?;
+    let mut network =
+        Network::found(&options.dir, scenario.template.get_ref(), &roles, !options.keep).await?;
     voice.line("", &format!("every root has signed the charter: {}", network.coalition()));
     let result = match play(&mut network, &scenario, &voice).await {
         Ok(played) => finish(&mut network, played, &options, &voice).await,
@@ -119,36 +120,43 @@ impl Player<'_> {
     async fn step(&mut self, step: &Step) -> Result<(), Error> {
         match step {
             Step::Say(text) => self.voice.chapter(text),
-            Step::Open(id) => self.open(id).await?,
+            Step::Open(id) => self.open(id.get_ref()).await?,
             Step::Attest(attest) => self.attest(attest).await?,
             Step::Kill(partner) => {
+                let partner = partner.get_ref();
                 self.network.kill(partner)?;
                 self.voice.line(partner, "is lost: kill -9");
             }
-            Step::Restart(partner) => self.restart(partner).await?,
+            Step::Restart(partner) => self.restart(partner.get_ref()).await?,
             Step::Cut([a, b]) => {
+                let (a, b) = (a.get_ref(), b.get_ref());
                 let around = self.network.cut(a, b).await?;
                 let how = if around { "; they reach each other through others" } else { "" };
                 self.voice.line("", &format!("the link between {a} and {b} is cut{how}"));
             }
             Step::Heal([a, b]) => {
+                let (a, b) = (a.get_ref(), b.get_ref());
                 self.network.heal(a, b).await?;
                 self.voice.line("", &format!("the link between {a} and {b} is back"));
             }
-            Step::Agreed(id) => self.agreed(id).await?,
+            Step::Agreed(id) => self.agreed(id.get_ref()).await?,
             Step::Deficit(deficit) => self.deficit(deficit).await?,
-            Step::CaughtUp(partner) => self.caught_up(partner).await?,
+            Step::CaughtUp(partner) => self.caught_up(partner.get_ref()).await?,
         }
         Ok(())
     }
 
     fn operation(&self, name: &str) -> Result<&Operation, Error> {
-        let found = self.scenario.operations.iter().find(|operation| operation.id == name);
-        found.ok_or_else(|| Error::Input(format!("no operation {name:?} is declared")))
+        let found = self.scenario.operations.iter().find(|operation| operation.id.get_ref() == name);
+        found.ok_or_else(|| {
+            Error::failed(format!("no operation {name:?} is declared"), "declare it in the scenario")
+        })
     }
 
     fn id(&self, name: &str) -> Result<String, Error> {
-        self.ids.get(name).cloned().ok_or_else(|| Error::Input(format!("operation {name:?} is not open yet")))
+        self.ids.get(name).cloned().ok_or_else(|| {
+            Error::failed(format!("operation {name:?} is not open yet"), "open it in an earlier step")
+        })
     }
 
     async fn open(&mut self, name: &str) -> Result<(), Error> {
@@ -163,9 +171,9 @@ impl Player<'_> {
             arguments.extend(["--set".to_owned(), format!("{field}={value}")]);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let printed = self.network.entente(&operation.by, &arguments).await?;
+        let printed = self.network.entente(operation.by.get_ref(), &arguments).await?;
         let id = printed.split_whitespace().next().unwrap_or_default().to_owned();
-        self.voice.line(&operation.by, &format!("opens {:?}", operation.title));
+        self.voice.line(operation.by.get_ref(), &format!("opens {:?}", operation.title));
         for (field, value) in &operation.body {
             self.voice.line("", &format!("    {field}: {value}"));
         }
@@ -175,33 +183,31 @@ impl Player<'_> {
     }
 
     async fn attest(&mut self, attest: &Attest) -> Result<(), Error> {
-        let id = self.id(&attest.operation)?;
+        let id = self.id(attest.operation.get_ref())?;
         let (flag, word) = match attest.stance {
             Stance::Endorse => ("--endorse", "endorses"),
             Stance::Object => ("--object", "objects to"),
             Stance::Abstain => ("--abstain", "abstains from"),
         };
-        let key = format!("{}-{}", attest.operation, attest.by);
+        let key = format!("{}-{}", attest.operation.get_ref(), attest.by.get_ref());
         let mut arguments =
             vec!["op", "attest", &id, flag, "--wait", "ordered", "--timeout", WAIT, "--key", &key];
         if let Some(caveat) = &attest.caveat {
             arguments.extend(["--caveat", caveat]);
         }
         let begun = Instant::now();
-        self.network.entente(&attest.by, &arguments).await?;
+        self.network.entente(attest.by.get_ref(), &arguments).await?;
         let took = begun.elapsed().as_millis();
-        let title = &self.operation(&attest.operation)?.title;
+        let title = &self.operation(attest.operation.get_ref())?.title;
         let caveat =
             attest.caveat.as_ref().map_or_else(String::new, |caveat| format!(", on condition: {caveat}"));
-        self.voice.line(&attest.by, &format!("{word} {title:?}{caveat} (ordered after {took} ms)"));
+        self.voice.line(attest.by.get_ref(), &format!("{word} {title:?}{caveat} (ordered after {took} ms)"));
         Ok(())
     }
 
     async fn restart(&mut self, partner: &str) -> Result<(), Error> {
         self.network.start(partner).await?;
-        self.network.until_meshed().await?;
-        let voting = |status: &StatusView| status.voting;
-        self.network.until_status(partner, "has heard what it said before and votes", voting).await?;
+        self.network.until_back(partner).await?;
         self.voice.line(partner, "is back with its own store and keys");
         Ok(())
     }
@@ -243,7 +249,10 @@ impl Player<'_> {
             shown = Some(self.until_view(partner, name, "is agreed", agreed).await?);
         }
         let Some(view) = shown else {
-            return Err(Error::Input("nobody is running".into()));
+            return Err(Error::failed(
+                "nobody is running",
+                "restart somebody in an earlier step of the scenario",
+            ));
         };
         self.voice.line(
             "",
@@ -258,12 +267,12 @@ impl Player<'_> {
     }
 
     async fn deficit(&self, deficit: &Deficit) -> Result<(), Error> {
-        let by = self.operation(&deficit.operation)?.by.clone();
+        let by = self.operation(deficit.operation.get_ref())?.by.get_ref().clone();
         let lacks = |view: &OperationView| {
             view.state == RecordState::Ordered
-                && view.deficit.iter().any(|line| line.contains(&deficit.names))
+                && view.deficit.iter().any(|line| line.contains(deficit.names.get_ref()))
         };
-        let view = self.until_view(&by, &deficit.operation, "shows its deficit", lacks).await?;
+        let view = self.until_view(&by, deficit.operation.get_ref(), "shows its deficit", lacks).await?;
         self.voice.line("", &format!("{:?} is {}: {}", view.title, view.outcome, view.deficit.join("; ")));
         Ok(())
     }
@@ -294,8 +303,9 @@ async fn finish(
     voice: &Voice,
 ) -> Result<(), Error> {
     let Some(name) = played.last_agreed else {
-        return Err(Error::Input(
-            "the scenario ends without an agreed operation: there is no receipt".into(),
+        return Err(Error::failed(
+            "the scenario ends without an agreed operation: there is no receipt",
+            "end it with a step such as: agreed = \"OPERATION\"",
         ));
     };
     let id = &played.ids[&name];
@@ -304,7 +314,12 @@ async fn finish(
     let receipt = receipts.join(format!("{name}.tlog-proof"));
     let shown = receipt.display().to_string();
     let holder = network.partners().iter().find(|partner| network.process(partner).is_some()).cloned();
-    let holder = holder.ok_or_else(|| Error::Input("nobody is running to give the receipt".into()))?;
+    let holder = holder.ok_or_else(|| {
+        Error::failed(
+            "nobody is running to give the receipt",
+            "restart somebody in an earlier step of the scenario",
+        )
+    })?;
     let _ = fs::remove_file(&receipt);
     network.entente(&holder, &["receipt", id, "-o", &shown]).await?;
     let coalition = network.coalition().to_owned();
@@ -317,7 +332,10 @@ async fn finish(
     }
     let verified = verify(&receipt, &coalition)?;
     if verified.code != Some(0) {
-        return Err(Error::Input(format!("the receipt does not verify:\n{}", verified.said)));
+        return Err(Error::failed(
+            format!("the receipt does not verify:\n{}", verified.said.trim_end()),
+            format!("keep {shown} and report it"),
+        ));
     }
     voice.line("", verified.said.trim_end());
     let spoiled = receipts.join(format!("{name}.spoiled"));
@@ -328,7 +346,10 @@ async fn finish(
     let refused = verify(&spoiled, &coalition)?;
     let _ = fs::remove_file(&spoiled);
     if refused.code != Some(7) {
-        return Err(Error::Input(format!("a receipt with a flipped bit verifies:\n{}", refused.said)));
+        return Err(Error::failed(
+            format!("a receipt with a flipped bit verifies:\n{}", refused.said.trim_end()),
+            format!("keep {shown} and report it"),
+        ));
     }
     voice.line("", "with one bit flipped it is refused");
     voice.good("receipt verified", &format!("  {shown}"));

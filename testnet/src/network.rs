@@ -41,10 +41,10 @@ pub(crate) enum Error {
     )]
     Simulation { failures: usize, below: usize },
     /// A file or process could not be worked with.
-    #[error("cannot {what}: {error}")]
+    #[error("cannot {what}: {error}\n  next: {}", after(.error))]
     Io { what: String, error: std::io::Error },
     /// There is no network here.
-    #[error("no network in {0}\n  next: entente-testnet up")]
+    #[error("no network in {0}: nothing was started there, or it was ended\n  next: entente-testnet up")]
     None(String),
     /// One runs here already.
     #[error("a network runs in {0} already\n  next: entente-testnet status, or entente-testnet down")]
@@ -58,20 +58,23 @@ pub(crate) enum Error {
     #[error("{0} is not empty and holds no network; nothing was touched\n  next: choose another with --dir")]
     NotOurs(String),
     /// No such partner.
-    #[error("no partner {name:?} here; there are: {known}")]
+    #[error("no partner {name:?} here; there are: {known}\n  next: entente-testnet status")]
     Partner { name: String, known: String },
     /// A partner's node is not running, or is.
     #[error("{name} is {word}\n  next: entente-testnet {next} {name}")]
     State { name: String, word: &'static str, next: &'static str },
     /// A command of the node failed.
-    #[error("`entente {command}` at {partner} failed ({code})\n{output}")]
+    #[error("`entente {command}` at {partner} failed ({code})\n{}\n  next: as it says; its node's log: entente-testnet logs {partner}", .output.trim_end())]
     Command { partner: String, command: String, code: String, output: String },
     /// Something did not happen in time.
-    #[error("not within {} s: {what}", .limit.as_secs())]
+    #[error("not within {} s: {what}\n  next: entente-testnet status, then entente-testnet logs PARTNER", .limit.as_secs())]
     Late { what: String, limit: Duration },
     /// Input that makes no sense.
-    #[error("{0}")]
-    Input(String),
+    #[error("{what}\n  next: {next}")]
+    Input { what: String, next: String },
+    /// Something that a scenario or node did and should not have.
+    #[error("{what}\n  next: {next}")]
+    Failed { what: String, next: String },
     /// Interrupted.
     #[error("interrupted; everything was stopped")]
     Interrupted,
@@ -80,6 +83,28 @@ pub(crate) enum Error {
 impl Error {
     pub(crate) fn io(what: impl Into<String>, error: std::io::Error) -> Self {
         Self::Io { what: what.into(), error }
+    }
+
+    pub(crate) fn input(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Input { what: what.into(), next: next.into() }
+    }
+
+    pub(crate) fn failed(what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self::Failed { what: what.into(), next: next.into() }
+    }
+}
+
+/// What helps after an error of the system.
+fn after(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "make room (df -h .), then the same command again"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotADirectory => {
+            "the same command with --dir DIR, a folder that you may write to"
+        }
+        _ => "check that path, then the same command again",
     }
 }
 
@@ -95,7 +120,10 @@ impl Roles {
     /// A lead, an observer where there are four or more, and supporting ones.
     pub(crate) fn of(partners: usize) -> Result<Self, Error> {
         if !(1..=MAX_PARTNERS).contains(&partners) {
-            return Err(Error::Input(format!("{partners} partners; 1 to {MAX_PARTNERS} are possible")));
+            return Err(Error::input(
+                format!("{partners} partners; 1 to {MAX_PARTNERS} are possible"),
+                "entente-testnet up --partners 4",
+            ));
         }
         let name =
             |i: usize| NAMES.get(i).map_or_else(|| format!("partner{i:02}"), |name| (*name).to_owned());
@@ -178,8 +206,13 @@ impl Network {
             }
             Err(error) => return Err(Error::io("read network.toml", error)),
         };
-        let state = toml::from_str(&text)
-            .map_err(|error| Error::Input(format!("{}/{STATE_FILE}: {error}", dir.display())))?;
+        let state = toml::from_str(&text).map_err(|error| {
+            let file = dir.join(STATE_FILE).display().to_string();
+            Error::input(
+                format!("{file} is damaged: {error}"),
+                format!("end the nodes in {} by hand, then: rm {file}", dir.display()),
+            )
+        })?;
         Ok(Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied: false, at_end: AtEnd::Leave })
     }
 
@@ -204,11 +237,8 @@ impl Network {
     pub(crate) async fn found(dir: &Path, template: &str, roles: &Roles, tied: bool) -> Result<Self, Error> {
         for partner in roles.all() {
             let too_long = |error: entente_node::errors::CliError| {
-                let why = error.why;
-                Error::Input(format!(
-                    "{}: {why}\n  next: entente-testnet --dir DIR with a shorter DIR",
-                    error.what
-                ))
+                let what = format!("{}: {}", error.what, error.why);
+                Error::input(what, "the same command with a shorter DIR: entente-testnet --dir DIR ...")
             };
             DataDir::new(dir.join(partner)).socket().map_err(too_long)?;
         }
@@ -323,7 +353,12 @@ impl Network {
         self.known(a)?;
         self.known(b)?;
         if a == b {
-            return Err(Error::Input(format!("{a} has no link with itself")));
+            let others: Vec<&str> =
+                self.state.partners.iter().map(String::as_str).filter(|other| *other != a).collect();
+            return Err(Error::input(
+                format!("{a} has no link with itself; other partners: {}", others.join(", ")),
+                format!("entente-testnet cut {a} {}", others.first().unwrap_or(&"PARTNER")),
+            ));
         }
         if !self.is_cut(a, b) {
             self.state.cut.push([a.to_owned(), b.to_owned()]);
@@ -364,6 +399,13 @@ impl Network {
         self.until_meshed().await
     }
 
+    /// Waits until a node that was started again is in the mesh, and votes if a quorum is there to tell it what it said.
+    pub(crate) async fn until_back(&self, partner: &str) -> Result<(), Error> {
+        self.until_meshed().await?;
+        let votes = |status: &StatusView| status.voting || status.seat.is_none() || status.margin < 0;
+        self.until_status(partner, "has heard what it said before and votes", votes).await.map(|_| ())
+    }
+
     /// The links that are cut.
     pub(crate) fn cuts(&self) -> &[[String; 2]] {
         &self.state.cut
@@ -371,7 +413,8 @@ impl Network {
 
     /// The local API of a partner's node.
     pub(crate) fn client(&self, partner: &str) -> Result<Client, Error> {
-        Client::new(&DataDir::new(self.data_dir(partner))).map_err(|error| Error::Input(error.to_string()))
+        Client::new(&DataDir::new(self.data_dir(partner)))
+            .map_err(|error| Error::input(format!("{}: {}", error.what, error.why), error.next))
     }
 
     /// Runs a command of `entente` for a partner and gives what it printed.
@@ -441,7 +484,10 @@ impl Network {
                 let log = fs::read_to_string(&path).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(6).collect();
                 let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n  ");
-                return Err(Error::Input(format!("{partner} did not stay up; its log ends:\n  {tail}")));
+                return Err(Error::failed(
+                    format!("{partner} did not stay up; its log ends:\n  {tail}"),
+                    format!("read {}", path.display()),
+                ));
             }
             if Instant::now() >= until {
                 return Err(Error::Late { what: format!("{partner} answers"), limit: STEP_TIMEOUT });

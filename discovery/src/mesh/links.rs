@@ -231,7 +231,7 @@ impl MeshTask {
             // The mesh task may be gone.
             let _ = links.send(LinkMessage::Ended { peer, serial, reason });
         });
-        tracing::info!(%peer, "peer up");
+        tracing::debug!(%peer, "peer up");
         let link = self.peers.entry(peer).or_default();
         link.opening = None;
         link.deadline = None;
@@ -243,7 +243,7 @@ impl MeshTask {
     /// Tells the link with a peer to end; gives its task, which a next link waits for.
     pub(super) fn stop_link(&mut self, peer: &PeerId, reason: &str) -> Option<JoinHandle<()>> {
         let running = self.peers.get_mut(peer)?.running.take()?;
-        tracing::info!(%peer, reason, "peer down");
+        tracing::debug!(%peer, reason, "peer down");
         // It may have ended by itself.
         let _ = running.stop.send(Some(reason.to_owned()));
         self.targets.down(peer, reason, Instant::now(), unix_ms());

@@ -23,7 +23,7 @@ impl MeshTask {
     pub(super) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { listener_id, address } => {
-                tracing::info!(%address, "listening");
+                tracing::debug!(%address, "listening");
                 self.listening.push((listener_id, address.clone()));
                 let instead_of = self.instead_of.get(&listener_id).cloned();
                 self.tell(MeshEvent::Listening { address, instead_of });

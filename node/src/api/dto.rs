@@ -9,6 +9,7 @@
 //! | `GET /v1/status` | [`StatusView`] |
 //! | `GET /v1/peers` | list of [`PeerView`] |
 //! | `GET /v1/listeners` | list of addresses with `/p2p` |
+//! | `GET /v1/peers/pending` | list of [`PendingView`] |
 //! | `POST /v1/peers` with [`AddPeer`] | `{}` |
 //! | `POST /v1/peers/{partner or node}/block`, `/unblock` | list of the [`PeerView`]s concerned |
 //! | `POST /v1/records?wait=&timeout_ms=` with an encoded body | [`SubmitView`] |
@@ -168,6 +169,12 @@ pub struct SeatView {
     pub next_retry_ms: Option<u64>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
+    /// Whether an address of it is known.
+    #[serde(default)]
+    pub addressed: bool,
+    /// Whether the operator blocked the link.
+    #[serde(default)]
+    pub blocked: bool,
 }
 
 /// A node of another partner, or a further one of the own.
@@ -195,6 +202,19 @@ pub struct PeerView {
     pub source: Option<String>,
     /// Whether the operator blocked the link.
     pub blocked: bool,
+}
+
+/// An address that is dialled and where no member has answered yet, so that nobody knows whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingView {
+    /// The address.
+    pub address: String,
+    /// Since when it is dialled.
+    pub since: Option<Time>,
+    /// When it is dialled again, from now; `None` while it is being dialled.
+    pub next_retry_ms: Option<u64>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
 }
 
 /// Dial this address from now on.

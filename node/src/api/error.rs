@@ -12,6 +12,9 @@ use entente_protocol::store::Damage;
 use super::dto::ErrorView;
 use crate::runtime::SubmitError;
 
+/// The command that shows which operations there are.
+pub(super) const LIST: &str = "entente op list";
+
 /// What a handler fails with.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -65,11 +68,11 @@ impl From<Damage> for ApiError {
 impl From<FindError> for ApiError {
     fn from(error: FindError) -> Self {
         match error {
-            FindError::Unknown(_) => Self::unknown(error).next("entente op list"),
-            FindError::Ambiguous { .. } => {
-                Self::new(StatusCode::CONFLICT, "ambiguous", error).next("give more characters")
+            FindError::Unknown(_) => Self::unknown(error).next(LIST),
+            FindError::Ambiguous { .. } => Self::new(StatusCode::CONFLICT, "ambiguous", error).next(LIST),
+            FindError::Malformed(_) | FindError::TooShort(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad_id", error).next(LIST)
             }
-            FindError::Malformed(_) | FindError::TooShort(_) => Self::bad_request(error),
         }
     }
 }

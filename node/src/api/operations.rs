@@ -13,7 +13,7 @@ use entente_protocol::time::Time;
 use serde::Deserialize;
 
 use super::dto::{AttestationView, DecisionView, OperationView, RecordState};
-use super::error::{Answer, ApiError, Params};
+use super::error::{Answer, ApiError, LIST, Params};
 use crate::runtime::Handle;
 
 /// Most held records that provisional views take in; each costs a signature check.
@@ -99,7 +99,7 @@ impl Known {
             (Ok(one), Ok(_)) if one.to_string() == text => one,
             (Ok(one), Ok(two)) => {
                 let reason = format!("{text:?} is ambiguous: {one}, {two}");
-                return Err(ApiError::new(axum::http::StatusCode::CONFLICT, "ambiguous", reason));
+                return Err(ApiError::new(axum::http::StatusCode::CONFLICT, "ambiguous", reason).next(LIST));
             }
             (Err(error), Err(_)) => return Err(error.into()),
         };

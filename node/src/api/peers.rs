@@ -8,12 +8,24 @@ use entente_protocol::identity::PublicKey;
 use entente_protocol::time::Time;
 use serde_json::{Value, json};
 
-use super::dto::{AddPeer, PeerView};
+use super::dto::{AddPeer, PeerView, PendingView};
 use super::error::{Answer, ApiError, Asked};
 use crate::runtime::Handle;
 
 pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<PeerView>> {
     Ok(Json(views(&node, |_| true).await?))
+}
+
+/// What was added by its address alone, or by the settings, and has not answered.
+pub(super) async fn pending(State(node): State<Handle>) -> Answer<Vec<PendingView>> {
+    let known = node.mesh().peers().await.map_err(failed)?;
+    let pending = known.into_iter().filter(|peer| peer.peer.is_none()).map(|peer| PendingView {
+        address: addresses(&peer).join(" "),
+        since: peer.missing_since_ms.map(Time),
+        next_retry_ms: peer.next_retry_ms,
+        last_error: peer.last_error,
+    });
+    Ok(Json(pending.collect()))
 }
 
 pub(super) async fn listeners(State(node): State<Handle>) -> Answer<Vec<String>> {
@@ -59,11 +71,12 @@ fn named(node: &Handle, name: &str) -> Result<Vec<NodeId>, ApiError> {
     if nodes.is_empty() {
         let names =
             founded.partners().iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(ApiError::unknown(format!("{name:?} is no partner and no node; there are: {names}")));
+        let reason = format!("{name:?} is no partner and no node; there are: {names}");
+        return Err(ApiError::unknown(reason).next("entente peer list"));
     }
     nodes.retain(|id| *id != node.identity().node);
     if nodes.is_empty() {
-        return Err(ApiError::bad_request(format!("{name} is this node")));
+        return Err(ApiError::bad_request(format!("{name} is this node")).next("entente peer list"));
     }
     Ok(nodes)
 }
@@ -90,7 +103,9 @@ async fn views(node: &Handle, wanted: impl Fn(&NodeId) -> bool) -> Result<Vec<Pe
             },
             next_retry_ms: peer.and_then(|peer| peer.next_retry_ms),
             last_error: peer.and_then(|peer| peer.last_error.clone()),
-            source: peer.map(|peer| source(peer.source).into()),
+            source: peer
+                .filter(|peer| !peer.blocked || !peer.addresses.is_empty())
+                .map(|peer| source(peer.source).into()),
             blocked: peer.is_some_and(|peer| peer.blocked),
         });
     }
@@ -114,6 +129,6 @@ fn source(source: PeerSource) -> &'static str {
 fn failed(error: MeshError) -> ApiError {
     match error {
         MeshError::Stopped => ApiError::stopping(),
-        other => ApiError::bad_request(other),
+        other => ApiError::bad_request(other).next("entente peer list"),
     }
 }

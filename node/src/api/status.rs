@@ -42,6 +42,8 @@ fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> 
             missing_since: (!connected).then_some(missing_since),
             next_retry_ms: peer.and_then(|peer| peer.next_retry_ms),
             last_error: peer.and_then(|peer| peer.last_error.clone()),
+            addressed: peer.is_some_and(|peer| !peer.addresses.is_empty()),
+            blocked: peer.is_some_and(|peer| peer.blocked),
         })
     });
     StatusView {

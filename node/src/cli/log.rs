@@ -11,10 +11,10 @@ use crate::render;
 #[derive(Args)]
 pub(super) struct Log {
     /// First leaf to show
-    #[arg(long, value_name = "INDEX", default_value_t = 0)]
+    #[arg(long, value_name = "INDEX", default_value_t = 0, allow_negative_numbers = true)]
     from: u64,
     /// Most leaves to show
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     limit: u64,
 }
 

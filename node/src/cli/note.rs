@@ -22,7 +22,14 @@ impl Note {
             return Err(CliError::usage(
                 "a note is never agreed",
                 "it has no effect on any operation",
-                "entente note --wait ordered TEXT",
+                context.hint("note --wait ordered TEXT"),
+            ));
+        }
+        if self.text.is_empty() {
+            return Err(CliError::usage(
+                "the note is empty",
+                "there is nothing to carry",
+                context.hint("note TEXT"),
             ));
         }
         let submission = Submission { path: "/v1/notes", body: self.text.clone().into_bytes(), id: None };

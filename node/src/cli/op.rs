@@ -4,13 +4,14 @@ mod attest;
 mod follow;
 mod open;
 mod submit;
+mod texts;
 
 use std::time::Duration;
 
 use clap::Subcommand;
 use entente_protocol::charter::{Charter, Partner};
 use entente_protocol::identity::{PublicKey, RecordId, SecretKey};
-use entente_protocol::record::{Act, Nonce, Record, SignedRecord};
+use entente_protocol::record::{Act, Attest as AttestAct, Nonce, Open as OpenAct, Record, SignedRecord};
 
 pub(super) use submit::{Submission, Waiting};
 
@@ -52,7 +53,7 @@ impl Command {
                 if context.json {
                     render::print_json(&operation);
                 } else {
-                    render::print(&render::operation::page(&operation, now()));
+                    render::print(&render::operation::page(&operation, now(), &context.hints));
                 }
                 Ok(())
             }
@@ -61,7 +62,7 @@ impl Command {
                 if context.json {
                     render::print_json(&operations);
                 } else {
-                    render::print(&render::operation::list(&operations, now()));
+                    render::print(&render::operation::list(&operations, now(), &context.hints));
                 }
                 Ok(())
             }
@@ -78,6 +79,7 @@ async fn find(context: &Context, id: &str, limit: Duration) -> Result<OperationV
     if !first.as_ref().is_err_and(is_unknown) || id.parse::<RecordId>().is_err() {
         return first;
     }
+    eprintln!("waiting for {id}, which is not known here yet");
     // Subscribed before the next look, so that nothing falls between them.
     let mut events = client.events("/v1/events").await?;
     let arrives = async {
@@ -129,9 +131,60 @@ impl Officer {
             CliError::denied(
                 "this key may not speak for any partner",
                 format!("{public} is no officer in the charter of {}", self.charter.name),
-                "name an officer's key: entente --as KEYFILE op ...",
+                "name an officer's key: entente --as KEYFILE op list",
             )
         })
+    }
+
+    /// Refuses a submission key that stands for other content here: among the operations that the node lists, held or
+    /// ordered, and the attestations to them. The nonce is that of the key alone, so whatever was said with it is known
+    /// by its id.
+    async fn check_key(&self, context: &Context, record: &Record, key: Option<&str>) -> Result<(), CliError> {
+        let Some(key) = key else { return Ok(()) };
+        let wanted = record.id();
+        let partner = self.partner()?.name.as_str();
+        let with_this_key = |id: RecordId, act: Act| {
+            let same = Record { act, ..record.clone() }.id() == id;
+            same && id != wanted
+        };
+        let operations: Vec<OperationView> = context.client()?.get("/v1/ops").await?;
+        for view in &operations {
+            let opened = || {
+                Act::Open(OpenAct {
+                    kind: view.kind.clone(),
+                    title: view.title.clone(),
+                    body: view.body.clone(),
+                })
+            };
+            let mut used = None;
+            if view.opened_by == partner && with_this_key(view.id, opened()) {
+                used = Some("opened");
+            }
+            for said in view.attestations.iter().filter(|said| said.partner == partner) {
+                let act = Act::Attest(AttestAct {
+                    operation: view.id,
+                    role: said.role,
+                    stance: said.stance,
+                    caveat: said.caveat.clone(),
+                    supersedes: said.supersedes,
+                });
+                if with_this_key(said.id, act) {
+                    used = Some("attested to");
+                }
+            }
+            if let Some(verb) = used {
+                let id = render::short(&view.id);
+                return Err(CliError::usage(
+                    format!("the key {:?} stands for something else", render::plain(key)),
+                    format!("with it {partner} {verb} {id}: {}", render::plain(&view.title)),
+                    format!(
+                        "the same command with another --key; what there is: {}",
+                        context.hint(&format!("op show {id}"))
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The signed record of `act`; the same for the same `key`, else unique.

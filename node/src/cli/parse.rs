@@ -9,6 +9,9 @@ const MAX_SPAN_MS: u64 = 86_400_000;
 
 /// `30s`, `500ms`, `5m`, `1h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    if text.starts_with('-') {
+        return Err(format!("{text:?} is negative or an option; a span of time is 500ms, 30s, 5m or 1h"));
+    }
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let unit_ms = match unit {

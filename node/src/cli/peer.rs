@@ -6,7 +6,7 @@ use clap::Subcommand;
 use libp2p::Multiaddr;
 
 use super::{Context, now};
-use crate::api::dto::{AddPeer, FaultView, PeerView};
+use crate::api::dto::{AddPeer, FaultView, PeerView, PendingView};
 use crate::client::segment;
 use crate::config::check_address;
 use crate::errors::CliError;
@@ -16,12 +16,12 @@ use crate::render;
 /// Show and change the links to other nodes.
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Dial an address from now on, also after a restart
+    /// Dial an address from now on; also after a restart, once it is known whose it is
     Add {
         /// /ip4/ADDRESS/udp/PORT/quic-v1, with or without /p2p/ID
         address: Multiaddr,
     },
-    /// Show the other nodes, how they stand, and the own addresses
+    /// Show the other nodes and how they stand, addresses where nobody answered yet, and the own addresses
     List,
     /// Print the own addresses alone, the best first, for others to add
     Address,
@@ -48,7 +48,7 @@ impl Command {
                     CliError::config(
                         format!("cannot dial {address}"),
                         why,
-                        "entente peer add /ip4/ADDRESS/udp/PORT/quic-v1",
+                        context.hint("peer add /ip4/ADDRESS/udp/PORT/quic-v1"),
                     )
                 })?;
                 let coalition = context.dir.coalition();
@@ -68,11 +68,15 @@ impl Command {
             }
             Self::List => {
                 let peers: Vec<PeerView> = client.get("/v1/peers").await?;
+                let pending: Vec<PendingView> = client.get("/v1/peers/pending").await?;
                 let listeners: Vec<String> = client.get("/v1/listeners").await?;
                 if context.json {
-                    render::print_json(&serde_json::json!({"peers": peers, "listeners": listeners}));
+                    render::print_json(
+                        &serde_json::json!({"peers": peers, "pending": pending, "listeners": listeners}),
+                    );
                 } else {
                     render::print(&render::peer::peers(&peers, now()));
+                    render::print(&render::peer::pending(&pending, now()));
                     let own = listeners.iter().map(|address| format!("own address {address}\n"));
                     render::print(&own.collect::<String>());
                 }
@@ -134,7 +138,8 @@ fn is_loopback(address: &str) -> bool {
 }
 
 async fn change(context: &Context, who: &str, verb: &str) -> Result<(), CliError> {
-    let path = format!("/v1/peers/{}/{verb}", segment(who)?);
+    let named = segment(who).map_err(|error| CliError { next: context.hint("peer list"), ..error })?;
+    let path = format!("/v1/peers/{named}/{verb}");
     let peers: Vec<PeerView> = context.client()?.post(&path, Vec::new(), Duration::ZERO).await?;
     if context.json {
         render::print_json(&peers);

@@ -16,7 +16,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 #[derive(Args)]
 pub(super) struct Status {
     /// Wait so long for a node that is still starting
-    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    #[arg(long, value_name = "TIME", value_parser = parse::duration, allow_hyphen_values = true)]
     wait: Option<Duration>,
 }
 
@@ -29,7 +29,7 @@ impl Status {
         if context.json {
             render::print_json(&status);
         } else {
-            render::print(&render::status::status(&status));
+            render::print(&render::status::status(&status, &context.hints));
         }
         Ok(())
     }

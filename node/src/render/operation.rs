@@ -7,19 +7,26 @@ use entente_protocol::time::Time;
 use super::age::moment;
 use super::table::{headed, table};
 use super::{plain, short};
-use crate::api::dto::{AttestationView, OperationView};
+use crate::api::dto::{AttestationView, OperationView, RecordState};
+use crate::hints::Hints;
 
 /// Operations, one line each.
-pub(crate) fn list(operations: &[OperationView], now: Time) -> String {
+pub(crate) fn list(operations: &[OperationView], now: Time, hints: &Hints) -> String {
     if operations.is_empty() {
-        return "no operations yet; entente op open --type TYPE --title TITLE\n".into();
+        return format!(
+            "no operations yet; next: {}\n",
+            hints.copyable("entente op open --type TYPE --title TITLE")
+        );
     }
     let rows = operations
         .iter()
         .map(|operation| {
             [
                 short(&operation.id),
-                operation.state.to_string(),
+                match operation.state {
+                    RecordState::Agreed => "decided".to_owned(),
+                    state => state.to_string(),
+                },
                 plain(&operation.outcome),
                 plain(&operation.kind),
                 plain(&operation.opened_by),
@@ -32,7 +39,7 @@ pub(crate) fn list(operations: &[OperationView], now: Time) -> String {
 }
 
 /// One operation in full.
-pub(crate) fn page(operation: &OperationView, now: Time) -> String {
+pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> String {
     let mut text = format!(
         "{}  {}: {}\n",
         operation.outcome.to_uppercase(),
@@ -65,7 +72,7 @@ pub(crate) fn page(operation: &OperationView, now: Time) -> String {
     }
     if let Some(decision) = &operation.decision {
         rows.push(["decided".into(), format!("{}, leaf {}", plain(&decision.outcome), decision.index)]);
-        rows.push(["receipt".into(), format!("entente receipt {}", short(&operation.id))]);
+        rows.push(["receipt".into(), hints.copyable(&format!("entente receipt {}", short(&operation.id)))]);
     }
     text.push_str(&table(&rows));
     if !operation.body.is_empty() {

@@ -3,32 +3,54 @@
 use entente_protocol::time::Time;
 
 use super::age::{moment, span};
-use super::table::headed;
+use super::table::{headed, table};
 use super::{plain, short};
-use crate::api::dto::{FaultView, PeerView};
+use crate::api::dto::{FaultView, PeerView, PendingView};
+
+/// Addresses that are dialled and where no member has answered yet.
+pub(crate) fn pending(pending: &[PendingView], now: Time) -> String {
+    let rows = pending
+        .iter()
+        .map(|pending| {
+            let next = match pending.next_retry_ms {
+                Some(ms) => format!("next try in {}", span(ms)),
+                None => "trying now".into(),
+            };
+            let why = pending.last_error.as_deref().map_or(String::new(), |why| format!(" ({})", plain(why)));
+            let since = pending.since.map_or(String::new(), |at| format!(", added {}", moment(at, now)));
+            [
+                "pending".to_owned(),
+                plain(&pending.address),
+                format!("nobody has answered yet{since}; {next}{why}"),
+            ]
+        })
+        .collect::<Vec<_>>();
+    table(&rows)
+}
 
 /// Peers and how they stand.
 pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
     if peers.is_empty() {
-        return "no peers known yet; entente peer add ADDRESS\n".into();
+        return "no other nodes in this coalition\n".into();
     }
     let rows = peers
         .iter()
         .map(|peer| {
             let state = match (peer.blocked, peer.connected) {
-                (true, _) => "blocked".to_owned(),
+                (true, _) => "blocked by operator".to_owned(),
                 (false, true) => format!("up {}", peer.since.map_or(String::new(), |at| span(now.since(at)))),
                 (false, false) => match peer.missing_since {
                     Some(at) => format!("missing {}", span(now.since(at))),
                     None => "not met yet".into(),
                 },
             };
-            let next = match (peer.connected, peer.next_retry_ms, &peer.last_error) {
+            let next = match (peer.connected || peer.blocked, peer.next_retry_ms, &peer.last_error) {
                 (true, ..) => String::new(),
                 (false, Some(ms), Some(error)) => format!("next try in {} ({})", span(ms), plain(error)),
                 (false, Some(ms), None) => format!("next try in {}", span(ms)),
                 (false, None, Some(error)) => plain(error),
-                (false, None, None) => String::new(),
+                (false, None, None) if peer.addresses.is_empty() => "no address known yet".into(),
+                (false, None, None) => "trying now".into(),
             };
             [
                 plain(&peer.partner),

@@ -6,9 +6,10 @@ use super::age::{moment, span};
 use super::table::table;
 use super::{plain, short};
 use crate::api::dto::{SeatView, StatusView};
+use crate::hints::Hints;
 
 /// Status in words.
-pub(crate) fn status(view: &StatusView) -> String {
+pub(crate) fn status(view: &StatusView, hints: &Hints) -> String {
     let mut text = String::new();
     let word = view.word.to_string().to_uppercase();
     let seat = match view.seat {
@@ -63,7 +64,8 @@ pub(crate) fn status(view: &StatusView) -> String {
         );
     }
     if view.faults > 0 {
-        row("faults", format!("{} since the start; entente peer faults", view.faults));
+        let next = hints.copyable("entente peer faults");
+        row("faults", format!("{} since the start; {next}", view.faults));
     }
     row(
         "log",
@@ -96,9 +98,13 @@ fn missing(seat: &SeatView, view: &StatusView) -> String {
 }
 
 fn retry(seat: &SeatView) -> String {
-    let next = match seat.next_retry_ms {
-        Some(ms) => format!("next try in {}", span(ms)),
-        None => "no address known yet".into(),
+    if seat.blocked {
+        return "blocked by operator".into();
+    }
+    let next = match (seat.next_retry_ms, seat.addressed) {
+        (Some(ms), _) => format!("next try in {}", span(ms)),
+        (None, true) => "trying now".into(),
+        (None, false) => "no address known yet".into(),
     };
     match &seat.last_error {
         Some(error) => format!("{next} ({})", plain(error)),
@@ -113,6 +119,10 @@ mod tests {
     use entente_protocol::identity::{CoalitionId, Hash, SecretKey, hash};
     use entente_protocol::time::Time;
 
+    fn hints() -> Hints {
+        Hints::new("entente", ["peer".to_owned()], None)
+    }
+
     fn seat(seat: u16, partner: &str, reachable: bool) -> SeatView {
         SeatView {
             partner: partner.into(),
@@ -123,6 +133,8 @@ mod tests {
             missing_since: (!reachable).then_some(Time(1_000_000 - 130_000)),
             next_retry_ms: (!reachable).then_some(3200),
             last_error: (!reachable).then(|| "connection refused".into()),
+            addressed: true,
+            blocked: false,
         }
     }
 
@@ -132,7 +144,7 @@ mod tests {
             node: SecretKey::from_seed(&[7; 32]).public(),
             coalition: CoalitionView { id: CoalitionId(hash("test", &[])), name: "corridor".into() },
             word: Word::Agreed,
-            seats: vec![seat(0, "norden", true), seat(1, "skywatch", false), seat(2, "ostmark", true)],
+            seats: vec![seat(0, "norden", true), seat(1, "skywatch", false), seat(2, "estmark", true)],
             seat: Some(0),
             quorum: 2,
             margin: 0,
@@ -153,7 +165,7 @@ mod tests {
 
     #[test]
     fn says_at_a_glance_who_is_missing_and_what_exists_only_here() {
-        let text = status(&view());
+        let text = status(&view(), &hints());
         let lines = text.lines().collect::<Vec<_>>();
         assert!(lines[0].starts_with("AGREED  corridor (co-"), "{text}");
         assert!(lines[0].ends_with("norden, seat 0 of 3, quorum 2, margin +0"), "{text}");
@@ -167,8 +179,23 @@ mod tests {
         let mut view = view();
         view.word = Word::Stalled;
         view.margin = -1;
-        let text = status(&view);
+        let text = status(&view, &hints());
         assert!(text.starts_with("STALLED"), "{text}");
         assert!(text.contains("nothing is ordered until 1 more seat is back"), "{text}");
+    }
+
+    #[test]
+    fn a_link_that_is_not_tried_says_why() {
+        let mut view = view();
+        let line = |view: &StatusView| {
+            status(view, &hints()).lines().nth(1).expect("a line").split(", ").last().map(str::to_owned)
+        };
+        view.seats[1].next_retry_ms = None;
+        view.seats[1].last_error = None;
+        assert_eq!(line(&view).as_deref(), Some("trying now"));
+        view.seats[1].blocked = true;
+        assert_eq!(line(&view).as_deref(), Some("blocked by operator"));
+        (view.seats[1].blocked, view.seats[1].addressed) = (false, false);
+        assert_eq!(line(&view).as_deref(), Some("no address known yet"));
     }
 }

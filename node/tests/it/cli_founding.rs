@@ -2,7 +2,7 @@
 
 use crate::cli_support::{DAY_MS, Hosts, mode, now, run};
 
-const FOUR: [&str; 4] = ["norden", "sudria", "ostmark", "skywatch"];
+const FOUR: [&str; 4] = ["norden", "sudria", "estmark", "skywatch"];
 
 #[test]
 fn init_makes_private_keys_and_a_card_and_never_overwrites() {
@@ -71,7 +71,7 @@ fn four_hosts_found_and_join_with_the_commands_alone() {
     assert!(id.starts_with("co-") && id.len() == 55, "{id}");
     assert_eq!(run(&norden, &["charter", "id", &coalition]).done().trim(), id);
 
-    for (seat, name) in ["norden", "ostmark", "skywatch", "sudria"].into_iter().enumerate() {
+    for (seat, name) in ["estmark", "norden", "skywatch", "sudria"].into_iter().enumerate() {
         let said = run(&hosts.dir(name), &["join", &coalition]);
         assert!(said.done().contains(&format!("as {name}, seat {seat} of 4")), "{}", said.out);
         assert_eq!(mode(&hosts.dir(name).join("coalition.toml")), 0o600);

@@ -12,22 +12,22 @@ use entente_protocol::founding::CoalitionSecret;
 use crate::cli_support::{Hosts, Said, entente, run};
 
 /// A node that runs; killed when dropped.
-struct Up {
+pub(crate) struct Up {
     child: Child,
-    ready: String,
+    pub(crate) ready: String,
     said: Option<JoinHandle<String>>,
 }
 
 impl Up {
     #[track_caller]
-    fn start(dir: &Path) -> Self {
+    pub(crate) fn start(dir: &Path) -> Self {
         let mut command = entente(dir);
         command.args(["up", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"]);
         Self::spawn(command)
     }
 
     #[track_caller]
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut child = command
             .env("ENTENTE_LOG", "warn")
             .stdin(Stdio::null())
@@ -56,7 +56,7 @@ impl Up {
     }
 
     /// Waits for the end.
-    fn ended(&mut self) -> Said {
+    pub(crate) fn ended(&mut self) -> Said {
         let status = self.child.wait().expect("it ends");
         let err = self.said.take().map(|said| said.join().expect("it was read")).unwrap_or_default();
         Said { code: status.code().unwrap_or(-1), out: self.ready.clone(), err }
@@ -70,7 +70,7 @@ impl Drop for Up {
     }
 }
 
-fn first_line(said: &Said) -> String {
+pub(crate) fn first_line(said: &Said) -> String {
     said.out.lines().next().unwrap_or_default().to_owned()
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const PAGE: &str = include_str!("../../../docs/operations.md");
-const HOSTS: [&str; 4] = ["norden", "sudria", "ostmark", "skywatch"];
+const HOSTS: [&str; 4] = ["norden", "sudria", "estmark", "skywatch"];
 
 /// A fenced block: the hosts that it runs on, its first line in the page, its text.
 struct Block {

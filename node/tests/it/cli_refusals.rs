@@ -10,8 +10,15 @@ fn wrong_usage_exits_with_2() {
     for args in
         [&["nonsense"][..], &["op", "open"], &["op", "attest", "op-abc"], &["note", "x", "--timeout", "30"]]
     {
-        let said = run(&hosts.dir("norden"), args);
-        assert_eq!(said.code, 2, "{args:?}: {}", said.err);
+        let help = match args {
+            ["nonsense"] => "next: entente --help".to_owned(),
+            ["op", command, ..] => format!("next: entente op {command} --help"),
+            _ => "next: entente note --help".to_owned(),
+        };
+        run(&hosts.dir("norden"), args).refused(2, &[&help]);
+        let json = run(&hosts.dir("norden"), &[args, &["--json"]].concat());
+        let error: serde_json::Value = serde_json::from_str(&json.err).expect("JSON");
+        assert_eq!((json.code, &error["code"]), (2, &"usage".into()), "{}", json.err);
     }
 }
 
@@ -57,9 +64,9 @@ fn a_foreign_charter_is_refused() {
 
 #[test]
 fn an_incompletely_signed_charter_is_refused() {
-    let hosts = Hosts::init(&["norden", "sudria", "ostmark"]);
+    let hosts = Hosts::init(&["norden", "sudria", "estmark"]);
     let charter = hosts.charter(now(), now().plus(DAY_MS));
-    let file = hosts.founded(&charter, &["norden", "ostmark"], "partly.coalition.toml");
+    let file = hosts.founded(&charter, &["norden", "estmark"], "partly.coalition.toml");
     let dir = hosts.dir("norden");
     run(&dir, &["join".as_ref(), file.as_os_str()]).refused(3, &["not signed by sudria"]);
     std::fs::copy(&file, dir.join("coalition.toml")).expect("copied");
@@ -128,9 +135,12 @@ fn a_node_that_is_not_there_is_named_with_the_command_that_starts_it() {
     let hosts = Hosts::init(&["norden"]);
     hosts.join_all();
     let dir = hosts.dir("norden");
-    let up = format!("entente --dir {} up", dir.display());
     for args in [&["status"][..], &["stop"], &["peer", "list"], &["op", "list"], &["log"], &["note", "x"]] {
-        run(&dir, args).refused(4, &["no node is running here", &up]);
+        run(&dir, args).refused(4, &["no node is running here", "next: entente up"]);
+        // Whoever named the folder is shown a command that names it.
+        let named = dir.display().to_string();
+        run(&dir, &[&["--dir", &named], args].concat())
+            .refused(4, &["no node is running here", &format!("next: entente --dir {named} up")]);
     }
 }
 

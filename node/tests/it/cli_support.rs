@@ -136,8 +136,12 @@ impl Hosts {
     /// A coalition of all partners, valid now, that every partner has joined.
     pub(crate) fn join_all(&self) -> PathBuf {
         let now = now();
-        let charter = self.charter(now, now.plus(30 * DAY_MS));
-        let file = self.founded(&charter, &self.names, "corridor.coalition.toml");
+        self.join_with(&self.charter(now, now.plus(30 * DAY_MS)))
+    }
+
+    /// The coalition of `charter`, that every partner has joined.
+    pub(crate) fn join_with(&self, charter: &Charter) -> PathBuf {
+        let file = self.founded(charter, &self.names, "corridor.coalition.toml");
         for name in &self.names {
             run(&self.dir(name), &["join".as_ref(), file.as_os_str()]).done();
         }

@@ -14,7 +14,9 @@ use entente_protocol::wire;
 
 use crate::cli_support::{DAY_MS, Hosts, now, run};
 
-const FOUR: [&str; 4] = ["norden", "ostmark", "skywatch", "sudria"];
+const FOUR: [&str; 4] = ["norden", "estmark", "skywatch", "sudria"];
+/// The same in seat order: by name.
+const SEATS: [&str; 4] = ["estmark", "norden", "skywatch", "sudria"];
 
 fn standing(partner: &str, role: Role) -> Standing {
     Standing {
@@ -33,7 +35,7 @@ fn decision(charter: &Charter) -> Decision {
         kind,
         [
             standing("norden", Role::Lead),
-            standing("ostmark", Role::Supporting),
+            standing("estmark", Role::Supporting),
             standing("skywatch", Role::Supporting),
         ],
     );
@@ -59,11 +61,11 @@ fn receipt(hosts: &Hosts, charter: &Charter, leaf: Vec<u8>) -> String {
             .expect("merged");
     }
     let id = charter.id();
-    let seats = FOUR.map(|name| (name, hosts.key(name, "seat").public()));
+    let seats = SEATS.map(|name| (name, hosts.key(name, "seat").public()));
     let cosigners = Cosigners::new(id, seats, 3).expect("cosigners");
     let head = TreeHead { size: 1, root: leaf_hash(&leaf), time_s: 1_795_525_509 };
     let cosignatures = (0..3u16)
-        .zip(FOUR)
+        .zip(SEATS)
         .map(|(seat, name)| Cosignature { seat, signature: head.cosign(&id, &hosts.key(name, "seat")) })
         .collect();
     let certificate = Certificate { head, cosignatures };
@@ -137,7 +139,7 @@ fn a_decision_that_the_rule_does_not_give_fails_even_when_seats_certified_it() {
     let id = charter.id().to_string();
     let sound = decision(&charter);
     let mut one_voice_less = sound.clone();
-    one_voice_less.counted.retain(|said| said.partner.as_str() != "ostmark");
+    one_voice_less.counted.retain(|said| said.partner.as_str() != "estmark");
     let mut observer_counts = sound.clone();
     observer_counts.counted.push(standing("sudria", Role::Supporting));
     let mut other_verdict = sound;

@@ -6,6 +6,7 @@ mod cli_operations_page;
 mod cli_refusals;
 mod cli_support;
 mod cli_verify;
+mod cli_words;
 mod runtime_alone;
 mod runtime_api;
 mod runtime_four;

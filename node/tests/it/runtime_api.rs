@@ -53,7 +53,7 @@ async fn what_cannot_be_done_is_refused_with_its_word_and_changes_nothing() {
     }
     for (path, status, code) in [
         (format!("/v1/ops/{id}"), 404, "unknown"),
-        ("/v1/ops/op-a".into(), 400, "bad_request"),
+        ("/v1/ops/op-a".into(), 400, "bad_id"),
         (format!("/v1/receipts/{id}"), 404, "unknown"),
         (format!("/v1/receipts/{id}?record=1"), 404, "unknown"),
     ] {

@@ -4,13 +4,10 @@ use super::operation::Operation;
 use super::park::MAX_PARKED_PER_PARTNER;
 use super::refusal::{Part, Refusal};
 use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
-use crate::charter::{MAX_NAME_BYTES, Partner, PartnerName, text::is_showable};
+use crate::charter::{Partner, PartnerName};
 use crate::founding::Founded;
 use crate::identity::RecordId;
-use crate::record::{
-    Act, Attest, MAX_CAVEAT_BYTES, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_TITLE_BYTES, Open,
-    Record, Role,
-};
+use crate::record::{Act, Attest, Open, Record, Role};
 use crate::time::Time;
 
 /// What the state says of a record, before anything is changed.
@@ -157,28 +154,19 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
     }
     match &record.act {
         Act::Open(open) => {
-            text(Part::Kind, &open.kind, MAX_NAME_BYTES)?;
-            text(Part::Title, &open.title, MAX_TITLE_BYTES)?;
-            limit(Part::Fields, open.body.len(), MAX_FIELDS)?;
+            Part::Kind.check(&open.kind)?;
+            Part::Title.check(&open.title)?;
+            Part::Fields.check_length(open.body.len())?;
             for (name, value) in &open.body {
-                text(Part::FieldName, name, MAX_FIELD_NAME_BYTES)?;
-                text(Part::Field, value, MAX_FIELD_BYTES)?;
+                Part::FieldName.check(name)?;
+                Part::Field.check(value)?;
             }
         }
         Act::Attest(attest) => {
             if let Some(caveat) = &attest.caveat {
-                text(Part::Caveat, caveat, MAX_CAVEAT_BYTES)?;
+                Part::Caveat.check(caveat)?;
             }
         }
     }
     founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })
-}
-
-fn text(what: Part, text: &str, most: usize) -> Result<(), Refusal> {
-    limit(what, text.len(), most)?;
-    if is_showable(text) { Ok(()) } else { Err(Refusal::Unshowable { what }) }
-}
-
-fn limit(what: Part, found: usize, most: usize) -> Result<(), Refusal> {
-    if found > most { Err(Refusal::TooLong { what, found: found as u64, most: most as u64 }) } else { Ok(()) }
 }

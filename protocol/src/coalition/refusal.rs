@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Verdict;
-use crate::charter::text::{all_of, either};
-use crate::charter::{PartnerName, show_time};
+use crate::charter::text::{all_of, either, is_showable};
+use crate::charter::{MAX_NAME_BYTES, PartnerName, show_time};
 use crate::identity::{CoalitionId, PublicKey, RecordId};
-use crate::record::Role;
+use crate::record::{
+    MAX_CAVEAT_BYTES, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_TITLE_BYTES, Role,
+};
 use crate::time::Time;
 
 /// Why a record is refused. It stays in the log and changes nothing.
@@ -212,6 +214,41 @@ pub enum Part {
     Field,
     /// A caveat.
     Caveat,
+}
+
+impl Part {
+    /// The most allowed: bytes of a text, or the number of named values.
+    pub fn most(self) -> usize {
+        match self {
+            Self::Kind => MAX_NAME_BYTES,
+            Self::Title => MAX_TITLE_BYTES,
+            Self::Fields => MAX_FIELDS,
+            Self::FieldName => MAX_FIELD_NAME_BYTES,
+            Self::Field => MAX_FIELD_BYTES,
+            Self::Caveat => MAX_CAVEAT_BYTES,
+        }
+    }
+
+    /// Whether `text` may stand here: the same before submitting and for what is ordered.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLong`] and [`Refusal::Unshowable`].
+    pub fn check(self, text: &str) -> Result<(), Refusal> {
+        self.check_length(text.len())?;
+        if is_showable(text) { Ok(()) } else { Err(Refusal::Unshowable { what: self }) }
+    }
+
+    /// Whether a text of so many bytes, or a list of so many values, may stand here.
+    ///
+    /// # Errors
+    /// [`Refusal::TooLong`].
+    pub fn check_length(self, found: usize) -> Result<(), Refusal> {
+        let most = self.most();
+        if found <= most {
+            return Ok(());
+        }
+        Err(Refusal::TooLong { what: self, found: found as u64, most: most as u64 })
+    }
 }
 
 impl std::fmt::Display for Part {

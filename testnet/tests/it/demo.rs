@@ -135,9 +135,21 @@ fn wrong_scenarios_are_refused_with_their_place_before_anything_starts() {
     };
     let (code, said) = run(&["--scenario", file.to_str().expect("plain")]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("line 3") && said.contains("steps"), "{said}");
+    assert!(said.contains("s.toml:3: ") && said.contains("steps"), "{said}");
+    assert!(said.contains("  next: correct line 3 of "), "{said}");
+    let (code, said) = run(&["--scenario", "sealift"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        said.contains("no scenario sealift: there is no such file") && said.contains("  next: "),
+        "{said}"
+    );
+    assert!(said.contains("entente-testnet --dir ") && said.contains(" demo plays the built-in"), "{said}");
+    let (code, said) = run(&["--partners", "99"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("at most 16 are possible") && said.contains("demo --partners 16"), "{said}");
     let (code, said) = run(&["--partners", "2"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("2 partners are too few: the scenario has 4"), "{said}");
+    assert!(said.contains(" demo --partners 4"), "{said}");
     assert!(!dir.path().join("n").exists(), "nothing was made");
 }

@@ -23,7 +23,11 @@ fn with_two_of_four_killed_nothing_is_ordered_and_all_is_once_one_returns() {
     let status = net.until("norden", "holds them", |status| status.held >= 3);
     assert_eq!(status.word.to_string(), "stalled");
     assert_eq!(net.ordered("norden"), before, "nothing is ordered");
-    net.run(&["restart", "estmark"]);
+    let said = net.run(&["restart", "estmark"]);
+    assert!(said.contains("estmark is back in the mesh"), "{said}");
+    let linked = net.get::<entente_node::api::dto::StatusView>("estmark", "/v1/status").expect("it runs");
+    let links = linked.seats.iter().filter(|seat| seat.connected).count();
+    assert_eq!(links, 3, "with itself, norden and sudria");
     for partner in ["norden", "sudria", "estmark"] {
         net.until(partner, "has ordered all", |status| status.held == 0 && status.epoch.certified > 0);
         let ordered = eventually("all three are ordered", || {

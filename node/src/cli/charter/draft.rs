@@ -23,7 +23,7 @@ const DAY_MS: u64 = 86_400_000;
 /// Draft a charter from a template and the partners' cards.
 #[derive(Args)]
 pub(crate) struct New {
-    /// What kind of mission: airlift
+    /// What the rules are drawn from: airlift
     #[arg(long)]
     template: String,
     /// The partners' cards; where roles are not stated, the first leads and the last of four or more observes
@@ -39,7 +39,7 @@ pub(crate) struct New {
     #[arg(long, value_name = "PARTNER")]
     observing: Vec<PartnerName>,
     /// How long the roots' delegations to officers, seats and nodes are valid
-    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3660))]
+    #[arg(long, value_name = "DAYS", default_value_t = 365, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=3660))]
     valid_days: u32,
     /// Where to write the draft
     #[arg(short, long, value_name = "FILE")]
@@ -51,7 +51,11 @@ impl New {
         let name = match &self.name {
             Some(name) => name.clone(),
             None => stem(&self.output).parse().map_err(|why| {
-                CliError::usage("the coalition needs a name", why, "entente charter new --name NAME ...")
+                CliError::usage(
+                    "the coalition needs a name",
+                    why,
+                    "entente charter new --template airlift --cards CARD.. --name NAME -o FILE",
+                )
             })?,
         };
         let mut cards = Vec::new();

@@ -2,10 +2,11 @@
 
 use clap::Args;
 use entente_protocol::charter::PartnerName;
+use entente_protocol::coalition::Part;
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::{Act, Attest as AttestAct, Body, Role, Stance};
 
-use super::{Officer, Submission, Waiting, find, is_unknown};
+use super::{Officer, Submission, Waiting, find, is_unknown, texts};
 use crate::api::dto::{AttestationView, OperationView};
 use crate::cli::Context;
 use crate::errors::CliError;
@@ -27,7 +28,7 @@ pub(crate) struct Attest {
     /// The own earlier attestation that this one replaces, or the beginning of its id
     #[arg(long, value_name = "ID")]
     supersedes: Option<String>,
-    /// Submitting again with the same key is harmless: it is the same attestation
+    /// A name for this submission: submitting the same again with it is harmless, something else is refused
     #[arg(long)]
     key: Option<String>,
     #[command(flatten)]
@@ -49,6 +50,10 @@ struct StanceArgs {
 }
 
 impl StanceArgs {
+    fn option(&self) -> String {
+        format!("--{}", self.stance())
+    }
+
     fn stance(&self) -> Stance {
         if self.endorse {
             Stance::Endorse
@@ -62,11 +67,17 @@ impl StanceArgs {
 
 impl Attest {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        if let Some(caveat) = &self.caveat {
+            let command =
+                context.hint(&format!("op attest {} {} --caveat TEXT", self.id, self.stance.option()));
+            texts::check_not_empty("caveat", caveat, &command)?;
+            texts::check(Part::Caveat, "caveat", caveat, &command)?;
+        }
         let officer = Officer::load(context)?;
         let partner = officer.partner()?.name.clone();
         let found = find(context, &self.id, self.waiting.timeout).await;
         let (operation, role, known) = match found {
-            Ok(view) => (view.id, self.choose_role(&officer, &partner, &view)?, view.attestations),
+            Ok(view) => (view.id, self.choose_role(context, &officer, &partner, &view)?, view.attestations),
             // An operation that has not come this far: its whole id and a role say enough, and it waits for it.
             Err(error) if is_unknown(&error) => match (self.id.parse::<RecordId>(), self.role) {
                 (Ok(id), Some(role)) => (id, role, Vec::new()),
@@ -74,7 +85,8 @@ impl Attest {
             },
             Err(error) => return Err(error),
         };
-        let supersedes = self.supersedes.as_deref().map(|text| resolve(text, &known)).transpose()?;
+        let show = context.hint(&format!("op show {}", render::short(&operation)));
+        let supersedes = self.supersedes.as_deref().map(|text| resolve(text, &known, &show)).transpose()?;
         let act = Act::Attest(AttestAct {
             operation,
             role,
@@ -83,13 +95,29 @@ impl Attest {
             supersedes,
         });
         let record = officer.sign(act, self.key.as_deref())?;
-        Submission { path: "/v1/records", id: Some(record.record.id()), body: Body::Signed(record).encode() }
+        officer.check_key(context, &record.record, self.key.as_deref()).await?;
+        let id = Some(record.record.id());
+        let sent = Submission { path: "/v1/records", id, body: Body::Signed(record).encode() }
             .send(context, &self.waiting)
-            .await
+            .await;
+        sent.map_err(|error| match (error.code.as_str(), standing(&known, &partner)) {
+            ("closed", _) => CliError { next: show, ..error },
+            ("denied", Some(standing)) if self.supersedes.is_none() => {
+                let next = context.hint(&format!(
+                    "op attest {} {} --supersedes {}",
+                    render::short(&operation),
+                    self.stance.option(),
+                    render::short(&standing)
+                ));
+                CliError { next, ..error }
+            }
+            _ => error,
+        })
     }
 
     fn choose_role(
         &self,
+        context: &Context,
         officer: &Officer,
         partner: &PartnerName,
         view: &OperationView,
@@ -98,7 +126,7 @@ impl Attest {
             return Err(CliError::denied(
                 format!("{} cannot be attested", render::short(&view.id)),
                 format!("the charter declares no operation type {:?}", view.kind),
-                "entente op list",
+                context.charter_hint(),
             ));
         };
         let held = kind.roles_of(partner);
@@ -109,12 +137,12 @@ impl Attest {
             (None, [_, _, ..]) => Err(CliError::usage(
                 format!("in which role does {partner} attest?"),
                 format!("the charter gives it several in {}: {names}", kind.name),
-                format!("entente op attest {} --role {} ...", self.id, held[0]),
+                context.hint(&format!("op attest {} {} --role {}", self.id, self.stance.option(), held[0])),
             )),
             (None, []) => Err(CliError::denied(
                 format!("{partner} may not attest to {}", render::short(&view.id)),
                 format!("the charter gives it no role in {}", kind.name),
-                "entente charter show FILE shows who may",
+                context.charter_hint(),
             )),
             (Some(role), held) => Err(CliError::denied(
                 format!("{partner} may not attest as {role}"),
@@ -124,16 +152,25 @@ impl Attest {
                     format!("the charter gives it another role in {}: {names}", kind.name)
                 },
                 match held.first() {
-                    Some(role) => format!("entente op attest {} --role {role} ...", self.id),
-                    None => "entente charter show FILE shows who may".into(),
+                    Some(role) => {
+                        context.hint(&format!("op attest {} {} --role {role}", self.id, self.stance.option()))
+                    }
+                    None => context.charter_hint(),
                 },
             )),
         }
     }
 }
 
+/// What stands of this partner's attestations.
+fn standing(known: &[AttestationView], partner: &PartnerName) -> Option<RecordId> {
+    let own = || known.iter().filter(|said| said.partner == partner.as_str());
+    let replaced = |id: RecordId| own().any(|said| said.supersedes == Some(id));
+    own().map(|said| said.id).find(|id| !replaced(*id))
+}
+
 /// The attestation that `text` names: a whole id, or the beginning of exactly one of those known.
-fn resolve(text: &str, known: &[AttestationView]) -> Result<RecordId, CliError> {
+fn resolve(text: &str, known: &[AttestationView], show: &str) -> Result<RecordId, CliError> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
@@ -148,12 +185,12 @@ fn resolve(text: &str, known: &[AttestationView]) -> Result<RecordId, CliError> 
         [] => Err(CliError::usage(
             format!("no attestation {text}"),
             "none to this operation has an id that begins so",
-            "entente op show ID",
+            show,
         )),
         many => Err(CliError::usage(
             format!("{text} names several attestations"),
             many.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            "give more of the id",
+            format!("give more of the id; all are shown by: {show}"),
         )),
     }
 }

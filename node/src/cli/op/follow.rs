@@ -62,7 +62,7 @@ async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
             if context.json {
                 render::print_json(&operation);
             } else {
-                render::print(&format!("{}\n", render::operation::page(&operation, now())));
+                render::print(&format!("{}\n", render::operation::page(&operation, now(), &context.hints)));
             }
         }
         if operation.decision.is_some() {

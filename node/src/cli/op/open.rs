@@ -1,15 +1,17 @@
 //! `entente op open`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use entente_protocol::coalition::Part;
 use entente_protocol::record::{Act, Body, Open as OpenAct};
 
-use super::{Officer, Submission, Waiting};
+use super::{Officer, Submission, Waiting, texts};
 use crate::cli::{Context, parse};
 use crate::errors::CliError;
 use crate::files;
+use crate::render;
 
 /// Largest body file, in bytes.
 const MAX_BODY_FILE_BYTES: usize = 64 * 1024;
@@ -29,7 +31,7 @@ pub(crate) struct Open {
     /// Named values from a TOML file
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// Submitting again with the same key is harmless: it is the same operation
+    /// A name for this submission: submitting the same again with it is harmless, something else is refused
     #[arg(long)]
     key: Option<String>,
     #[command(flatten)]
@@ -38,11 +40,24 @@ pub(crate) struct Open {
 
 impl Open {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        let command = context.hint("op open --type TYPE --title TITLE --set NAME=VALUE");
+        texts::check(Part::Kind, "operation type", &self.kind, &command)?;
+        texts::check_not_empty("title", &self.title, &command)?;
+        texts::check(Part::Title, "title", &self.title, &command)?;
+        let mut names = BTreeSet::new();
+        if let Some((name, _)) = self.values.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(CliError::usage(
+                format!("--set gives {:?} more than once", render::plain(name)),
+                "a name has one value",
+                format!("the same command with each name once: {command}"),
+            ));
+        }
         let mut body = match &self.body {
             Some(path) => read_body(path)?,
             None => BTreeMap::new(),
         };
         body.extend(self.values.iter().cloned());
+        texts::check_values(&body, &command)?;
         let officer = Officer::load(context)?;
         officer.partner()?;
         if officer.charter.kind(&self.kind).is_none() {
@@ -50,14 +65,15 @@ impl Open {
             return Err(CliError::denied(
                 format!("{:?} is no operation type of this coalition", self.kind),
                 format!("its charter declares: {}", kinds.join(", ")),
-                context.hint(&format!("op open --type {} ...", kinds.first().unwrap_or(&"TYPE"))),
+                context.hint(&format!("op open --type {} --title TITLE", kinds.first().unwrap_or(&"TYPE"))),
             ));
         }
         let act = Act::Open(OpenAct { kind: self.kind.clone(), title: self.title.clone(), body });
         let record = officer.sign(act, self.key.as_deref())?;
-        Submission { path: "/v1/records", id: Some(record.record.id()), body: Body::Signed(record).encode() }
-            .send(context, &self.waiting)
-            .await
+        officer.check_key(context, &record.record, self.key.as_deref()).await?;
+        let id = Some(record.record.id());
+        let body = texts::encode(&Body::Signed(record), &command)?;
+        Submission { path: "/v1/records", id, body }.send(context, &self.waiting).await
     }
 }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
+use entente_protocol::coalition::Verdict;
 use entente_protocol::identity::RecordId;
 
-use crate::api::dto::{Short, SubmitView, Wait};
+use crate::api::dto::{RecordState, Short, SubmitView, Wait};
 use crate::cli::{Context, parse};
+use crate::client::WENT_AWAY;
 use crate::errors::{CliError, Exit};
 use crate::render;
 
@@ -14,10 +16,10 @@ use crate::render;
 #[derive(Args)]
 pub(crate) struct Waiting {
     /// Wait until it is held (durable here), ordered, or until the operation is agreed
-    #[arg(long, value_parser = parse::wait, default_value = "ordered")]
+    #[arg(long, value_parser = parse::wait, value_name = "STATE", default_value = "ordered")]
     pub(crate) wait: Wait,
     /// Wait at most so long: 500ms, 30s, 5m, 1h
-    #[arg(long, value_parser = parse::duration, default_value = "30s")]
+    #[arg(long, value_parser = parse::duration, default_value = "30s", allow_hyphen_values = true)]
     pub(crate) timeout: Duration,
 }
 
@@ -39,15 +41,15 @@ impl Submission {
         let view = match answer {
             Ok(view) => view,
             Err(error) => {
-                // It may have been taken all the same: whoever asks again needs the id.
-                if let Some(id) = self.id {
+                // Whoever asks again needs the id; what was certainly not taken has none.
+                if let Some(id) = self.id.filter(|_| may_be_taken(&error)) {
                     if context.json {
                         render::print_json(&serde_json::json!({"id": id, "state": null}));
                     } else {
                         render::print(&format!("{id}\n"));
                     }
                 }
-                return Err(error);
+                return Err(advised(error, context));
             }
         };
         if context.json {
@@ -56,20 +58,57 @@ impl Submission {
             render::print(&text(&view));
         }
         match view.code {
-            None => Ok(()),
+            None => not_agreed(&view, waiting, context),
             Some(short) => Err(fell_short(&view, short, waiting, context)),
         }
     }
 }
 
+/// Whether the node may have taken what was submitted, although it did not say so.
+fn may_be_taken(error: &CliError) -> bool {
+    matches!(error.code.as_str(), WENT_AWAY | "timeout" | "stopping" | "internal" | "corrupt" | "failure")
+}
+
+/// The node's refusal with a next command that fits this data folder.
+fn advised(error: CliError, context: &Context) -> CliError {
+    let next = match error.code.as_str() {
+        "denied" | "undeclared" => context.charter_hint(),
+        "malformed" | "too_large" => "the same command with less or other text".into(),
+        _ => return error,
+    };
+    CliError { next, ..error }
+}
+
+/// A decision that is not the one waited for: a script must not take it for success.
+fn not_agreed(view: &SubmitView, waiting: &Waiting, context: &Context) -> Result<(), CliError> {
+    match &view.decision {
+        Some(decision) if waiting.wait == Wait::Agreed && decision.outcome != Verdict::Agreed.name() => {
+            Err(CliError::new(
+                Exit::Failure,
+                format!(
+                    "{} is decided: {}",
+                    render::short(&decision.operation),
+                    render::plain(&decision.outcome)
+                ),
+                render::plain(&decision.explanation),
+                context.hint(&format!("op show {}", render::short(&decision.operation))),
+            )
+            .with_code("not_agreed"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn text(view: &SubmitView) -> String {
     let mut text = format!("{}\n", view.id);
+    // That its operation is decided is said by the decision's own line.
+    let state = view.state.min(RecordState::Ordered);
     match (view.index, &view.outcome) {
         (Some(index), Some(outcome)) => {
-            text.push_str(&format!("{} at leaf {index}: {}\n", view.state, render::plain(outcome)));
+            text.push_str(&format!("{state} at leaf {index}: {}\n", render::plain(outcome)));
         }
-        (Some(index), None) => text.push_str(&format!("{} at leaf {index}\n", view.state)),
-        (None, _) => text.push_str(&format!("{}\n", view.state)),
+        (Some(index), None) => text.push_str(&format!("{state} at leaf {index}\n")),
+        (None, _) => text.push_str(&format!("{state}\n")),
     }
     if let Some(decision) = &view.decision {
         text.push_str(&format!(
@@ -104,7 +143,7 @@ fn fell_short(view: &SubmitView, short: Short, waiting: &Waiting, context: &Cont
         Short::Void => CliError::denied(
             format!("{id} is ordered and has no effect"),
             view.outcome.as_deref().map_or_else(|| "the charter does not allow it".into(), render::plain),
-            context.hint(&format!("charter show {}", context.dir.coalition().display())),
+            context.charter_hint(),
         ),
         Short::Stopping => CliError::new(
             Exit::NodeDown,

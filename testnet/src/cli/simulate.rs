@@ -1,0 +1,85 @@
+//! `entente-testnet sim`.
+
+use crate::network::Error;
+use crate::say::say;
+use crate::sim;
+
+/// What to simulate.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// How many seeds
+    #[arg(long, default_value_t = 100, conflicts_with = "seed")]
+    seeds: u64,
+    /// The first of them
+    #[arg(long, default_value_t = 0, conflicts_with = "seed")]
+    first: u64,
+    /// This seed alone
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Seats of every coalition, 1 to 16 [default: drawn]
+    #[arg(long)]
+    nodes: Option<usize>,
+    /// How the faulty seats lie [default: drawn]
+    #[arg(long, value_name = "NAME")]
+    byzantine: Option<String>,
+    /// Items of the history to leave out, as a failure names them
+    #[arg(long, value_delimiter = ',', value_name = "NUMBERS", requires = "seed")]
+    without: Vec<usize>,
+    /// Show failures as they are, without looking for shorter histories
+    #[arg(long)]
+    no_shrink: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the histories, tells what was found, and fails if anything was wrong.
+pub(super) fn simulate(arguments: &Arguments) -> Result<(), Error> {
+    let options = sim::Options {
+        first: arguments.seed.unwrap_or(arguments.first),
+        seeds: if arguments.seed.is_some() { 1 } else { arguments.seeds },
+        nodes: arguments.nodes,
+        byzantine: arguments.byzantine.clone(),
+        without: arguments.without.iter().copied().collect(),
+        shrink: !arguments.no_shrink,
+    };
+    let total = options.seeds;
+    let progress = |done: u64, failed: u64| {
+        if done.is_multiple_of(100) {
+            eprintln!("{done} of {total} histories, {failed} failures");
+        }
+    };
+    let summary = sim::run(&options, progress)
+        .map_err(|error| Error::input(error.to_string(), "entente-testnet sim --help"))?;
+    if arguments.json {
+        say(&serde_json::to_string_pretty(&summary).expect("numbers and texts"));
+    } else {
+        tell(&summary);
+    }
+    if summary.failures.is_empty() && summary.below_minimum.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Simulation { failures: summary.failures.len(), below: summary.below_minimum.len() })
+    }
+}
+
+fn tell(summary: &sim::Summary) {
+    for failure in &summary.failures {
+        say(&format!("seed {}: {}", failure.seed, failure.what));
+        failure.history.iter().for_each(|line| say(&format!("  {line}")));
+        say(&format!("  replay: {}", failure.replay));
+    }
+    summary.below_minimum.iter().for_each(|below| say(&format!("too few of {below}")));
+    let kinds: Vec<_> = summary.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    say(&format!("seen: {}", kinds.join(", ")));
+    say(&format!(
+        "{} histories, {} failures; {} epochs, {} records ordered, {} events, {} s simulated; trace {}",
+        summary.seeds,
+        summary.failures.len(),
+        summary.epochs,
+        summary.records_ordered,
+        summary.steps,
+        summary.simulated_ms / 1_000,
+        &summary.trace[..16]
+    ));
+}
