@@ -87,8 +87,8 @@ pub struct Engine {
     coalition: CoalitionId,
     committee: Committee,
     seats: Vec<PublicKey>,
-    /// The node of each seat.
-    seat_nodes: Vec<NodeId>,
+    /// The nodes that may hold each seat: its partner's.
+    seat_nodes: Vec<Vec<NodeId>>,
     cosigners: Cosigners,
     node: SecretKey,
     own: Option<OwnSeat>,
@@ -254,10 +254,26 @@ impl Engine {
         self.own.as_ref().map(|own| own.seat)
     }
 
-    /// The seat whose node this is.
+    /// The seat that a connected node says it holds.
     fn seat_of(&self, node: &NodeId) -> Option<Seat> {
-        let index = self.seat_nodes.iter().position(|seat_node| seat_node == node)?;
-        Some(Seat(index as u16))
+        self.peers.get(node)?.seat
+    }
+
+    /// The connected nodes that say they hold a seat.
+    fn holders_of(&self, seat: Seat) -> impl Iterator<Item = NodeId> {
+        self.peers.iter().filter(move |(_, peer)| peer.seat == Some(seat)).map(|(&node, _)| node)
+    }
+
+    /// Whether a node may hold a seat: it is its partner's.
+    fn may_hold(&self, node: &NodeId, seat: Seat) -> bool {
+        self.seat_nodes.get(seat.index()).is_some_and(|nodes| nodes.contains(node))
+    }
+
+    /// A seat did what it must not. Its node is named where the partner has only one.
+    fn seat_fault(&mut self, seat: Seat, code: &'static str, what: String) {
+        let nodes = self.seat_nodes.get(seat.index()).map_or(&[][..], Vec::as_slice);
+        let node = if let [node] = nodes { Some(*node) } else { None };
+        self.fault(node, Some(seat), code, what);
     }
 
     /// The coalition's state as of the last applied epoch.
@@ -310,8 +326,8 @@ impl Engine {
     /// connected with.
     fn reachable(&self) -> BTreeSet<Seat> {
         let mut reachable = self.own_seat().into_iter().collect::<BTreeSet<_>>();
-        for (node, peer) in &self.peers {
-            reachable.extend(self.seat_of(node));
+        for peer in self.peers.values() {
+            reachable.extend(peer.seat);
             reachable.extend(self.committee.seats().filter(|seat| peers::bit(&peer.linked, *seat)));
         }
         reachable

@@ -105,8 +105,7 @@ impl Engine {
             for (seat, contribution) in &contributions {
                 let claims =
                     contribution.heads(&self.basis).any(|(claimed, at)| claimed == index && at == *head);
-                let node = self.seat_nodes[seat.index()];
-                if let Some(peer) = self.peers.get_mut(&node).filter(|_| claims) {
+                for peer in self.peers.values_mut().filter(|peer| claims && peer.seat == Some(*seat)) {
                     peer.holds(index, head.length);
                 }
             }
@@ -282,7 +281,7 @@ impl Engine {
         }
         // The signature does not cover the epoch's number: whether it is of this epoch shows once that is applied.
         // Until then it is neither counted nor passed on, and the seat's own node overrides what others say of it.
-        let direct = self.seat_nodes.get(seat.index()) == Some(&node);
+        let direct = self.may_hold(&node, seat);
         if direct || !self.early_cosigns.contains_key(&(epoch, seat)) {
             self.early_cosigns.insert((epoch, seat), (node, cosign));
         }
@@ -310,7 +309,7 @@ impl Engine {
                     "seat {} cosigned another root than this node computed for epoch {epoch}",
                     seat.0
                 );
-                self.fault(self.seat_nodes.get(seat.index()).copied(), Some(seat), "contradiction", what);
+                self.seat_fault(seat, "contradiction", what);
                 if same >= self.committee.weak() {
                     self.halt(Halt::Contradicted { epoch, own, theirs: head.root });
                 }

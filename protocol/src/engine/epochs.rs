@@ -193,9 +193,8 @@ impl Engine {
     /// Carries out what an epoch's algorithm says.
     pub(super) fn step(&mut self, epoch: u64, step: Step) {
         for fault in &step.faults {
-            let node = self.seat_nodes.get(fault.seat.index()).copied();
             let what = format!("epoch {epoch}, contribution of seat {}: {:?}", fault.proposer.0, fault.kind);
-            self.fault(node, Some(fault.seat), "protocol", what);
+            self.seat_fault(fault.seat, "protocol", what);
         }
         if self.votes_in(epoch) && !step.messages.is_empty() {
             self.unsaid.entry(epoch).or_default().extend_from_slice(&step.messages);
@@ -289,12 +288,7 @@ impl Engine {
             Err(Refusal::NotYet | Refusal::Passed) => return,
             Err(Refusal::Invalid(fault)) => {
                 let what = format!("frame {} of epoch {epoch}: {fault}", frame.seq);
-                return self.fault(
-                    self.seat_nodes.get(seat.index()).copied(),
-                    Some(seat),
-                    "invalid_frame",
-                    what,
-                );
+                return self.seat_fault(seat, "invalid_frame", what);
             }
         };
         self.chains.entry(epoch).or_default().push(frame.clone());
@@ -311,7 +305,7 @@ impl Engine {
             return;
         }
         let what = format!("frames of two branches in epoch {epoch}");
-        self.fault(self.seat_nodes.get(seat.index()).copied(), Some(seat), "equivocation", what);
+        self.seat_fault(seat, "equivocation", what);
         let others = self.peers.keys().copied().filter(|other| *other != node);
         for peer in std::iter::once(node).chain(others).collect::<Vec<_>>() {
             self.ask(peer, Want::Frames { epoch, from: vec![(seat, 0)] });
@@ -341,7 +335,7 @@ impl Engine {
         // Both, because each peer holds one of them and lacks the other.
         self.broadcast(&PeerMessage::Frame(known));
         self.broadcast(&PeerMessage::Frame(frame));
-        self.fault(self.seat_nodes.get(seat.index()).copied(), Some(seat), "equivocation", what);
+        self.seat_fault(seat, "equivocation", what);
     }
 
     pub(super) fn on_payload(&mut self, node: NodeId, epoch: u64, bytes: Vec<u8>) {
@@ -386,8 +380,7 @@ impl Engine {
                 }
                 Err(error) => {
                     let what = format!("epoch {epoch}: {error}");
-                    let node = self.seat_nodes.get(proposer.index()).copied();
-                    self.fault(node, Some(proposer), "contribution", what);
+                    self.seat_fault(proposer, "contribution", what);
                     self.window.reject(EpochNumber(epoch), digest)
                 }
             };
@@ -407,10 +400,10 @@ impl Engine {
             })
             .collect();
         for (seat, contribution) in new {
-            let node = self.seat_nodes[seat.index()];
-            if let Some(peer) = self.peers.get_mut(&node) {
-                for (index, head) in contribution.tops(&self.basis) {
-                    peer.holds(index, head.length);
+            let mut held = self.peers.values_mut().filter(|peer| peer.seat == Some(seat)).peekable();
+            if held.peek().is_some() {
+                for peer in held {
+                    contribution.tops(&self.basis).for_each(|(index, head)| peer.holds(index, head.length));
                 }
                 // What is lacking is asked for at the next gossip: most often it is on its way from its author.
                 self.changed();
@@ -426,12 +419,7 @@ impl Engine {
             _ => return,
         };
         for want in wants {
-            let holders: Vec<NodeId> = want
-                .holders
-                .iter()
-                .filter_map(|seat| self.seat_nodes.get(seat.index()).copied())
-                .filter(|node| self.peers.contains_key(node))
-                .collect();
+            let holders: Vec<NodeId> = want.holders.iter().flat_map(|seat| self.holders_of(*seat)).collect();
             // Others may hold it too and say nothing, such as observers and seats that are mute in this epoch.
             let others: Vec<NodeId> =
                 self.peers.keys().copied().filter(|node| !holders.contains(node)).collect();

@@ -18,6 +18,8 @@ use crate::wire;
 /// A peer as this node knows it.
 #[derive(Debug, Default)]
 pub(super) struct Peer {
+    /// The seat that it says it holds, if that is its partner's.
+    pub(super) seat: Option<Seat>,
     /// Its whole frontier has come: entries and frames are pushed from now on.
     pub(super) synced: bool,
     /// By feed: how far it is known to hold it, from its claims and from what it sent.
@@ -228,6 +230,8 @@ impl Engine {
             );
         }
         let own_node = self.node.public();
+        let seat = have.seat.filter(|seat| self.may_hold(&node, *seat));
+        self.peers.get_mut(&node).expect("checked by the caller").seat = seat;
         let mut disputed = Vec::new();
         for (key, head) in &have.feeds {
             let Some(&index) = self.index.get(key) else { continue };
@@ -682,8 +686,8 @@ impl Engine {
     }
 
     fn linked(&self) -> Vec<u8> {
-        let heard = self.peers.iter().filter(|(_, peer)| peer.synced);
-        bitmap(self.own_seat().into_iter().chain(heard.filter_map(|(node, _)| self.seat_of(node))))
+        let heard = self.peers.values().filter(|peer| peer.synced);
+        bitmap(self.own_seat().into_iter().chain(heard.filter_map(|peer| peer.seat)))
     }
 
     fn epoch_haves(&self) -> Vec<EpochHave> {
@@ -720,6 +724,7 @@ impl Engine {
             certified: told.certified,
             epochs: told.epochs.clone(),
             linked: told.linked.clone(),
+            seat: self.own_seat(),
         };
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.told = told;
@@ -769,12 +774,22 @@ impl Engine {
         peer.told.certified = certified;
         peer.told.epochs.clone_from(&epochs);
         peer.told.linked.clone_from(&linked);
-        self.send(node, PeerMessage::Have(Have { whole: again, feeds, applied, certified, epochs, linked }));
+        let seat = self.own_seat();
+        let have = Have { whole: again, feeds, applied, certified, epochs, linked, seat };
+        self.send(node, PeerMessage::Have(have));
     }
 
     /// A name for people: the partner of a node, or its key.
     pub(super) fn name_of(&self, node: &NodeId) -> String {
         self.founded.node(node).map_or_else(|| node.to_string(), |partner| partner.name.to_string())
+    }
+
+    /// The name of a seat's partner.
+    pub(super) fn name_of_seat(&self, seat: Seat) -> String {
+        self.founded
+            .partners()
+            .get(seat.index())
+            .map_or_else(|| format!("seat {}", seat.0), |p| p.name.to_string())
     }
 
     /// Drops what is known of epochs that are certified.

@@ -77,8 +77,7 @@ impl Engine {
         let committee = Committee::new(founded.committee_size())
             .map_err(|error| RecoverError::Charter(error.to_string()))?;
         let seats = founded.seats().to_vec();
-        let seat_nodes =
-            founded.partners().iter().filter_map(|partner| partner.nodes.first().copied()).collect();
+        let seat_nodes = founded.partners().iter().map(|partner| partner.nodes.clone()).collect();
         let nodes: Vec<_> = founded.nodes().map(|(key, _)| key).collect();
         if nodes.len() * Lane::ALL.len() > MAX_FEEDS {
             return Err(RecoverError::Charter(format!("{} nodes are too many", nodes.len())));

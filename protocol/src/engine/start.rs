@@ -128,10 +128,9 @@ impl Engine {
         if !self.committee.contains(seat) || Some(seat) == self.own_seat() {
             return self.on_own_request(node, &request);
         }
-        let starter = self.seat_nodes[seat.index()];
         // Each is answered and passed on once: a later one of the same start has a later time. The starter itself may
         // have started again with a clock that was set back.
-        let anew = |nonce: &[u8; 32]| node == starter && *nonce != request.nonce;
+        let anew = |nonce: &[u8; 32]| self.may_hold(&node, seat) && *nonce != request.nonce;
         let known =
             |(asked_at, nonce, _): &(Time, [u8; 32], _)| *asked_at >= request.asked_at && !anew(nonce);
         if self.start.relayed.get(&seat).is_some_and(known) {
@@ -142,8 +141,10 @@ impl Engine {
         }
         self.start.relayed.insert(seat, (request.asked_at, request.nonce, BTreeSet::new()));
         let linked = |peer: &Peer| super::peers::bit(&peer.linked, seat);
-        let others =
-            self.peers.iter().filter(|(other, peer)| **other != starter && **other != node && !linked(peer));
+        let others = self
+            .peers
+            .iter()
+            .filter(|(other, peer)| peer.seat != Some(seat) && **other != node && !linked(peer));
         let others: Vec<NodeId> = others.map(|(&other, _)| other).collect();
         for other in others {
             self.send(other, PeerMessage::HeadRequest(request));
@@ -205,12 +206,7 @@ impl Engine {
                 Some(epoch) => epoch,
                 None => {
                     let what = format!("head report of seat {}: its checkpoint does not verify", reporter.0);
-                    return self.fault(
-                        self.seat_nodes.get(reporter.index()).copied(),
-                        Some(reporter),
-                        "bad_proof",
-                        what,
-                    );
+                    return self.seat_fault(reporter, "bad_proof", what);
                 }
             },
         };
@@ -220,12 +216,7 @@ impl Engine {
             let mine = Some(feed.seat) == self.own_seat() && own.is_some_and(|key| head.verify(&key));
             if !mine || head.frames == 0 {
                 let what = format!("head report of seat {}: a head that this seat did not sign", reporter.0);
-                return self.fault(
-                    self.seat_nodes.get(reporter.index()).copied(),
-                    Some(reporter),
-                    "bad_signature",
-                    what,
-                );
+                return self.seat_fault(reporter, "bad_signature", what);
             }
             if feed.epoch <= self.certified {
                 continue;
@@ -235,7 +226,7 @@ impl Engine {
             if known.is_none_or(|frame| frame.hash() != head.hash) {
                 let what = format!(
                     "{} holds frame {} of this seat in epoch {}, which is not in the store",
-                    self.name_of(&self.seat_nodes[reporter.index()]),
+                    self.name_of_seat(reporter),
                     head.frames - 1,
                     feed.epoch
                 );
@@ -247,7 +238,6 @@ impl Engine {
     }
 
     fn relay_report(&mut self, node: NodeId, report: HeadReport) {
-        let starter = self.seat_nodes[report.starter.index()];
         let Some((_, nonce, reporters)) = self.start.relayed.get(&report.starter) else { return };
         if *nonce != report.nonce || reporters.contains(&report.reporter) {
             return;
@@ -259,9 +249,9 @@ impl Engine {
         if let Some((.., reporters)) = self.start.relayed.get_mut(&report.starter) {
             reporters.insert(report.reporter);
         }
-        let direct = self.peers.contains_key(&starter);
+        let direct: Vec<NodeId> = self.holders_of(report.starter).collect();
         let towards: Vec<NodeId> = self.peers.keys().copied().filter(|other| *other != node).collect();
-        for other in towards.into_iter().filter(|other| !direct || *other == starter) {
+        for other in towards.into_iter().filter(|other| direct.is_empty() || direct.contains(other)) {
             self.send(other, PeerMessage::HeadReport(report.clone()));
         }
     }

@@ -71,6 +71,8 @@ pub struct Have {
     /// The seats whose nodes the sender is connected with, its own included, as a bitmap.
     #[serde(with = "byte_string")]
     pub linked: Vec<u8>,
+    /// The seat that the sender holds: of a partner's nodes one does.
+    pub seat: Option<Seat>,
 }
 
 /// What the sender holds of an open epoch.

@@ -52,7 +52,12 @@ pub(crate) fn greet(net: &mut Net, puppet: usize) {
             net.say(
                 puppet,
                 to,
-                &PeerMessage::Have(Have { whole: true, linked: vec![0xFF], ..Have::default() }),
+                &PeerMessage::Have(Have {
+                    whole: true,
+                    linked: vec![0xFF],
+                    seat: Some(Seat(puppet as u16)),
+                    ..Have::default()
+                }),
             );
         }
     }
@@ -73,6 +78,7 @@ pub(crate) fn boast(net: &Net) -> Have {
             .map(|epoch| EpochHave { epoch, frames: frames.clone(), cosigned: vec![0xFF] })
             .collect(),
         linked: vec![0xFF],
+        seat: Some(Seat(3)),
     }
 }
 

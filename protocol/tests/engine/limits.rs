@@ -50,6 +50,7 @@ fn the_largest_of_every_kind_fits_into_a_message() {
         certified,
         epochs: vec![open; 5],
         linked: vec![255; 8],
+        seat: Some(Seat(0)),
     }));
 
     let record = EpochRecord {

@@ -66,10 +66,15 @@ impl Oracle {
         let coalition = founded.coalition();
         let seat_keys = members.iter().filter_map(|member| member.seat.as_ref()).map(|key| key.public());
         let seat_keys: Vec<PublicKey> = seat_keys.collect();
-        // Partner by partner, as a charter lists them.
+        // Partner by partner, and of each in the order of keys, as a charter lists them.
         let seats = seat_keys.len();
-        let listed = (0..seats).flat_map(|partner| (partner..members.len()).step_by(seats));
-        let listed: Vec<PublicKey> = listed.map(|member| members[member].node.public()).collect();
+        let mut listed = Vec::new();
+        for partner in 0..seats {
+            let nodes = (partner..members.len()).step_by(seats);
+            let mut nodes: Vec<PublicKey> = nodes.map(|member| members[member].node.public()).collect();
+            nodes.sort();
+            listed.extend(nodes);
+        }
         let charter = founded.charter();
         Self {
             coalition,
