@@ -28,6 +28,7 @@ use crate::api;
 use crate::storage::{Identity, Store, StoreError};
 
 pub mod clock;
+pub mod faults;
 pub mod follow;
 mod handle;
 mod mesh;
@@ -280,6 +281,7 @@ impl Node {
         let mut tasks = vec![
             tokio::spawn(mesh::run(events, peer_inputs, handle.clone()).instrument(span.clone())),
             tokio::spawn(serve::run(wants, handle.clone()).instrument(span.clone())),
+            tokio::spawn(faults::run(handle.clone()).instrument(span.clone())),
         ];
         let turn = turn::Turn::new(engine, handle.clone(), served);
         let engine = std::thread::Builder::new()

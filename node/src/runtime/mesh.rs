@@ -159,6 +159,5 @@ fn refused(node: &Handle, refusal: Refusal) {
 fn fault(handle: &Handle, peer: Option<PeerId>, code: &str, what: String) {
     let node = peer.and_then(|peer| handle.members().node(&peer));
     let partner = node.map(|node| handle.partner_of(&node));
-    tracing::warn!(partner, code, what, "fault");
-    handle.follow().fault(FaultView { at: clock::now(), partner, node, seat: None, code: code.into(), what });
+    handle.follow().fault(FaultView::new(partner, node, None, code, what), None);
 }

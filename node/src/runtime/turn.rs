@@ -333,17 +333,11 @@ impl Turn {
         let partners = self.node.founded().partners();
         let of_seat =
             seat.and_then(|seat| partners.get(seat.index())).map(|partner| partner.name.to_string());
-        let partner = node.map(|node| self.node.partner_of(&node)).or(of_seat);
-        tracing::warn!(partner, seat = seat.map(|seat| seat.0), code, what, epoch, "fault");
-        let seat = seat.map(|seat| seat.0);
-        self.node.follow().fault(FaultView {
-            at: clock::now(),
-            partner,
-            node,
-            seat,
-            code: code.into(),
-            what,
-        });
+        // A key that is no member's may be anything that a peer writes: it is in the text, and no row is kept for it.
+        let member = node.and_then(|node| self.node.founded().node(&node));
+        let partner = member.map(|partner| partner.name.to_string()).or(of_seat);
+        let fault = FaultView::new(partner, node, seat.map(|seat| seat.0), code, what);
+        self.node.follow().fault(fault, Some(epoch));
     }
 }
 
