@@ -47,8 +47,10 @@ pub(crate) fn bind(path: &Path) -> Result<UnixListener, StartError> {
             .map_err(|error| fail(format!("a stale one cannot be removed: {error}")))?;
     }
     let listener = UnixListener::bind(path).map_err(|error| fail(error.to_string()))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-        .map_err(|error| fail(error.to_string()))?;
+    if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
+        unbind(path);
+        return Err(fail(error.to_string()));
+    }
     Ok(listener)
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use entente_discovery::{
     CredentialCheck, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book, peer_id_of,
@@ -13,14 +14,27 @@ use entente_discovery::{
 use entente_protocol::credential::{Capability, Chain};
 use entente_protocol::engine::{Input, NodeId};
 use entente_protocol::founding::Founded;
-use entente_protocol::replicate::MAX_MESSAGE_BYTES;
+use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage};
+use entente_protocol::wire;
 use tokio::sync::mpsc;
 
+use super::faults::Lines;
+use super::rate::Rate;
 use super::{BOOK, Handle, Stopped, clock};
 use crate::api::dto::{EventView, FaultView};
 
 /// Inputs from peers that wait for the engine; each is at most [`MAX_MESSAGE_BYTES`].
 pub const PEER_QUEUE: usize = 128;
+
+/// Requests for head reports that one peer may bring at once, and per second: each makes this node sign, and tell others. A
+/// starting node asks once a second, and a peer passes on what others ask. What is dropped is asked for again.
+pub(super) const HEAD_REQUESTS_BURST: u32 = 128;
+/// See [`HEAD_REQUESTS_BURST`].
+pub(super) const HEAD_REQUESTS_PER_S: u32 = 64;
+/// No request for a head report has more bytes.
+const MAX_HEAD_REQUEST_BYTES: usize = 192;
+/// Lines of the log on one peer's coming and going per [`super::faults::FAULT_INTERVAL`]; more are counted.
+const MAX_PEER_LINES: u32 = 16;
 
 /// The coalition's nodes under their names in the mesh.
 pub(crate) struct Members {
@@ -63,16 +77,32 @@ impl CredentialCheck for Members {
     }
 }
 
-/// Carries the mesh's events to the engine until the mesh has ended.
+/// What one peer may still do.
+struct Allowed {
+    head_requests: Rate,
+    lines: Lines,
+}
+
+/// The row of a member, so there are no more rows than nodes in the charter.
+fn of(allowed: &mut BTreeMap<NodeId, Allowed>, id: NodeId, now: Instant) -> &mut Allowed {
+    let head_requests = || Rate::new(HEAD_REQUESTS_BURST, HEAD_REQUESTS_PER_S, now);
+    allowed.entry(id).or_insert_with(|| Allowed { head_requests: head_requests(), lines: Lines::default() })
+}
+
+/// Carries the mesh's events to the engine until the mesh has ended; a mesh that ends by itself stops the node.
 pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sender<Input>, node: Handle) {
+    let mut allowed = BTreeMap::<NodeId, Allowed>::new();
     while let Some(event) = events.recv().await {
+        let now = Instant::now();
         let input = match event {
             MeshEvent::PeerUp { peer, .. } => {
                 let Some(id) = node.members().node(&peer) else {
                     continue;
                 };
                 let partner = node.partner_of(&id);
-                tracing::info!(%partner, %peer, "peer up");
+                if let Some(more) = of(&mut allowed, id, now).lines.take(MAX_PEER_LINES, now) {
+                    tracing::info!(%partner, %peer, more, "peer up");
+                }
                 node.follow().tell(EventView::PeerUp { partner, node: id });
                 Input::PeerUp(id)
             }
@@ -81,7 +111,9 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                     continue;
                 };
                 let partner = node.partner_of(&id);
-                tracing::info!(%partner, %peer, %reason, "peer down");
+                if let Some(more) = of(&mut allowed, id, now).lines.take(MAX_PEER_LINES, now) {
+                    tracing::info!(%partner, %peer, %reason, more, "peer down");
+                }
                 node.follow().tell(EventView::PeerDown { partner, node: id, reason });
                 Input::PeerDown(id)
             }
@@ -94,6 +126,12 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                 if bytes.len() > MAX_MESSAGE_BYTES {
                     let what = format!("message of {} bytes, at most {MAX_MESSAGE_BYTES}", bytes.len());
                     fault(&node, Some(peer), "malformed", what);
+                    continue;
+                }
+                if is_head_request(&bytes) && !of(&mut allowed, id, now).head_requests.take(now) {
+                    let what =
+                        format!("more than {HEAD_REQUESTS_PER_S} requests for head reports per second");
+                    fault(&node, Some(peer), "flood", what);
                     continue;
                 }
                 Input::Received { peer: id, bytes: bytes.to_vec() }
@@ -134,6 +172,17 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
         // An engine that has ended takes nothing; the events are drained all the same, so that the mesh can end.
         let _ = engine.send(input).await;
     }
+    // It is ended after the engine; by itself it ends only by a defect, and a node that hears nobody must not look well.
+    if node.watch_stopped().borrow().is_none() {
+        tracing::error!("the mesh ended unexpectedly");
+        node.fail(Stopped::Lost).await;
+    }
+}
+
+/// Whether a frame asks for head reports: looked at before the engine's turn, and only in frames as short as those are.
+fn is_head_request(bytes: &[u8]) -> bool {
+    bytes.len() <= MAX_HEAD_REQUEST_BYTES
+        && matches!(wire::decode(bytes, MAX_HEAD_REQUEST_BYTES), Ok(PeerMessage::HeadRequest(_)))
 }
 
 fn refused(node: &Handle, refusal: Refusal) {
@@ -160,4 +209,27 @@ fn fault(handle: &Handle, peer: Option<PeerId>, code: &str, what: String) {
     let node = peer.and_then(|peer| handle.members().node(&peer));
     let partner = node.map(|node| handle.partner_of(&node));
     handle.follow().fault(FaultView::new(partner, node, None, code, what), None);
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_hbbft::Seat;
+    use entente_protocol::identity::{CoalitionId, SecretKey, hash};
+    use entente_protocol::replicate::Want;
+    use entente_protocol::time::Time;
+    use entente_protocol::vote::HeadRequest;
+
+    use super::*;
+
+    #[test]
+    fn requests_for_head_reports_are_told_from_other_frames_however_large_their_numbers() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let coalition = CoalitionId(hash("test", &[b"coalition"]));
+        let request = HeadRequest::sign(&coalition, Seat(u16::MAX), [0xff; 32], Time(u64::MAX), &key);
+        let bytes = wire::encode(&PeerMessage::HeadRequest(request));
+        assert!(bytes.len() <= MAX_HEAD_REQUEST_BYTES, "{} bytes", bytes.len());
+        assert!(is_head_request(&bytes));
+        assert!(!is_head_request(&bytes[1..]));
+        assert!(!is_head_request(&wire::encode(&PeerMessage::Want(Want::Certificate { epoch: 1 }))));
+    }
 }
