@@ -2,7 +2,7 @@
 //!
 //! Guarantees: no behaviour sees a connection that the gate did not pass; every protocol name, topic and key that libp2p
 //! shows or stores is an HMAC of the coalition secret (except identify's own name, which only members ever see); Kademlia stores
-//! nothing but provider records, and routes only to peers inserted by the mesh task.
+//! nothing but provider records of the coalition's key, and routes only to peers inserted by the mesh task.
 
 use std::{collections::HashSet, num::NonZeroU8, sync::Arc};
 
@@ -147,6 +147,7 @@ fn kademlia(local: PeerId, names: &Names, profile: &LinkProfile) -> kad::Behavio
     let mut config = kad::Config::new(names.kad.clone());
     config
         .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_periodic_bootstrap_interval(None)
         .set_record_ttl(None)
         .set_publication_interval(None)
