@@ -28,9 +28,14 @@ use crate::{
     pairs::Pairs,
 };
 
-/// QUIC flow control: what a peer may send ahead on one stream, and on all of a connection.
-const STREAM_WINDOW_BYTES: u32 = 2 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// QUIC flow control: what a peer may send ahead on one stream, and on all of a connection. The rest is for the small streams
+/// beside the long-lived one.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES + (256 << 10);
+/// What all connections that were not admitted yet can make this node keep: the windows hold from the handshake on, and nothing
+/// is read before the gate but its exchange.
+const MAX_UNADMITTED_BYTES: u64 = 640 << 20;
+const _: () = assert!(MAX_PENDING_INCOMING as u64 * CONNECTION_WINDOW_BYTES as u64 <= MAX_UNADMITTED_BYTES);
 /// At most this many streams of a peer are open.
 const MAX_STREAMS: u32 = 64;
 /// Addresses of one peer that are dialled at once.

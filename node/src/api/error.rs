@@ -10,6 +10,7 @@ use entente_protocol::engine::Refused;
 use entente_protocol::store::Damage;
 
 use super::dto::ErrorView;
+use super::socket::BODY_TIMEOUT;
 use crate::runtime::{Stopped, SubmitError};
 use crate::storage::StoreError;
 
@@ -130,7 +131,12 @@ impl<S: Send + Sync> FromRequest<S> for Content {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::body::Bytes::from_request(request, state).await {
+        let read = axum::body::Bytes::from_request(request, state);
+        let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, read).await else {
+            let reason = format!("the request's body did not come within {} s", BODY_TIMEOUT.as_secs());
+            return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", reason));
+        };
+        match read {
             Ok(bytes) => Ok(Self(bytes)),
             Err(rejection) => {
                 let code = match rejection.status() {

@@ -6,17 +6,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use entente_discovery::{
-    CredentialCheck, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book, peer_id_of,
+    BookEntry, CredentialCheck, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book, peer_id_of,
 };
 use entente_protocol::credential::{Capability, Chain};
 use entente_protocol::engine::{Input, NodeId};
 use entente_protocol::founding::Founded;
 use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage};
 use entente_protocol::wire;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tracing::Instrument as _;
 
 use super::faults::Lines;
 use super::rate::Rate;
@@ -33,6 +34,8 @@ pub(super) const HEAD_REQUESTS_BURST: u32 = 128;
 pub(super) const HEAD_REQUESTS_PER_S: u32 = 64;
 /// No request for a head report has more bytes.
 const MAX_HEAD_REQUEST_BYTES: usize = 192;
+/// Between two savings of the peer book; a crash loses what was learnt within it.
+const BOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Lines of the log on one peer's coming and going per [`super::faults::FAULT_INTERVAL`]; more are counted.
 const MAX_PEER_LINES: u32 = 16;
 
@@ -92,6 +95,8 @@ fn of(allowed: &mut BTreeMap<NodeId, Allowed>, id: NodeId, now: Instant) -> &mut
 /// Carries the mesh's events to the engine until the mesh has ended; a mesh that ends by itself stops the node.
 pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sender<Input>, node: Handle) {
     let mut allowed = BTreeMap::<NodeId, Allowed>::new();
+    let (newest, changed) = watch::channel(None);
+    let saving = tokio::spawn(save_books(changed, node.clone()).in_current_span());
     while let Some(event) = events.recv().await {
         let now = Instant::now();
         let input = match event {
@@ -160,22 +165,39 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                 continue;
             }
             MeshEvent::BookChanged(book) => {
-                let store = Arc::clone(node.store());
-                let saved =
-                    tokio::task::spawn_blocking(move || store.set_meta(BOOK, &encode_book(&book))).await;
-                if let Ok(Err(error)) = saved {
-                    node.fail(Stopped::Storage(error)).await;
-                }
+                newest.send_replace(Some(book));
                 continue;
             }
         };
         // An engine that has ended takes nothing; the events are drained all the same, so that the mesh can end.
         let _ = engine.send(input).await;
     }
+    drop(newest);
+    // A panic there has been reported by the runtime.
+    let _ = saving.await;
     // It is ended after the engine; by itself it ends only by a defect, and a node that hears nobody must not look well.
     if node.watch_stopped().borrow().is_none() {
         tracing::error!("the mesh ended unexpectedly");
         node.fail(Stopped::Lost).await;
+    }
+}
+
+/// Stores the newest peer book, beside the frames, and at most once per [`BOOK_PAUSE`]: members say when it changes, and each
+/// time costs an fsync.
+async fn save_books(mut changed: watch::Receiver<Option<Vec<BookEntry>>>, node: Handle) {
+    // The last one is seen before the end of the channel is.
+    while changed.changed().await.is_ok() {
+        let Some(book) = changed.borrow_and_update().clone() else { continue };
+        let store = Arc::clone(node.store());
+        let saved = tokio::task::spawn_blocking(move || store.set_meta(BOOK, &encode_book(&book))).await;
+        if let Ok(Err(error)) = saved {
+            return node.fail(Stopped::Storage(error)).await;
+        }
+        let mut stopped = node.watch_stopped();
+        tokio::select! {
+            () = tokio::time::sleep(BOOK_PAUSE) => {}
+            _ = stopped.wait_for(Option::is_some) => {}
+        }
     }
 }
 

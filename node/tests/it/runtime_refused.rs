@@ -8,7 +8,7 @@ use entente_node::runtime::{Node, clock};
 use entente_protocol::founding::Founded;
 use entente_protocol::time::Time;
 
-use super::runtime_support::{PATIENCE, address, found, found_at, get, socket, start, start_with};
+use super::runtime_support::{PATIENCE, address, found, found_at, get, is_time, socket, start, start_with};
 
 const SECRET: [u8; 32] = [9; 32];
 const OTHER: [u8; 32] = [8; 32];
@@ -38,6 +38,7 @@ async fn goes_on_alone(node: Node, other: Node, dir: &Path) {
     assert!(status.seats.iter().all(|seat| seat.connected == (seat.partner == "aquila")), "{status:?}");
     let faults: Vec<FaultView> = get(&socket(dir, 0), "/v1/faults").await;
     assert!(!faults.is_empty());
+    assert!(faults.iter().all(|fault| fault.count >= 1 && fault.first <= fault.last && is_time(fault.first)));
     other.stop().await;
     assert_eq!(node.stop().await.exit_code(), 0);
 }
