@@ -2,7 +2,7 @@
 //!
 //! Guarantees: no behaviour sees a connection that the gate did not pass; every protocol name, topic and key that libp2p
 //! shows or stores is an HMAC of the coalition secret (except identify's own name, which only members ever see); Kademlia stores
-//! nothing but provider records, and routes only to peers inserted by the mesh task.
+//! nothing but provider records of the coalition's key, and routes only to peers inserted by the mesh task.
 
 use std::{collections::HashSet, num::NonZeroU8, sync::Arc};
 
@@ -28,9 +28,14 @@ use crate::{
     pairs::Pairs,
 };
 
-/// QUIC flow control: what a peer may send ahead on one stream, and on all of a connection.
-const STREAM_WINDOW_BYTES: u32 = 2 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// QUIC flow control: what a peer may send ahead on one stream, and on all of a connection. The rest is for the small streams
+/// beside the long-lived one.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES + (256 << 10);
+/// What all connections that were not admitted yet can make this node keep: the windows hold from the handshake on, and nothing
+/// is read before the gate but its exchange.
+const MAX_UNADMITTED_BYTES: u64 = 640 << 20;
+const _: () = assert!(MAX_PENDING_INCOMING as u64 * CONNECTION_WINDOW_BYTES as u64 <= MAX_UNADMITTED_BYTES);
 /// At most this many streams of a peer are open.
 const MAX_STREAMS: u32 = 64;
 /// Addresses of one peer that are dialled at once.
@@ -147,6 +152,7 @@ fn kademlia(local: PeerId, names: &Names, profile: &LinkProfile) -> kad::Behavio
     let mut config = kad::Config::new(names.kad.clone());
     config
         .set_kbucket_inserts(kad::BucketInserts::Manual)
+        .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_periodic_bootstrap_interval(None)
         .set_record_ttl(None)
         .set_publication_interval(None)

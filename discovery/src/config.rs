@@ -92,6 +92,8 @@ pub struct LinkProfile {
     pub providers_interval: Duration,
     /// How often identify repeats on a living connection.
     pub identify_interval: Duration,
+    /// How often the credentials of living connections are checked again: one that has run out meanwhile ends them.
+    pub recheck_interval: Duration,
 }
 
 impl LinkProfile {
@@ -116,6 +118,7 @@ impl LinkProfile {
             kademlia: true,
             providers_interval: Duration::from_secs(60),
             identify_interval: Duration::from_secs(3600),
+            recheck_interval: Duration::from_secs(10),
         }
     }
 }

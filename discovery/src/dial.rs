@@ -18,6 +18,8 @@ use crate::{
     handle::{PeerSource, PeerStatus},
 };
 
+/// At most this many addresses without a peer id are dialled.
+pub const MAX_STATIC_ADDRESSES: usize = 256;
 /// A link that lived shorter than this does not reset the back-off.
 const STABLE: Duration = Duration::from_secs(10);
 
@@ -105,8 +107,14 @@ impl Targets {
         self.peers.get(peer)
     }
 
-    /// Adds a static address; one with an id is a target at once.
-    pub(crate) fn add_static(&mut self, address: Multiaddr, peer: Option<PeerId>, now: Instant, now_ms: u64) {
+    /// Adds a static address; one with an id is a target at once. `false`: there is no room.
+    pub(crate) fn add_static(
+        &mut self,
+        address: Multiaddr,
+        peer: Option<PeerId>,
+        now: Instant,
+        now_ms: u64,
+    ) -> bool {
         match peer {
             Some(peer) => {
                 self.learn(peer, address, PeerSource::Static, now, now_ms);
@@ -117,11 +125,13 @@ impl Targets {
                 }
             }
             None if self.statics.iter().any(|known| known.address == address) => {}
+            None if self.statics.len() >= MAX_STATIC_ADDRESSES => return false,
             None => {
                 let retry = Retry { next: Some(now), ..Retry::default() };
                 self.statics.push(StaticAddress { address, peer: None, own: false, retry, since_ms: now_ms });
             }
         }
+        true
     }
 
     /// Takes note of an address; says whether it is new. A peer seen for the first time is scheduled.
@@ -425,6 +435,16 @@ mod tests {
         }
         assert_eq!(targets.get(&peer).expect("known").addresses.len(), MAX_ADDRESSES);
         assert_eq!(targets.book()[0].addresses, [address(1)]);
+    }
+
+    #[test]
+    fn static_addresses_are_bounded() {
+        let (mut targets, now) = (Targets::new(PeerId::random(), LinkProfile::lan()), Instant::now());
+        let last = 1 + MAX_STATIC_ADDRESSES as u16;
+        assert!((1..last).all(|port| targets.add_static(address(port), None, now, 0)));
+        assert!(!targets.add_static(address(last), None, now, 0));
+        assert!(targets.add_static(address(1), None, now, 0), "is there already");
+        assert_eq!(targets.statics.len(), MAX_STATIC_ADDRESSES);
     }
 
     #[test]

@@ -35,6 +35,12 @@ pub enum MeshError {
     /// The configuration does not fit.
     #[error("mesh configuration: {0}")]
     Config(String),
+    /// Nobody but members is dialled.
+    #[error("{0} is not enrolled in this coalition")]
+    NotEnrolled(PeerId),
+    /// As many addresses are dialled as may be.
+    #[error("{} addresses are dialled already", crate::MAX_STATIC_ADDRESSES)]
+    TooManyAddresses,
     /// The mesh has stopped.
     #[error("the mesh has stopped")]
     Stopped,
@@ -135,6 +141,11 @@ impl MeshHandle {
     /// Queues a frame for a peer that is up, waiting for room; fails when the link ends meanwhile.
     pub async fn send_when_room(&self, peer: PeerId, frame: impl Into<Bytes>) -> Result<(), SendError> {
         self.outboxes.of(&peer)?.push_when_room(frame.into()).await
+    }
+
+    /// Waits until fewer than `bytes` wait towards a peer that is up; fails when the link ends meanwhile.
+    pub async fn until_below(&self, peer: PeerId, bytes: usize) -> Result<(), SendError> {
+        self.outboxes.of(&peer)?.until_below(bytes).await
     }
 
     /// Closes all connections, so that peers see it at once, and waits until the mesh task has ended. The events must be

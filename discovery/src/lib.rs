@@ -57,6 +57,7 @@ pub use crate::{
         encode_book,
     },
     config::{CoalitionSecret, LinkProfile, MeshConfig, PortPolicy},
+    dial::MAX_STATIC_ADDRESSES,
     event::{Instance, LinkFault, MAX_REFUSAL_SOURCES, MeshEvent, REFUSAL_MERGE, Refusal, RefusalReason},
     gate::MAX_CREDENTIAL_BYTES,
     guard::{MAX_PENDING_INCOMING, MAX_PENDING_OUTGOING, MAX_PENDING_PER_SOURCE},
@@ -71,7 +72,8 @@ pub trait CredentialCheck: Send + Sync + 'static {
     /// coalition secret.
     fn check(&self, peer: &PeerId, credential: &[u8]) -> Result<(), String>;
 
-    /// Whether this node is enrolled. The answer may change; connections that exist are not cut by that.
+    /// Whether this node is enrolled. The answers may change: connections that exist are checked again
+    /// every [`LinkProfile::recheck_interval`], and cut.
     fn is_member(&self, peer: &PeerId) -> bool;
 }
 

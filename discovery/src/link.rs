@@ -124,6 +124,25 @@ impl Outbox {
         }
     }
 
+    /// Waits until fewer than `bytes` wait. Cancel-safe.
+    pub(crate) async fn until_below(&self, bytes: usize) -> Result<(), SendError> {
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            {
+                let queue = self.queue();
+                if queue.closed {
+                    return Err(SendError::NotConnected { peer: self.peer });
+                }
+                if queue.bytes < bytes {
+                    return Ok(());
+                }
+            }
+            room.await;
+        }
+    }
+
     /// Waits for frames and appends them to `buffer`, with their lengths before them; `None`: closed.
     async fn gather(&self, buffer: &mut Vec<u8>) -> Option<Gathered> {
         loop {
@@ -380,7 +399,12 @@ mod tests {
         assert_eq!(gathered.frames, MAX_QUEUED_FRAMES, "one write for all");
         outbox.written(gathered);
         waiting.await.expect("there is room");
+        outbox.until_below(2).await.expect("one byte waits");
+        let below = outbox.until_below(1);
+        tokio::pin!(below);
+        assert!(futures::poll!(below.as_mut()).is_pending());
         outbox.close();
+        assert!(matches!(below.await, Err(SendError::NotConnected { .. })));
         assert!(matches!(outbox.push(Bytes::from_static(b"z")), Err(SendError::NotConnected { .. })));
     }
 

@@ -26,11 +26,12 @@ use tokio::{
 
 use crate::{
     CredentialCheck,
+    beacon::Allowance,
     behaviour::{self, Behaviour, Names},
     book::BookEntry,
     config::{LinkProfile, MeshConfig, PortPolicy, ip_of, split_address, udp_port, with_udp_port},
     dial::Targets,
-    event::{Instance, MeshEvent, Refusals},
+    event::{Instance, LinkFault, MeshEvent, Refusals},
     gate::{Gate, GateParts, GateReport, MAX_CREDENTIAL_BYTES},
     handle::{Command, MAX_COMMANDS, MeshError, MeshHandle, PeerSource},
     link::Outboxes,
@@ -47,8 +48,10 @@ use links::{LinkMessage, PeerLink};
 pub const EVENT_QUEUE: usize = 128;
 /// At most this many reports of the gate wait for the mesh task.
 const MAX_GATE_REPORTS: usize = 1024;
-/// At most this many events other than frames wait for room; further ones are logged and dropped.
+/// At most this many events other than frames wait for room; further ones are dropped.
 const MAX_PENDING_EVENTS: usize = 4096;
+/// At most this many reports of link tasks wait for the mesh task; then those tasks wait.
+const MAX_LINK_MESSAGES: usize = 1024;
 /// Closing all connections at shutdown takes at most this long.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a stopping node looks whether its ports are free again.
@@ -93,7 +96,7 @@ impl Mesh {
 
         let (closes_in, closes) = mpsc::unbounded_channel();
         let (reports_in, reports) = mpsc::channel(MAX_GATE_REPORTS);
-        let (links_in, links) = mpsc::unbounded_channel();
+        let (links_in, links) = mpsc::channel(MAX_LINK_MESSAGES);
         let (commands_in, commands) = mpsc::channel(MAX_COMMANDS);
         let (events, events_out) = mpsc::channel(EVENT_QUEUE);
         let (stopped_in, stopped) = watch::channel(false);
@@ -117,7 +120,11 @@ impl Mesh {
         let mut targets = Targets::new(local, profile.clone());
         for address in config.static_peers {
             let (bare, peer) = split_address(&address).ok_or(MeshError::Address(address))?;
-            targets.add_static(bare, peer, now, unix_ms());
+            if let Some(peer) = peer.filter(|peer| !check.is_member(peer)) {
+                tracing::warn!(%peer, address = %bare, "not dialled: it is not enrolled in this coalition");
+            } else if !targets.add_static(bare, peer, now, unix_ms()) {
+                return Err(MeshError::TooManyAddresses);
+            }
         }
         let own = config.book.iter().find(|entry| entry.peer == local).cloned();
         for entry in
@@ -175,6 +182,8 @@ impl Mesh {
             announce,
             announced: Vec::new(),
             sequence: own.map_or(0, |own| own.sequence),
+            beacons: BTreeMap::new(),
+            recheck_at: now,
             beacon_due: None,
             providers_due: None,
             book_dirty: false,
@@ -212,8 +221,8 @@ struct MeshTask {
     streams: AbortHandle,
     closes: mpsc::UnboundedReceiver<ConnectionId>,
     reports: mpsc::Receiver<GateReport>,
-    links_in: mpsc::UnboundedSender<LinkMessage>,
-    links: mpsc::UnboundedReceiver<LinkMessage>,
+    links_in: mpsc::Sender<LinkMessage>,
+    links: mpsc::Receiver<LinkMessage>,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<MeshEvent>,
     pending: VecDeque<MeshEvent>,
@@ -223,6 +232,9 @@ struct MeshTask {
     announce: Vec<Multiaddr>,
     announced: Vec<Multiaddr>,
     sequence: u64,
+    /// How many beacons of a member are taken; there are no more rows than members.
+    beacons: BTreeMap<PeerId, Allowance>,
+    recheck_at: Instant,
     beacon_due: Option<Instant>,
     providers_due: Option<Instant>,
     book_dirty: bool,
@@ -265,6 +277,7 @@ impl MeshTask {
     fn act(&mut self, now: Instant) {
         self.dial_due(now);
         self.open_due(now);
+        self.recheck_due(now);
         self.discover_due(now);
         for refusal in self.refusals.due(now) {
             self.tell(MeshEvent::Refused(refusal));
@@ -277,6 +290,7 @@ impl MeshTask {
             self.peers.values().filter_map(PeerLink::next_due).min(),
             self.beacon_due,
             self.providers_due,
+            Some(self.recheck_at),
             self.refusals.next(),
         ]
         .into_iter()
@@ -332,10 +346,13 @@ impl MeshTask {
             Command::AddPeer(address, reply) => {
                 let added = match split_address(&address) {
                     None => Err(MeshError::Address(address)),
+                    Some((_, Some(peer))) if !self.check.is_member(&peer) => {
+                        Err(MeshError::NotEnrolled(peer))
+                    }
                     Some((bare, peer)) => {
-                        self.targets.add_static(bare, peer, Instant::now(), unix_ms());
                         self.book_dirty = true;
-                        Ok(())
+                        let added = self.targets.add_static(bare, peer, Instant::now(), unix_ms());
+                        if added { Ok(()) } else { Err(MeshError::TooManyAddresses) }
                     }
                 };
                 let _ = reply.send(added);
@@ -349,9 +366,7 @@ impl MeshTask {
             Command::Block(peer, reply) => {
                 tracing::info!(%peer, "link blocked by the operator");
                 self.pairs.set_blocked(peer, true);
-                self.stop_link(&peer, "blocked by the operator");
-                // Not connected is fine, too.
-                let _ = self.swarm.disconnect_peer_id(peer);
+                self.cut(peer, "blocked by the operator");
                 let _ = reply.send(());
             }
             Command::Unblock(peer, reply) => {
@@ -364,10 +379,22 @@ impl MeshTask {
         }
     }
 
+    /// Tells the node of a fault, unless one of that kind by that peer waits to be told.
+    fn tell_fault(&mut self, peer: PeerId, fault: LinkFault) {
+        let kind = std::mem::discriminant(&fault);
+        let same = |event: &MeshEvent| match event {
+            MeshEvent::Fault { peer: by, fault } => *by == peer && std::mem::discriminant(fault) == kind,
+            _ => false,
+        };
+        if !self.pending.iter().any(same) {
+            self.tell(MeshEvent::Fault { peer, fault });
+        }
+    }
+
     /// Queues an event for the node.
     fn tell(&mut self, event: MeshEvent) {
         if self.pending.len() >= MAX_PENDING_EVENTS {
-            tracing::warn!(?event, "the node reads no events; one was dropped");
+            tracing::debug!(?event, "the node reads no events; one was dropped");
             return;
         }
         self.pending.push_back(event);

@@ -212,6 +212,14 @@ impl Pairs {
         (current.instance == *instance).then(|| current.credential.clone())
     }
 
+    /// The peers whose connection is established, with the credential that came with it.
+    pub(crate) fn live(&self) -> Vec<(PeerId, Vec<u8>)> {
+        let table = self.table();
+        let current = table.pairs.iter().filter_map(|(peer, pair)| Some((peer, pair.current.as_ref()?)));
+        let live = current.filter(|(_, entry)| matches!(entry.stage, Stage::Live(_)));
+        live.map(|(peer, entry)| (*peer, entry.credential.clone())).collect()
+    }
+
     fn remove(&self, peer: PeerId, gone: impl Fn(&Entry) -> bool) {
         let mut table = self.table();
         if let Some(pair) = table.pairs.get_mut(&peer) {

@@ -1,7 +1,7 @@
 //! The local API: HTTP and JSON over the Unix socket in the data folder, for the operator of this machine.
 //!
 //! Guarantees: only processes of this node's user (or root) are answered, whatever the permissions of the folder;
-//! every body, page and queue is bounded; an error has a stable word, a reason and where possible the next step. A waiting
+//! connections, bodies, pages and queues are bounded, in number and in time; an error has a stable word, a reason and where possible the next step. A waiting
 //! request is answered as soon as it is clear that waiting does not help. Assumes that this user's processes are trusted.
 //!
 //! The requests and answers are listed in [`dto`].
@@ -29,6 +29,7 @@ mod status;
 mod submit;
 
 pub use log::MAX_LOG_PAGE;
+pub use socket::{BODY_TIMEOUT, HEADER_TIMEOUT, MAX_CONNECTIONS};
 pub use submit::{MAX_BATCH_BYTES, MAX_BATCH_NOTES, MAX_WAIT_MS};
 
 /// How long requests under way may still take when the node stops.
@@ -47,8 +48,10 @@ pub(crate) fn bind(path: &Path) -> Result<UnixListener, StartError> {
             .map_err(|error| fail(format!("a stale one cannot be removed: {error}")))?;
     }
     let listener = UnixListener::bind(path).map_err(|error| fail(error.to_string()))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-        .map_err(|error| fail(error.to_string()))?;
+    if let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)) {
+        unbind(path);
+        return Err(fail(error.to_string()));
+    }
     Ok(listener)
 }
 
@@ -62,17 +65,10 @@ pub(crate) fn unbind(path: &Path) {
     }
 }
 
-/// Answers requests until the node has stopped.
+/// Answers requests until the node has stopped; those under way are answered to the end.
 pub(crate) async fn serve(listener: UnixListener, node: Handle) {
-    let mut stopped = node.watch_stopped();
-    let ended = async move {
-        // An error says that the engine's thread is gone, which is the same.
-        let _ = stopped.wait_for(Option::is_some).await;
-    };
-    let served = axum::serve(socket::OwnerOnly::new(listener), router(node)).with_graceful_shutdown(ended);
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the local API ended");
-    }
+    let stopped = node.watch_stopped();
+    socket::serve(socket::OwnerOnly::new(listener), router(node), stopped, socket::Limits::default()).await;
 }
 
 fn router(node: Handle) -> Router {

@@ -15,11 +15,11 @@ use std::time::Duration;
 use entente_discovery::{
     CoalitionSecret, LinkProfile, Mesh, MeshConfig, MeshError, Multiaddr, PortPolicy, decode_book,
 };
-use entente_protocol::engine::{Config, Engine, Halt, RecoverError, Timing};
+use entente_protocol::engine::{Config, Effect, Engine, Halt, Input, RecoverError, Timing};
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::SecretKey;
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 use zeroize::Zeroizing;
@@ -28,15 +28,18 @@ use crate::api;
 use crate::storage::{Identity, Store, StoreError};
 
 pub mod clock;
+pub mod faults;
 pub mod follow;
 mod handle;
 mod mesh;
 pub mod metrics;
+mod rate;
 mod serve;
 mod turn;
 
 pub use handle::{Handle, SUBMIT_WAIT, SubmitError};
 pub use mesh::PEER_QUEUE;
+pub use serve::{MAX_WANTS, SERVE_AHEAD_BYTES, SERVE_BURST_BYTES, SERVE_BYTES_PER_S};
 pub use turn::{LOCAL_QUEUE, MAX_TURN_INPUTS};
 
 use mesh::Members;
@@ -178,6 +181,23 @@ impl Stopped {
         }
     }
 
+    /// A stable word for it, as in the errors of the local API.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Asked => "stopping",
+            Self::Halted(Halt::Rollback { .. }) => "rollback",
+            Self::Halted(Halt::Contradicted { .. }) => "contradicted",
+            Self::Halted(Halt::Damage(_)) => "corrupt",
+            Self::Storage(error) if error.is_damage() => "corrupt",
+            Self::Storage(StoreError::DiskFull { .. }) => "disk_full",
+            Self::Storage(
+                StoreError::Foreign { .. } | StoreError::Format { .. } | StoreError::InUse { .. },
+            ) => "config",
+            Self::Storage(_) => "storage",
+            Self::Lost => "failure",
+        }
+    }
+
     /// What to do about it.
     pub fn next(&self) -> Option<String> {
         match self {
@@ -260,6 +280,18 @@ impl Node {
                 return Err(StoreError::Damage { path: store.path().to_owned(), damage }.into());
             }
         };
+        // Before there is anything to clean up: it waits for the engine, and ends if none comes.
+        let (stopping, stopped) = watch::channel(None);
+        let (hand_over, handed_over) = oneshot::channel::<Work>();
+        let engine_thread = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || {
+                if let Ok(Work { turn, effects, frames, local }) = handed_over.blocking_recv() {
+                    let why = turn.run(effects, frames, local);
+                    stopping.send_replace(Some(Arc::new(why)));
+                }
+            })
+            .map_err(|source| StartError::System { what: "the engine's thread", source })?;
         let members = Arc::new(Members::new(Arc::clone(&founded)));
         let listener = api::bind(&socket)?;
         let (mesh, events) = match Mesh::start(mesh_config, members.clone()) {
@@ -270,25 +302,21 @@ impl Node {
             }
         };
 
+        // Nothing fails from here on.
         let (peer_inputs, frames) = mpsc::channel(PEER_QUEUE);
         let (local_inputs, local) = mpsc::channel(LOCAL_QUEUE);
-        let (served, wants) = mpsc::channel(serve::SERVE_QUEUE);
-        let (stopping, stopped) = watch::channel(None);
+        let others = founded.nodes().map(|(id, _)| id).filter(|id| *id != identity.node);
+        let served = serve::Serving::of(others);
         let handle =
             Handle::new(identity, founded, store, members, mesh.clone(), local_inputs, stopped.clone());
         let span = handle.span();
-        let mut tasks = vec![
-            tokio::spawn(mesh::run(events, peer_inputs, handle.clone()).instrument(span.clone())),
-            tokio::spawn(serve::run(wants, handle.clone()).instrument(span.clone())),
-        ];
+        let mut tasks = served.start(&handle);
+        tasks.push(tokio::spawn(mesh::run(events, peer_inputs, handle.clone()).instrument(span.clone())));
+        tasks.push(tokio::spawn(faults::run(handle.clone()).instrument(span.clone())));
         let turn = turn::Turn::new(engine, handle.clone(), served);
-        let engine = std::thread::Builder::new()
-            .name("engine".into())
-            .spawn(move || {
-                let why = turn.run(effects, frames, local);
-                stopping.send_replace(Some(Arc::new(why)));
-            })
-            .map_err(|source| StartError::System { what: "the engine's thread", source })?;
+        // A thread that is gone has dropped its word on why, which says the same.
+        let _ = hand_over.send(Work { turn, effects, frames, local });
+        let engine = engine_thread;
         let api = tokio::spawn(api::serve(listener, handle.clone()).instrument(span));
         tasks.push(tokio::spawn(shut_down(mesh, stopped.clone())));
         let node = Self { handle, stopped, engine: Some(engine), tasks, api, socket };
@@ -343,6 +371,14 @@ impl Drop for Node {
         self.handle.stop_soon();
         api::unbind(&self.socket);
     }
+}
+
+/// What the engine's thread is given.
+struct Work {
+    turn: turn::Turn,
+    effects: Vec<Effect>,
+    frames: mpsc::Receiver<Input>,
+    local: mpsc::Receiver<turn::Local>,
 }
 
 /// Ends the mesh, so that peers see it at once, when the engine has ended.

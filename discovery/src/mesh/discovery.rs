@@ -10,17 +10,17 @@ use libp2p::{
     core::Endpoint,
     gossipsub::{self, MessageAcceptance, PublishError},
     identify,
-    kad::{self, GetProvidersOk, QueryResult},
+    kad::{self, GetProvidersOk, QueryResult, store::RecordStore as _},
     swarm::{ConnectionId, NetworkBehaviour},
 };
 
 use super::{MeshTask, is_routable, unix_ms};
 use crate::{
-    beacon::Beacon,
+    beacon::{Allowance, Beacon},
     behaviour::BehaviourEvent,
     book::{BookEntry, MAX_ADDRESSES},
     config::{split_address, udp_port, with_udp_port},
-    event::{LinkFault, MeshEvent},
+    event::LinkFault,
     handle::PeerSource,
 };
 
@@ -155,6 +155,16 @@ impl MeshTask {
                     self.on_provider(peer);
                 }
             }
+            // Only the coalition's key: records of others would take its place.
+            BehaviourEvent::Kad(kad::Event::InboundRequest {
+                request: kad::InboundRequest::AddProvider { record: Some(record) },
+            }) if record.key == self.names.provider_key => {
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
+                    && let Err(error) = kad.store_mut().add_provider(record)
+                {
+                    tracing::debug!(%error, "provider record not kept");
+                }
+            }
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 self.on_identified(peer_id, &info.listen_addrs);
             }
@@ -181,9 +191,7 @@ impl MeshTask {
         let beacon = match Beacon::from_bytes(bytes) {
             Ok(beacon) => beacon,
             Err(what) => {
-                let fault = LinkFault::BadBeacon(what);
-                tracing::warn!(%peer, %fault, "peer fault");
-                self.tell(MeshEvent::Fault { peer, fault });
+                self.tell_fault(peer, LinkFault::BadBeacon(what));
                 return MessageAcceptance::Reject;
             }
         };
@@ -191,8 +199,12 @@ impl MeshTask {
         if beacon.sequence <= seen || beacon.addresses.is_empty() {
             return MessageAcceptance::Ignore;
         }
-        tracing::debug!(%peer, sequence = beacon.sequence, unix_ms = beacon.unix_ms, "beacon");
         let now = Instant::now();
+        if !self.beacons.entry(peer).or_insert_with(|| Allowance::new(now)).take(now) {
+            tracing::debug!(%peer, "beacons come too often: one ignored");
+            return MessageAcceptance::Ignore;
+        }
+        tracing::debug!(%peer, sequence = beacon.sequence, unix_ms = beacon.unix_ms, "beacon");
         let addresses = beacon.addresses;
         let changed = self.targets.learn_own_word(peer, addresses.clone(), now, unix_ms());
         self.targets.set_sequence(&peer, beacon.sequence);

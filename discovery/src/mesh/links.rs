@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use futures::StreamExt;
-use libp2p::{PeerId, Stream, Swarm, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, Stream, Swarm, swarm::ConnectionId};
 use tokio::{
     sync::{mpsc, watch},
     task::{AbortHandle, JoinHandle},
@@ -16,7 +16,7 @@ use super::{MeshTask, unix_ms};
 use crate::{
     behaviour::{Behaviour, Names},
     config::LinkProfile,
-    event::{Instance, LinkFault, MeshEvent},
+    event::{Instance, LinkFault, Refusal, RefusalReason},
     handle::MeshError,
     link::{self, HelloError, Ready},
 };
@@ -38,6 +38,8 @@ pub(super) enum LinkMessage {
 pub(super) struct PeerLink {
     /// The pair's connection.
     pub(super) connection: Option<ConnectionId>,
+    /// Where it leads.
+    remote: Option<Multiaddr>,
     /// When to open the stream.
     open_at: Option<Instant>,
     /// A stream is being opened.
@@ -73,7 +75,7 @@ pub(super) fn accept_streams(
     local: PeerId,
     instance: Instance,
     profile: &LinkProfile,
-    links: mpsc::UnboundedSender<LinkMessage>,
+    links: mpsc::Sender<LinkMessage>,
 ) -> Result<AbortHandle, MeshError> {
     let mut incoming = swarm
         .behaviour()
@@ -89,20 +91,22 @@ pub(super) fn accept_streams(
             hellos.retain(|_, hello| !hello.is_finished());
             if local < peer {
                 let fault = LinkFault::BadHello("stream opened by the end that should accept".into());
-                let _ = links.send(LinkMessage::Fault { peer, fault });
+                // Waiting here would lose streams; one that opens them faster than they are looked at is told of once.
+                let _ = links.try_send(LinkMessage::Fault { peer, fault });
                 continue;
             }
             let links = links.clone();
             let hello = tokio::spawn(async move {
                 let hello = tokio::time::timeout(timeout, link::accept(&mut stream, &instance)).await;
                 // The mesh task may be gone; an opener whose stream ended or timed out tries again by itself.
-                let _ = match hello {
-                    Ok(Ok(instance)) => links.send(LinkMessage::Ready { peer, instance, stream }),
+                let message = match hello {
+                    Ok(Ok(instance)) => LinkMessage::Ready { peer, instance, stream },
                     Ok(Err(HelloError::Malformed(what))) => {
-                        links.send(LinkMessage::Fault { peer, fault: LinkFault::BadHello(what) })
+                        LinkMessage::Fault { peer, fault: LinkFault::BadHello(what) }
                     }
-                    Ok(Err(HelloError::Io(_))) | Err(_) => Ok(()),
+                    Ok(Err(HelloError::Io(_))) | Err(_) => return,
                 };
+                let _ = links.send(message).await;
             });
             if let Some(older) = hellos.insert(peer, hello.abort_handle()) {
                 older.abort();
@@ -114,10 +118,11 @@ pub(super) fn accept_streams(
 
 impl MeshTask {
     /// The pair's connection is established.
-    pub(super) fn link_connected(&mut self, peer: PeerId, connection: ConnectionId) {
+    pub(super) fn link_connected(&mut self, peer: PeerId, connection: ConnectionId, remote: &Multiaddr) {
         let now = Instant::now();
         let link = self.peers.entry(peer).or_default();
         link.connection = Some(connection);
+        link.remote = Some(remote.clone());
         link.deadline = Some(now + self.profile.link_timeout);
         link.open_at = (self.local < peer).then_some(now);
     }
@@ -164,7 +169,7 @@ impl MeshTask {
                         Err(_) => LinkMessage::OpenFailed { peer, reason: "timed out".into() },
                     };
                     // The mesh task may be gone.
-                    let _ = links.send(message);
+                    let _ = links.send(message).await;
                 });
                 link.opening = Some(task.abort_handle());
             }
@@ -183,8 +188,7 @@ impl MeshTask {
                 self.open_again(&peer);
             }
             LinkMessage::Fault { peer, fault } => {
-                tracing::warn!(%peer, %fault, "peer fault");
-                self.tell(MeshEvent::Fault { peer, fault });
+                self.tell_fault(peer, fault);
             }
             LinkMessage::Ended { peer, serial, reason } => {
                 let Some(link) = self.peers.get_mut(&peer) else {
@@ -201,6 +205,38 @@ impl MeshTask {
                 }
             }
         }
+    }
+
+    /// Ends the connections of those that would not be let in now.
+    pub(super) fn recheck_due(&mut self, now: Instant) {
+        if now < self.recheck_at {
+            return;
+        }
+        self.recheck_at = now + self.profile.recheck_interval;
+        for (peer, credential) in self.pairs.live() {
+            let checked = match self.check.is_member(&peer) {
+                true => self.check.check(&peer, &credential).map_err(RefusalReason::Credential),
+                false => Err(RefusalReason::NotEnrolled),
+            };
+            let Err(reason) = checked else { continue };
+            let remote = self.peers.get(&peer).and_then(|link| link.remote.clone());
+            let remote = remote.unwrap_or_else(Multiaddr::empty);
+            self.refuse(Refusal {
+                remote,
+                peer: Some(peer),
+                inbound: true,
+                reason: reason.clone(),
+                count: 1,
+            });
+            self.cut(peer, &reason.to_string());
+        }
+    }
+
+    /// Ends the link and the connection with a peer.
+    pub(super) fn cut(&mut self, peer: PeerId, reason: &str) {
+        self.stop_link(&peer, reason);
+        // Not connected is fine, too.
+        let _ = self.swarm.disconnect_peer_id(peer);
     }
 
     fn open_again(&mut self, peer: &PeerId) {
@@ -229,7 +265,7 @@ impl MeshTask {
         let task = tokio::spawn(async move {
             let reason = link::run(ready, previous, outboxes, events, stopped).await;
             // The mesh task may be gone.
-            let _ = links.send(LinkMessage::Ended { peer, serial, reason });
+            let _ = links.send(LinkMessage::Ended { peer, serial, reason }).await;
         });
         tracing::debug!(%peer, "peer up");
         let link = self.peers.entry(peer).or_default();

@@ -100,7 +100,7 @@ impl MeshTask {
         self.targets.connected(&peer);
         if self.pairs.established(peer, connection) {
             tracing::debug!(%peer, dialled = endpoint.is_dialer(), "connection established");
-            self.link_connected(peer, connection);
+            self.link_connected(peer, connection, endpoint.get_remote_address());
         } else {
             self.swarm.close_connection(connection);
         }
@@ -164,9 +164,10 @@ impl MeshTask {
         self.targets.learn(peer, address.clone(), PeerSource::Static, Instant::now(), unix_ms());
     }
 
-    fn refuse(&mut self, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
         if let Some(refusal) = self.refusals.take(refusal, Instant::now()) {
-            tracing::warn!(remote = %refusal.remote, peer = ?refusal.peer, reason = %refusal.reason, "refused");
+            // The node tells it as a fault.
+            tracing::debug!(remote = %refusal.remote, peer = ?refusal.peer, reason = %refusal.reason, "refused");
             self.tell(MeshEvent::Refused(refusal));
         }
     }

@@ -1,6 +1,8 @@
 //! One connection per pair, blocking, and being told at once.
 
-use entente_discovery::MeshEvent;
+use std::time::Duration;
+
+use entente_discovery::{MAX_STATIC_ADDRESSES, MeshError, MeshEvent, Multiaddr};
 
 use crate::harness::{Enrolled, Node, SAFETY_NET, config, named, ordered, peer_id, until_paired};
 
@@ -109,4 +111,54 @@ async fn an_own_address_among_the_static_peers_is_no_peer() {
     a.mesh.add_peer(address).await.expect("an address");
     let peers = a.mesh.peers().await.expect("runs");
     assert!(peers.iter().all(|status| status.peer != Some(peer_id(1))), "{peers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_with_a_node_that_is_struck_off_the_list_is_cut_and_stays_cut() {
+    // Lists of their own: the other one still thinks that it may.
+    let (own, theirs) = (Enrolled::of([1, 2]), Enrolled::of([1, 2]));
+    let mut config_a = config(1);
+    config_a.profile.recheck_interval = Duration::from_millis(50);
+    let mut a = Node::start(config_a, &own).await;
+    let mut with_a = config(2);
+    with_a.static_peers.push(named(&a.address().await, a.peer));
+    let mut b = Node::start(with_a, &theirs).await;
+    until_paired(&mut a, &mut b).await;
+    own.expel(&b.peer);
+    let (peer_a, peer_b) = (a.peer, b.peer);
+    tokio::join!(a.until_down(peer_b), b.until_down(peer_a));
+    a.until("a refusal that names it", |node| {
+        node.seen.iter().any(|event| match event {
+            MeshEvent::Refused(refusal) => {
+                refusal.peer == Some(peer_b) && refusal.reason.to_string().contains("not enrolled")
+            }
+            _ => false,
+        })
+    })
+    .await;
+    // It dials again, and is refused at the gate.
+    b.wait("a refusal", |event| match event {
+        MeshEvent::Refused(refusal) if refusal.reason.to_string().contains("not enrolled") => Some(()),
+        _ => None,
+    })
+    .await;
+    a.drain();
+    assert!(a.up.is_empty() && b.up.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn addresses_to_dial_are_bounded_and_of_members_only() {
+    let a = Node::start(config(1), &Enrolled::of([1, 2])).await;
+    let address =
+        |port: usize| format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse::<Multiaddr>().expect("address");
+    let stranger = a.mesh.add_peer(named(&address(1), peer_id(9))).await;
+    assert!(matches!(stranger, Err(MeshError::NotEnrolled(peer)) if peer == peer_id(9)), "{stranger:?}");
+    a.mesh.add_peer(named(&address(1), peer_id(2))).await.expect("a member");
+    for port in 1..=MAX_STATIC_ADDRESSES {
+        a.mesh.add_peer(address(port)).await.expect("room");
+    }
+    let more = a.mesh.add_peer(address(MAX_STATIC_ADDRESSES + 1)).await;
+    assert!(matches!(more, Err(MeshError::TooManyAddresses)), "{more:?}");
+    let known = a.mesh.peers().await.expect("runs");
+    assert!(known.iter().all(|status| status.peer != Some(peer_id(9))), "{known:?}");
 }

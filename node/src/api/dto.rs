@@ -19,7 +19,7 @@
 //! | `GET /v1/ops/{id or unique prefix}` | [`OperationView`] |
 //! | `GET /v1/log?from=&limit=` | [`LogPage`] |
 //! | `GET /v1/receipts/{id or unique prefix}?record=1` | text, a `.tlog-proof` file |
-//! | `GET /v1/faults` | list of [`FaultView`], oldest first |
+//! | `GET /v1/faults` | list of [`FaultView`], one for each node and kind, the one seen longest ago first |
 //! | `GET /v1/charter` | text, the founded charter without the secret |
 //! | `GET /v1/policy` | text, a tlog-policy file |
 //! | `GET /v1/metrics` | [`MetricsView`] |
@@ -447,11 +447,15 @@ pub struct FeedView {
     pub length: u64,
 }
 
-/// Who did what it must not, and when that was seen.
+/// Who did what it must not, how often, and when that was seen: one row for each node and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultView {
-    /// When it was seen.
-    pub at: Time,
+    /// When it was seen first.
+    pub first: Time,
+    /// When it was seen last.
+    pub last: Time,
+    /// How often it was seen.
+    pub count: u64,
     /// The partner at fault, if it is a member.
     pub partner: Option<String>,
     /// The node.
@@ -460,8 +464,21 @@ pub struct FaultView {
     pub seat: Option<u16>,
     /// A stable word: `stranger`, `credential`, `malformed`, `bad_signature`, `gap`, `fork`, `equivocation`, ...
     pub code: String,
-    /// What, with values and place.
+    /// What it was the last time, with values and place.
     pub what: String,
+}
+
+impl FaultView {
+    /// A fault that was seen once; when and how often is added by whoever keeps it.
+    pub(crate) fn new(
+        partner: Option<String>,
+        node: Option<PublicKey>,
+        seat: Option<u16>,
+        code: &str,
+        what: String,
+    ) -> Self {
+        Self { first: Time(0), last: Time(0), count: 1, partner, node, seat, code: code.into(), what }
+    }
 }
 
 /// Counters since the start.

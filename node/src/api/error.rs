@@ -10,7 +10,9 @@ use entente_protocol::engine::Refused;
 use entente_protocol::store::Damage;
 
 use super::dto::ErrorView;
-use crate::runtime::SubmitError;
+use super::socket::BODY_TIMEOUT;
+use crate::runtime::{Stopped, SubmitError};
+use crate::storage::StoreError;
 
 /// The command that shows which operations there are.
 pub(super) const LIST: &str = "entente op list";
@@ -44,6 +46,20 @@ impl ApiError {
 
     pub(super) fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the node stops").next("entente up")
+    }
+
+    /// The node has stopped before the record was durable.
+    fn stopped(why: &Stopped) -> Self {
+        let status = match why {
+            Stopped::Asked => return Self::stopping(),
+            Stopped::Storage(StoreError::DiskFull { .. }) => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let error = Self::new(status, why.word(), format!("the record was not made durable: {why}"));
+        match why.next() {
+            Some(next) => error.next(format!("{next}; then submit the record again")),
+            None => error,
+        }
     }
 
     pub(super) fn internal(error: impl ToString) -> Self {
@@ -92,7 +108,7 @@ impl From<SubmitError> for ApiError {
                 };
                 Self::new(status, &code, reason)
             }
-            SubmitError::Stopping => Self::stopping(),
+            SubmitError::Stopped(why) => Self::stopped(&why),
         }
     }
 }
@@ -118,7 +134,12 @@ impl<S: Send + Sync> FromRequest<S> for Content {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::body::Bytes::from_request(request, state).await {
+        let read = axum::body::Bytes::from_request(request, state);
+        let Ok(read) = tokio::time::timeout(BODY_TIMEOUT, read).await else {
+            let reason = format!("the request's body did not come within {} s", BODY_TIMEOUT.as_secs());
+            return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", reason));
+        };
+        match read {
             Ok(bytes) => Ok(Self(bytes)),
             Err(rejection) => {
                 let code = match rejection.status() {
@@ -153,4 +174,37 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> ApiError {
 
 pub(super) async fn no_such_request(uri: Uri) -> ApiError {
     ApiError::unknown(format!("there is no {}", uri.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use entente_protocol::engine::Halt;
+
+    use super::*;
+    use crate::errors::Exit;
+
+    #[test]
+    fn who_submitted_when_the_node_failed_is_told_why_with_the_exit_code_of_that_failure() {
+        let path = || "/data/store.redb".into();
+        let damage = Damage { what: "entry 3".into(), why: "is cut off".into() };
+        let cases = [
+            (Stopped::Storage(StoreError::DiskFull { path: path() }), 507, "disk_full"),
+            (Stopped::Storage(StoreError::Closed { path: path() }), 500, "storage"),
+            (Stopped::Storage(StoreError::Damage { path: path(), damage }), 500, "corrupt"),
+            (Stopped::Halted(Halt::Rollback { what: "entry 3".into() }), 500, "rollback"),
+            (Stopped::Lost, 500, "failure"),
+        ];
+        for (why, status, code) in cases {
+            let (text, exit) = (why.to_string(), why.exit_code());
+            let error = ApiError::from(SubmitError::Stopped(Arc::new(why)));
+            assert_eq!((error.status.as_u16(), error.view.code.as_str()), (status, code));
+            assert_eq!(Exit::for_code(&error.view.code) as u8, exit, "{code}");
+            assert!(error.view.error.contains("not made durable") && error.view.error.contains(&text));
+            assert!(error.view.next.is_some());
+        }
+        let asked = ApiError::from(SubmitError::Stopped(Arc::new(Stopped::Asked)));
+        assert_eq!(Exit::for_code(&asked.view.code), Exit::NodeDown, "stopped by order: no node is running");
+    }
 }

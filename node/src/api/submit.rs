@@ -1,13 +1,14 @@
 //! Submitting and waiting.
 //!
 //! Guarantees: who waits is registered before the record is submitted, so nothing is missed; an answer says how far the
-//! record has come and, if no further, why. Waiting ends at once when fewer than a quorum of seats can be reached: the
+//! record has come and, if no further, why. A client that goes away leaves no waiter behind, and waiters are bounded. Waiting ends at once when fewer than a quorum of seats can be reached: the
 //! record is held, and waiting would not help.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use entente_protocol::coalition::Disposition;
 use entente_protocol::engine::Held;
 use entente_protocol::feed::Lane;
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 use super::dto::{DecisionView, RecordState, Short, SubmitView, Wait};
 use super::error::{Answer, ApiError, Content, Params};
 use crate::runtime::Handle;
-use crate::runtime::follow::Place;
+use crate::runtime::follow::{Place, TooManyWaiters, Waiter};
 use crate::storage::body_id;
 
 /// Longest wait, in ms; longer ones are cut to it.
@@ -101,7 +102,10 @@ pub(super) async fn batch(
         return Err(ApiError::bad_request(format!("{} bytes are left over", rest.len())));
     }
     let deadline = asked.deadline();
-    let submitted = join_all(works.into_iter().map(|work| submit(&node, work, deadline))).await;
+    // All are registered before any is submitted: where there is no room for all to wait, none is taken.
+    let registered =
+        works.into_iter().map(|work| Registered::new(&node, work)).collect::<Result<Vec<_>, _>>()?;
+    let submitted = join_all(registered.into_iter().map(|work| work.submit(&node, deadline))).await;
     Ok(Json(submitted.into_iter().collect::<Result<_, _>>()?))
 }
 
@@ -113,7 +117,7 @@ fn note_work(asked: &Asked, note: &[u8]) -> Result<Work, ApiError> {
     let body = Body::Note(note.to_vec()).encode();
     if body.len() > MAX_BODY_BYTES {
         let reason = format!("an entry of {} bytes, at most {MAX_BODY_BYTES}", body.len());
-        return Err(ApiError::new(axum::http::StatusCode::PAYLOAD_TOO_LARGE, "too_large", reason));
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", reason));
     }
     Ok(Work { body, lane: asked.lane, operation: None, wait })
 }
@@ -127,34 +131,45 @@ struct Work {
     wait: Wait,
 }
 
-async fn submit(node: &Handle, work: Work, deadline: Instant) -> Result<SubmitView, ApiError> {
-    let Work { body, lane, operation, wait } = work;
-    let id = body_id(&body);
-    let follow = node.follow();
-    // Registered first: an answer that comes before the submission returns is not missed.
-    let ordered = (wait >= Wait::Ordered).then(|| follow.until_ordered(id));
-    let decided = operation.filter(|_| wait == Wait::Agreed).map(|operation| follow.until_decided(operation));
-    let submitted = node.submit(lane, body).await;
-    let result = match submitted {
-        Ok(held) => {
-            let mut view = held_view(&held);
-            let waited = tokio::select! {
-                done = wait_for(node, &mut view, operation, ordered, decided) => done,
-                code = cut_short(node, deadline), if wait != Wait::Held => {
-                    view.code = Some(code);
-                    Ok(())
-                }
-            };
-            waited.map(|()| view)
-        }
-        Err(error) => Err(error.into()),
-    };
-    follow.forget(&id, operation.as_ref());
-    let mut view = result?;
-    if view.code == Some(Short::Stalled) {
-        view.missing = missing(node).await;
+/// A submission whose waiters are registered: an answer that comes before the submission returns is not missed, and
+/// whoever goes away is forgotten.
+struct Registered {
+    work: Work,
+    ordered: Option<Waiter<Place>>,
+    decided: Option<Waiter<DecisionView>>,
+}
+
+impl Registered {
+    fn new(node: &Handle, work: Work) -> Result<Self, ApiError> {
+        let (follow, wait) = (node.follow(), work.wait);
+        let id = body_id(&work.body);
+        let ordered = (wait >= Wait::Ordered).then(|| follow.until_ordered(id)).transpose().map_err(busy)?;
+        let operation = work.operation.filter(|_| wait == Wait::Agreed);
+        let decided = operation.map(|operation| follow.until_decided(operation)).transpose().map_err(busy)?;
+        Ok(Self { work, ordered, decided })
     }
-    Ok(view)
+
+    async fn submit(self, node: &Handle, deadline: Instant) -> Result<SubmitView, ApiError> {
+        let Self { work: Work { body, lane, operation, wait }, ordered, decided } = self;
+        let mut view = held_view(&node.submit(lane, body).await?);
+        tokio::select! {
+            done = wait_for(node, &mut view, operation, ordered, decided) => done?,
+            code = cut_short(node, deadline), if wait != Wait::Held => view.code = Some(code),
+        }
+        if view.code == Some(Short::Stalled) {
+            view.missing = missing(node).await;
+        }
+        Ok(view)
+    }
+}
+
+fn busy(error: TooManyWaiters) -> ApiError {
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", format!("{error}; this one was not taken"))
+        .next("submit it again with --wait held, which needs no place, or when others have their answers")
+}
+
+async fn submit(node: &Handle, work: Work, deadline: Instant) -> Result<SubmitView, ApiError> {
+    Registered::new(node, work)?.submit(node, deadline).await
 }
 
 fn held_view(held: &Held) -> SubmitView {
@@ -176,8 +191,8 @@ async fn wait_for(
     node: &Handle,
     view: &mut SubmitView,
     operation: Option<RecordId>,
-    ordered: Option<tokio::sync::oneshot::Receiver<Place>>,
-    decided: Option<tokio::sync::oneshot::Receiver<DecisionView>>,
+    ordered: Option<Waiter<Place>>,
+    decided: Option<Waiter<DecisionView>>,
 ) -> Result<(), ApiError> {
     let Some(ordered) = ordered else { return Ok(()) };
     let place = match already_ordered(node, &view.id)? {

@@ -65,7 +65,7 @@ pub(crate) fn peers(peers: &[PeerView], now: Time) -> String {
     headed(["PARTNER", "NODE", "STATE", "FOUND BY", "ADDRESSES", ""], rows)
 }
 
-/// Faults, oldest first.
+/// Faults, the one seen longest ago first.
 pub(crate) fn faults(faults: &[FaultView], now: Time) -> String {
     if faults.is_empty() {
         return "no faults since the start\n".into();
@@ -74,12 +74,13 @@ pub(crate) fn faults(faults: &[FaultView], now: Time) -> String {
         .iter()
         .map(|fault| {
             [
-                moment(fault.at, now),
+                moment(fault.last, now),
+                fault.count.to_string(),
                 plain(&fault.code),
                 fault.partner.as_deref().map_or_else(|| "no member".into(), plain),
                 plain(&fault.what),
             ]
         })
         .collect();
-    headed(["SEEN", "FAULT", "OF", "WHAT"], rows)
+    headed(["SEEN", "TIMES", "FAULT", "OF", "WHAT"], rows)
 }

@@ -1,22 +1,32 @@
 //! Who waits for what, who follows, and the faults of late.
 //!
-//! Guarantees: a waiter that registers before its record is submitted misses nothing; all queues and rings are
-//! bounded; a follower that is too slow is told how many events it missed, and slows nobody.
+//! Guarantees: a waiter that registers before its record is submitted misses nothing, and is forgotten when it is dropped,
+//! for whatever reason; all queues and tables are bounded, and a full one refuses; a follower that is too slow is told how
+//! many events it missed, and slows nobody.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 use entente_protocol::identity::RecordId;
-use tokio::sync::{broadcast, oneshot, watch};
+use thiserror::Error;
+use tokio::sync::{Notify, broadcast, oneshot, watch};
 
+use super::clock;
+use super::faults::{FAULT_INTERVAL, Faults, Told};
 use crate::api::dto::{DecisionView, EventView, FaultView};
 
 /// Events that one follower may lag behind.
 pub const FOLLOWER_QUEUE: usize = 1024;
-/// Faults that are kept.
-pub const MAX_FAULTS: usize = 256;
-/// Longest text of a fault that is kept, in bytes: a peer may have a say in it.
-pub const MAX_FAULT_TEXT_BYTES: usize = 512;
+/// Most that wait for records to be ordered, and as many for decisions; one more is refused.
+pub const MAX_WAITERS: usize = 16 * 1024;
+
+/// As many wait as may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("{MAX_WAITERS} requests wait for their records already")]
+pub struct TooManyWaiters;
 
 /// Where a record was ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,44 +39,80 @@ pub struct Place {
     pub outcome: String,
 }
 
-/// Waiters for one thing, by id.
-struct Waiters<T>(Mutex<BTreeMap<RecordId, Vec<oneshot::Sender<T>>>>);
+/// Waiters for one thing, by id and ticket.
+struct Waiters<T>(Arc<Mutex<Waiting<T>>>);
+
+struct Waiting<T> {
+    by_id: BTreeMap<RecordId, BTreeMap<u64, oneshot::Sender<T>>>,
+    count: usize,
+    tickets: u64,
+}
+
+impl<T> Waiters<T> {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Waiting { by_id: BTreeMap::new(), count: 0, tickets: 0 })))
+    }
+
+    fn wait(&self, id: RecordId) -> Result<Waiter<T>, TooManyWaiters> {
+        let mut waiting = lock(&self.0);
+        if waiting.count >= MAX_WAITERS {
+            return Err(TooManyWaiters);
+        }
+        let (tell, told) = oneshot::channel();
+        waiting.count += 1;
+        waiting.tickets += 1;
+        let ticket = waiting.tickets;
+        waiting.by_id.entry(id).or_default().insert(ticket, tell);
+        Ok(Waiter { id, ticket, told, waiters: Arc::clone(&self.0) })
+    }
+}
 
 impl<T: Clone> Waiters<T> {
-    fn new() -> Self {
-        Self(Mutex::new(BTreeMap::new()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<RecordId, Vec<oneshot::Sender<T>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self, id: RecordId) -> oneshot::Receiver<T> {
-        let (tell, told) = oneshot::channel();
-        let mut waiters = self.lock();
-        let waiting = waiters.entry(id).or_default();
-        waiting.retain(|waiter| !waiter.is_closed());
-        waiting.push(tell);
-        told
-    }
-
-    /// Drops those of `id` that wait no longer.
-    fn forget(&self, id: &RecordId) {
-        let mut waiters = self.lock();
-        if let Some(waiting) = waiters.get_mut(id) {
-            waiting.retain(|waiter| !waiter.is_closed());
-            if waiting.is_empty() {
-                waiters.remove(id);
-            }
-        }
-    }
-
     fn tell(&self, id: &RecordId, what: &T) {
-        let waiting = self.lock().remove(id);
-        for waiter in waiting.into_iter().flatten() {
+        let told = {
+            let mut waiting = lock(&self.0);
+            let told = waiting.by_id.remove(id).unwrap_or_default();
+            waiting.count -= told.len();
+            told
+        };
+        for waiter in told.into_values() {
             // One that has gone meanwhile needs no answer.
             let _ = waiter.send(what.clone());
         }
+    }
+}
+
+fn lock<T>(waiting: &Mutex<Waiting<T>>) -> MutexGuard<'_, Waiting<T>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One that waits; its place is free again when it is dropped.
+pub struct Waiter<T> {
+    id: RecordId,
+    ticket: u64,
+    told: oneshot::Receiver<T>,
+    waiters: Arc<Mutex<Waiting<T>>>,
+}
+
+impl<T> Future for Waiter<T> {
+    type Output = Result<T, oneshot::error::RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.told).poll(cx)
+    }
+}
+
+impl<T> Drop for Waiter<T> {
+    fn drop(&mut self) {
+        let mut waiting = lock(&self.waiters);
+        let Some(of_id) = waiting.by_id.get_mut(&self.id) else {
+            return;
+        };
+        let removed = of_id.remove(&self.ticket).is_some();
+        if of_id.is_empty() {
+            waiting.by_id.remove(&self.id);
+        }
+        waiting.count -= usize::from(removed);
     }
 }
 
@@ -75,7 +121,8 @@ pub struct Follow {
     events: broadcast::Sender<EventView>,
     ordered: Waiters<Place>,
     decided: Waiters<DecisionView>,
-    faults: Mutex<VecDeque<FaultView>>,
+    faults: Mutex<Faults>,
+    fault_waits: Notify,
     reach: watch::Sender<Option<bool>>,
 }
 
@@ -86,6 +133,7 @@ impl Default for Follow {
             ordered: Waiters::new(),
             decided: Waiters::new(),
             faults: Mutex::default(),
+            fault_waits: Notify::new(),
             reach: watch::Sender::new(None),
         }
     }
@@ -117,21 +165,18 @@ impl Follow {
     }
 
     /// Answers when the record is in a certified batch.
-    pub fn until_ordered(&self, id: RecordId) -> oneshot::Receiver<Place> {
+    pub fn until_ordered(&self, id: RecordId) -> Result<Waiter<Place>, TooManyWaiters> {
         self.ordered.wait(id)
     }
 
     /// Answers when the operation's decision is certified.
-    pub fn until_decided(&self, operation: RecordId) -> oneshot::Receiver<DecisionView> {
+    pub fn until_decided(&self, operation: RecordId) -> Result<Waiter<DecisionView>, TooManyWaiters> {
         self.decided.wait(operation)
     }
 
-    /// Forgets waiters for these that have gone.
-    pub fn forget(&self, id: &RecordId, operation: Option<&RecordId>) {
-        self.ordered.forget(id);
-        if let Some(operation) = operation {
-            self.decided.forget(operation);
-        }
+    /// How many wait for anything.
+    pub fn waiting(&self) -> usize {
+        lock(&self.ordered.0).count + lock(&self.decided.0).count
     }
 
     pub(super) fn tell_ordered(&self, id: &RecordId, place: &Place) {
@@ -142,35 +187,58 @@ impl Follow {
         self.decided.tell(&decision.operation, decision);
     }
 
-    /// Keeps a fault and tells followers.
-    pub(super) fn fault(&self, mut fault: FaultView) {
-        if fault.what.len() > MAX_FAULT_TEXT_BYTES {
-            let mut end = MAX_FAULT_TEXT_BYTES;
-            while !fault.what.is_char_boundary(end) {
-                end -= 1;
-            }
-            fault.what.truncate(end);
-            fault.what.push_str("...");
+    /// Counts a fault, and tells log and followers when it is its turn; `epoch` is the last that was applied when it was seen.
+    pub(super) fn fault(&self, fault: FaultView, epoch: Option<u64>) {
+        let told = self.lock_faults().take(fault, clock::now(), Instant::now());
+        match told {
+            Some(told) => self.tell_fault(told, epoch),
+            None => self.fault_waits.notify_one(),
         }
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
-        if faults.len() == MAX_FAULTS {
-            faults.pop_front();
+    }
+
+    /// Tells the repetitions whose time has come, or all.
+    pub(super) fn tell_faults(&self, all: bool) {
+        let due = self.lock_faults().due(Instant::now(), all);
+        for told in due {
+            self.tell_fault(told, None);
         }
-        faults.push_back(fault.clone());
-        drop(faults);
+    }
+
+    /// When repetitions are to be told next.
+    pub(super) fn faults_next(&self) -> Option<Instant> {
+        self.lock_faults().next()
+    }
+
+    /// Waits until there are repetitions to tell later.
+    pub(super) async fn fault_waits(&self) {
+        self.fault_waits.notified().await;
+    }
+
+    fn tell_fault(&self, told: Told, epoch: Option<u64>) {
+        let Told { fault, more } = told;
+        let (partner, seat, code, what) = (fault.partner.as_deref(), fault.seat, &fault.code, &fault.what);
+        if more > 0 {
+            let within_s = FAULT_INTERVAL.as_secs();
+            tracing::warn!(partner, seat, code, what, epoch, more, within_s, "fault, repeated");
+        } else {
+            tracing::warn!(partner, seat, code, what, epoch, "fault");
+        }
         self.tell(EventView::Fault(fault));
     }
 
-    /// The faults of late, oldest first.
+    fn lock_faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The faults of late, one row for each node and kind, the one seen longest ago first.
     pub fn faults(&self) -> Vec<FaultView> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.lock_faults().view()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use entente_protocol::identity::hash;
-    use entente_protocol::time::Time;
 
     use super::*;
 
@@ -181,36 +249,30 @@ mod tests {
     #[test]
     fn every_waiter_of_an_id_is_told_once_and_others_are_not() {
         let follow = Follow::default();
-        let (mut one, mut two) = (follow.until_ordered(id("a")), follow.until_ordered(id("a")));
-        let mut other = follow.until_ordered(id("b"));
+        let wait = |text: &str| follow.until_ordered(id(text)).expect("room");
+        let (mut one, mut two, mut other) = (wait("a"), wait("a"), wait("b"));
         let place = Place { index: 3, epoch: 1, outcome: "applied".into() };
         follow.tell_ordered(&id("a"), &place);
-        assert_eq!(one.try_recv(), Ok(place.clone()));
-        assert_eq!(two.try_recv(), Ok(place.clone()));
-        assert!(other.try_recv().is_err());
-        drop(other);
-        follow.forget(&id("b"), None);
-        assert!(follow.ordered.lock().is_empty());
+        assert_eq!(one.told.try_recv(), Ok(place.clone()));
+        assert_eq!(two.told.try_recv(), Ok(place.clone()));
+        assert!(other.told.try_recv().is_err());
+        assert_eq!(follow.waiting(), 1);
+        drop((one, two, other));
+        assert_eq!(follow.waiting(), 0);
         follow.tell_ordered(&id("a"), &place);
     }
 
     #[test]
-    fn the_ring_of_faults_and_their_texts_are_bounded() {
+    fn waiters_are_bounded_and_one_that_goes_makes_room() {
         let follow = Follow::default();
-        for number in 0..MAX_FAULTS + 5 {
-            let what = format!("{number} {}", "ä".repeat(MAX_FAULT_TEXT_BYTES));
-            let fault = FaultView {
-                at: Time(number as u64),
-                partner: None,
-                node: None,
-                seat: None,
-                code: "gap".into(),
-                what,
-            };
-            follow.fault(fault);
-        }
-        let faults = follow.faults();
-        assert_eq!((faults.len(), faults[0].at), (MAX_FAULTS, Time(5)));
-        assert!(faults.iter().all(|fault| fault.what.len() <= MAX_FAULT_TEXT_BYTES + 3));
+        let wait = || follow.until_decided(id("a"));
+        let mut waiters = (0..MAX_WAITERS).map(|_| wait().expect("room")).collect::<Vec<_>>();
+        assert_eq!(wait().err(), Some(TooManyWaiters));
+        assert!(follow.until_ordered(id("a")).is_ok(), "others have room of their own");
+        waiters.swap_remove(7);
+        assert!(wait().is_ok());
+        drop(waiters);
+        assert_eq!(follow.waiting(), 0);
+        assert!(lock(&follow.decided.0).by_id.is_empty());
     }
 }

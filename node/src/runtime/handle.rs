@@ -24,14 +24,14 @@ use crate::storage::{Identity, Store};
 pub const SUBMIT_WAIT: Duration = Duration::from_secs(5);
 
 /// Why a submission has no answer that counts.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum SubmitError {
     /// The engine refused it.
     #[error("{}", .0.reason)]
     Refused(Refused),
-    /// The node stops; whether it is held is not known.
-    #[error("the node stops")]
-    Stopping,
+    /// The node stopped before it was durable here, for this reason.
+    #[error("{0}")]
+    Stopped(Arc<Stopped>),
 }
 
 struct Parts {
@@ -46,6 +46,7 @@ struct Parts {
     local: mpsc::Sender<Local>,
     stopped: watch::Receiver<Option<Arc<Stopped>>>,
     listening: watch::Sender<usize>,
+    asked: watch::Sender<bool>,
 }
 
 /// A handle on a running node; cheap to clone.
@@ -76,6 +77,7 @@ impl Handle {
             local,
             stopped,
             listening: watch::Sender::new(0),
+            asked: watch::Sender::new(false),
         }))
     }
 
@@ -148,7 +150,9 @@ impl Handle {
         let submit = Local::Submit { lane, body, answer };
         match self.0.local.send_timeout(submit, SUBMIT_WAIT).await {
             Ok(()) => {}
-            Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(SubmitError::Stopping),
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => {
+                return Err(SubmitError::Stopped(self.why_stopped().await));
+            }
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
                 let reason = format!("{} requests wait for the engine", super::LOCAL_QUEUE);
                 return Err(SubmitError::Refused(Refused { code: "backlog".into(), reason }));
@@ -156,7 +160,7 @@ impl Handle {
         }
         match answered.await {
             Ok(result) => result.map_err(SubmitError::Refused),
-            Err(_) => Err(SubmitError::Stopping),
+            Err(_) => Err(SubmitError::Stopped(self.why_stopped().await)),
         }
     }
 
@@ -180,9 +184,14 @@ impl Handle {
         let _ = self.0.local.send(Local::Stop(Stopped::Asked)).await;
     }
 
-    /// Asks the node to stop if there is room in its queue.
+    /// Asks the node to stop, without waiting behind what is in its queue.
     pub(super) fn stop_soon(&self) {
-        let _ = self.0.local.try_send(Local::Stop(Stopped::Asked));
+        self.0.asked.send_replace(true);
+    }
+
+    /// Changes when the node is to stop without waiting.
+    pub(super) fn watch_asked(&self) -> watch::Receiver<bool> {
+        self.0.asked.subscribe()
     }
 
     /// Stops the node because the store failed somewhere else than in the engine's thread.
@@ -199,6 +208,14 @@ impl Handle {
     pub(super) async fn until_listening(&self, count: usize) {
         // The sender lives as long as this handle.
         let _ = self.0.listening.subscribe().wait_for(|listening| *listening >= count).await;
+    }
+
+    /// Why the node has stopped, when it has.
+    async fn why_stopped(&self) -> Arc<Stopped> {
+        match self.watch_stopped().wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_else(|| Arc::new(Stopped::Lost)),
+            Err(_) => Arc::new(Stopped::Lost),
+        }
     }
 
     /// Changes when the node has stopped.

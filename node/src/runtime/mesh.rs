@@ -6,21 +6,38 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
 use entente_discovery::{
-    CredentialCheck, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book, peer_id_of,
+    BookEntry, CredentialCheck, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book, peer_id_of,
 };
 use entente_protocol::credential::{Capability, Chain};
 use entente_protocol::engine::{Input, NodeId};
 use entente_protocol::founding::Founded;
-use entente_protocol::replicate::MAX_MESSAGE_BYTES;
-use tokio::sync::mpsc;
+use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage};
+use entente_protocol::wire;
+use tokio::sync::{mpsc, watch};
+use tracing::Instrument as _;
 
+use super::faults::Lines;
+use super::rate::Rate;
 use super::{BOOK, Handle, Stopped, clock};
 use crate::api::dto::{EventView, FaultView};
 
 /// Inputs from peers that wait for the engine; each is at most [`MAX_MESSAGE_BYTES`].
 pub const PEER_QUEUE: usize = 128;
+
+/// Requests for head reports that one peer may bring at once, and per second: each makes this node sign, and tell others. A
+/// starting node asks once a second, and a peer passes on what others ask. What is dropped is asked for again.
+pub(super) const HEAD_REQUESTS_BURST: u32 = 128;
+/// See [`HEAD_REQUESTS_BURST`].
+pub(super) const HEAD_REQUESTS_PER_S: u32 = 64;
+/// No request for a head report has more bytes.
+const MAX_HEAD_REQUEST_BYTES: usize = 192;
+/// Between two savings of the peer book; a crash loses what was learnt within it.
+const BOOK_PAUSE: Duration = Duration::from_secs(1);
+/// Lines of the log on one peer's coming and going per [`super::faults::FAULT_INTERVAL`]; more are counted.
+const MAX_PEER_LINES: u32 = 16;
 
 /// The coalition's nodes under their names in the mesh.
 pub(crate) struct Members {
@@ -63,16 +80,34 @@ impl CredentialCheck for Members {
     }
 }
 
-/// Carries the mesh's events to the engine until the mesh has ended.
+/// What one peer may still do.
+struct Allowed {
+    head_requests: Rate,
+    lines: Lines,
+}
+
+/// The row of a member, so there are no more rows than nodes in the charter.
+fn of(allowed: &mut BTreeMap<NodeId, Allowed>, id: NodeId, now: Instant) -> &mut Allowed {
+    let head_requests = || Rate::new(HEAD_REQUESTS_BURST, HEAD_REQUESTS_PER_S, now);
+    allowed.entry(id).or_insert_with(|| Allowed { head_requests: head_requests(), lines: Lines::default() })
+}
+
+/// Carries the mesh's events to the engine until the mesh has ended; a mesh that ends by itself stops the node.
 pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sender<Input>, node: Handle) {
+    let mut allowed = BTreeMap::<NodeId, Allowed>::new();
+    let (newest, changed) = watch::channel(None);
+    let saving = tokio::spawn(save_books(changed, node.clone()).in_current_span());
     while let Some(event) = events.recv().await {
+        let now = Instant::now();
         let input = match event {
             MeshEvent::PeerUp { peer, .. } => {
                 let Some(id) = node.members().node(&peer) else {
                     continue;
                 };
                 let partner = node.partner_of(&id);
-                tracing::info!(%partner, %peer, "peer up");
+                if let Some(more) = of(&mut allowed, id, now).lines.take(MAX_PEER_LINES, now) {
+                    tracing::info!(%partner, %peer, more, "peer up");
+                }
                 node.follow().tell(EventView::PeerUp { partner, node: id });
                 Input::PeerUp(id)
             }
@@ -81,7 +116,9 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                     continue;
                 };
                 let partner = node.partner_of(&id);
-                tracing::info!(%partner, %peer, %reason, "peer down");
+                if let Some(more) = of(&mut allowed, id, now).lines.take(MAX_PEER_LINES, now) {
+                    tracing::info!(%partner, %peer, %reason, more, "peer down");
+                }
                 node.follow().tell(EventView::PeerDown { partner, node: id, reason });
                 Input::PeerDown(id)
             }
@@ -94,6 +131,12 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                 if bytes.len() > MAX_MESSAGE_BYTES {
                     let what = format!("message of {} bytes, at most {MAX_MESSAGE_BYTES}", bytes.len());
                     fault(&node, Some(peer), "malformed", what);
+                    continue;
+                }
+                if is_head_request(&bytes) && !of(&mut allowed, id, now).head_requests.take(now) {
+                    let what =
+                        format!("more than {HEAD_REQUESTS_PER_S} requests for head reports per second");
+                    fault(&node, Some(peer), "flood", what);
                     continue;
                 }
                 Input::Received { peer: id, bytes: bytes.to_vec() }
@@ -122,18 +165,46 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                 continue;
             }
             MeshEvent::BookChanged(book) => {
-                let store = Arc::clone(node.store());
-                let saved =
-                    tokio::task::spawn_blocking(move || store.set_meta(BOOK, &encode_book(&book))).await;
-                if let Ok(Err(error)) = saved {
-                    node.fail(Stopped::Storage(error)).await;
-                }
+                newest.send_replace(Some(book));
                 continue;
             }
         };
         // An engine that has ended takes nothing; the events are drained all the same, so that the mesh can end.
         let _ = engine.send(input).await;
     }
+    drop(newest);
+    // A panic there has been reported by the runtime.
+    let _ = saving.await;
+    // It is ended after the engine; by itself it ends only by a defect, and a node that hears nobody must not look well.
+    if node.watch_stopped().borrow().is_none() {
+        tracing::error!("the mesh ended unexpectedly");
+        node.fail(Stopped::Lost).await;
+    }
+}
+
+/// Stores the newest peer book, beside the frames, and at most once per [`BOOK_PAUSE`]: members say when it changes, and each
+/// time costs an fsync.
+async fn save_books(mut changed: watch::Receiver<Option<Vec<BookEntry>>>, node: Handle) {
+    // The last one is seen before the end of the channel is.
+    while changed.changed().await.is_ok() {
+        let Some(book) = changed.borrow_and_update().clone() else { continue };
+        let store = Arc::clone(node.store());
+        let saved = tokio::task::spawn_blocking(move || store.set_meta(BOOK, &encode_book(&book))).await;
+        if let Ok(Err(error)) = saved {
+            return node.fail(Stopped::Storage(error)).await;
+        }
+        let mut stopped = node.watch_stopped();
+        tokio::select! {
+            () = tokio::time::sleep(BOOK_PAUSE) => {}
+            _ = stopped.wait_for(Option::is_some) => {}
+        }
+    }
+}
+
+/// Whether a frame asks for head reports: looked at before the engine's turn, and only in frames as short as those are.
+fn is_head_request(bytes: &[u8]) -> bool {
+    bytes.len() <= MAX_HEAD_REQUEST_BYTES
+        && matches!(wire::decode(bytes, MAX_HEAD_REQUEST_BYTES), Ok(PeerMessage::HeadRequest(_)))
 }
 
 fn refused(node: &Handle, refusal: Refusal) {
@@ -159,6 +230,28 @@ fn refused(node: &Handle, refusal: Refusal) {
 fn fault(handle: &Handle, peer: Option<PeerId>, code: &str, what: String) {
     let node = peer.and_then(|peer| handle.members().node(&peer));
     let partner = node.map(|node| handle.partner_of(&node));
-    tracing::warn!(partner, code, what, "fault");
-    handle.follow().fault(FaultView { at: clock::now(), partner, node, seat: None, code: code.into(), what });
+    handle.follow().fault(FaultView::new(partner, node, None, code, what), None);
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_hbbft::Seat;
+    use entente_protocol::identity::{CoalitionId, SecretKey, hash};
+    use entente_protocol::replicate::Want;
+    use entente_protocol::time::Time;
+    use entente_protocol::vote::HeadRequest;
+
+    use super::*;
+
+    #[test]
+    fn requests_for_head_reports_are_told_from_other_frames_however_large_their_numbers() {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let coalition = CoalitionId(hash("test", &[b"coalition"]));
+        let request = HeadRequest::sign(&coalition, Seat(u16::MAX), [0xff; 32], Time(u64::MAX), &key);
+        let bytes = wire::encode(&PeerMessage::HeadRequest(request));
+        assert!(bytes.len() <= MAX_HEAD_REQUEST_BYTES, "{} bytes", bytes.len());
+        assert!(is_head_request(&bytes));
+        assert!(!is_head_request(&bytes[1..]));
+        assert!(!is_head_request(&wire::encode(&PeerMessage::Want(Want::Certificate { epoch: 1 }))));
+    }
 }

@@ -22,8 +22,9 @@ use entente_protocol::time::Time;
 use entente_protocol::wire;
 use tokio::sync::{mpsc, oneshot};
 
+use super::faults::Lines;
 use super::follow::Place;
-use super::serve::Wanted;
+use super::serve::Serving;
 use super::{Handle, Stopped, clock};
 use crate::api::dto::{DecisionView, EventView, FaultView};
 use crate::storage::{Mark, Store};
@@ -56,7 +57,9 @@ pub(super) enum Local {
 pub(super) struct Turn {
     engine: Engine,
     node: Handle,
-    served: mpsc::Sender<Wanted>,
+    served: Serving,
+    /// Lines on frames that a peer's full queue did not take.
+    dropped: BTreeMap<NodeId, Lines>,
     tickets: u64,
     answers: BTreeMap<Ticket, oneshot::Sender<Result<Held, Refused>>>,
     wake: Option<Time>,
@@ -68,12 +71,13 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) fn new(engine: Engine, node: Handle, served: mpsc::Sender<Wanted>) -> Self {
+    pub(super) fn new(engine: Engine, node: Handle, served: Serving) -> Self {
         let span = node.span();
         Self {
             engine,
             node,
             served,
+            dropped: BTreeMap::new(),
             tickets: 0,
             answers: BTreeMap::new(),
             wake: None,
@@ -104,6 +108,7 @@ impl Turn {
             return told(why);
         }
         let (mut inputs, mut requests) = (Vec::new(), Vec::new());
+        let mut asked = self.node.watch_asked();
         loop {
             let wait = self
                 .wake
@@ -115,6 +120,8 @@ impl Turn {
             let due = waiting.block_on(async {
                 tokio::select! {
                     biased;
+                    // The sender lives as long as the handle.
+                    _ = asked.wait_for(|asked| *asked) => false,
                     count = local.recv_many(&mut requests, MAX_TURN_INPUTS) => count == 0,
                     count = peers.recv_many(&mut inputs, MAX_TURN_INPUTS), if !peers.is_closed() => count == 0,
                     () = tokio::time::sleep(wait) => true,
@@ -122,6 +129,9 @@ impl Turn {
             });
             fill(&mut peers, &mut inputs);
             fill(&mut local, &mut requests);
+            if *asked.borrow() {
+                requests.push(Local::Stop(Stopped::Asked));
+            }
             let due = due || self.wake.is_some_and(|wake| wake <= clock::now());
             if let Err(why) = self.turn(due, inputs.drain(..), requests.drain(..)) {
                 return told(why);
@@ -215,7 +225,7 @@ impl Turn {
                     self.send(&to, frame);
                 }
                 Effect::Serve { to, want } => {
-                    if self.served.try_send(Wanted { by: to, want }).is_err() {
+                    if !self.served.push(&to, want) {
                         // The peer asks again.
                         self.node.metrics().frames_dropped.fetch_add(1, Relaxed);
                     }
@@ -247,7 +257,7 @@ impl Turn {
         Ok(())
     }
 
-    fn send(&self, to: &NodeId, frame: Bytes) {
+    fn send(&mut self, to: &NodeId, frame: Bytes) {
         let Some(peer): Option<PeerId> = self.node.members().peer(to) else {
             return;
         };
@@ -263,7 +273,12 @@ impl Turn {
                 // A peer that has just gone is no news; one that does not read is.
                 match error {
                     SendError::NotConnected { .. } => tracing::debug!(%peer, "not connected"),
-                    error => tracing::warn!(%peer, %error, "frame dropped"),
+                    error => {
+                        let lines = self.dropped.entry(*to).or_default();
+                        if let Some(more) = lines.take(1, Instant::now()) {
+                            tracing::warn!(%peer, %error, more, "frame dropped");
+                        }
+                    }
                 }
             }
         }
@@ -333,17 +348,11 @@ impl Turn {
         let partners = self.node.founded().partners();
         let of_seat =
             seat.and_then(|seat| partners.get(seat.index())).map(|partner| partner.name.to_string());
-        let partner = node.map(|node| self.node.partner_of(&node)).or(of_seat);
-        tracing::warn!(partner, seat = seat.map(|seat| seat.0), code, what, epoch, "fault");
-        let seat = seat.map(|seat| seat.0);
-        self.node.follow().fault(FaultView {
-            at: clock::now(),
-            partner,
-            node,
-            seat,
-            code: code.into(),
-            what,
-        });
+        // A key that is no member's may be anything that a peer writes: it is in the text, and no row is kept for it.
+        let member = node.and_then(|node| self.node.founded().node(&node));
+        let partner = member.map(|partner| partner.name.to_string()).or(of_seat);
+        let fault = FaultView::new(partner, node, seat.map(|seat| seat.0), code, what);
+        self.node.follow().fault(fault, Some(epoch));
     }
 }
 

@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
+use entente_discovery::PortPolicy;
 use entente_node::api::dto::{LogPage, OperationView, RecordState, StatusView, SubmitView, Word};
-use entente_node::runtime::{StartError, Stopped};
+use entente_node::runtime::{LOCAL_QUEUE, Node, StartError, Stopped};
 use entente_protocol::engine::Halt;
 use entente_protocol::founding::Founding;
 use entente_protocol::leaf::Leaf;
@@ -13,7 +14,9 @@ use entente_protocol::ledger::receipt::{MAX_EXTRA_BYTES, Receipt};
 use entente_protocol::record::{Role, Stance};
 use entente_protocol::wire;
 
-use super::runtime_support::{PATIENCE, attest, found, get, get_text, is_time, open, post, socket, start};
+use super::runtime_support::{
+    PATIENCE, attest, config, found, get, get_text, is_time, open, post, socket, start,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_of_one_orders_and_has_it_after_a_restart() {
@@ -155,4 +158,67 @@ fn every_reason_to_stop_has_its_exit_code() {
     let codes = [&Stopped::Asked, &Stopped::Lost, &rollback, &damage].map(Stopped::exit_code);
     assert_eq!(codes, [0, 1, 9, 7]);
     assert!(Arc::new(rollback).next().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_dropped_while_its_queue_is_full_stops_all_the_same() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let node = start(&found(1), folder.path(), 0, Vec::new()).await.expect("starts");
+    let (go_on, held_up) = std::sync::mpsc::channel::<()>();
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let handle = node.handle().clone();
+    let first = tokio::spawn(async move {
+        handle
+            .ask(move |_, _| {
+                begun.send(()).expect("the test waits");
+                // The end of the test lets go, too.
+                let _ = held_up.recv();
+            })
+            .await
+    });
+    has_begun.await.expect("the engine is held up");
+    let handle = node.handle().clone();
+    let asking = futures::stream::FuturesUnordered::new();
+    for _ in 0..LOCAL_QUEUE + 8 {
+        let mut asked = Box::pin({
+            let handle = handle.clone();
+            async move { handle.ask(|_, _| ()).await }
+        });
+        assert!(futures::poll!(asked.as_mut()).is_pending());
+        asking.push(asked);
+    }
+    let mut ended = node.handle().watch_stopped();
+    drop(node);
+    go_on.send(()).expect("the engine waits");
+    let why = tokio::time::timeout(PATIENCE, ended.wait_for(Option::is_some)).await.expect("ends in time");
+    assert!(matches!(**why.expect("says why").as_ref().expect("some"), Stopped::Asked));
+    drop(asking);
+    first.await.expect("not cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_mesh_ends_by_itself_stops_and_says_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let node = start(&found(1), folder.path(), 0, Vec::new()).await.expect("starts");
+    node.handle().mesh().shutdown().await;
+    let stopped = tokio::time::timeout(PATIENCE, node.stopped()).await.expect("stops in time");
+    assert_eq!(stopped.exit_code(), 1, "{stopped}");
+    assert!(!socket(folder.path(), 0).exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_fails_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let founded = found(1);
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").expect("binds");
+    let port = taken.local_addr().expect("is bound").port();
+    let mut config = config([9; 32], &founded, folder.path(), 0, Vec::new());
+    config.listen = vec![format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().expect("an address")];
+    config.port = PortPolicy::Strict;
+    let error = Node::start(config).await.err().expect("the port is taken");
+    assert_eq!(error.exit_code(), 3, "{error}");
+    assert!(!socket(folder.path(), 0).exists(), "no socket");
+    // No lock either: the store opens and the port of the operator's choice is free for whoever has it.
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
+    assert_eq!(node.stop().await.exit_code(), 0);
 }

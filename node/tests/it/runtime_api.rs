@@ -207,3 +207,35 @@ async fn a_follower_sees_every_ordered_leaf_from_its_index_on_once() {
     assert_eq!(seen.collect::<Vec<_>>(), ids);
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_away_while_it_waits_leaves_no_waiter() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (founded, socket) = (found(1), socket(folder.path(), 0));
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
+    let (opening, id) = open(&founded, 0, "North corridor");
+    // Ordered soon, and not agreed before its window closes.
+    let waiting = {
+        let socket = socket.clone();
+        let path = "/v1/records?wait=agreed&timeout_ms=3000000";
+        tokio::spawn(async move { post::<SubmitView>(&socket, path, opening).await })
+    };
+    let follow = node.handle().follow();
+    let until = async |count| {
+        let reached = async {
+            while follow.waiting() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.expect("in time");
+    };
+    let ordered = follow.until_ordered(id).expect("room");
+    if node.handle().store().index_of(&id).expect("reads").is_none() {
+        tokio::time::timeout(PATIENCE, ordered).await.expect("in time").expect("runs");
+    }
+    // The one that waits for its order has it; the one for the decision stays.
+    until(1).await;
+    waiting.abort();
+    until(0).await;
+    node.stop().await;
+}

@@ -18,7 +18,7 @@ async fn until_reached(node: &Node, wanted: bool) {
 
 /// Waits until a record stands in the certified log of this node.
 async fn until_ordered(node: &Node, id: RecordId) -> u64 {
-    let told = node.handle().follow().until_ordered(id);
+    let told = node.handle().follow().until_ordered(id).expect("room");
     if let Some(index) = node.handle().store().index_of(&id).expect("reads") {
         return index;
     }

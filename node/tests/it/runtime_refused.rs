@@ -3,12 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use entente_discovery::{CoalitionSecret, CredentialCheck, Mesh, MeshConfig, MeshEvent, PeerId};
+use entente_hbbft::Seat;
 use entente_node::api::dto::{EventView, FaultView, StatusView};
 use entente_node::runtime::{Node, clock};
 use entente_protocol::founding::Founded;
+use entente_protocol::replicate::{PeerMessage, Want};
 use entente_protocol::time::Time;
+use entente_protocol::vote::HeadRequest;
+use entente_protocol::wire;
 
-use super::runtime_support::{PATIENCE, address, found, found_at, get, socket, start, start_with};
+use super::runtime_support::{
+    For, PATIENCE, address, found, found_at, get, is_time, key, socket, start, start_with,
+};
 
 const SECRET: [u8; 32] = [9; 32];
 const OTHER: [u8; 32] = [8; 32];
@@ -38,6 +45,7 @@ async fn goes_on_alone(node: Node, other: Node, dir: &Path) {
     assert!(status.seats.iter().all(|seat| seat.connected == (seat.partner == "aquila")), "{status:?}");
     let faults: Vec<FaultView> = get(&socket(dir, 0), "/v1/faults").await;
     assert!(!faults.is_empty());
+    assert!(faults.iter().all(|fault| fault.count >= 1 && fault.first <= fault.last && is_time(fault.first)));
     other.stop().await;
     assert_eq!(node.stop().await.exit_code(), 0);
 }
@@ -73,4 +81,73 @@ async fn a_member_of_another_coalition_with_the_same_secret_is_refused() {
     let (fault, node, other) = refuse(&own, &others, SECRET, folder.path()).await;
     assert_eq!(fault.code, "foreign_coalition", "{fault:?}");
     goes_on_alone(node, other, folder.path()).await;
+}
+
+/// Lets everybody in.
+struct Anyone;
+
+impl CredentialCheck for Anyone {
+    fn check(&self, _: &PeerId, _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn is_member(&self, _: &PeerId) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_floods_fills_one_row_for_each_kind_and_the_node_answers_on() {
+    const FLOOD: u64 = 3_000;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let founded = found(2);
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
+    let mut followed = node.handle().follow().events();
+    // The other member's node with its own key and credential, and frames as it likes.
+    let own = key(1, For::Node);
+    let credential = founded.chain(&own.public()).expect("is enrolled").encode();
+    let coalition = founded.coalition();
+    let mut config =
+        MeshConfig::new(own.seed(), CoalitionSecret::new(SECRET), *coalition.as_bytes(), credential);
+    config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().expect("an address")];
+    config.static_peers = vec![address(&node).await];
+    let (mesh, mut events) = Mesh::start(config, Arc::new(Anyone)).expect("starts");
+    let up = async { while !matches!(events.recv().await.expect("runs"), MeshEvent::PeerUp { .. }) {} };
+    tokio::time::timeout(PATIENCE, up).await.expect("in time");
+    let draining = tokio::spawn(async move { while events.recv().await.is_some() {} });
+
+    let target = node.handle().mesh().local_peer();
+    let send = async |frame: Vec<u8>| mesh.send_when_room(target, frame).await.expect("is up");
+    let seat = key(1, For::Seat);
+    for number in 0..FLOOD {
+        send(vec![0xff; 9]).await;
+        send(wire::encode(&PeerMessage::Want(Want::Certificate { epoch: number }))).await;
+        let request = HeadRequest::sign(&coalition, Seat(1), [7; 32], Time(clock::now().0 + number), &seat);
+        send(wire::encode(&PeerMessage::HeadRequest(request))).await;
+    }
+    let of_borea = |code: &str| {
+        let faults = node.handle().follow().faults();
+        let found = faults.into_iter().filter(|fault| fault.partner.as_deref() == Some("borea"));
+        found.filter(|fault| fault.code == code).collect::<Vec<_>>()
+    };
+    let counted = async {
+        while of_borea("malformed").first().is_none_or(|fault| fault.count < FLOOD) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let begun = std::time::Instant::now();
+    tokio::time::timeout(PATIENCE, counted).await.expect("in time");
+    assert_eq!(of_borea("malformed").len(), 1);
+    assert_eq!(of_borea("flood").len(), 1, "requests for head reports beyond the rate");
+    // Told at once, and then as numbers: never one by one.
+    let mut told = 0;
+    while let Ok(event) = followed.try_recv() {
+        told += u64::from(matches!(event, EventView::Fault(_)));
+    }
+    assert!(told < 20 + begun.elapsed().as_secs(), "{told} faults told");
+    let status: StatusView = get(&socket(folder.path(), 0), "/v1/status").await;
+    assert!(status.faults >= FLOOD, "{status:?}");
+    mesh.shutdown().await;
+    draining.await.expect("ends");
+    assert_eq!(node.stop().await.exit_code(), 0);
 }

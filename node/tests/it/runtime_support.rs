@@ -113,7 +113,17 @@ pub(crate) async fn start_with(
     partner: usize,
     peers: Vec<Multiaddr>,
 ) -> Result<Node, StartError> {
-    let config = NodeConfig {
+    Node::start(config(secret, founded, folder, partner, peers)).await
+}
+
+pub(crate) fn config(
+    secret: [u8; 32],
+    founded: &Arc<Founded>,
+    folder: &Path,
+    partner: usize,
+    peers: Vec<Multiaddr>,
+) -> NodeConfig {
+    NodeConfig {
         founded: Arc::clone(founded),
         secret: Zeroizing::new(secret),
         node: key(partner, For::Node),
@@ -126,8 +136,7 @@ pub(crate) async fn start_with(
         peers,
         profile: LinkProfile::lan(),
         timing: Timing::LAN,
-    };
-    Node::start(config).await
+    }
 }
 
 /// A signed record that opens an operation, encoded, and the operation's id.
