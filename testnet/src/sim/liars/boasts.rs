@@ -30,6 +30,7 @@ impl Liar for Boasts {
                     certified: have.certified + rng.below(1_000),
                     epochs: (me.certified + 1..=me.certified + WINDOW).map(epoch).collect(),
                     linked: bitmap,
+                    seat: me.keys.seat.as_ref().map(|_| me.seat()),
                 })]
             }
             PeerMessage::Run(_) | PeerMessage::Payload { .. } if rng.chance(80) => Vec::new(),
