@@ -369,6 +369,8 @@ mod meta {
     pub(super) const COMMITS: &str = "commits";
     pub(super) const CERTIFIED: &str = "certified";
     pub(super) const EXTENT: &str = "extent";
+    /// The last proof that an epoch is certified by a later one's checkpoint.
+    pub(super) const PROOF: &str = "proof";
     /// What the names of the node's own values begin with.
     pub(super) const OWN: &str = "own/";
 }

@@ -6,11 +6,13 @@
 //!
 //! How: record feeds (`feeds`) hold what is said; contributions over them are agreed on (`epochs`, by
 //! `entente-hbbft`), cut, ordered and applied (`apply`); peers exchange frontiers and ask for what they lack
-//! (`peers`); after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
+//! (`peers`); who is behind takes
+//! certified epochs as they are (`catchup`); after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
 //! from the store.
 
 mod api;
 mod apply;
+mod catchup;
 mod epochs;
 mod feeds;
 mod peers;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use entente_hbbft::{Committee, Message, Seat, Window};
 
 pub use api::{Effect, Event, Fault, Halt, Held, Input, NodeId, Refused, Status, Submission, Ticket};
+pub use catchup::MAX_PROVEN_EPOCHS;
 pub use epochs::MAX_STASHED_PAYLOADS;
 pub use feeds::MAX_BACKLOG;
 pub use recover::RecoverError;
@@ -38,6 +41,7 @@ use crate::replicate::{Cosign, EpochProof, PeerMessage, Want};
 use crate::store::Write;
 use crate::time::Time;
 use apply::Uncertified;
+use catchup::Catchup;
 use epochs::{Chains, Proposals};
 use feeds::{Feed, Written};
 use peers::{Asked, Peer, Subject};
@@ -124,6 +128,7 @@ pub struct Engine {
     cosigns: BTreeMap<u64, BTreeMap<Seat, Cosign>>,
     /// Cosignatures for epochs that are not applied yet, and who sent them.
     early_cosigns: BTreeMap<(u64, Seat), (NodeId, Cosign)>,
+    catchup: Catchup,
     clock_astray: bool,
     last_proof: Option<Box<EpochProof>>,
 
@@ -177,6 +182,7 @@ impl Engine {
 
     /// What may follow from any input: deadlines, the start rule, gossip, and when to be woken.
     fn turn(&mut self) {
+        self.advance();
         self.write_due();
         self.start_epochs();
         self.speak();

@@ -9,6 +9,8 @@ use thiserror::Error;
 use crate::feed::{FeedKey, ForkProof, Head, Run};
 use crate::identity::{Hash, Signature};
 use crate::ledger::cosignature::Certificate;
+use crate::ledger::merkle::Nodes;
+use crate::replicate::EpochProof;
 use crate::time::Time;
 use crate::vote::VoteFrame;
 
@@ -48,6 +50,13 @@ pub enum Write {
         epoch: u64,
         /// Checkpoint and cosignatures.
         certificate: Certificate,
+    },
+    /// Proof that an epoch is certified by a later one's checkpoint; the last one counts.
+    Proof(Box<EpochProof>),
+    /// Vote frames and contributions of epochs up to this one are needed no more.
+    Forget {
+        /// The epoch.
+        epoch: u64,
     },
     /// Proof that an author forked its record feed.
     Fork(ForkProof),
@@ -103,7 +112,7 @@ pub struct Damage {
 }
 
 /// Reading back.
-pub trait Archive {
+pub trait Archive: Nodes {
     /// The hash that a feed begins with.
     fn feed_root(&self, feed: &FeedKey) -> Hash;
     /// All feeds with entries, and how far they are held.
@@ -122,6 +131,8 @@ pub trait Archive {
     fn certificate(&self, epoch: u64) -> Result<Option<(u64, Certificate)>, Damage>;
     /// The certificate of the last certified epoch.
     fn last_certificate(&self) -> Result<Option<(u64, Certificate)>, Damage>;
+    /// The last proof that an epoch is certified by a later one's checkpoint.
+    fn last_proof(&self) -> Result<Option<EpochProof>, Damage>;
     /// Proofs of forks, by feed.
     fn forks(&self) -> Result<Vec<ForkProof>, Damage>;
 }

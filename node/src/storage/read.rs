@@ -5,6 +5,7 @@ use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{Hash, RecordId};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::Nodes;
+use entente_protocol::replicate::EpochProof;
 use entente_protocol::store::{Archive, Batch, Damage, StoredEntry};
 use entente_protocol::vote::{MAX_VOTE_FRAME_BYTES, VoteFrame};
 use entente_protocol::wire::{self, MAX_OBJECT_BYTES};
@@ -389,6 +390,10 @@ impl Archive for Store {
 
     fn certificate(&self, epoch: u64) -> Result<Option<(u64, Certificate)>, Damage> {
         self.reading(CERTIFICATE.0, |snapshot| snapshot.certificate(epoch))
+    }
+
+    fn last_proof(&self) -> Result<Option<EpochProof>, Damage> {
+        self.reading(META.0, |snapshot| snapshot.row(META, meta::PROOF.as_bytes(), MAX_OBJECT_BYTES))
     }
 
     fn last_certificate(&self) -> Result<Option<(u64, Certificate)>, Damage> {

@@ -284,6 +284,12 @@ impl<'t> Open<'t> {
         Ok(())
     }
 
+    /// Removes all rows whose keys are less than `end`.
+    pub(super) fn remove_below(&mut self, end: &[u8]) -> Result<(), Failure> {
+        self.table.retain_in::<&[u8], _>(..end, |_, _| false)?;
+        Ok(())
+    }
+
     pub(super) fn damage(&self, key: &[u8], why: impl Into<String>) -> Failure {
         self.kind.damage(key, why).into()
     }

@@ -109,6 +109,14 @@ impl Tables<'_> {
                 let certified = self.number(meta::CERTIFIED)?.unwrap_or_default().max(*epoch);
                 self.put_meta(meta::CERTIFIED, &certified.to_be_bytes())
             }
+            Write::Proof(proof) => self.meta.put(meta::PROOF.as_bytes(), &wire::encode(proof)),
+            Write::Forget { epoch } => {
+                let end = Key::default().u64(epoch.saturating_add(1));
+                for table in [&mut self.frame, &mut self.frames, &mut self.payload] {
+                    table.remove_below(&end)?;
+                }
+                Ok(())
+            }
             Write::Fork(proof) => {
                 self.fork.put(&Key::default().feed(&proof.feed).u64(proof.length), &wire::encode(proof))
             }

@@ -38,6 +38,14 @@ pub(super) struct Uncertified {
     contrary: BTreeMap<Seat, Hash>,
 }
 
+impl Uncertified {
+    /// The proof that the epoch's own certificate gives.
+    fn proof(&self, certificate: Certificate) -> EpochProof {
+        let (index, path) = (self.before.size(), self.before.path_of_next());
+        EpochProof { certificate, index, leaf: self.leaf.clone(), path }
+    }
+}
+
 /// What applying an epoch gave.
 pub(super) struct Applied {
     pub(super) batch: Batch,
@@ -118,6 +126,11 @@ impl Engine {
             engine.feeds[index].chain.body(length).map(<[u8]>::to_vec).ok_or(length)
         };
         let applied = self.apply(agreed, bodies).expect("the chains hold what the cut names");
+        let leaf = applied.batch.leaves.last().expect("the epoch record");
+        let proof = match self.proof_of(epoch, leaf) {
+            Ok(proof) => proof,
+            Err(halt) => return self.halt(halt),
+        };
         self.persist(Write::Batch(applied.batch.clone()));
         let own = self.own_seat().and_then(|own| contributions.get(&own)).map(|own| own.clock);
         let time = applied.batch.time;
@@ -125,7 +138,11 @@ impl Engine {
         if let Some(clock) = own {
             self.compare_clock(clock, time);
         }
-        self.cosign(epoch);
+        match proof {
+            // Others have certified it: nobody waits for this seat's word.
+            Some(proof) => self.proved(epoch, proof),
+            None => self.cosign(epoch),
+        }
         self.open_next();
     }
 
@@ -355,24 +372,37 @@ impl Engine {
         self.certified_by(epoch, certificate);
     }
 
-    /// `epoch` and all before it are certified.
+    /// The certificate of an applied epoch has come.
     fn certified_by(&mut self, epoch: u64, certificate: Certificate) {
         // Others may still need these votes to decide what is certified here.
         self.speak();
         self.persist(Write::Certificate { epoch, certificate: certificate.clone() });
-        let (size, root) = (certificate.head.size, certificate.head.root);
+        let proof = self.uncertified.get(&epoch).map(|uncertified| uncertified.proof(certificate));
+        self.settle(epoch, proof);
+    }
+
+    /// A later certificate proves an applied epoch.
+    fn proved(&mut self, epoch: u64, proof: EpochProof) {
+        if proof.is_last() {
+            return self.certified_by(epoch, proof.certificate);
+        }
+        self.persist(Write::Proof(Box::new(proof.clone())));
+        self.settle(epoch, Some(proof));
+    }
+
+    /// `epoch` and all before it are certified.
+    fn settle(&mut self, epoch: u64, proof: Option<EpochProof>) {
         let later = self.uncertified.split_off(&(epoch + 1));
         let done = std::mem::replace(&mut self.uncertified, later);
         self.certified = epoch;
-        for (number, uncertified) in done {
-            let Uncertified { before, leaf, events, .. } = uncertified;
+        self.last_proof = proof.map(Box::new);
+        for (number, Uncertified { head, events, .. }) in done {
             events.into_iter().for_each(|event| self.notify(event));
             if number == epoch {
-                let certificate = certificate.clone();
-                self.last_proof = Some(Box::new(EpochProof { certificate, before, leaf }));
+                self.notify(Event::Certified { epoch, size: head.size, root: head.root });
             }
         }
-        self.notify(Event::Certified { epoch, size, root });
+        self.persist(Write::Forget { epoch });
         self.window.certified(EpochNumber(epoch));
         self.chains = self.chains.split_off(&(epoch + 1));
         self.cosigns = self.cosigns.split_off(&(epoch + 1));
@@ -387,10 +417,15 @@ impl Engine {
     /// After recovery: applied epochs whose certificate is on the disk.
     pub(super) fn restore_certified(&mut self, epoch: u64, certificate: Certificate) {
         let later = self.uncertified.split_off(&(epoch + 1));
-        let mut done = std::mem::replace(&mut self.uncertified, later);
-        if let Some(Uncertified { before, leaf, .. }) = done.remove(&epoch) {
-            self.last_proof = Some(Box::new(EpochProof { certificate, before, leaf }));
-        }
+        let done = std::mem::replace(&mut self.uncertified, later);
+        self.last_proof = done.get(&epoch).map(|uncertified| Box::new(uncertified.proof(certificate)));
+        self.certified = epoch;
+    }
+
+    /// After recovery: an applied epoch whose proof is on the disk.
+    pub(super) fn restore_proven(&mut self, epoch: u64, proof: EpochProof) {
+        self.uncertified = self.uncertified.split_off(&(epoch + 1));
+        self.last_proof = Some(Box::new(proof));
         self.certified = epoch;
     }
 

@@ -339,10 +339,13 @@ impl Engine {
     }
 
     pub(super) fn on_payload(&mut self, node: NodeId, epoch: u64, bytes: Vec<u8>) {
-        if epoch <= self.applied || epoch > self.certified + WINDOW || bytes.len() > MAX_CONTRIBUTION_BYTES {
+        if epoch <= self.applied || bytes.len() > MAX_CONTRIBUTION_BYTES {
             return;
         }
         let digest = Digest::of(&bytes);
+        if self.take_proven_contribution(epoch, digest, &bytes) || epoch > self.certified + WINDOW {
+            return;
+        }
         let waiting = self.proposals.stash.range((epoch, Digest([0; 32]))..=(epoch, Digest([255; 32])));
         // Counted by peer, so that none crowds out what the others push.
         let waiting = waiting.filter(|(_, (from, _))| *from == Some(node)).count();

@@ -61,6 +61,7 @@ pub(super) enum Subject {
     Payload(u64, Digest),
     Cosignatures(u64),
     Certificate,
+    Epochs,
 }
 
 /// Whom something was asked of, and until when an answer is awaited.
@@ -108,7 +109,7 @@ impl Subject {
         match self {
             Self::Frames(epoch) | Self::Payload(epoch, _) | Self::Cosignatures(epoch) => *epoch > certified,
             Self::Certificate => false,
-            Self::Feed(_) | Self::Branch(_) => true,
+            Self::Feed(_) | Self::Branch(_) | Self::Epochs => true,
         }
     }
 }
@@ -205,6 +206,7 @@ impl Engine {
             PeerMessage::Run(run) => self.on_run(peer, run),
             PeerMessage::Frame(frame) => self.on_frame(peer, frame),
             PeerMessage::Payload { epoch, bytes } => self.on_payload(peer, epoch, bytes),
+            PeerMessage::Epoch(proof) => self.on_epoch(peer, proof),
             PeerMessage::Cosign(cosign) => self.on_cosign(peer, cosign),
             PeerMessage::Certificate { epoch, certificate } => self.on_certificate(peer, epoch, certificate),
             PeerMessage::HeadRequest(request) => self.on_head_request(peer, request),
@@ -268,6 +270,7 @@ impl Engine {
         if have.certified > peer.certified {
             peer.certified = have.certified;
             peer.quiet.remove(&Subject::Certificate);
+            peer.quiet.remove(&Subject::Epochs);
         }
         peer.linked = have.linked;
         for epoch in
@@ -389,6 +392,7 @@ impl Engine {
             Want::Payload { epoch, digest } => Subject::Payload(*epoch, *digest),
             Want::Cosignatures { epoch, .. } => Subject::Cosignatures(*epoch),
             Want::Certificate { .. } => Subject::Certificate,
+            Want::Epochs { .. } => Subject::Epochs,
         };
         if let Some(asked) = self.asked.get(&subject).copied().filter(|asked| asked.peer == node) {
             self.asked.remove(&subject);
@@ -460,7 +464,7 @@ impl Engine {
                 Subject::Feed(index) | Subject::Branch(index) => !moved[*index],
                 Subject::Frames(of) => *of != epoch + 1,
                 Subject::Certificate => false,
-                Subject::Payload(..) | Subject::Cosignatures(_) => true,
+                Subject::Payload(..) | Subject::Cosignatures(_) | Subject::Epochs => true,
             });
         }
     }
@@ -493,6 +497,7 @@ impl Engine {
         self.ask_for_branches();
         self.ask_for_frames();
         self.ask_for_payloads();
+        self.ask_for_epochs();
         self.ask_for_cosignatures();
     }
 
@@ -523,7 +528,8 @@ impl Engine {
                 let want = Want::Entries { feed: feed.key, from: length, to: Some(target) };
                 self.ask_one(Subject::Branch(index), &[node], &[], want);
             }
-            if self.asked.contains_key(&Subject::Branch(index)) {
+            // Once its time is over the next is asked: who is silent must not be waited for again and again.
+            if self.asked.get(&Subject::Branch(index)).is_some_and(|asked| asked.until > self.now) {
                 continue;
             }
             let feed = &mut self.feeds[index];
@@ -540,8 +546,11 @@ impl Engine {
         }
         for epoch in self.certified + 1..=self.certified + WINDOW {
             let behind = |engine: &Self, peer: &Peer| {
-                // A peer that has applied this epoch has all that its agreement takes.
-                (peer.applied >= epoch && engine.applied + 1 == epoch && engine.proposals.decided.is_none())
+                // A peer that has applied this epoch has all that its agreement takes, until that is certified.
+                (peer.applied >= epoch
+                    && peer.certified < epoch
+                    && engine.applied + 1 == epoch
+                    && engine.proposals.decided.is_none())
                     || engine.committee.seats().any(|seat| {
                         // Frames of a split chain follow nothing that is held here: they alone are no reason to ask.
                         !engine.split.contains(&(epoch, seat))
@@ -585,7 +594,7 @@ impl Engine {
         }
     }
 
-    fn peers_where(&self, which: impl Fn(&Peer) -> bool) -> Vec<NodeId> {
+    pub(super) fn peers_where(&self, which: impl Fn(&Peer) -> bool) -> Vec<NodeId> {
         self.peers.iter().filter(|(_, peer)| peer.synced && which(peer)).map(|(&node, _)| node).collect()
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use entente_hbbft::{Committee, EpochNumber, Seat, Setup, Window};
 use thiserror::Error;
 
+use super::catchup::Catchup;
 use super::epochs::Proposals;
 use super::feeds::{Feed, id_of};
 use super::start::{OPEN_EPOCHS, Start};
@@ -142,6 +143,7 @@ impl Engine {
             uncertified: BTreeMap::new(),
             cosigns: BTreeMap::new(),
             early_cosigns: BTreeMap::new(),
+            catchup: Catchup::default(),
             clock_astray: false,
             last_proof: None,
             own_records: BTreeMap::new(),
@@ -166,6 +168,7 @@ impl Engine {
     /// Applies every stored batch again.
     fn replay(&mut self, archive: &(impl Archive + ?Sized)) -> Result<(), RecoverError> {
         let last = archive.last_certificate()?;
+        let proof = archive.last_proof()?;
         while let Some(batch) = archive.batch(self.applied + 1)? {
             let epoch = self.applied + 1;
             let bodies = |engine: &Self, index: usize, length: u64| {
@@ -180,6 +183,7 @@ impl Engine {
             if applied.batch != batch {
                 return Err(damage(format!("batch of epoch {epoch}"), "is not what its contributions give"));
             }
+            let record = applied.batch.leaves.last().cloned().unwrap_or_default();
             self.finish(epoch, applied);
             if let Some((certified, certificate)) = last.as_ref().filter(|(certified, _)| *certified == epoch)
             {
@@ -193,6 +197,12 @@ impl Engine {
                     ));
                 }
                 self.restore_certified(epoch, certificate.clone());
+            }
+            if let Some(proof) = proof.as_ref().filter(|proof| proof.leaf == record) {
+                if proof.verify(&self.coalition, &self.cosigners).is_none() {
+                    return Err(damage(format!("proof of epoch {epoch}"), "does not verify"));
+                }
+                self.restore_proven(epoch, proof.clone());
             }
         }
         match last {

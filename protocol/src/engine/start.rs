@@ -203,7 +203,7 @@ impl Engine {
         let certified = match &report.certified {
             None => 0,
             Some(proof) => match proof.verify(&self.coalition, &self.cosigners) {
-                Some(epoch) => epoch,
+                Some(record) => record.epoch,
                 None => {
                     let what = format!("head report of seat {}: its checkpoint does not verify", reporter.0);
                     return self.seat_fault(reporter, "bad_proof", what);

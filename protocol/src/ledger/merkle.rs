@@ -191,6 +191,11 @@ impl Frontier {
         roots.fold(smallest, |right, left| node_hash(&left, &right))
     }
 
+    /// PATH of the leaf that is appended next, in the tree that ends with it.
+    pub fn path_of_next(&self) -> Vec<Hash> {
+        self.roots.iter().rev().copied().collect()
+    }
+
     /// Appends a leaf; returns the perfect subtrees that it completes, itself first, for the caller to store.
     pub fn append(&mut self, leaf: &[u8]) -> Vec<(NodeId, Hash)> {
         self.append_hash(leaf_hash(leaf))

@@ -8,10 +8,10 @@ use entente_hbbft::{Digest, Seat};
 use serde::{Deserialize, Serialize};
 
 use crate::feed::{FeedKey, Head, Run};
-use crate::identity::{CoalitionId, Signature};
-use crate::leaf::Leaf;
+use crate::identity::{CoalitionId, Hash, Signature};
+use crate::leaf::{EpochRecord, Leaf};
 use crate::ledger::cosignature::{Certificate, Cosigners, TreeHead};
-use crate::ledger::merkle::Frontier;
+use crate::ledger::merkle::{leaf_hash, verify_inclusion};
 use crate::vote::{HeadReport, HeadRequest, VoteFrame};
 use crate::wire::byte_string;
 
@@ -46,6 +46,8 @@ pub enum PeerMessage {
         /// Checkpoint and cosignatures.
         certificate: Certificate,
     },
+    /// An epoch that is certified.
+    Epoch(EpochProof),
     /// All that there was to a want has been sent.
     Served(Want),
     /// A seat asks after its start what others know it to have said.
@@ -125,35 +127,48 @@ pub enum Want {
         /// The epoch.
         epoch: u64,
     },
+    /// Certified epochs from this one on, with the contributions that each agreed on.
+    Epochs {
+        /// The first.
+        from: u64,
+    },
 }
 
-/// A certified checkpoint, and the proof which epoch it ends with: the tree before its last leaf, and that leaf.
+/// Proof that an epoch is certified: its record, and the path from there to the root of a certified checkpoint, which
+/// may be a later epoch's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochProof {
     /// Checkpoint and cosignatures.
     pub certificate: Certificate,
-    /// The log before the last leaf.
-    pub before: Frontier,
-    /// The last leaf: the epoch record.
+    /// Log index of the record, the last leaf of its epoch.
+    pub index: u64,
+    /// The epoch's record, as it stands in the log.
     #[serde(with = "byte_string")]
     pub leaf: Vec<u8>,
+    /// The leaf's sibling first, the root's child last.
+    pub path: Vec<Hash>,
 }
 
 impl EpochProof {
-    /// The epoch whose checkpoint this certifies, if everything holds.
-    pub fn verify(&self, coalition: &CoalitionId, cosigners: &Cosigners) -> Option<u64> {
+    /// The record of the epoch that is certified by this, if everything holds.
+    pub fn verify(&self, coalition: &CoalitionId, cosigners: &Cosigners) -> Option<EpochRecord> {
         self.certificate.verify(cosigners).ok()?;
-        let Leaf::Epoch(record) = Leaf::decode(&self.leaf).ok()? else {
-            return None;
-        };
-        let head = &self.certificate.head;
-        if self.before.size() >= head.size {
-            return None;
+        self.record(coalition)
+    }
+
+    /// As [`EpochProof::verify`], where the certificate is known to hold.
+    pub fn record(&self, coalition: &CoalitionId) -> Option<EpochRecord> {
+        let TreeHead { size, root, .. } = &self.certificate.head;
+        verify_inclusion(&leaf_hash(&self.leaf), self.index, *size, &self.path, root).ok()?;
+        match Leaf::decode(&self.leaf).ok()? {
+            Leaf::Epoch(record) if record.coalition == *coalition => Some(*record),
+            _ => None,
         }
-        let mut log = self.before.clone();
-        log.append(&self.leaf);
-        let holds = log.size() == head.size && log.root() == head.root && record.coalition == *coalition;
-        holds.then_some(record.epoch)
+    }
+
+    /// Whether the certificate is of the very batch that this proves.
+    pub fn is_last(&self) -> bool {
+        self.index.checked_add(1) == Some(self.certificate.head.size)
     }
 }
 

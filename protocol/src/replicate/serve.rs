@@ -3,8 +3,11 @@
 //! Guarantees: an answer is at most [`SERVE_BYTES`] and ends with [`PeerMessage::Served`], after which the peer asks
 //! for the rest; entries are given in runs that end where their author signed, so each can be checked by itself.
 
-use super::message::{PeerMessage, Want};
+use entente_hbbft::Digest;
+
+use super::message::{EpochProof, PeerMessage, Want};
 use crate::feed::{BodyBytes, FeedKey, Head, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run};
+use crate::ledger::merkle::prove_inclusion;
 use crate::store::{Archive, Damage};
 use crate::wire;
 
@@ -40,20 +43,60 @@ pub fn serve(archive: &(impl Archive + ?Sized), want: &Want) -> Result<Vec<PeerM
             }
         }
         Want::Payload { epoch, digest } => {
-            if let Some(bytes) = archive.payload(*epoch, digest)? {
-                messages.push(PeerMessage::Payload { epoch: *epoch, bytes });
-            }
+            let bytes = match archive.payload(*epoch, digest)? {
+                None => agreed(archive, *epoch, digest)?,
+                held => held,
+            };
+            messages.extend(bytes.map(|bytes| PeerMessage::Payload { epoch: *epoch, bytes }));
         }
         Want::Certificate { epoch } => {
             if let Some((epoch, certificate)) = archive.certificate(*epoch)? {
                 messages.push(PeerMessage::Certificate { epoch, certificate });
             }
         }
+        Want::Epochs { from } => epochs(archive, *from, &mut messages)?,
         // The engine answers these from memory.
         Want::Cosignatures { .. } => {}
     }
     messages.push(PeerMessage::Served(want.clone()));
     Ok(messages)
+}
+
+/// A contribution of an epoch that is applied and whose votes are forgotten.
+fn agreed(archive: &(impl Archive + ?Sized), epoch: u64, digest: &Digest) -> Result<Option<Vec<u8>>, Damage> {
+    let agreed = archive.batch(epoch)?.map(|batch| batch.agreed).unwrap_or_default();
+    Ok(agreed.into_iter().map(|(_, bytes)| bytes).find(|bytes| Digest::of(bytes) == *digest))
+}
+
+/// Certified epochs from `from` on: the record of each under the last certificate, and what it agreed on.
+fn epochs(
+    archive: &(impl Archive + ?Sized),
+    from: u64,
+    messages: &mut Vec<PeerMessage>,
+) -> Result<(), Damage> {
+    let Some((last, certificate)) = archive.last_certificate()? else { return Ok(()) };
+    let mut budget = SERVE_BYTES;
+    for epoch in from..=last {
+        let Some(batch) = archive.batch(epoch)? else { return Ok(()) };
+        let Some(leaf) = batch.leaves.last().cloned() else { return Ok(()) };
+        let index = batch.first_index + batch.leaves.len() as u64 - 1;
+        let path = prove_inclusion(archive, certificate.head.size, index).map_err(|error| Damage {
+            what: format!("Merkle nodes for leaf {index}"),
+            why: error.to_string(),
+        })?;
+        let proof = EpochProof { certificate: certificate.clone(), index, leaf, path };
+        let payloads = batch.agreed.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        let bytes = wire::encode(&proof).len() + payloads;
+        // One at least, or the asker would never get on.
+        if bytes > budget && epoch > from {
+            return Ok(());
+        }
+        budget = budget.saturating_sub(bytes);
+        messages.push(PeerMessage::Epoch(proof));
+        let contributions = batch.agreed.into_iter();
+        messages.extend(contributions.map(|(_, bytes)| PeerMessage::Payload { epoch, bytes }));
+    }
+    Ok(())
 }
 
 /// Runs from `from` on, each up to a length that its author signed.

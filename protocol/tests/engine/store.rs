@@ -6,6 +6,8 @@ use entente_hbbft::{Digest, Seat};
 use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{CoalitionId, Hash};
 use entente_protocol::ledger::cosignature::Certificate;
+use entente_protocol::ledger::merkle::{NodeId, Nodes};
+use entente_protocol::replicate::EpochProof;
 use entente_protocol::store::{Archive, Batch, Damage, StoredEntry, Write};
 use entente_protocol::vote::VoteFrame;
 
@@ -17,6 +19,8 @@ pub(crate) struct Store {
     payloads: BTreeMap<(u64, Digest), Vec<u8>>,
     pub(crate) batches: BTreeMap<u64, Batch>,
     pub(crate) certificates: BTreeMap<u64, Certificate>,
+    nodes: BTreeMap<NodeId, Hash>,
+    proof: Option<EpochProof>,
     pub(crate) forks: Vec<ForkProof>,
     pub(crate) equivocations: Vec<[VoteFrame; 2]>,
 }
@@ -48,7 +52,15 @@ impl Store {
                 assert_eq!(digest, Digest::of(&bytes));
                 self.payloads.insert((epoch, digest), bytes);
             }
+            Write::Proof(proof) => self.proof = Some(*proof),
+            Write::Forget { epoch } => {
+                self.frames.retain(|(of, ..), _| *of > epoch);
+                self.payloads.retain(|(of, _), _| *of > epoch);
+            }
             Write::Batch(batch) => {
+                for &(level, index, hash) in &batch.nodes {
+                    self.nodes.insert(NodeId { level, index }, hash);
+                }
                 let before = self.batches.insert(batch.epoch, batch);
                 assert!(before.is_none(), "a batch is written once");
             }
@@ -63,6 +75,12 @@ impl Store {
     /// All leaves in order.
     pub(crate) fn leaves(&self) -> Vec<Vec<u8>> {
         self.batches.values().flat_map(|batch| batch.leaves.clone()).collect()
+    }
+}
+
+impl Nodes for Store {
+    fn node(&self, level: u8, index: u64) -> Option<Hash> {
+        self.nodes.get(&NodeId { level, index }).copied()
     }
 }
 
@@ -103,6 +121,10 @@ impl Archive for Store {
 
     fn certificate(&self, epoch: u64) -> Result<Option<(u64, Certificate)>, Damage> {
         Ok(self.certificates.range(epoch..).next().map(|(epoch, certificate)| (*epoch, certificate.clone())))
+    }
+
+    fn last_proof(&self) -> Result<Option<EpochProof>, Damage> {
+        Ok(self.proof.clone())
     }
 
     fn last_certificate(&self) -> Result<Option<(u64, Certificate)>, Damage> {

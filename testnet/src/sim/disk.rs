@@ -11,6 +11,8 @@ use entente_hbbft::{Digest, Seat};
 use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{CoalitionId, Hash};
 use entente_protocol::ledger::cosignature::Certificate;
+use entente_protocol::ledger::merkle::{NodeId, Nodes};
+use entente_protocol::replicate::EpochProof;
 use entente_protocol::store::{Archive, Batch, Damage, StoredEntry, Write};
 use entente_protocol::vote::VoteFrame;
 
@@ -70,6 +72,8 @@ pub(super) struct Contents {
     payloads: BTreeMap<(u64, Digest), Vec<u8>>,
     pub(super) batches: BTreeMap<u64, Arc<Batch>>,
     pub(super) certificates: BTreeMap<u64, Certificate>,
+    nodes: BTreeMap<NodeId, Hash>,
+    proof: Option<EpochProof>,
     forks: Vec<ForkProof>,
     /// Writes that contradict earlier ones, in words: a store must never be asked for these.
     pub(super) contradictions: Vec<String>,
@@ -107,7 +111,15 @@ impl Contents {
             Write::Payload { epoch, digest, bytes } => {
                 self.payloads.insert((epoch, digest), bytes);
             }
+            Write::Proof(proof) => self.proof = Some(*proof),
+            Write::Forget { epoch } => {
+                self.frames = self.frames.split_off(&(epoch + 1, Seat(0), 0));
+                self.payloads = self.payloads.split_off(&(epoch + 1, Digest([0; 32])));
+            }
             Write::Batch(batch) => {
+                for &(level, index, hash) in &batch.nodes {
+                    self.nodes.insert(NodeId { level, index }, hash);
+                }
                 let epoch = batch.epoch;
                 if self.batches.insert(epoch, Arc::new(batch)).is_some() {
                     self.contradictions.push(format!("batch {epoch} a second time"));
@@ -119,6 +131,12 @@ impl Contents {
             Write::Fork(proof) => self.forks.push(proof),
             Write::Equivocation(_) => {}
         }
+    }
+}
+
+impl Nodes for Contents {
+    fn node(&self, level: u8, index: u64) -> Option<Hash> {
+        self.nodes.get(&NodeId { level, index }).copied()
     }
 }
 
@@ -159,6 +177,10 @@ impl Archive for Contents {
 
     fn certificate(&self, epoch: u64) -> Result<Option<(u64, Certificate)>, Damage> {
         Ok(self.certificates.range(epoch..).next().map(|(epoch, certificate)| (*epoch, certificate.clone())))
+    }
+
+    fn last_proof(&self) -> Result<Option<EpochProof>, Damage> {
+        Ok(self.proof.clone())
     }
 
     fn last_certificate(&self) -> Result<Option<(u64, Certificate)>, Damage> {

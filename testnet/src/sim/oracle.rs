@@ -118,6 +118,20 @@ impl Oracle {
         match write {
             Write::Batch(batch) => self.batch(process, batch),
             Write::Certificate { epoch, certificate } => self.certificate(process, *epoch, certificate),
+            Write::Proof(proof) => {
+                let is_record = |batch: &Arc<Batch>| {
+                    batch.size() == proof.index + 1 && batch.leaves.last() == Some(&proof.leaf)
+                };
+                if !self.log.values().any(is_record) {
+                    self.fail(format!(
+                        "process {process} takes a record at index {} that is none",
+                        proof.index
+                    ));
+                }
+                if let Err(what) = self.recount.certificate(&proof.certificate, &self.seat_keys) {
+                    self.fail(format!("process {process}: proof at index {}: {what}", proof.index));
+                }
+            }
             Write::Fork(proof) => {
                 let author = self.nodes.iter().position(|node| *node == proof.feed.node);
                 if author.is_none_or(|author| !self.faulty[author]) {

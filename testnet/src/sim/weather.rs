@@ -142,6 +142,7 @@ fn kinds(message: &PeerMessage) -> u32 {
         PeerMessage::Run(_) => 1 << 1,
         PeerMessage::Payload { .. } => 1 << 2,
         PeerMessage::Cosign(_)
+        | PeerMessage::Epoch(_)
         | PeerMessage::Certificate { .. }
         | PeerMessage::HeadRequest(_)
         | PeerMessage::HeadReport(_) => 1 << 3,
