@@ -10,6 +10,7 @@ mod history;
 mod liars;
 mod members;
 mod oracle;
+mod plants;
 mod rng;
 mod run;
 mod shrink;
@@ -27,6 +28,7 @@ pub use summary::{FailureView, Summary};
 
 use history::{History, Wish};
 use liars::Way;
+use plants::Plant;
 use run::{Outcome, play};
 
 /// What to run.
@@ -40,6 +42,8 @@ pub struct Options {
     pub nodes: Option<usize>,
     /// How f seats of every coalition lie; drawn if none is given.
     pub byzantine: Option<String>,
+    /// A bug to plant, in builds that have them.
+    pub plant: Option<String>,
     /// Items of the history to leave out.
     pub without: BTreeSet<usize>,
     /// Whether to look for a shorter history that fails too.
@@ -55,6 +59,12 @@ pub enum OptionsError {
     /// Too few or too many seats.
     #[error("{0} seats; a simulated coalition has 1 to 16")]
     Seats(usize),
+    /// No such bug.
+    #[error("no planted bug is named {0:?}; there are: {1}")]
+    Plant(String, String),
+    /// The bugs are not in this build.
+    #[error("this build has no planted bugs; build the testnet with the feature `plant`")]
+    NotPlanted,
     /// Nobody may lie among so few.
     #[error("of {0} seats none may be faulty; a liar needs 4 or more")]
     NoFaulty(usize),
@@ -74,7 +84,17 @@ impl Options {
             Some(seats) if seats < 4 && way.is_some() => return Err(OptionsError::NoFaulty(seats)),
             _ => {}
         }
-        Ok(Wish { seats: self.nodes, way, theme: None })
+        let wish = Wish { seats: self.nodes, way, theme: None };
+        Ok(self.plant()?.map_or(wish, |plant| plant.wish(wish)))
+    }
+
+    fn plant(&self) -> Result<Option<Plant>, OptionsError> {
+        let Some(name) = &self.plant else { return Ok(None) };
+        let found = Plant::named(name).ok_or_else(|| {
+            let names: Vec<_> = plants::ALL.iter().map(|plant| plant.name).collect();
+            OptionsError::Plant(name.clone(), names.join(", "))
+        })?;
+        if cfg!(feature = "plant") { Ok(Some(found)) } else { Err(OptionsError::NotPlanted) }
     }
 
     /// The command that runs one seed of these, without some items.
@@ -85,6 +105,9 @@ impl Options {
         }
         if let Some(way) = &self.byzantine {
             command += &format!(" --byzantine {way}");
+        }
+        if let Some(plant) = &self.plant {
+            command += &format!(" --plant {plant}");
         }
         if !without.is_empty() {
             let numbers: Vec<_> = without.iter().map(usize::to_string).collect();
@@ -97,6 +120,7 @@ impl Options {
 /// Runs histories over as many threads as there are cores; `progress` hears of each.
 pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summary, OptionsError> {
     let wish = options.wish()?;
+    let planted = options.plant()?;
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(options.seeds.max(1) as usize);
     let next = AtomicU64::new(0);
@@ -107,11 +131,13 @@ pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summ
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    if at >= options.seeds {
+                    // A planted bug need be caught only once.
+                    let caught = planted.is_some() && failed.load(Ordering::Relaxed) > 0;
+                    if at >= options.seeds || caught {
                         break;
                     }
                     let seed = options.first.wrapping_add(at);
-                    let outcome = play(History::draw(seed, wish).without(&options.without));
+                    let outcome = play(History::draw(seed, wish).without(&options.without), planted);
                     if outcome.failure.is_some() {
                         failed.fetch_add(1, Ordering::Relaxed);
                     }
@@ -124,13 +150,13 @@ pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summ
     });
     let mut done = done.into_inner().expect("all threads have ended");
     done.sort_by_key(|(seed, _)| seed.wrapping_sub(options.first));
-    Ok(summarise(options, wish, done))
+    Ok(summarise(options, wish, planted, done))
 }
 
 /// Most failures that are shrunk and shown whole.
 const MAX_SHRUNK: usize = 5;
 
-fn summarise(options: &Options, wish: Wish, done: Vec<(u64, Outcome)>) -> Summary {
+fn summarise(options: &Options, wish: Wish, planted: Option<Plant>, done: Vec<(u64, Outcome)>) -> Summary {
     let mut summary = Summary { seeds: done.len() as u64, ..Summary::default() };
     let mut trace = Sha256::new();
     for (seed, outcome) in done {
@@ -143,9 +169,10 @@ fn summarise(options: &Options, wish: Wish, done: Vec<(u64, Outcome)>) -> Summar
             let whole = History::draw(seed, wish);
             let mut without = options.without.clone();
             if options.shrink && summary.failures.len() < MAX_SHRUNK {
-                without = shrink::shrink(&whole, without, &what);
+                without = shrink::shrink(&whole, planted, without, &what);
             }
-            let history = shrink::describe(&whole.without(&without));
+            let mut history = shrink::describe(&whole.without(&without));
+            history.extend(planted.map(|plant| format!("planted: {}", plant.what)));
             let replay = options.replay(seed, &without);
             summary.failures.push(FailureView { seed, what, replay, history });
         }

@@ -38,6 +38,7 @@ use crate::coin::Coins;
 use crate::committee::{Committee, Seat, SeatSet};
 use crate::fault::FrameFault;
 use crate::message::{BoolSet, MAX_ROUND, Message, Round, Vote};
+use crate::plant;
 
 /// R: how many rounds beyond the horizon M votes are stored.
 pub const ROUNDS_AHEAD: u16 = 8;
@@ -169,7 +170,8 @@ impl Agreement {
 
     /// Whether votes of this round are stored yet.
     pub(crate) fn within_horizon(&self, round: Round) -> bool {
-        round.0 <= self.horizon.0.saturating_add(ROUNDS_AHEAD)
+        let reached = if plant::is("own-round-window") { self.round } else { self.horizon };
+        round.0 <= reached.0.saturating_add(ROUNDS_AHEAD)
     }
 
     /// Records a vote that passed [`Agreement::check`].
@@ -233,7 +235,8 @@ impl Agreement {
         loop {
             let before = (out.len(), self.round, self.decided);
             if let Some(own) = party.own {
-                for round in (0..=self.round.0).map(Round) {
+                let silent = plant::is("stops-after-term") && self.decided.is_some();
+                for round in (0..=self.round.0).map(Round).filter(|_| !silent) {
                     self.vote(own, round, accepted, party.committee, out);
                 }
             }
@@ -269,6 +272,9 @@ impl Agreement {
         if bin == [false; 2] {
             return;
         }
+        if plant::is("term-without-aux") && self.decided.is_some() {
+            return;
+        }
         if !self.rounds[round.index()].has_aux(own) {
             // Either is right if both are accepted; 1 takes more contributions in.
             self.say(own, round, Vote::Aux(bin[1]), committee, out);
@@ -294,7 +300,10 @@ impl Agreement {
         if is_last(self) || owes_conf {
             return;
         }
-        let [zero, one, both] = votes.conf;
+        let [zero, one, both] = match plant::is("no-conf") {
+            true => [votes.aux[0], votes.aux[1], SeatSet::EMPTY],
+            false => votes.conf,
+        };
         let Some(values) = settled(bin, [zero, one], both, party.committee) else {
             return;
         };

@@ -13,6 +13,8 @@ pub mod epoch;
 pub mod fault;
 pub mod frame;
 pub mod message;
+#[doc(hidden)]
+pub mod plant;
 pub mod subset;
 pub mod window;
 

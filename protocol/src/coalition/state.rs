@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use entente_hbbft::plant;
 use serde::{Deserialize, Serialize};
 
 use super::find::{FindError, find_id};
@@ -328,6 +329,9 @@ impl State {
         applied.disposition = match self.judge(partner, &id, &signed.record, self.time) {
             Err(refusal) => Disposition::Refused(refusal),
             Ok(Judgement::Duplicate { first }) => Disposition::Duplicate { first },
+            Ok(Judgement::Wait { awaits }) if plant::is("not-parked") => {
+                Disposition::Refused(Refusal::NotYetApplied { awaits })
+            }
             Ok(Judgement::Wait { awaits }) => {
                 if self.parked.is_full(partner) {
                     Disposition::Refused(too_many_parked(partner, awaits))

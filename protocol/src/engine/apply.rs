@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_hbbft::{Digest, EpochNumber, Seat, WINDOW};
+use entente_hbbft::{Digest, EpochNumber, Seat, WINDOW, plant};
 
 use super::epochs::ERA;
 use super::feeds::id_of;
@@ -246,6 +246,9 @@ impl Engine {
         self.basis.committed = committed;
         self.basis.time = batch.time;
         self.uncertified.insert(epoch, uncertified);
+        if plant::is("prune-above") {
+            self.persist(Write::Forget { epoch });
+        }
         self.proposals.next(epoch, moved);
         self.forget_due();
         self.changed();
@@ -402,6 +405,7 @@ impl Engine {
                 self.notify(Event::Certified { epoch, size: head.size, root: head.root });
             }
         }
+        let epoch = if plant::is("prune-above") { self.applied } else { epoch };
         self.persist(Write::Forget { epoch });
         self.window.certified(EpochNumber(epoch));
         self.chains = self.chains.split_off(&(epoch + 1));

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_hbbft::{Digest, EpochNumber, Refusal, Seat, Step, WINDOW};
+use entente_hbbft::{Digest, EpochNumber, Refusal, Seat, Step, WINDOW, plant};
 
 use super::peers::Subject;
 use super::{Engine, Halt, NodeId};
@@ -109,7 +109,7 @@ impl Engine {
 
     /// Whether the own seat may say anything in this epoch.
     fn votes_in(&self, epoch: u64) -> bool {
-        self.own.is_some() && epoch > self.start.floor()
+        self.own.is_some() && (epoch > self.start.floor() || plant::is("votes-below-floor"))
     }
 
     /// The start rule (section "Contribution" of the agreement's rules), as often as it holds.
@@ -134,7 +134,8 @@ impl Engine {
             return false;
         }
         // (iii) waives the gap.
-        if self.proposals.contributions.len() >= self.committee.weak() {
+        let enough = if plant::is("one-starts-all") { 1 } else { self.committee.weak() };
+        if self.proposals.contributions.len() >= enough {
             return true;
         }
         self.next_start().is_none() && (self.holds_unclaimed() || self.is_joined())
@@ -161,6 +162,9 @@ impl Engine {
 
     /// (ii): another's contribution claims an orderable entry that is held here.
     fn is_joined(&self) -> bool {
+        if plant::is("start-without-ii") {
+            return false;
+        }
         self.proposals.contributions.values().any(|contribution| {
             contribution
                 .heads(&self.basis)
@@ -170,8 +174,12 @@ impl Engine {
 
     fn contribute(&mut self) {
         let epoch = self.applied + 1;
+        let mut basis = self.basis.clone();
+        if let Some(own) = self.own_seat().filter(|_| plant::is("quota-own-order")) {
+            basis.epoch += u64::from(own.0);
+        }
         let contribution = Contribution::compose(
-            &self.basis,
+            &basis,
             self.now,
             |index| self.feeds[index].chain.head().length,
             |index, length| self.feeds[index].chain.hash_at(length),
@@ -225,6 +233,9 @@ impl Engine {
         let (seq, previous) = self.place(&feed);
         let frame = VoteFrame::sign(feed, seq, previous, votes, &own.key);
         self.chains.entry(epoch).or_default().push(frame.clone());
+        if plant::is("send-before-persist") {
+            self.broadcast(&PeerMessage::Frame(frame.clone()));
+        }
         self.persist(Write::Frame(frame.clone()));
         let (seat, seats) = (feed.seat, self.committee.size());
         for peer in self.peers.values_mut().filter(|peer| peer.synced) {
@@ -264,7 +275,8 @@ impl Engine {
         }
         if frame.seq < seq {
             let known = self.chains[&epoch].frame(seat, frame.seq).expect("below the count");
-            if known.hash() != frame.hash() {
+            let unseen = plant::is("only-longer") && Some(seat) == self.own_seat();
+            if known.hash() != frame.hash() && !unseen {
                 self.equivocation(node, frame);
             }
             return;
@@ -377,6 +389,7 @@ impl Engine {
             let Some((proposer, digest, bytes)) = found else { return self.ask_for_payloads() };
             self.asked.remove(&Subject::Payload(epoch, digest));
             let step = match Contribution::decode(&bytes, &self.basis) {
+                Ok(_) if plant::is("echo-volatile") => self.window.deliver(EpochNumber(epoch), bytes),
                 Ok(_) => {
                     self.persist(Write::Payload { epoch, digest, bytes: bytes.clone() });
                     self.window.deliver(EpochNumber(epoch), bytes)

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use entente_hbbft::plant;
+
 use super::peers::Subject;
 use super::{Effect, Engine, Event, Held, NodeId, Refused, Submission, Ticket};
 use crate::coalition::Refusal;
@@ -419,6 +421,12 @@ impl Engine {
     fn due_at(&self, deadline: Time) -> Time {
         let Some(written) = self.due_written.get(&deadline) else { return deadline };
         let step = self.basis.step_ms;
+        if plant::is("due-once") {
+            return Time(u64::MAX);
+        }
+        if plant::is("fast-due") {
+            return written.at.plus(step);
+        }
         if self.basis.time.since(written.batch_time) >= step {
             return self.now.min(written.at.plus(step));
         }

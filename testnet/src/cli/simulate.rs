@@ -22,6 +22,9 @@ pub(super) struct Arguments {
     /// How the faulty seats lie [default: drawn]
     #[arg(long, value_name = "NAME")]
     byzantine: Option<String>,
+    /// A bug to plant in the protocol, which must then be found; for builds with the feature `plant`
+    #[arg(long, value_name = "NAME")]
+    plant: Option<String>,
     /// Items of the history to leave out, as a failure names them
     #[arg(long, value_delimiter = ',', value_name = "NUMBERS", requires = "seed")]
     without: Vec<usize>,
@@ -40,6 +43,7 @@ pub(super) fn simulate(arguments: &Arguments) -> Result<(), Error> {
         seeds: if arguments.seed.is_some() { 1 } else { arguments.seeds },
         nodes: arguments.nodes,
         byzantine: arguments.byzantine.clone(),
+        plant: arguments.plant.clone(),
         without: arguments.without.iter().copied().collect(),
         shrink: !arguments.no_shrink,
     };

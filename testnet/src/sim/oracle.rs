@@ -54,8 +54,15 @@ pub(super) struct Oracle {
     pub(super) promises: BTreeSet<Promise>,
     /// By log index: the record that processes were told is there.
     told: BTreeMap<u64, RecordId>,
+    /// Frames that each process has stored, by epoch and seat.
+    stored: BTreeMap<(usize, u64, Seat), usize>,
+    /// By member: all correct seats had certified so much when it started last.
+    floors: BTreeMap<usize, u64>,
     failures: Vec<String>,
 }
+
+/// Most frames of one seat in one epoch: a new message in each, over a few rounds of sixteen agreements.
+const MAX_STORED_FRAMES: usize = 400;
 
 fn body_hash(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
@@ -92,6 +99,8 @@ impl Oracle {
             submitted: BTreeMap::new(),
             promises: BTreeSet::new(),
             told: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            floors: BTreeMap::new(),
             failures: Vec::new(),
         }
     }
@@ -146,6 +155,16 @@ impl Oracle {
                     ));
                 }
             }
+            Write::Frame(frame) => {
+                let stored = self.stored.entry((process, frame.feed.epoch, frame.feed.seat)).or_default();
+                *stored += 1;
+                if *stored > MAX_STORED_FRAMES {
+                    let place = (frame.feed.seat, frame.feed.epoch);
+                    self.fail(format!(
+                        "process {process} has stored {MAX_STORED_FRAMES} frames of {place:?}"
+                    ));
+                }
+            }
             _ => {}
         }
     }
@@ -189,7 +208,7 @@ impl Oracle {
     /// A member whose engine speaks for itself sends something; `disk` is what is durable there.
     pub(super) fn sends(&mut self, member: usize, disk: &Contents, message: &PeerMessage) {
         if self.faulty[member] {
-            return;
+            return self.rolled_back_sends(member, message);
         }
         match message {
             PeerMessage::Frame(frame) if frame.feed.seat.index() == member => {
@@ -224,6 +243,24 @@ impl Oracle {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A member starts; all correct seats have certified `floor`.
+    pub(super) fn starts(&mut self, member: usize, floor: u64) {
+        self.floors.insert(member, floor);
+    }
+
+    /// Also one that was rolled back says nothing new in epochs that all others had certified when it started.
+    fn rolled_back_sends(&mut self, member: usize, message: &PeerMessage) {
+        let PeerMessage::Frame(frame) = message else { return };
+        if self.liar[member] || frame.feed.seat.index() != member {
+            return;
+        }
+        let place = (frame.feed.seat, frame.feed.epoch, frame.seq);
+        let differs = self.frames.insert(place, frame.hash()).is_some_and(|before| before != frame.hash());
+        if differs && self.floors.get(&member).is_some_and(|floor| frame.feed.epoch <= *floor) {
+            self.fail(format!("member {member} says another frame at {place:?}, which all had certified"));
         }
     }
 

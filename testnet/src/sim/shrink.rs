@@ -4,13 +4,19 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::history::History;
+use super::plants::Plant;
 use super::run::play;
 
 /// How long to look for one.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Items to leave out of `history`, `dropped` among them, so that it still fails in the same way.
-pub(super) fn shrink(history: &History, dropped: BTreeSet<usize>, what: &str) -> BTreeSet<usize> {
+pub(super) fn shrink(
+    history: &History,
+    planted: Option<Plant>,
+    dropped: BTreeSet<usize>,
+    what: &str,
+) -> BTreeSet<usize> {
     let until = Instant::now() + LIMIT;
     let kind = kind_of(what);
     let mut best = dropped;
@@ -22,7 +28,7 @@ pub(super) fn shrink(history: &History, dropped: BTreeSet<usize>, what: &str) ->
                 break;
             }
             let attempt: BTreeSet<usize> = best.iter().chain(chunk).copied().collect();
-            let failure = play(history.without(&attempt)).failure;
+            let failure = play(history.without(&attempt), planted).failure;
             if failure.is_some_and(|failure| kind_of(&failure) == kind) {
                 best = attempt;
             }

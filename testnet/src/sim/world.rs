@@ -207,6 +207,8 @@ impl World {
         let founded = Arc::clone(&self.founded);
         let config = Config { founded, node: member.node, seat: member.seat, timing: self.timing, nonce };
         let now = self.local(process);
+        let floor = self.least_certified();
+        self.oracle.starts(self.processes[process].member, floor);
         let (engine, effects) = match Engine::recover(config, &self.processes[process].disk.durable, now) {
             Ok(recovered) => recovered,
             Err(error) => {
@@ -223,6 +225,17 @@ impl World {
         if self.processes[process].liar.is_some() {
             self.push(self.now.plus(100), Happening::Murmur { process });
         }
+    }
+
+    /// How far the log is certified at every correct seat.
+    fn least_certified(&self) -> u64 {
+        let correct = self
+            .processes
+            .iter()
+            .take(self.history.seats)
+            .filter(|process| !self.history.is_faulty(process.member));
+        let certified = correct.map(|process| process.disk.durable.certificates.keys().next_back().copied());
+        certified.map(|certified| certified.unwrap_or(0)).min().unwrap_or(0)
     }
 
     pub(super) fn start_in(&mut self, process: usize, wait: u64) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use entente_hbbft::Seat;
+use entente_protocol::coalition::{Disposition, Refusal};
 use entente_protocol::feed::{FeedKey, Head, Lane};
 use entente_protocol::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey};
@@ -144,6 +145,12 @@ impl Recount {
         let mut pieces: Vec<usize> = Vec::new();
         for leaf in rest {
             let Leaf::Entry(entry) = leaf else { continue };
+            if matches!(&entry.disposition, Disposition::Refused(Refusal::NotYetApplied { .. })) {
+                return Err(format!(
+                    "entry {} is refused for what it names, instead of parked",
+                    entry.length
+                ));
+            }
             let feed =
                 self.feeds.iter().position(|feed| *feed == entry.feed).ok_or("a leaf of no known feed")?;
             let next = expected.get(&feed).copied().unwrap_or(self.committed[feed].length) + 1;

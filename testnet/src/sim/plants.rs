@@ -1,0 +1,76 @@
+//! Bugs planted on purpose in the production code, each of which the simulator must catch.
+//!
+//! They are compiled with the feature `plant` only; tests have it. Where blind search is slow, a plant brings the
+//! hostility that finds it: the size of the coalition, the way that its faulty seats lie, the plan of the scheduler.
+
+use super::history::Wish;
+use super::liars::Way;
+use super::weather::Theme;
+
+/// A bug, and where to look for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plant {
+    pub(super) name: &'static str,
+    /// What is wrong.
+    pub(super) what: &'static str,
+    seats: Option<usize>,
+    way: Option<Way>,
+    theme: Option<Theme>,
+}
+
+const fn plant(name: &'static str, what: &'static str) -> Plant {
+    Plant { name, what, seats: None, way: None, theme: None }
+}
+
+impl Plant {
+    const fn seats(self, seats: usize) -> Self {
+        Self { seats: Some(seats), ..self }
+    }
+
+    const fn way(self, way: Way) -> Self {
+        Self { way: Some(way), ..self }
+    }
+
+    const fn theme(self, theme: Theme) -> Self {
+        Self { theme: Some(theme), ..self }
+    }
+
+    /// What its histories are drawn with, where nothing else is asked for.
+    pub(super) fn wish(&self, wish: Wish) -> Wish {
+        Wish {
+            seats: wish.seats.or(self.seats),
+            way: wish.way.or(self.way),
+            theme: wish.theme.or(self.theme),
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        ALL.into_iter().find(|plant| plant.name == name)
+    }
+}
+
+/// All of them.
+pub(super) const ALL: [Plant; 19] = [
+    plant("echo-quorum", "READY upon one ECHO too few").way(Way::TwoContributions),
+    plant("bare-bval", "READYs for different digests count together as BVAL(1)").way(Way::TwoContributions),
+    plant("stops-after-term", "a seat says nothing more once it has decided").theme(Theme::EarlyZero),
+    plant("term-without-aux", "a seat that has decided leaves its AUX unsent")
+        .seats(7)
+        .theme(Theme::EarlyZero),
+    plant("own-round-window", "votes are refused by the own round, not by the one that others have reached")
+        .theme(Theme::PlayCoins),
+    plant("repeats-stored", "frames that repeat what was said are stored").way(Way::Repeats),
+    plant("send-before-persist", "a frame leaves before it is durable"),
+    plant("echo-volatile", "ECHO for a payload that is not durable"),
+    plant("cut-at-f", "f claims carry a cut").way(Way::FalseClaims),
+    plant("start-without-ii", "a contribution that claims what a seat holds does not start it"),
+    plant("one-starts-all", "any one contribution starts everyone"),
+    plant("prune-above", "votes are forgotten before their epoch is certified"),
+    plant("no-nonce", "reports of earlier starts count").way(Way::Replays),
+    plant("only-longer", "own frames that differ from those on the disk are not noticed"),
+    plant("time-cap", "f + 1 clocks throw batch time forward").way(Way::FarClock),
+    plant("due-once", "a due is written once only"),
+    plant("fast-due", "a fast clock writes due for ever").theme(Theme::Calm),
+    plant("not-parked", "an entry that names one not yet applied is refused"),
+    plant("votes-below-floor", "a seat votes in epochs that others have certified and forgotten"),
+];
