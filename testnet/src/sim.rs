@@ -84,7 +84,7 @@ impl Options {
             Some(seats) if seats < 4 && way.is_some() => return Err(OptionsError::NoFaulty(seats)),
             _ => {}
         }
-        let wish = Wish { seats: self.nodes, way, theme: None };
+        let wish = Wish { seats: self.nodes, way, ..Wish::default() };
         Ok(self.plant()?.map_or(wish, |plant| plant.wish(wish)))
     }
 

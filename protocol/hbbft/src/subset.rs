@@ -137,7 +137,7 @@ impl Subset {
                 let (accepted, decided) = (broadcast.accepted(), agreement.decided());
                 broadcast.advance(proposer, party.committee, party.own, &held, out);
                 let readied = || party.committee.seats().filter(|seat| broadcast.has_readied(*seat)).count();
-                let bare = plant::is("bare-bval") && readied() >= party.committee.quorum();
+                let bare = plant::is("bare-bval") && readied() >= party.committee.weak();
                 agreement.advance(party, broadcast.accepted().is_some() || bare, coins, out);
                 if accepted != broadcast.accepted() {
                     let contrary = broadcast.contrary_readies();

@@ -74,6 +74,8 @@ pub(super) struct Wish {
     pub(super) seats: Option<usize>,
     pub(super) way: Option<Way>,
     pub(super) theme: Option<Theme>,
+    /// One correct seat is rolled back, and one liar less lies for it.
+    pub(super) roll_back: bool,
 }
 
 /// Longest time for which a history is hostile, in ms.
@@ -101,7 +103,8 @@ impl History {
         let members = seats + further;
         let mut order: Vec<usize> = (0..seats).collect();
         rng.shuffle(&mut order);
-        let lying = if wish.way.is_some() { f } else { rng.index(f + 1) };
+        let spared = usize::from(wish.roll_back);
+        let lying = if wish.way.is_some() { f - spared.min(f) } else { rng.index(f + 1 - spared.min(f)) };
         // A member lies in one way; one draw in three, all do in the same.
         let all_alike = rng.chance(33).then(|| *rng.pick(&Way::ALL));
         let way = |rng: &mut Rng| wish.way.or(all_alike).unwrap_or_else(|| *rng.pick(&Way::ALL));
@@ -116,7 +119,7 @@ impl History {
             }
         }
         let spare = f - lying;
-        let roll_back = (spare > 0 && rng.chance(30)).then(|| order[lying]);
+        let roll_back = (spare > 0 && (wish.roll_back || rng.chance(30))).then(|| order[lying]);
         let away = order[lying..].iter().rev().take(rng.index(spare + 1)).copied();
         let away: BTreeSet<usize> = away.filter(|seat| Some(*seat) != roll_back).collect();
         // Who is rolled back halts for good, so it is one of the f.
@@ -156,6 +159,11 @@ impl History {
 
     pub(super) fn members(&self) -> usize {
         self.seats + self.further
+    }
+
+    /// Whether a member lies in a way.
+    pub(super) fn lies(&self, member: usize, way: Way) -> bool {
+        self.liars.contains(&(member, way))
     }
 
     /// f.

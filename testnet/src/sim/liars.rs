@@ -12,6 +12,7 @@ mod floods;
 mod forks;
 mod partial;
 mod replays;
+mod restless;
 mod silence;
 mod tongues;
 mod two_contributions;
@@ -23,6 +24,7 @@ use entente_hbbft::Seat;
 use entente_protocol::identity::CoalitionId;
 use entente_protocol::replicate::PeerMessage;
 use entente_protocol::store::Write;
+use entente_protocol::time::Time;
 
 use super::members::Member;
 use super::rng::Rng;
@@ -33,6 +35,8 @@ pub(super) struct Me<'a> {
     pub(super) keys: &'a Member,
     pub(super) coalition: CoalitionId,
     pub(super) seats: usize,
+    /// By its own clock.
+    pub(super) now: Time,
     /// The last epoch that it knows to be certified.
     pub(super) certified: u64,
     pub(super) nodes: &'a [Member],
@@ -126,12 +130,13 @@ pub(super) enum Way {
     Replays,
     PartialDelivery,
     Boasts,
+    Restless,
     Silence,
     Twins,
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::TwoContributions,
         Self::BothWays,
         Self::Unbacked,
@@ -146,6 +151,7 @@ impl Way {
         Self::Replays,
         Self::PartialDelivery,
         Self::Boasts,
+        Self::Restless,
         Self::Silence,
         Self::Twins,
     ];
@@ -167,6 +173,7 @@ impl Way {
             Self::Replays => "replays",
             Self::PartialDelivery => "partial-delivery",
             Self::Boasts => "boasts",
+            Self::Restless => "restless",
             Self::Silence => "silence",
             Self::Twins => "twins",
         }
@@ -203,6 +210,7 @@ impl Way {
             Self::Replays => Box::new(replays::Replays::default()),
             Self::PartialDelivery => Box::new(partial::Partial::new(rng)),
             Self::Boasts => Box::new(boasts::Boasts),
+            Self::Restless => Box::new(restless::Restless),
             Self::Silence => Box::new(silence::Silence::new(rng)),
             Self::Twins => return None,
         })

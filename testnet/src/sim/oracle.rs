@@ -56,13 +56,22 @@ pub(super) struct Oracle {
     told: BTreeMap<u64, RecordId>,
     /// Frames that each process has stored, by epoch and seat.
     stored: BTreeMap<(usize, u64, Seat), usize>,
+    /// Members that were rolled back and have said something else at one place since, and those proved to have.
+    contradicts: BTreeSet<usize>,
+    proved: BTreeSet<usize>,
     /// By member: all correct seats had certified so much when it started last.
     floors: BTreeMap<usize, u64>,
     failures: Vec<String>,
 }
 
-/// Most frames of one seat in one epoch: a new message in each, over a few rounds of sixteen agreements.
-const MAX_STORED_FRAMES: usize = 400;
+/// Rounds of an agreement that a history may take.
+const ROUNDS: usize = 8;
+
+/// Most frames of one seat in one epoch: each has a new message, of which there are the proposal, an ECHO and a READY for
+/// each seat, and in each agreement four votes a round and a TERM.
+fn most_frames(seats: usize) -> usize {
+    1 + 2 * seats + seats * (4 * ROUNDS + 1)
+}
 
 fn body_hash(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
@@ -100,6 +109,8 @@ impl Oracle {
             promises: BTreeSet::new(),
             told: BTreeMap::new(),
             stored: BTreeMap::new(),
+            contradicts: BTreeSet::new(),
+            proved: BTreeSet::new(),
             floors: BTreeMap::new(),
             failures: Vec::new(),
         }
@@ -149,6 +160,7 @@ impl Oracle {
             }
             Write::Equivocation(frames) => {
                 let seat = frames[0].feed.seat;
+                self.proved.insert(seat.index());
                 if !self.faulty.get(seat.index()).copied().unwrap_or(false) {
                     self.fail(format!(
                         "process {process} keeps a proof of equivocation against honest {seat:?}"
@@ -158,11 +170,10 @@ impl Oracle {
             Write::Frame(frame) => {
                 let stored = self.stored.entry((process, frame.feed.epoch, frame.feed.seat)).or_default();
                 *stored += 1;
-                if *stored > MAX_STORED_FRAMES {
+                let most = most_frames(self.seat_keys.len());
+                if *stored > most {
                     let place = (frame.feed.seat, frame.feed.epoch);
-                    self.fail(format!(
-                        "process {process} has stored {MAX_STORED_FRAMES} frames of {place:?}"
-                    ));
+                    self.fail(format!("process {process} has stored more than {most} frames of {place:?}"));
                 }
             }
             _ => {}
@@ -259,6 +270,9 @@ impl Oracle {
         }
         let place = (frame.feed.seat, frame.feed.epoch, frame.seq);
         let differs = self.frames.insert(place, frame.hash()).is_some_and(|before| before != frame.hash());
+        if differs {
+            self.contradicts.insert(member);
+        }
         if differs && self.floors.get(&member).is_some_and(|floor| frame.feed.epoch <= *floor) {
             self.fail(format!("member {member} says another frame at {place:?}, which all had certified"));
         }
@@ -333,6 +347,11 @@ impl Oracle {
     pub(super) fn unkept(&self, of: impl Fn(usize) -> bool) -> Vec<Promise> {
         let promises = self.promises.iter().filter(|promise| of(promise.process));
         promises.filter(|promise| !self.recount.is_ordered(&promise.feed, promise.length)).copied().collect()
+    }
+
+    /// Who was rolled back and is proved to contradict itself must have stopped.
+    pub(super) fn must_have_stopped(&self) -> Vec<usize> {
+        self.contradicts.intersection(&self.proved).copied().collect()
     }
 
     /// The tree over all leaves has the root that the last batch states.

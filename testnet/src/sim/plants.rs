@@ -16,10 +16,11 @@ pub(super) struct Plant {
     seats: Option<usize>,
     way: Option<Way>,
     theme: Option<Theme>,
+    roll_back: bool,
 }
 
 const fn plant(name: &'static str, what: &'static str) -> Plant {
-    Plant { name, what, seats: None, way: None, theme: None }
+    Plant { name, what, seats: None, way: None, theme: None, roll_back: false }
 }
 
 impl Plant {
@@ -35,12 +36,17 @@ impl Plant {
         Self { theme: Some(theme), ..self }
     }
 
+    const fn roll_back(self) -> Self {
+        Self { roll_back: true, ..self }
+    }
+
     /// What its histories are drawn with, where nothing else is asked for.
     pub(super) fn wish(&self, wish: Wish) -> Wish {
         Wish {
             seats: wish.seats.or(self.seats),
             way: wish.way.or(self.way),
             theme: wish.theme.or(self.theme),
+            roll_back: self.roll_back,
         }
     }
 
@@ -52,7 +58,7 @@ impl Plant {
 /// All of them.
 pub(super) const ALL: [Plant; 19] = [
     plant("echo-quorum", "READY upon one ECHO too few").way(Way::TwoContributions),
-    plant("bare-bval", "READYs for different digests count together as BVAL(1)").way(Way::TwoContributions),
+    plant("bare-bval", "READYs for different digests count together as BVAL(1)").way(Way::WrongDigests),
     plant("stops-after-term", "a seat says nothing more once it has decided").theme(Theme::EarlyZero),
     plant("term-without-aux", "a seat that has decided leaves its AUX unsent")
         .seats(7)
@@ -63,14 +69,18 @@ pub(super) const ALL: [Plant; 19] = [
     plant("send-before-persist", "a frame leaves before it is durable"),
     plant("echo-volatile", "ECHO for a payload that is not durable"),
     plant("cut-at-f", "f claims carry a cut").way(Way::FalseClaims),
-    plant("start-without-ii", "a contribution that claims what a seat holds does not start it"),
-    plant("one-starts-all", "any one contribution starts everyone"),
+    plant("start-without-ii", "a contribution that claims what a seat holds does not start it")
+        .seats(4)
+        .way(Way::Silence),
+    plant("one-starts-all", "any one contribution starts everyone").way(Way::Restless),
     plant("prune-above", "votes are forgotten before their epoch is certified"),
-    plant("no-nonce", "reports of earlier starts count").way(Way::Replays),
-    plant("only-longer", "own frames that differ from those on the disk are not noticed"),
+    plant("no-nonce", "reports of earlier starts count").seats(7).way(Way::Replays).roll_back(),
+    plant("only-longer", "own frames that differ from those on the disk are not noticed").roll_back(),
     plant("time-cap", "f + 1 clocks throw batch time forward").way(Way::FarClock),
     plant("due-once", "a due is written once only"),
     plant("fast-due", "a fast clock writes due for ever").theme(Theme::Calm),
     plant("not-parked", "an entry that names one not yet applied is refused"),
-    plant("votes-below-floor", "a seat votes in epochs that others have certified and forgotten"),
+    plant("votes-below-floor", "a seat votes in epochs that others have certified and forgotten")
+        .seats(4)
+        .roll_back(),
 ];

@@ -214,6 +214,13 @@ impl Run {
             return;
         }
         self.look();
+        for member in self.world.oracle.must_have_stopped() {
+            if self.world.is_running(member) {
+                self.world
+                    .oracle
+                    .fail(format!("member {member} was rolled back, is proved to equivocate, and goes on"));
+            }
+        }
         self.world.silence_liars();
         let (before, until) = (self.world.oracle.epochs(), self.world.now.plus(QUIET_MS));
         self.run_to(until);
@@ -222,6 +229,23 @@ impl Run {
         let most = QUIET_EPOCHS * (self.opened.len() as u64 + 1) + self.catch_up_epochs();
         if begun > most && self.wrong_clocks() <= self.world.history.faulty_allowed() {
             self.world.oracle.fail(format!("{begun} epochs in {QUIET_MS} ms although nobody says anything"));
+        }
+        self.all_decided();
+    }
+
+    /// Operations whose window has ended are decided, if no more than f clocks are wrong.
+    fn all_decided(&mut self) {
+        if self.failed() || self.wrong_clocks() > self.world.history.faulty_allowed() {
+            return;
+        }
+        for process in 0..self.world.history.members() {
+            let Some(engine) = &self.world.processes[process].engine else { continue };
+            let open = engine.state().operations().filter(|operation| operation.decision.is_none()).count();
+            if open > 0 && !self.world.history.is_faulty(process) {
+                self.world
+                    .oracle
+                    .fail(format!("process {process} has {open} operations open whose window has ended"));
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::disk::{Contents, Disk};
 use super::history::History;
-use super::liars::{Liar, Liars, Me};
+use super::liars::{Liar, Liars, Me, Way};
 use super::members::{Member, START, found};
 use super::oracle::Oracle;
 use super::rng::Rng;
@@ -446,6 +446,7 @@ impl World {
             keys: &self.members[member],
             coalition: self.founded.coalition(),
             seats: self.history.seats,
+            now: self.local(process),
             certified: self.processes[process]
                 .disk
                 .durable
@@ -592,10 +593,11 @@ impl World {
         self.trace.clone().finalize().into()
     }
 
-    /// Forgets the liars' engines' work: they fall silent.
+    /// The faulty fall silent, but for those who would keep all busy for ever.
     pub(super) fn silence_liars(&mut self) {
         for process in 0..self.processes.len() {
-            if self.history.is_faulty(self.processes[process].member) {
+            let member = self.processes[process].member;
+            if self.history.is_faulty(member) && !self.history.lies(member, Way::Restless) {
                 self.crash(process);
                 self.processes[process].halted.get_or_insert(Halt::Damage("silenced".into()));
             }

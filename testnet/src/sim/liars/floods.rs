@@ -40,8 +40,8 @@ impl Liar for FutureFlood {
 /// Says in its chain again and again what it has said: every frame is followed by votes that are not new.
 #[derive(Default)]
 pub(super) struct Repeats {
-    /// The last own frame in the newest epoch.
-    last: Option<VoteFrame>,
+    /// The last own frame in the newest epoch, and the last that repeats it.
+    last: Option<(VoteFrame, VoteFrame)>,
 }
 
 impl Liar for Repeats {
@@ -49,18 +49,17 @@ impl Liar for Repeats {
         if let entente_protocol::store::Write::Frame(frame) = write
             && frame.feed.seat == me.seat()
         {
-            self.last = Some(frame.clone());
+            self.last = Some((frame.clone(), frame.clone()));
         }
     }
 
     fn murmur(&mut self, me: &Me<'_>, _rng: &mut Rng) -> Vec<(usize, PeerMessage)> {
-        let (Some(last), Some(key)) = (&self.last, &me.keys.seat) else { return Vec::new() };
+        let (Some((last, previous)), Some(key)) = (&mut self.last, &me.keys.seat) else { return Vec::new() };
         let mut said = Vec::new();
-        let mut previous = last.clone();
         for _ in 0..BURST {
             let next = VoteFrame::sign(last.feed, previous.seq + 1, previous.hash(), last.votes.clone(), key);
             said.extend(me.others().map(|to| (to, PeerMessage::Frame(next.clone()))));
-            previous = next;
+            *previous = next;
         }
         said
     }
