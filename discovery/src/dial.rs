@@ -61,10 +61,10 @@ pub(crate) struct Retry {
 }
 
 impl Retry {
-    /// After a failure.
-    pub(crate) fn failed(&mut self, error: String, profile: &LinkProfile, now: Instant) {
+    /// After a failure. Without an error the dial was superfluous, and what is known of the last one stands.
+    pub(crate) fn failed(&mut self, error: Option<String>, profile: &LinkProfile, now: Instant) {
         self.dialling = false;
-        self.last_error = Some(error);
+        self.last_error = error.or_else(|| self.last_error.take());
         self.next = Some(now + backoff(self.attempts, profile, random()));
         self.attempts = self.attempts.saturating_add(1);
     }
@@ -277,6 +277,14 @@ impl Targets {
         }
     }
 
+    /// The operator allows the link again: it is dialled soon, and that it was blocked explains nothing any more.
+    pub(crate) fn unblocked(&mut self, peer: &PeerId, now: Instant) {
+        if let Some(retry) = self.retry(peer) {
+            retry.last_error = None;
+        }
+        self.nudge(peer, now);
+    }
+
     pub(crate) fn retry(&mut self, peer: &PeerId) -> Option<&mut Retry> {
         self.peers.get_mut(peer).map(|target| &mut target.retry)
     }
@@ -421,6 +429,26 @@ mod tests {
         higher.learn(low, address(1), PeerSource::Book, now, 0);
         assert!(higher.due_peers(now).is_empty());
         assert_eq!(higher.due_peers(now + profile.yield_interval).len(), 1);
+    }
+
+    #[test]
+    fn a_superfluous_dial_and_a_block_that_is_lifted_are_no_reasons() {
+        let (local, peer, now) = (PeerId::random(), PeerId::random(), Instant::now());
+        let mut targets = Targets::new(local, LinkProfile::lan());
+        targets.learn(peer, address(1), PeerSource::Book, now, 0);
+        let last_error = |targets: &mut Targets| targets.retry(&peer).expect("known").last_error.clone();
+        let profile = LinkProfile::lan();
+        let retry = targets.retry(&peer).expect("known");
+        retry.failed(None, &profile, now);
+        assert!(retry.last_error.is_none() && retry.next.is_some());
+        retry.failed(Some("refused".into()), &profile, now);
+        retry.failed(None, &profile, now);
+        assert_eq!(last_error(&mut targets).as_deref(), Some("refused"));
+        targets.up(&peer, now, 0);
+        targets.down(&peer, "blocked by the operator", now, 0);
+        targets.unblocked(&peer, now);
+        assert_eq!(last_error(&mut targets), None);
+        assert_eq!(targets.due_peers(now + profile.yield_interval).len(), 1);
     }
 
     #[test]

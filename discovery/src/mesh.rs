@@ -372,7 +372,7 @@ impl MeshTask {
             Command::Unblock(peer, reply) => {
                 tracing::info!(%peer, "link unblocked by the operator");
                 self.pairs.set_blocked(peer, false);
-                self.targets.nudge(&peer, Instant::now());
+                self.targets.unblocked(&peer, Instant::now());
                 let _ = reply.send(());
             }
             Command::Shutdown => {}

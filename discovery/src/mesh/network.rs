@@ -109,7 +109,7 @@ impl MeshTask {
     fn on_dial_failed(&mut self, connection: ConnectionId, error: &DialError) {
         let now = Instant::now();
         let text = dial_error(error);
-        tracing::debug!(%text, "dial failed");
+        tracing::debug!(text = text.as_deref().unwrap_or("superfluous"), "dial failed");
         match self.dials.remove(&connection) {
             Some(Dial::Peer(peer)) => {
                 let connected = self.swarm.is_connected(&peer);
@@ -185,23 +185,29 @@ fn denial(cause: &ConnectionDenied) -> RefusalReason {
     }
 }
 
-/// The innermost cause of each failed address, in words.
-pub(super) fn dial_error(error: &DialError) -> String {
-    match error {
+/// The innermost cause of each failed address, in words; `None`: the dial was superfluous, as another one or a connection
+/// is there.
+pub(super) fn dial_error(error: &DialError) -> Option<String> {
+    Some(match error {
         DialError::Transport(errors) => {
             let texts: Vec<String> = errors
                 .iter()
-                .map(|(address, error)| match error {
-                    TransportError::Other(error) => format!("{address}: {}", io_error_text(error)),
-                    other => format!("{address}: {other}"),
+                .map(|(address, error)| {
+                    // Whose address it is stands beside it.
+                    let bare = split_address(address).map_or_else(|| address.clone(), |(bare, _)| bare);
+                    let text = match error {
+                        TransportError::Other(error) => io_error_text(error),
+                        other => other.to_string(),
+                    };
+                    format!("{bare}: {}", text.trim_end_matches('.'))
                 })
                 .collect();
             texts.join("; ")
         }
         DialError::NoAddresses => "no address is known".to_owned(),
-        DialError::DialPeerConditionFalse(_) => "a dial or a connection is there".to_owned(),
+        DialError::DialPeerConditionFalse(_) => return None,
         other => error_text(other),
-    }
+    })
 }
 
 fn io_error_text(error: &io::Error) -> String {

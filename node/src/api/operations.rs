@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use entente_protocol::coalition::{self, Decision, Provisional, Status, find_id};
+use entente_protocol::coalition::{self, Decision, Deficit, Provisional, Status, find_id};
 use entente_protocol::engine::Engine;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::Leaf;
@@ -156,7 +156,9 @@ impl Both {
         }
         let is_open = matches!(shown, Status::Open | Status::Due);
         let deficit = if is_open && !(base.deficit.is_met() && base.deficit.vetoed_by.is_empty()) {
-            base.deficit.to_string().split("; ").map(str::to_owned).collect()
+            // What is exactly missing; that somebody could still veto is for the explanation.
+            let missing = Deficit { veto_unused: Vec::new(), ..base.deficit.clone() };
+            missing.to_string().split("; ").map(str::to_owned).collect()
         } else {
             Vec::new()
         };

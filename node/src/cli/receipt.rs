@@ -28,19 +28,22 @@ impl Receipt {
         let query = if self.record { "?record=1" } else { "" };
         let path = format!("/v1/receipts/{}{query}", segment(&self.id)?);
         let text = context.client()?.get_text(&path).await?;
-        let Some(output) = &self.output else {
+        if let Some(output) = &self.output {
+            files::write_new(output, text.as_bytes(), files::PUBLIC)?;
+        } else if !context.json {
             render::print(&text);
             return Ok(());
-        };
-        files::write_new(output, text.as_bytes(), files::PUBLIC)?;
+        }
         let coalition = crate::membership::read_founded(&context.dir.coalition())?.founding.charter.id();
-        if context.json {
-            render::print_json(&serde_json::json!({"file": output, "coalition": coalition}));
-        } else {
-            render::print(&format!(
+        match &self.output {
+            Some(output) if context.json => {
+                render::print_json(&serde_json::json!({"file": output, "coalition": coalition}));
+            }
+            Some(output) => render::print(&format!(
                 "written to {}\nanyone can verify it: entente verify {0} --coalition {coalition}\n",
                 output.display()
-            ));
+            )),
+            None => render::print_json(&serde_json::json!({"receipt": text, "coalition": coalition})),
         }
         Ok(())
     }

@@ -65,7 +65,11 @@ pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> Strin
         rows.push(["why".into(), plain(&operation.explanation)]);
     }
     for lacking in &operation.deficit {
-        rows.push(["lacks".into(), plain(lacking)]);
+        let lacking = plain(lacking);
+        rows.push(match lacking.strip_prefix("needs ") {
+            Some(needed) => ["lacks".into(), needed.to_owned()],
+            None => ["but".into(), lacking],
+        });
     }
     if let Some(provisional) = &operation.provisional {
         rows.push(["held".into(), format!("would be {} if all held here were ordered", plain(provisional))]);

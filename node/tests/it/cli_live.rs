@@ -97,6 +97,9 @@ fn a_coalition_of_one_agrees_and_its_receipt_verifies_without_it() {
     for word in ["airlift: Corridor", &id, "06:40", "needs lead: norden"] {
         assert!(shown.done().contains(word), "{word:?} is not in\n{}", shown.out);
     }
+    // A veto that nobody has used keeps nothing from being agreed.
+    let lacks = shown.out.lines().filter_map(|line| line.strip_prefix("lacks")).collect::<Vec<_>>();
+    assert_eq!(lacks, ["   lead: norden"], "{}", shown.out);
     let attested = run(&dir, &["op", "attest", short, "--endorse", "--wait", "agreed"]);
     assert!(attested.done().contains("agreed at leaf"), "{}", attested.out);
     assert!(run(&dir, &["op", "follow", &id]).done().starts_with("AGREED"));
@@ -110,6 +113,9 @@ fn a_coalition_of_one_agrees_and_its_receipt_verifies_without_it() {
 
     let file = hosts.file("first.tlog-proof").display().to_string();
     run(&dir, &["receipt", short, "-o", &file]).done();
+    let json = run(&dir, &["--json", "receipt", short]);
+    let json = serde_json::from_str::<serde_json::Value>(json.done()).expect("JSON");
+    assert_eq!(json["receipt"], std::fs::read_to_string(&file).expect("a receipt"));
     let coalition = run(&dir, &["charter", "id", &dir.join("coalition.toml").display().to_string()]);
     let coalition = coalition.done().trim().to_owned();
     run(&dir, &["stop"]).done();
@@ -348,4 +354,18 @@ fn a_signal_stops_the_node_gracefully() {
     assert_eq!(node.ended().code, 0);
     assert!(!dir.join("api.sock").exists());
     run(&dir, &["status"]).refused(4, &["no node is running here"]);
+}
+
+#[test]
+fn a_node_that_was_stopped_can_be_started_at_once() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let mut before = Up::start(&dir);
+    for _ in 0..8 {
+        assert_eq!(run(&dir, &["stop"]).done(), "stopped\n");
+        let after = Up::start(&dir);
+        assert_eq!(before.ended().code, 0);
+        before = after;
+    }
 }

@@ -59,7 +59,11 @@ fn a_foreign_charter_is_refused() {
     let stranger = Hosts::init(&["stranger"]);
     let said = run(&stranger.dir("stranger"), &["join".as_ref(), file.as_os_str()]);
     said.refused(3, &["not a member of corridor", "norden, sudria"]);
-    assert!(!stranger.dir("stranger").join("coalition.toml").exists());
+    let dir = stranger.dir("stranger");
+    assert!(!dir.join("coalition.toml").exists());
+    std::fs::copy(&file, dir.join("coalition.toml")).expect("copied");
+    run(&dir, &["up"]).refused(3, &["not a member of corridor", "norden, sudria"]);
+    assert!(!dir.join("store.redb").exists());
 }
 
 #[test]
@@ -106,12 +110,28 @@ fn a_readable_key_file_stops_everything_that_needs_it() {
     let hosts = Hosts::init(&["norden"]);
     hosts.join_all();
     let dir = hosts.dir("norden");
-    let key = dir.join("keys/node.key");
-    set_mode(&key, 0o644);
-    for args in [&["config", "check"][..], &["up"]] {
-        run(&dir, args).refused(3, &["node.key can be read by others", "chmod 600"]);
+    let charter = hosts.file("unsigned.toml").display().to_string();
+    let file = dir.join("coalition.toml").display().to_string();
+    std::fs::write(&charter, hosts.charter(now(), now().plus(DAY_MS)).to_toml()).expect("written");
+    let open = ["op", "open", "--type", "airlift", "--title", "x"];
+    let (check, up, join, sign) =
+        (["config", "check"], ["up"], ["join", &file], ["charter", "sign", &charter]);
+    let needed: [(&str, &[&[&str]]); 4] = [
+        ("node", &[&check, &up, &join]),
+        ("seat", &[&check, &up, &join]),
+        ("officer", &[&check, &open]),
+        ("root", &[&check, &sign]),
+    ];
+    for (name, commands) in needed {
+        let key = dir.join(format!("keys/{name}.key"));
+        set_mode(&key, 0o644);
+        for args in commands {
+            run(&dir, args).refused(3, &[&format!("{name}.key can be read by others"), "chmod 600"]);
+        }
+        set_mode(&key, 0o600);
     }
-    set_mode(&key, 0o600);
+    let signatures = std::fs::read_dir(hosts.file("")).expect("a folder").filter_map(Result::ok);
+    assert!(!signatures.into_iter().any(|file| file.path().to_string_lossy().ends_with(".sig.toml")));
     set_mode(&dir.join("keys"), 0o755);
     run(&dir, &["up"]).refused(3, &["keys can be read by others", "chmod 700"]);
     set_mode(&dir.join("keys"), 0o700);

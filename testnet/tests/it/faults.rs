@@ -1,5 +1,6 @@
 //! Faults with real processes: partners away, killed at any moment, without their first address.
 
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use entente_node::api::dto::{RecordState, SubmitView};
@@ -89,6 +90,33 @@ fn nothing_acknowledged_is_lost_over_kills_at_any_moment() {
     once.sort();
     once.dedup();
     assert_eq!(once.len(), logs[0].len(), "each is ordered once");
+}
+
+#[test]
+fn a_damaged_store_stops_its_node_with_7_and_the_others_lose_nothing_and_order_on() {
+    let net = Net::up(4);
+    let open = |title| net.entente("estmark", &["op", "open", "--type", "airlift", "--title", title]);
+    let (code, said) = open("before the damage");
+    assert_eq!(code, Some(0), "{said}");
+    let before = said.split_whitespace().next().expect("the id comes first").to_owned();
+    net.run(&["kill", "estmark"]);
+    let path = net.data_dir("estmark").join("store.redb");
+    let store = std::fs::File::options().write(true).open(&path).expect("a store");
+    // The first page says what the file is; the damage is in all the others.
+    for page in (4096..store.metadata().expect("there").len()).step_by(4096) {
+        store.write_all_at(&[0xa5; 64], page).expect("written");
+    }
+    let (code, said) = net.entente("estmark", &["up"]);
+    assert_eq!(code, Some(7), "{said}");
+    assert!(said.contains("the store is damaged") && said.contains("  next: "), "{said}");
+    let (_, said) = net.fails(&["restart", "estmark"]);
+    assert!(said.contains("estmark") && said.contains("damaged"), "{said}");
+    for partner in ["norden", "sudria", "skywatch"] {
+        assert!(net.ordered(partner).contains(&before), "{partner} has lost it");
+        let (code, said) = net.entente(partner, &["note", "after the damage"]);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("ordered at leaf"), "{said}");
+    }
 }
 
 #[test]
