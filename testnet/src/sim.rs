@@ -21,6 +21,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
@@ -38,12 +39,16 @@ pub struct Options {
     pub first: u64,
     /// How many seeds.
     pub seeds: u64,
+    /// Begin no history after this time.
+    pub within: Option<Duration>,
     /// Seats of every coalition; drawn if none is given.
     pub nodes: Option<usize>,
     /// How f seats of every coalition lie; drawn if none is given.
     pub byzantine: Option<String>,
     /// A bug to plant, in builds that have them.
     pub plant: Option<String>,
+    /// The histories drawn for the bug, but without it.
+    pub disarmed: bool,
     /// Items of the history to leave out.
     pub without: BTreeSet<usize>,
     /// Whether to look for a shorter history that fails too.
@@ -108,6 +113,7 @@ impl Options {
         }
         if let Some(plant) = &self.plant {
             command += &format!(" --plant {plant}");
+            command += if self.disarmed { " --disarmed" } else { "" };
         }
         if !without.is_empty() {
             let numbers: Vec<_> = without.iter().map(usize::to_string).collect();
@@ -120,9 +126,10 @@ impl Options {
 /// Runs histories over as many threads as there are cores; `progress` hears of each.
 pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summary, OptionsError> {
     let wish = options.wish()?;
-    let planted = options.plant()?;
+    let planted = options.plant()?.filter(|_| !options.disarmed);
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(options.seeds.max(1) as usize);
+    let begun = Instant::now();
     let next = AtomicU64::new(0);
     let done: Mutex<Vec<(u64, Outcome)>> = Mutex::new(Vec::new());
     let failed = AtomicU64::new(0);
@@ -133,7 +140,8 @@ pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summ
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     // A planted bug need be caught only once.
                     let caught = planted.is_some() && failed.load(Ordering::Relaxed) > 0;
-                    if at >= options.seeds || caught {
+                    let late = options.within.is_some_and(|within| begun.elapsed() >= within);
+                    if at >= options.seeds || caught || late {
                         break;
                     }
                     let seed = options.first.wrapping_add(at);

@@ -1,5 +1,7 @@
 //! `entente-testnet sim`.
 
+use std::time::Duration;
+
 use crate::network::Error;
 use crate::say::say;
 use crate::sim;
@@ -13,6 +15,9 @@ pub(super) struct Arguments {
     /// The first of them
     #[arg(long, default_value_t = 0, conflicts_with = "seed")]
     first: u64,
+    /// Begin no history after so many minutes
+    #[arg(long, value_name = "MINUTES")]
+    within: Option<u64>,
     /// This seed alone
     #[arg(long)]
     seed: Option<u64>,
@@ -25,6 +30,9 @@ pub(super) struct Arguments {
     /// A bug to plant in the protocol, which must then be found; for builds with the feature `plant`
     #[arg(long, value_name = "NAME")]
     plant: Option<String>,
+    /// Play the histories that are drawn for the bug without it
+    #[arg(long, requires = "plant")]
+    disarmed: bool,
     /// Items of the history to leave out, as a failure names them
     #[arg(long, value_delimiter = ',', value_name = "NUMBERS", requires = "seed")]
     without: Vec<usize>,
@@ -41,9 +49,11 @@ pub(super) fn simulate(arguments: &Arguments) -> Result<(), Error> {
     let options = sim::Options {
         first: arguments.seed.unwrap_or(arguments.first),
         seeds: if arguments.seed.is_some() { 1 } else { arguments.seeds },
+        within: arguments.within.map(|minutes| Duration::from_secs(60 * minutes)),
         nodes: arguments.nodes,
         byzantine: arguments.byzantine.clone(),
         plant: arguments.plant.clone(),
+        disarmed: arguments.disarmed,
         without: arguments.without.iter().copied().collect(),
         shrink: !arguments.no_shrink,
     };
