@@ -201,6 +201,10 @@ fn check_controls(text: &str) -> Result<(), NoteError> {
 fn parse_line(line: &str) -> Option<NoteSignature> {
     let (name, text) = line.strip_prefix(DASH)?.split_once(' ')?;
     let material = BASE64.decode(text.as_bytes()).ok()?;
+    // The decoder also takes padded texts one behind the other.
+    if BASE64.encode(&material) != text {
+        return None;
+    }
     let (id, signature) = material.split_first_chunk::<4>()?;
     if signature.is_empty() {
         return None;
@@ -264,6 +268,8 @@ mod tests {
             line.replace("aQM=", "aQM"),
             line.replace("aQM=", "aQN="), // trailing bits
             line.replace("aQM=", "aQ-="),
+            // Two padded texts one behind the other.
+            format!("{line}BA=="),
             format!("{line} "),
             format!(" {line}"),
             // An id without a signature.
