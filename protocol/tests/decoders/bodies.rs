@@ -13,7 +13,7 @@ use entente_hbbft::Committee;
 use entente_protocol::charter::{Card, Charter, KindName, PartnerName, lint, parse_time, show_time};
 use entente_protocol::coalition::{Decision, find_id};
 use entente_protocol::credential::{Chain, MAX_CHAIN_BYTES};
-use entente_protocol::feed::{FeedKey, Head, Lane, MAX_RUN_BYTES, Run};
+use entente_protocol::feed::{Head, Lane, MAX_RUN_BYTES, Run};
 use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
 use entente_protocol::frontier::{Basis, Contribution};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, SecretKey, Signature, hash};
@@ -60,7 +60,7 @@ pub(crate) const BODIES: [(&str, Claim); 21] = [
 ];
 
 /// The coalition that checks are made for.
-fn coalition() -> CoalitionId {
+pub(crate) fn coalition() -> CoalitionId {
     CoalitionId(hash("decoders/coalition", &[]))
 }
 
@@ -383,9 +383,4 @@ fn ids(bytes: &[u8]) -> bool {
         known = true;
     }
     known
-}
-
-/// A feed of the coalition that the bodies check against.
-pub(crate) fn feed() -> (CoalitionId, FeedKey) {
-    (coalition(), FeedKey { node: SEAT_KEYS[0], lane: Lane::Routine, incarnation: 0 })
 }

@@ -7,6 +7,7 @@ use crate::bodies::BODIES;
 use crate::samples;
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the corpus is files; the crate itself has none")]
 fn the_corpus_is_what_the_samples_give() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (name, _) in BODIES {

@@ -22,7 +22,8 @@ fn no_bytes_make_a_decoder_panic_and_what_it_accepts_has_one_encoding() {
         let valid = samples::of(name);
         let mut rng = Rng::new(seed);
         let (mut inputs, mut bytes, mut accepted) = (0, 0, 0u64);
-        while number("ENTENTE_INPUTS").map_or(inputs < INPUTS && bytes < INPUT_BYTES, |asked| inputs < asked) {
+        while number("ENTENTE_INPUTS").map_or(inputs < INPUTS && bytes < INPUT_BYTES, |asked| inputs < asked)
+        {
             let input = damage::input(&valid, &mut rng);
             (inputs, bytes) = (inputs + 1, bytes + input.len());
             let claimed = std::panic::catch_unwind(|| claim(&input));

@@ -7,7 +7,9 @@ use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::coalition::{
     Candidate, Decision, Deficit, Disposition, Need, Refusal, Standing, Verdict,
 };
-use entente_protocol::feed::{Branch, ForkProof, Head, Run, body_digest, entry_hash, sign_head};
+use entente_protocol::feed::{
+    Branch, FeedKey, ForkProof, Head, Lane, Run, body_digest, entry_hash, sign_head,
+};
 use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
 use entente_protocol::frontier::Contribution;
 use entente_protocol::identity::{CoalitionId, Hash, RecordId, SecretKey, hash};
@@ -22,14 +24,15 @@ use entente_protocol::time::Time;
 use entente_protocol::vote::{HeadReport, HeadRequest, VoteFeed, VoteFrame};
 use entente_protocol::wire;
 
-use crate::bodies::{BASIS, feed};
+use crate::bodies::{BASIS, coalition};
 
 /// 2026-11-24T13:05:09.999Z.
 const NOW: Time = Time(1_795_525_509_999);
 const PARTNERS: [&str; 4] = ["norden", "sudria", "estmark", "skywatch"];
 
-fn coalition() -> CoalitionId {
-    feed().0
+/// The feed of the first node.
+fn feed() -> (CoalitionId, FeedKey) {
+    (coalition(), FeedKey { node: key("a").public(), lane: Lane::Routine, incarnation: 0 })
 }
 
 fn key(label: &str) -> SecretKey {

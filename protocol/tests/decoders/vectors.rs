@@ -158,6 +158,7 @@ fn parse(text: &str) -> Vec<(String, Option<String>, Vec<u8>)> {
 }
 
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "the vectors are files; the crate itself has none")]
 fn check(file: &str, about: &str, decoder: Decoder, valid: &[Vector], invalid: &[Vector]) {
     let mut expected = format!(
         "# Golden vectors: {about}\n# Encoding: docs/wire.md. Each begins with `==` and its name; an invalid one names the error.\n"
