@@ -200,11 +200,7 @@ fn check_controls(text: &str) -> Result<(), NoteError> {
 
 fn parse_line(line: &str) -> Option<NoteSignature> {
     let (name, text) = line.strip_prefix(DASH)?.split_once(' ')?;
-    let material = BASE64.decode(text.as_bytes()).ok()?;
-    // The decoder also takes padded texts one behind the other.
-    if BASE64.encode(&material) != text {
-        return None;
-    }
+    let material = super::from_base64(text)?;
     let (id, signature) = material.split_first_chunk::<4>()?;
     if signature.is_empty() {
         return None;
