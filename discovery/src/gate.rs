@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{AsyncReadExt, AsyncWriteExt};
+use futures::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use libp2p::{
     Multiaddr, PeerId,
     core::{
@@ -361,13 +361,15 @@ async fn driven<T>(
     .await
 }
 
-async fn array<const N: usize>(stream: &mut SubstreamBox) -> Result<[u8; N], GateError> {
+async fn array<const N: usize>(stream: &mut (impl AsyncRead + Unpin)) -> Result<[u8; N], GateError> {
     let mut bytes = [0; N];
     stream.read_exact(&mut bytes).await?;
     Ok(bytes)
 }
 
-async fn read_credential(stream: &mut SubstreamBox) -> Result<(Instance, Vec<u8>), GateError> {
+pub(crate) async fn read_credential(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> Result<(Instance, Vec<u8>), GateError> {
     let instance = array(stream).await?;
     let length = u32::from_be_bytes(array(stream).await?) as usize;
     if length > MAX_CREDENTIAL_BYTES {
@@ -379,7 +381,7 @@ async fn read_credential(stream: &mut SubstreamBox) -> Result<(Instance, Vec<u8>
     Ok((instance, credential))
 }
 
-async fn read_verdict(stream: &mut SubstreamBox) -> Result<(), GateError> {
+pub(crate) async fn read_verdict(stream: &mut (impl AsyncRead + Unpin)) -> Result<(), GateError> {
     match array::<1>(stream).await?[0] {
         ACCEPT => Ok(()),
         DUPLICATE => Err(GateError::Duplicate),

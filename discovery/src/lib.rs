@@ -40,6 +40,8 @@ mod beacon;
 mod behaviour;
 mod book;
 mod config;
+#[cfg(any(test, fuzzing))]
+pub mod decoders;
 mod dial;
 mod event;
 mod gate;

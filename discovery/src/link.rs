@@ -312,7 +312,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
     reason
 }
 
-async fn read_frames(
+pub(crate) async fn read_frames(
     peer: PeerId,
     stream: impl AsyncRead + Unpin,
     events: &mpsc::Sender<MeshEvent>,

@@ -18,9 +18,12 @@ use tokio::net::UnixListener;
 
 use crate::runtime::{Handle, StartError};
 
+#[cfg(any(test, fuzzing))]
+pub mod decoders;
 pub mod dto;
 mod error;
 mod events;
+mod feeds;
 mod log;
 mod operations;
 mod peers;
@@ -28,6 +31,7 @@ mod socket;
 mod status;
 mod submit;
 
+pub use feeds::MAX_FEED_PAGE;
 pub use log::MAX_LOG_PAGE;
 pub use socket::{BODY_TIMEOUT, HEADER_TIMEOUT, MAX_CONNECTIONS};
 pub use submit::{MAX_BATCH_BYTES, MAX_BATCH_NOTES, MAX_WAIT_MS};
@@ -93,6 +97,7 @@ fn router(node: Handle) -> Router {
         .route("/v1/ops", get(operations::list))
         .route("/v1/ops/{id}", get(operations::show))
         .route("/v1/log", get(log::page))
+        .route("/v1/feeds/{name}/{lane}", get(feeds::page))
         .route("/v1/receipts/{id}", get(log::receipt))
         .route("/v1/events", get(events::follow))
         .fallback(error::no_such_request)

@@ -6,6 +6,7 @@
 
 mod charter;
 mod check;
+mod feed;
 mod init;
 mod join;
 mod log;
@@ -106,6 +107,8 @@ enum Command {
     Op(op::Command),
     /// Show the ordered log
     Log(log::Log),
+    /// Show the entries of a record feed, with their hashes and signatures
+    Feed(feed::Feed),
     /// Submit a note of this node: carried and ordered, without effect on any operation
     Note(note::Note),
     /// Get a receipt that anyone can verify offline
@@ -215,6 +218,7 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Peer(command) => block_on(command.run(&context)),
         Command::Op(command) => block_on(command.run(&context)),
         Command::Log(log) => block_on(log.run(&context)),
+        Command::Feed(feed) => block_on(feed.run(&context)),
         Command::Note(note) => block_on(note.run(&context)),
         Command::Receipt(receipt) => block_on(receipt.run(&context)),
     }

@@ -24,7 +24,7 @@ pub use card::{Card, MAX_CONTACT_BYTES};
 pub use lint::{Lint, Severity, lint, lint_at};
 pub use name::{KindName, MAX_NAME_BYTES, NameError, PartnerName};
 pub use template::{DraftSpec, RoleHints, TEMPLATES, draft};
-pub use text::{parse_time, show_span, show_time};
+pub use text::{MAX_TEXT_TIME, parse_time, show_span, show_time};
 
 use crate::identity::{CoalitionId, PublicKey, hash};
 use crate::lane::Lane;
@@ -417,6 +417,7 @@ impl Charter {
         bound("operation types", self.operations.len(), 1, MAX_KINDS)?;
         bound("milliseconds of step_ms", self.step_ms, 1, MAX_STEP_MS)?;
         bound("milliseconds of clock_tolerance_ms", self.clock_tolerance_ms, 1, MAX_STEP_MS)?;
+        bound("milliseconds of created", self.created.0, 0, MAX_TEXT_TIME.0)?;
         for lane in Lane::ALL {
             bound(&format!("entries of quota {lane}"), self.quota.of(lane), 1, MAX_QUOTA)?;
         }
@@ -427,6 +428,8 @@ impl Charter {
             bound(&format!("nodes of {name}"), partner.nodes.len(), 1, MAX_NODES)?;
             ascending(&format!("officers of {name}"), &partner.officers)?;
             ascending(&format!("nodes of {name}"), &partner.nodes)?;
+            let until = partner.credentials_until.0;
+            bound(&format!("milliseconds of credentials_until of {name}"), until, 0, MAX_TEXT_TIME.0)?;
         }
         ascending("operation types", self.operations.iter().map(|kind| &kind.name))?;
         for kind in &self.operations {

@@ -41,8 +41,14 @@ fn hash_from_base64(text: &str) -> Option<Hash> {
     if text.len() != 44 {
         return None;
     }
+    from_base64(text)?.try_into().ok().map(Hash)
+}
+
+/// The bytes of which this is the one base64 text.
+fn from_base64(text: &str) -> Option<Vec<u8>> {
     let bytes = BASE64.decode(text.as_bytes()).ok()?;
-    bytes.try_into().ok().map(Hash)
+    // The decoder also takes padded texts one behind the other, so that the same bytes have several.
+    (BASE64.encode(&bytes) == text).then_some(bytes)
 }
 
 /// An ASCII decimal without sign or leading zeroes, at most `limit`.

@@ -18,6 +18,7 @@
 //! | `GET /v1/ops` | list of [`OperationView`] |
 //! | `GET /v1/ops/{id or unique prefix}` | [`OperationView`] |
 //! | `GET /v1/log?from=&limit=` | [`LogPage`] |
+//! | `GET /v1/feeds/{partner or node}/{lane}?from=&limit=` | [`FeedPage`] |
 //! | `GET /v1/receipts/{id or unique prefix}?record=1` | text, a `.tlog-proof` file |
 //! | `GET /v1/faults` | list of [`FaultView`], one for each node and kind, the one seen longest ago first |
 //! | `GET /v1/charter` | text, the founded charter without the secret |
@@ -29,7 +30,7 @@
 use std::collections::BTreeMap;
 
 use entente_protocol::feed::{FeedKey, Lane};
-use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
+use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};
 use entente_protocol::record::{Role, Stance};
 use entente_protocol::time::Time;
 use serde::{Deserialize, Serialize};
@@ -445,6 +446,36 @@ pub struct FeedView {
     pub incarnation: u32,
     /// The length.
     pub length: u64,
+}
+
+/// A part of a record feed as it is held, with all that its chain is checked with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedPage {
+    /// The coalition, which the chain begins with.
+    pub coalition: CoalitionId,
+    /// The author's partner.
+    pub partner: String,
+    /// The feed; of several incarnations the last that is held.
+    pub feed: FeedKey,
+    /// The hash that the chain begins with.
+    pub root: Hash,
+    /// How many entries are held.
+    pub length: u64,
+    /// The entries, in order.
+    pub entries: Vec<EntryView>,
+}
+
+/// An entry of a record feed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryView {
+    /// Its length.
+    pub length: u64,
+    /// Its hash, over the one before and the body's digest.
+    pub hash: Hash,
+    /// Its body, in lower-case hex.
+    pub body: String,
+    /// The author's signature over the head at this length, where a run ended here.
+    pub signature: Option<Signature>,
 }
 
 /// Who did what it must not, how often, and when that was seen: one row for each node and kind.

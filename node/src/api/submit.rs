@@ -14,7 +14,7 @@ use entente_protocol::engine::Held;
 use entente_protocol::feed::Lane;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::Leaf;
-use entente_protocol::record::{Act, Body, MAX_BODY_BYTES};
+use entente_protocol::record::{Act, Body, MAX_BODY_BYTES, SignedRecord};
 use futures::future::join_all;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Instant {
         let wait = self.timeout_ms.unwrap_or(DEFAULT_WAIT_MS).min(MAX_WAIT_MS);
         Instant::now() + Duration::from_millis(wait)
     }
@@ -55,17 +55,7 @@ pub(super) async fn record(
     Params(asked): Params<Asked>,
     Content(body): Content,
 ) -> Answer<SubmitView> {
-    let decoded =
-        Body::decode(&body).map_err(|error| ApiError::bad_request(format!("the record is {error}")))?;
-    let Body::Signed(signed) = decoded else {
-        return Err(ApiError::bad_request(
-            "only signed records are taken here; notes have a request of their own",
-        ));
-    };
-    let operation = match &signed.record.act {
-        Act::Open(_) => signed.record.id(),
-        Act::Attest(attest) => attest.operation,
-    };
+    let (_, operation) = signed(&body)?;
     let wait = asked.wait.unwrap_or_default();
     let work = Work { body: body.to_vec(), lane: asked.lane, operation: Some(operation), wait };
     Ok(Json(submit(&node, work, asked.deadline()).await?))
@@ -85,22 +75,8 @@ pub(super) async fn batch(
     Params(asked): Params<Asked>,
     Content(notes): Content,
 ) -> Answer<Vec<SubmitView>> {
-    let mut works = Vec::new();
-    let mut rest = &notes[..];
-    while let Some((length, behind)) = rest.split_first_chunk() {
-        let length = u32::from_le_bytes(*length) as usize;
-        let Some((note, behind)) = behind.split_at_checked(length) else {
-            return Err(ApiError::bad_request(format!("note {} is cut off", works.len())));
-        };
-        if works.len() == MAX_BATCH_NOTES {
-            return Err(ApiError::bad_request(format!("more than {MAX_BATCH_NOTES} notes")));
-        }
-        works.push(note_work(&asked, note)?);
-        rest = behind;
-    }
-    if !rest.is_empty() {
-        return Err(ApiError::bad_request(format!("{} bytes are left over", rest.len())));
-    }
+    let works = split(&notes)?.into_iter().map(|note| note_work(&asked, note));
+    let works = works.collect::<Result<Vec<_>, _>>()?;
     let deadline = asked.deadline();
     // All are registered before any is submitted: where there is no room for all to wait, none is taken.
     let registered =
@@ -109,7 +85,45 @@ pub(super) async fn batch(
     Ok(Json(submitted.into_iter().collect::<Result<_, _>>()?))
 }
 
-fn note_work(asked: &Asked, note: &[u8]) -> Result<Work, ApiError> {
+/// The notes of a batch, each behind its length.
+pub(super) fn split(batch: &[u8]) -> Result<Vec<&[u8]>, ApiError> {
+    let mut notes = Vec::new();
+    let mut rest = batch;
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let length = u32::from_le_bytes(*length) as usize;
+        let Some((note, behind)) = behind.split_at_checked(length) else {
+            return Err(ApiError::bad_request(format!("note {} is cut off", notes.len())));
+        };
+        if notes.len() == MAX_BATCH_NOTES {
+            return Err(ApiError::bad_request(format!("more than {MAX_BATCH_NOTES} notes")));
+        }
+        notes.push(note);
+        rest = behind;
+    }
+    if rest.is_empty() {
+        Ok(notes)
+    } else {
+        Err(ApiError::bad_request(format!("{} bytes are left over", rest.len())))
+    }
+}
+
+/// The record of a request, and the operation that it is about.
+pub(super) fn signed(body: &[u8]) -> Result<(SignedRecord, RecordId), ApiError> {
+    let decoded =
+        Body::decode(body).map_err(|error| ApiError::bad_request(format!("the record is {error}")))?;
+    let Body::Signed(signed) = decoded else {
+        return Err(ApiError::bad_request(
+            "only signed records are taken here; notes have a request of their own",
+        ));
+    };
+    let operation = match &signed.record.act {
+        Act::Open(_) => signed.record.id(),
+        Act::Attest(attest) => attest.operation,
+    };
+    Ok((signed, operation))
+}
+
+pub(super) fn note_work(asked: &Asked, note: &[u8]) -> Result<Work, ApiError> {
     let wait = asked.wait.unwrap_or_default();
     if wait == Wait::Agreed {
         return Err(ApiError::bad_request("a note belongs to no operation: wait for held or ordered"));
@@ -123,7 +137,7 @@ fn note_work(asked: &Asked, note: &[u8]) -> Result<Work, ApiError> {
 }
 
 /// A submission.
-struct Work {
+pub(super) struct Work {
     body: Vec<u8>,
     lane: Option<Lane>,
     /// What is decided when this is agreed.

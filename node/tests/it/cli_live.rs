@@ -127,6 +127,45 @@ fn a_coalition_of_one_agrees_and_its_receipt_verifies_without_it() {
 }
 
 #[test]
+fn a_feed_is_shown_with_its_hashes_signatures_and_bodies() {
+    use entente_protocol::feed::{Head, Lane, body_digest, entry_hash, verify_head};
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    for text in ["one", "two", "three"] {
+        run(&dir, &["note", text]).done();
+    }
+    let page = |arguments: &[&str]| -> entente_node::api::dto::FeedPage {
+        let said = run(&dir, &[&["--json", "feed", "norden", "routine"], arguments].concat());
+        serde_json::from_str(said.done()).expect("a page")
+    };
+    let whole = page(&[]);
+    assert_eq!((whole.length, whole.entries.len(), whole.feed.lane), (3, 3, Lane::Routine));
+    assert_eq!(whole.root, whole.feed.root(&whole.coalition));
+    let mut previous = whole.root;
+    for (length, entry) in (1..).zip(&whole.entries) {
+        let body = data_encoding::HEXLOWER.decode(entry.body.as_bytes()).expect("hex");
+        previous = entry_hash(&previous, &body_digest(&body));
+        assert_eq!((entry.length, entry.hash), (length, previous));
+        let signature = entry.signature.expect("each was submitted alone");
+        assert!(verify_head(&whole.coalition, &whole.feed, &Head { length, hash: previous }, &signature));
+    }
+    let part = page(&["--from", "2", "--limit", "1"]);
+    assert_eq!((part.length, &part.entries[..]), (3, &whole.entries[1..2]));
+    assert_eq!(page(&["--from", "9"]).entries, []);
+    assert!(run(&dir, &["feed", "norden", "routine"]).done().contains("3 entries of norden (routine) held"));
+    assert!(run(&dir, &["feed", "norden", "flash"]).done().contains("0 entries"));
+    let node = whole.feed.node.to_string();
+    assert_eq!(
+        run(&dir, &["--json", "feed", &node, "routine"]).done(),
+        run(&dir, &["--json", "feed", "norden", "routine"]).out
+    );
+    run(&dir, &["feed", "nordne", "routine"]).refused(1, &["no partner and no node", "entente peer list"]);
+    run(&dir, &["feed", "norden", "slow"]).refused(2, &["no precedence"]);
+}
+
+#[test]
 fn a_role_not_held_and_an_attestation_after_the_close_are_denied() {
     let hosts = Hosts::init(&["norden"]);
     hosts.join_all();

@@ -47,6 +47,21 @@ fn the_order_in_which_people_write_does_not_change_the_id() {
 }
 
 #[test]
+fn a_time_that_has_no_text_is_refused_in_bytes_too() {
+    let last = MAX_TEXT_TIME;
+    let changes: [fn(&mut Charter, u64); 2] =
+        [|c, ms| c.created.0 = ms, |c, ms| c.partners[0].credentials_until.0 = ms];
+    for change in changes {
+        let mut charter = charter(&FOUR);
+        change(&mut charter, last.0);
+        assert_eq!(Charter::decode(&charter.encode()).as_ref(), Ok(&charter));
+        assert_eq!(Charter::from_toml(&charter.to_toml()).as_ref(), Ok(&charter));
+        change(&mut charter, last.0 + 1);
+        assert!(matches!(Charter::decode(&charter.encode()), Err(CharterError::Bound { .. })));
+    }
+}
+
+#[test]
 fn every_word_changes_the_id() {
     let charter = charter(&FOUR);
     let changes: [&dyn Fn(&mut Charter); 8] = [

@@ -5,6 +5,9 @@
 
 use crate::time::Time;
 
+/// The last millisecond that a text can name: the end of the year 9999.
+pub const MAX_TEXT_TIME: Time = Time(253_402_300_799_999);
+
 /// The point in time that RFC 3339 `text` names, in UTC: `2026-11-24T13:05:09Z`, with at most milliseconds.
 pub fn parse_time(text: &str) -> Option<Time> {
     let bytes = text.as_bytes();

@@ -163,6 +163,13 @@ mod tests {
         for root in ["2J=", "2I", "2I==", "2-=", "2I= "] {
             assert_eq!(with("2I=", root), Err(CheckpointError::Root), "{root}");
         }
+        // The same 32 bytes as two padded texts one behind the other.
+        let root =
+            hash_from_base64("CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=").expect("the example's root");
+        let two = [&root.0[..26], &root.0[26..]].map(|part| data_encoding::BASE64.encode(part)).concat();
+        assert_eq!(two.len(), 44);
+        let spelled = Checkpoint::parse(&EXAMPLE.replacen(&hash_to_base64(&root), &two, 1));
+        assert_eq!(spelled, Err(CheckpointError::Root));
         assert_eq!(with("example.com/behind-the-sofa", ""), Err(CheckpointError::Line(1)));
         assert_eq!(with("20852163", ""), Err(CheckpointError::Line(2)));
         assert_eq!(with("sofa", "sofa\r"), Err(CheckpointError::Line(1)));

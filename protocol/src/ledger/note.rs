@@ -200,7 +200,7 @@ fn check_controls(text: &str) -> Result<(), NoteError> {
 
 fn parse_line(line: &str) -> Option<NoteSignature> {
     let (name, text) = line.strip_prefix(DASH)?.split_once(' ')?;
-    let material = BASE64.decode(text.as_bytes()).ok()?;
+    let material = super::from_base64(text)?;
     let (id, signature) = material.split_first_chunk::<4>()?;
     if signature.is_empty() {
         return None;
@@ -264,6 +264,8 @@ mod tests {
             line.replace("aQM=", "aQM"),
             line.replace("aQM=", "aQN="), // trailing bits
             line.replace("aQM=", "aQ-="),
+            // Two padded texts one behind the other.
+            format!("{line}BA=="),
             format!("{line} "),
             format!(" {line}"),
             // An id without a signature.

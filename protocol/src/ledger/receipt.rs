@@ -20,7 +20,7 @@ use super::checkpoint::{Checkpoint, CheckpointError};
 use super::cosignature::{Certificate, CertificateError, Cosigners};
 use super::merkle::{self, MAX_PROOF_HASHES, MAX_TREE_SIZE, ProofError};
 use super::note::{MAX_NOTE_BYTES, NoteError, SignedNote};
-use super::{decimal, hash_from_base64, hash_to_base64};
+use super::{decimal, from_base64, hash_from_base64, hash_to_base64};
 use crate::identity::Hash;
 use crate::wire::{self, WireError, byte_string};
 
@@ -121,10 +121,7 @@ impl Receipt {
             text.split_once('\n').filter(|(line, _)| *line == HEADER).ok_or(ReceiptError::Line("first"))?;
 
         let (line, rest) = rest.split_once('\n').ok_or(ReceiptError::Line("extra"))?;
-        let extra = line
-            .strip_prefix("extra ")
-            .and_then(|extra| BASE64.decode(extra.as_bytes()).ok())
-            .ok_or(ReceiptError::Line("extra"))?;
+        let extra = line.strip_prefix("extra ").and_then(from_base64).ok_or(ReceiptError::Line("extra"))?;
         let extra: Extra = wire::decode(&extra, MAX_EXTRA_BYTES)?;
 
         let (line, mut rest) = rest.split_once('\n').ok_or(ReceiptError::Line("index"))?;

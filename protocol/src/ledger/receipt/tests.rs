@@ -61,6 +61,19 @@ fn any_flipped_bit_makes_it_fail() {
 }
 
 #[test]
+fn a_hash_in_another_spelling_makes_it_fail() {
+    let text = testing::receipt(6, 2).encode();
+    let lines: Vec<_> = text.lines().collect();
+    // The proof's hashes and the root, each as two padded base64 texts one behind the other.
+    for line in [3, 4, 5, 9] {
+        let hash = hash_from_base64(lines[line]).expect("a hash");
+        let two = [&hash.0[..26], &hash.0[26..]].map(|part| BASE64.encode(part)).concat();
+        assert_eq!(two.len(), lines[line].len());
+        assert!(!holds(text.replacen(lines[line], &two, 1).as_bytes(), &coalition()), "line {line}");
+    }
+}
+
+#[test]
 fn any_cut_or_lengthened_text_makes_it_fail() {
     let text = testing::receipt(6, 2).encode();
     for end in 0..text.len() {

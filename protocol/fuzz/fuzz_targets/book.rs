@@ -1,0 +1,5 @@
+//! Fuzzes the decoder `book`.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    entente_discovery::decoders::book(bytes);
+});

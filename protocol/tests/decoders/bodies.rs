@@ -1,0 +1,386 @@
+//! One body per decoder of this crate: what must hold for any bytes whatever. The property tests beside this file and the
+//! fuzz targets under `protocol/fuzz/` run the same ones.
+//!
+//! Each body claims that the decoder returns, that what it accepts is within its limit and encodes to the very bytes again,
+//! and that the checks which follow in a node return, too. It says whether the bytes were accepted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use entente_hbbft::Committee;
+use entente_protocol::charter::{Card, Charter, KindName, PartnerName, lint, parse_time, show_time};
+use entente_protocol::coalition::{Decision, find_id};
+use entente_protocol::credential::{Chain, MAX_CHAIN_BYTES};
+use entente_protocol::feed::{Head, Lane, MAX_RUN_BYTES, Run};
+use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
+use entente_protocol::frontier::{Basis, Contribution};
+use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, SecretKey, Signature, hash};
+use entente_protocol::leaf::{Leaf, MAX_LEAF_BYTES};
+use entente_protocol::ledger::checkpoint::Checkpoint;
+use entente_protocol::ledger::cosignature::{Certificate, Cosigners, MAX_CERTIFICATE_BYTES};
+use entente_protocol::ledger::note::SignedNote;
+use entente_protocol::ledger::policy;
+use entente_protocol::ledger::receipt::{MAX_EXTRA_BYTES, Receipt};
+use entente_protocol::record::{Body, MAX_BODY_BYTES, Nonce, Role, Stance};
+use entente_protocol::replicate::{EpochProof, MAX_MESSAGE_BYTES, PeerMessage};
+use entente_protocol::time::Time;
+use entente_protocol::vote::{HeadReport, MAX_VOTE_FRAME_BYTES, VoteFrame};
+use entente_protocol::wire;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What must hold for any bytes; true if the decoder accepts them.
+pub(crate) type Claim = fn(&[u8]) -> bool;
+
+/// Every body under the name of its fuzz target.
+pub(crate) const BODIES: [(&str, Claim); 21] = [
+    ("peer_message", peer_message),
+    ("vote_frame", vote_frame),
+    ("body", body),
+    ("run", run),
+    ("contribution", contribution),
+    ("leaf", leaf),
+    ("decision", decision),
+    ("certificate", certificate),
+    ("checkpoint", checkpoint),
+    ("note", note),
+    ("receipt", receipt),
+    ("policy", policy_file),
+    ("charter", charter),
+    ("charter_toml", charter_toml),
+    ("card_toml", card_toml),
+    ("credential", credential),
+    ("founding", founding),
+    ("founding_toml", founding_toml),
+    ("head_report", head_report),
+    ("epoch_proof", epoch_proof),
+    ("ids", ids),
+];
+
+/// The coalition that checks are made for.
+pub(crate) fn coalition() -> CoalitionId {
+    CoalitionId(hash("decoders/coalition", &[]))
+}
+
+fn key(label: &str) -> PublicKey {
+    SecretKey::from_seed(&hash("decoders/key", &[label.as_bytes()]).0).public()
+}
+
+/// Four nodes, sixteen feeds, ten entries of each committed.
+pub(crate) static BASIS: LazyLock<Basis> = LazyLock::new(|| {
+    let feeds = Basis::feeds_of(&["a", "b", "c", "d"].map(key));
+    let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();
+    let mut frozen = vec![false; feeds.len()];
+    frozen[3] = true;
+    Basis { epoch: 5, feeds, committed, frozen, quota: [16, 128, 512, 1024], time: Time(0), step_ms: 1000 }
+});
+
+static SEAT_KEYS: LazyLock<[PublicKey; 4]> = LazyLock::new(|| ["a", "b", "c", "d"].map(key));
+
+static COSIGNERS: LazyLock<Cosigners> = LazyLock::new(|| {
+    let seats = ["a", "b", "c", "d"].into_iter().zip(*SEAT_KEYS);
+    Cosigners::new(coalition(), seats, 3).expect("four good seats")
+});
+
+/// What the codec accepts of `bytes`.
+fn decoded<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Option<T> {
+    let value: T = wire::decode(bytes, limit).ok()?;
+    assert!(bytes.len() <= limit);
+    assert_eq!(wire::encode(&value), bytes, "an accepted encoding is the only one");
+    Some(value)
+}
+
+fn peer_message(bytes: &[u8]) -> bool {
+    let message: Option<PeerMessage> = decoded(bytes, MAX_MESSAGE_BYTES);
+    match &message {
+        Some(PeerMessage::Run(run)) => {
+            let _ = run.check(&coalition());
+        }
+        Some(PeerMessage::Epoch(proof)) => {
+            let _ = proof.verify(&coalition(), &COSIGNERS);
+        }
+        Some(PeerMessage::Frame(frame)) => checks_of(frame),
+        _ => {}
+    }
+    message.is_some()
+}
+
+fn checks_of(frame: &VoteFrame) {
+    for size in [1, 4, 128] {
+        let committee = Committee::new(size).expect("a size within bounds");
+        if frame.votes.check(&committee).is_ok() {
+            let again = entente_hbbft::Frame::pack(frame.votes.messages());
+            assert_eq!(again, frame.votes, "a frame that passes is the packed form of its messages");
+        }
+    }
+    let _ = frame.verify(&SEAT_KEYS[0]);
+}
+
+fn vote_frame(bytes: &[u8]) -> bool {
+    let frame: Option<VoteFrame> = decoded(bytes, MAX_VOTE_FRAME_BYTES);
+    frame.iter().for_each(checks_of);
+    frame.is_some()
+}
+
+fn body(bytes: &[u8]) -> bool {
+    let Ok(body) = Body::decode(bytes) else { return false };
+    assert!(bytes.len() <= MAX_BODY_BYTES);
+    assert_eq!(body.encode(), bytes);
+    match body {
+        Body::Signed(signed) => {
+            let _ = (signed.record.id(), signed.verify());
+        }
+        Body::Fork(proof) => {
+            let _ = proof.verify(&coalition());
+        }
+        Body::Note(_) | Body::Due(_) => {}
+    }
+    true
+}
+
+fn run(bytes: &[u8]) -> bool {
+    let run: Option<Run> = decoded(bytes, MAX_MESSAGE_BYTES);
+    if let Some(run) = &run
+        && let Ok(heads) = run.check(&coalition())
+    {
+        assert_eq!(heads.len(), run.bodies.len());
+        assert!(run.bodies.iter().map(|body| body.0.len()).sum::<usize>() <= MAX_RUN_BYTES);
+    }
+    run.is_some()
+}
+
+fn contribution(bytes: &[u8]) -> bool {
+    let Ok(contribution) = Contribution::decode(bytes, &BASIS) else { return false };
+    assert_eq!(contribution.encode(), bytes);
+    let tops = contribution.tops(&BASIS).collect::<BTreeMap<_, _>>();
+    for (index, head) in contribution.heads(&BASIS) {
+        assert!(
+            head.length > 10 && head.length <= BASIS.ceiling(index) && head.length <= tops[&index].length
+        );
+    }
+    true
+}
+
+fn leaf(bytes: &[u8]) -> bool {
+    let Ok(leaf) = Leaf::decode(bytes) else { return false };
+    assert!(bytes.len() <= MAX_LEAF_BYTES);
+    assert_eq!(leaf.encode(), bytes);
+    match leaf {
+        Leaf::Entry(entry) => {
+            let _ = entry.disposition.to_string();
+        }
+        Leaf::Decision(decision) => {
+            let _ = decision.explain();
+        }
+        Leaf::Epoch(record) => {
+            let _ = show_time(record.time);
+        }
+    }
+    true
+}
+
+fn decision(bytes: &[u8]) -> bool {
+    let Ok(decision) = Decision::decode(bytes) else { return false };
+    assert_eq!(decision.encode(), bytes);
+    let _ = (decision.explain(), decision.caveats().count());
+    true
+}
+
+fn certificate(bytes: &[u8]) -> bool {
+    let certificate: Option<Certificate> = decoded(bytes, MAX_CERTIFICATE_BYTES);
+    if let Some(certificate) = &certificate {
+        let _ = certificate.verify(&COSIGNERS);
+        if let Ok(note) = certificate.to_note(&COSIGNERS) {
+            let back = SignedNote::parse(note.encode().as_bytes()).expect("an own note");
+            assert_eq!(Certificate::from_note(&back, &COSIGNERS).is_ok(), certificate.head.size <= 1 << 56);
+        }
+    }
+    certificate.is_some()
+}
+
+fn checkpoint(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(checkpoint) = Checkpoint::parse(text) else { return false };
+    assert_eq!(checkpoint.body(), text);
+    true
+}
+
+fn note(bytes: &[u8]) -> bool {
+    let Ok(note) = SignedNote::parse(bytes) else { return false };
+    assert_eq!(note.encode().as_bytes(), bytes);
+    if let Ok(certificate) = Certificate::from_note(&note, &COSIGNERS) {
+        assert_eq!(certificate.to_note(&COSIGNERS), Ok(note));
+        let _ = certificate.verify(&COSIGNERS);
+    }
+    true
+}
+
+fn receipt(bytes: &[u8]) -> bool {
+    let Ok(receipt) = Receipt::parse(bytes) else { return false };
+    assert_eq!(receipt.encode().as_bytes(), bytes);
+    let _ = receipt.verify(&COSIGNERS);
+    leaf(receipt.leaf());
+    founding(receipt.founding());
+    true
+}
+
+/// The policy file has no reader here: whatever seats are accepted, a reader of the published format finds them in it again.
+fn policy_file(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let mut lines = text.split('\n');
+    let quorum = lines.next().and_then(|line| line.parse().ok()).unwrap_or(1);
+    let seats = lines.enumerate().take(8).map(|(i, name)| (name, key(&i.to_string())));
+    let Ok(cosigners) = Cosigners::new(coalition(), seats, quorum) else { return false };
+    let file = policy::export(&cosigners);
+    let mut witnesses = BTreeSet::new();
+    let mut group = None;
+    for line in file.lines().filter(|line| !line.starts_with('#')) {
+        match line.split(' ').collect::<Vec<_>>()[..] {
+            ["witness", name, vkey] => {
+                let parts = vkey.splitn(3, '+').collect::<Vec<_>>();
+                assert!(parts.len() == 3 && parts[0].ends_with(&name["seat".len()..]), "{line}");
+                assert!(witnesses.insert(name), "{line}");
+            }
+            ["group", "seats", count, ref members @ ..] => {
+                assert_eq!(count.parse(), Ok(quorum));
+                assert!(
+                    members.len() == witnesses.len() && members.iter().all(|name| witnesses.contains(name))
+                );
+                group = Some(());
+            }
+            ["quorum", "seats"] => assert!(group.is_some()),
+            _ => panic!("a policy file has no line {line:?}"),
+        }
+    }
+    assert_eq!(witnesses.len(), cosigners.seats().len());
+    true
+}
+
+fn charter(bytes: &[u8]) -> bool {
+    let Ok(charter) = Charter::decode(bytes) else { return false };
+    assert_eq!(charter.encode(), bytes);
+    assert_eq!(Charter::from_toml(&charter.to_toml()).as_ref(), Ok(&charter), "its text says the same");
+    let _ = lint(&charter);
+    true
+}
+
+fn charter_toml(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(charter) = Charter::from_toml(text) else { return false };
+    assert_eq!(Charter::from_toml(&charter.to_toml()).as_ref(), Ok(&charter));
+    assert_eq!(Charter::decode(&charter.encode()).as_ref(), Ok(&charter));
+    let _ = lint(&charter);
+    true
+}
+
+fn card_toml(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(card) = Card::from_toml(text) else { return false };
+    assert_eq!(Card::from_toml(&card.to_toml()), Ok(card));
+    true
+}
+
+fn credential(bytes: &[u8]) -> bool {
+    let Ok(chain) = Chain::decode(bytes) else { return false };
+    assert!(bytes.len() <= MAX_CHAIN_BYTES);
+    assert_eq!(chain.encode(), bytes);
+    let Some(leaf) = chain.leaf() else { return true };
+    let _ = chain.verify(&leaf.issuer, &leaf.coalition, leaf.capability, chain.not_after());
+    true
+}
+
+/// The founding as it stands in a receipt.
+fn founding(bytes: &[u8]) -> bool {
+    let founding: Option<Founding> = decoded(bytes, MAX_EXTRA_BYTES);
+    if let Some(founding) = &founding {
+        let _ = (founding.verify(), founding.missing());
+    }
+    founding.is_some()
+}
+
+/// The files of a founding: signed by some, founded, and one root's signature.
+fn founding_toml(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    if let Ok(signature) = CharterSignature::from_toml(text) {
+        assert_eq!(CharterSignature::from_toml(&signature.to_toml()), Ok(signature));
+        return true;
+    }
+    let founding = Founding::from_toml(text);
+    if let Ok(founding) = &founding {
+        assert_eq!(Founding::from_toml(&founding.to_toml()).as_ref(), Ok(founding));
+        let _ = founding.verify();
+    }
+    let Ok(file) = FoundedFile::from_toml(text) else {
+        assert!(founding.is_err(), "a founding is a founded file without a secret");
+        return false;
+    };
+    let again = FoundedFile::from_toml(&file.to_toml()).expect("an own file");
+    assert_eq!(again.founding, file.founding);
+    let secret = |file: &FoundedFile| file.secret.as_ref().map(|secret| *secret.as_bytes());
+    assert_eq!(secret(&again), secret(&file));
+    true
+}
+
+fn head_report(bytes: &[u8]) -> bool {
+    let report: Option<HeadReport> = decoded(bytes, MAX_MESSAGE_BYTES);
+    if let Some(report) = &report {
+        let _ = report.verify(&coalition(), &SEAT_KEYS[0]);
+        let _ = report.certified.as_ref().map(|proof| proof.verify(&coalition(), &COSIGNERS));
+    }
+    report.is_some()
+}
+
+fn epoch_proof(bytes: &[u8]) -> bool {
+    let proof: Option<EpochProof> = decoded(bytes, MAX_MESSAGE_BYTES);
+    if let Some(proof) = &proof {
+        let _ = (proof.record(&coalition()), proof.verify(&coalition(), &COSIGNERS), proof.is_last());
+    }
+    proof.is_some()
+}
+
+/// Whether `text` is a `T`, which then has no other text.
+fn one_text<T: FromStr + Display>(text: &str) -> bool
+where
+    T::Err: Debug,
+{
+    let Ok(value) = text.parse::<T>() else { return false };
+    assert_eq!(value.to_string(), text);
+    true
+}
+
+/// Ids, keys, names and times in text, as the command line and the local API take them.
+fn ids(bytes: &[u8]) -> bool {
+    static KNOWN: LazyLock<BTreeMap<RecordId, ()>> =
+        LazyLock::new(|| (0..100u8).map(|i| (RecordId(hash("decoders/record", &[&[i]])), ())).collect());
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let mut known = [
+        one_text::<Hash>,
+        one_text::<CoalitionId>,
+        one_text::<RecordId>,
+        one_text::<PublicKey>,
+        one_text::<Signature>,
+        one_text::<Nonce>,
+        one_text::<PartnerName>,
+        one_text::<KindName>,
+        one_text::<Lane>,
+        one_text::<Role>,
+        one_text::<Stance>,
+    ]
+    .map(|claim| claim(text))
+    .contains(&true);
+    if let Ok(secret) = text.parse::<CoalitionSecret>() {
+        assert_eq!(*secret.to_text(), text);
+        known = true;
+    }
+    if let Some(time) = parse_time(text) {
+        assert_eq!(parse_time(&show_time(time)), Some(time));
+        known = true;
+    }
+    if let Ok(id) = find_id(&KNOWN, text) {
+        assert!(id.to_string().starts_with(text) || id.to_string()[3..].starts_with(text));
+        known = true;
+    }
+    known
+}

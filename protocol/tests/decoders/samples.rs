@@ -1,0 +1,398 @@
+//! Valid inputs of every decoder, from fixed seeds: what the corpus is made of, what is damaged, and what the vectors show.
+
+use std::collections::BTreeMap;
+
+use entente_hbbft::{BoolSet, Digest, Frame, Message, Round, Seat};
+use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
+use entente_protocol::coalition::{
+    Candidate, Decision, Deficit, Disposition, Need, Refusal, Standing, Verdict,
+};
+use entente_protocol::feed::{
+    Branch, FeedKey, ForkProof, Head, Lane, Run, body_digest, entry_hash, sign_head,
+};
+use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
+use entente_protocol::frontier::Contribution;
+use entente_protocol::identity::{CoalitionId, Hash, RecordId, SecretKey, hash};
+use entente_protocol::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
+use entente_protocol::ledger::checkpoint::Checkpoint;
+use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners, TreeHead};
+use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
+use entente_protocol::ledger::receipt::Receipt;
+use entente_protocol::record::{Act, Attest, Body, Due, Nonce, Open, Record, Role, SignedRecord, Stance};
+use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Want};
+use entente_protocol::time::Time;
+use entente_protocol::vote::{HeadReport, HeadRequest, VoteFeed, VoteFrame};
+use entente_protocol::wire;
+
+use crate::bodies::{BASIS, coalition};
+
+/// 2026-11-24T13:05:09.999Z.
+const NOW: Time = Time(1_795_525_509_999);
+const PARTNERS: [&str; 4] = ["norden", "sudria", "estmark", "skywatch"];
+
+/// The feed of the first node.
+fn feed() -> (CoalitionId, FeedKey) {
+    (coalition(), FeedKey { node: key("a").public(), lane: Lane::Routine, incarnation: 0 })
+}
+
+fn key(label: &str) -> SecretKey {
+    SecretKey::from_seed(&hash("decoders/key", &[label.as_bytes()]).0)
+}
+
+fn id(label: &str) -> RecordId {
+    RecordId(hash("decoders/sample", &[label.as_bytes()]))
+}
+
+fn record(act: Act) -> SignedRecord {
+    let key = key("officer");
+    let nonce = Nonce::from_key(&key.public(), "first");
+    Record { coalition: coalition(), nonce, signer: key.public(), act }.sign(&key)
+}
+
+fn open() -> Act {
+    let body =
+        [("slot", "06:40"), ("to", "the coast")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Act::Open(Open { kind: "airlift".into(), title: "Corridor".into(), body: BTreeMap::from(body) })
+}
+
+fn attest() -> Act {
+    Act::Attest(Attest {
+        operation: id("operation"),
+        role: Role::Supporting,
+        stance: Stance::Endorse,
+        caveat: Some("daylight only".into()),
+        supersedes: None,
+    })
+}
+
+fn fork() -> ForkProof {
+    let (coalition, feed) = feed();
+    let branch = |last: &[u8]| {
+        let hash = entry_hash(&feed.root(&coalition), &body_digest(last));
+        let behind = body_digest(b"behind");
+        let head = Head { length: 2, hash: entry_hash(&hash, &behind) };
+        Branch { hash, digests: vec![behind], signature: sign_head(&coalition, &feed, &head, &key("a")) }
+    };
+    ForkProof::new(feed, 1, [branch(b"one"), branch(b"two")])
+}
+
+/// Bodies of entries, one for each variant and act.
+pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
+    let signed = |act| Body::Signed(record(act));
+    vec![
+        ("signed, open", signed(open())),
+        ("signed, attest", signed(attest())),
+        ("note", Body::Note(b"all quiet".to_vec())),
+        ("due", Body::Due(Due { operation: id("operation"), deadline: NOW })),
+        ("fork", Body::Fork(Box::new(fork()))),
+    ]
+}
+
+fn a_run() -> Run {
+    let (coalition, feed) = feed();
+    let from = Head { length: 0, hash: feed.root(&coalition) };
+    let bodies = vec![Body::Note(b"one".to_vec()).encode(), Body::Note(b"two".to_vec()).encode()];
+    Run::sign(&coalition, feed, from, bodies, &key("a"))
+}
+
+fn a_contribution() -> Contribution {
+    let held = |index| if index % 5 == 0 { 10 + 7 } else { 10 };
+    Contribution::compose(&BASIS, NOW, held, |index, length| {
+        Some(hash("decoders/entry", &[&(index as u64).to_le_bytes(), &length.to_le_bytes()]))
+    })
+}
+
+fn vote_feed() -> VoteFeed {
+    VoteFeed { seat: Seat(0), incarnation: 0, era: 0, epoch: 300 }
+}
+
+/// Vote frames: of every message, and of votes alone with a bitmap beyond 64 bits.
+pub(crate) fn vote_frames() -> Vec<(&'static str, VoteFrame)> {
+    let digest = Digest::of(b"a contribution");
+    let (proposer, round) = (Seat(1), Round(1));
+    let all = [
+        Message::Propose(Digest::of(b"an own contribution")),
+        Message::Echo { proposer, digest },
+        Message::Ready { proposer, digest },
+        Message::Bval { proposer: Seat(2), round: Round(0), value: false },
+        Message::Bval { proposer, round, value: true },
+        Message::Aux { proposer, round, value: true },
+        Message::Conf { proposer, round, values: BoolSet::Both },
+        Message::Term { proposer: Seat(3), round: Round(2), value: true },
+    ];
+    let wide = [Seat(0), Seat(100)].map(|proposer| Message::Aux { proposer, round: Round(0), value: false });
+    let root = vote_feed().root(&coalition());
+    let frame = |seq, previous, messages: &[Message]| {
+        VoteFrame::sign(vote_feed(), seq, previous, Frame::pack(messages.iter().copied()), &key("a"))
+    };
+    let first = frame(0, root, &all);
+    let second = frame(1, first.hash(), &wide);
+    vec![("every message", first), ("votes of many seats", second)]
+}
+
+fn decision() -> Decision {
+    let standing = |partner: &str, stance, caveat: Option<&str>| Standing {
+        record: id(partner),
+        partner: partner.parse().expect("a name"),
+        role: Role::Supporting,
+        stance,
+        caveat: caveat.map(str::to_owned),
+    };
+    let from = vec![Candidate { partner: "norden".parse().expect("a name"), stance: None }];
+    Decision {
+        operation: id("operation"),
+        kind: "airlift".parse().expect("a name"),
+        title: "Corridor".into(),
+        verdict: Verdict::Expired,
+        decided_at: NOW,
+        decided_by: None,
+        charter_version: 1,
+        counted: vec![
+            standing("estmark", Stance::Endorse, Some("daylight only")),
+            standing("sudria", Stance::Object, None),
+        ],
+        deficit: Deficit {
+            needs: vec![Need { role: Role::Lead, needed: 1, missing: 1, from }],
+            vetoed_by: vec![],
+            veto_unused: vec!["sudria".parse().expect("a name")],
+        },
+    }
+}
+
+fn epoch_record() -> EpochRecord {
+    let (coalition, feed) = feed();
+    EpochRecord {
+        coalition,
+        era: 0,
+        epoch: 5,
+        seats: 4,
+        charter_version: 1,
+        agreed: (0..3).map(|seat| (Seat(seat), Digest::of(&[seat as u8]))).collect(),
+        committed: vec![(feed, Head { length: 11, hash: hash("decoders/entry", &[]) }, false)],
+        state_root: hash("decoders/state", &[]),
+        time: NOW,
+        coin: CoinMode::Public,
+        key_version: 0,
+        dealings: None,
+        activation: None,
+    }
+}
+
+/// Leaves of the log, one for each variant and disposition.
+pub(crate) fn leaves() -> Vec<(&'static str, Leaf)> {
+    let entry = |record, disposition| {
+        let (_, feed) = feed();
+        Leaf::Entry(EntryLeaf { feed, length: 7, hash: hash("decoders/entry", &[]), record, disposition })
+    };
+    let refusal = Refusal::UnknownSigner { signer: key("stranger").public() };
+    vec![
+        ("entry, applied", entry(Some(id("record")), Disposition::Applied)),
+        ("entry, said before", entry(Some(id("record")), Disposition::Duplicate { first: 3 })),
+        ("entry, refused", entry(None, Disposition::Refused(refusal))),
+        ("entry, parked", entry(Some(id("record")), Disposition::Parked { awaits: id("operation") })),
+        ("decision", Leaf::Decision(Box::new(decision()))),
+        ("epoch", Leaf::Epoch(Box::new(epoch_record()))),
+    ]
+}
+
+/// A log of three leaves whose last is `last`; the head at [`NOW`] and the path of the last leaf.
+fn log_with(last: &[u8]) -> (TreeHead, Vec<Hash>) {
+    let mut frontier = Frontier::new();
+    frontier.append(b"first");
+    frontier.append(b"second");
+    let path = frontier.path_of_next();
+    frontier.append_hash(leaf_hash(last));
+    (TreeHead::new(frontier.size(), frontier.root(), NOW), path)
+}
+
+fn certified(head: TreeHead, coalition: &CoalitionId, keys: [SecretKey; 3]) -> Certificate {
+    let cosignatures =
+        (0..).zip(&keys).map(|(seat, key)| Cosignature { seat, signature: head.cosign(coalition, key) });
+    Certificate { head, cosignatures: cosignatures.collect() }
+}
+
+fn epoch_proof() -> EpochProof {
+    let leaf = Leaf::Epoch(Box::new(epoch_record())).encode();
+    let (head, path) = log_with(&leaf);
+    EpochProof { certificate: certified(head, &coalition(), ["a", "b", "c"].map(key)), index: 2, leaf, path }
+}
+
+fn head_request() -> HeadRequest {
+    HeadRequest::sign(&coalition(), Seat(1), hash("decoders/nonce", &[]).0, NOW, &key("b"))
+}
+
+fn head_report() -> HeadReport {
+    let heads = vote_frames().iter().map(|(_, frame)| frame.head()).take(1).collect();
+    HeadReport::sign(&coalition(), &head_request(), Seat(0), Some(Box::new(epoch_proof())), heads, &key("a"))
+}
+
+/// Messages between nodes, one for each variant, and one for each kind of [`Want`].
+pub(crate) fn peer_messages() -> Vec<(&'static str, PeerMessage)> {
+    let (_, feed) = feed();
+    let head = Head { length: 11, hash: hash("decoders/entry", &[]) };
+    let digest = Digest::of(b"a contribution");
+    let proof = epoch_proof();
+    let have = Have {
+        whole: true,
+        feeds: vec![(feed, head)],
+        applied: 5,
+        certified: 4,
+        epochs: vec![EpochHave { epoch: 6, frames: vec![2, 0, 300, 70_000], cosigned: vec![0b101] }],
+        linked: vec![0b1011],
+        seat: Some(Seat(0)),
+    };
+    let cosign = Cosign {
+        seat: Seat(2),
+        epoch: 5,
+        head: proof.certificate.head,
+        signature: proof.certificate.cosignatures[2].signature,
+    };
+    let entries = Want::Entries { feed, from: 3, to: Some(head) };
+    let certificate = proof.certificate.clone();
+    let (_, frame) = vote_frames().swap_remove(1);
+    vec![
+        ("have", PeerMessage::Have(have)),
+        ("want, entries", PeerMessage::Want(entries.clone())),
+        (
+            "want, frames",
+            PeerMessage::Want(Want::Frames { epoch: 6, from: vec![(Seat(0), 2), (Seat(1), 0)] }),
+        ),
+        ("want, payload", PeerMessage::Want(Want::Payload { epoch: 6, digest })),
+        (
+            "want, cosignatures",
+            PeerMessage::Want(Want::Cosignatures { epoch: 5, seats: vec![Seat(1), Seat(3)] }),
+        ),
+        ("want, certificate", PeerMessage::Want(Want::Certificate { epoch: 5 })),
+        ("want, epochs", PeerMessage::Want(Want::Epochs { from: 1 << 40 })),
+        ("run", PeerMessage::Run(a_run())),
+        ("frame", PeerMessage::Frame(frame)),
+        ("payload", PeerMessage::Payload { epoch: 6, bytes: a_contribution().encode() }),
+        ("cosign", PeerMessage::Cosign(cosign)),
+        ("certificate", PeerMessage::Certificate { epoch: 5, certificate }),
+        ("epoch", PeerMessage::Epoch(proof)),
+        ("served", PeerMessage::Served(entries)),
+        ("head request", PeerMessage::HeadRequest(head_request())),
+        ("head report", PeerMessage::HeadReport(head_report())),
+    ]
+}
+
+/// Contributions: one with claims, one without.
+pub(crate) fn contributions() -> Vec<(&'static str, Contribution)> {
+    vec![("claims", a_contribution()), ("no claims", Contribution { clock: NOW, claims: vec![] })]
+}
+
+fn partner_key(partner: &str, purpose: &str) -> SecretKey {
+    key(&format!("{partner}/{purpose}"))
+}
+
+fn card(partner: &str) -> Card {
+    let public = |purpose| partner_key(partner, purpose).public();
+    let contact = (partner == "norden").then(|| "watch@norden.example".to_owned());
+    let name = partner.parse().expect("a name");
+    let root = partner_key(partner, "root");
+    Card::sign(name, vec![public("officer")], public("seat"), vec![public("node")], contact, &root)
+        .expect("a sound card")
+}
+
+fn charter() -> Charter {
+    let spec = DraftSpec {
+        name: "corridor".parse().expect("a name"),
+        created: NOW,
+        nonce: Nonce([7; 16]),
+        credentials_until: NOW.plus(30 * 86_400_000),
+        roles: RoleHints::default(),
+    };
+    draft("airlift", &PARTNERS.map(card), &spec).expect("a sound charter")
+}
+
+fn signatures(charter: &Charter) -> Vec<CharterSignature> {
+    PARTNERS
+        .iter()
+        .map(|name| {
+            CharterSignature::sign(charter, &partner_key(name, "root")).expect("a root of this charter")
+        })
+        .collect()
+}
+
+fn founding() -> Founding {
+    let mut founding = Founding::new(charter());
+    for signature in signatures(&founding.charter) {
+        founding.merge(signature).expect("a sound signature");
+    }
+    founding
+}
+
+fn receipt() -> Receipt {
+    let founding = founding();
+    let founded = founding.verify().expect("a founded coalition");
+    let seats = founded.partners().iter().map(|partner| (partner.name.as_str(), partner.seat));
+    let cosigners = Cosigners::new(founded.coalition(), seats, 3).expect("four seats");
+    let leaf = Leaf::Decision(Box::new(decision())).encode();
+    let (head, path) = log_with(&leaf);
+    let names = founded.partners().iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>();
+    let keys = [0, 1, 2].map(|seat: usize| partner_key(names[seat], "seat"));
+    let certificate = certified(head, &founded.coalition(), keys);
+    Receipt::new(leaf, wire::encode(&founding), 2, path, &certificate, &cosigners).expect("a sound receipt")
+}
+
+fn texts<T: ToString>(texts: &[T]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.to_string().into_bytes()).collect()
+}
+
+/// Valid inputs of the decoder of this name.
+pub(crate) fn of(name: &str) -> Vec<Vec<u8>> {
+    let body = || bodies().into_iter().map(|(_, body)| body.encode()).collect();
+    match name {
+        "peer_message" => peer_messages().iter().map(|(_, message)| wire::encode(message)).collect(),
+        "vote_frame" => vote_frames().iter().map(|(_, frame)| wire::encode(frame)).collect(),
+        "body" => body(),
+        "run" => vec![wire::encode(&a_run())],
+        "contribution" => contributions().iter().map(|(_, contribution)| contribution.encode()).collect(),
+        "leaf" => leaves().iter().map(|(_, leaf)| leaf.encode()).collect(),
+        "decision" => vec![decision().encode()],
+        "certificate" => vec![wire::encode(&epoch_proof().certificate)],
+        "checkpoint" => {
+            let text = Checkpoint::new(&coalition(), 3, hash("decoders/root", &[])).body();
+            texts(&[text.clone(), text + "an extension line\n"])
+        }
+        "note" => {
+            let text = receipt().encode();
+            let (_, note) = text.split_once("\n\n").expect("an empty line before the note");
+            texts(&[note])
+        }
+        "receipt" => texts(&[receipt().encode()]),
+        "policy" => texts(&["3\nnorden\nsudria\nestmark\nskywatch", "1\nalone"]),
+        "charter" => vec![charter().encode()],
+        "charter_toml" => texts(&[charter().to_toml()]),
+        "card_toml" => texts(&PARTNERS.map(card).map(|card| card.to_toml())[..2]),
+        "credential" => signatures(&charter())[0].delegations.iter().map(|chain| chain.encode()).collect(),
+        "founding" => vec![wire::encode(&founding()), wire::encode(&Founding::new(charter()))],
+        "founding_toml" => {
+            let founding = founding();
+            let secret = Some(CoalitionSecret::from_bytes([9; 32]));
+            let signature = founding.signatures[0].to_toml();
+            let file = FoundedFile { founding: founding.clone(), secret }.to_toml().to_string();
+            texts(&[founding.to_toml(), file, signature])
+        }
+        "head_report" => vec![wire::encode(&head_report())],
+        "epoch_proof" => vec![wire::encode(&epoch_proof())],
+        "ids" => {
+            let key = key("officer");
+            let record = id("record");
+            texts(&[
+                record.0.to_string(),
+                coalition().to_string(),
+                record.to_string(),
+                key.public().to_string(),
+                key.sign("decoders", b"message").to_string(),
+                Nonce([7; 16]).to_string(),
+                "sky-watch-2".to_owned(),
+                "immediate".to_owned(),
+                "supporting".to_owned(),
+                "abstain".to_owned(),
+                "2026-11-24T13:05:09.999Z".to_owned(),
+            ])
+        }
+        _ => panic!("no samples of {name}"),
+    }
+}

@@ -1,0 +1,522 @@
+#!/usr/bin/env python3
+"""Verifies a receipt, its checkpoint and the chains of record feeds, from docs/wire.md alone.
+
+It shares no code with Entente and takes nothing on trust but the coalition's id:
+
+    entente receipt OPERATION -o receipt.tlog-proof
+    entente policy export -o policy.txt
+    entente --json feed PARTNER LANE > feed.json
+    scripts/verify.py receipt.tlog-proof --coalition co-... --policy policy.txt --feed feed.json
+
+Needs Python 3.9 and the package `cryptography`. Exits with 0 if everything holds, with 1 and a reason if anything does not.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import sys
+
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+except ImportError:
+    sys.exit("verify.py: the package `cryptography` is missing: apt-get install python3-cryptography")
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Hashes, texts and signatures ("Encoding")
+
+
+class Refused(Exception):
+    """Something does not hold."""
+
+
+def need(holds, why):
+    if not holds:
+        raise Refused(why)
+
+
+def sha256(*parts):
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def H(domain, *parts):
+    return sha256(domain.encode(), b"\0", *parts)
+
+
+def base32(data):
+    return base64.b32encode(data).decode().rstrip("=").lower()
+
+
+def from_base32(text, size):
+    need(text == text.lower(), f"{text!r} is not lower case")
+    try:
+        data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+    except ValueError:
+        raise Refused(f"{text!r} is no base32") from None
+    need(len(data) == size and base32(data) == text, f"{text!r} is not the base32 of {size} bytes")
+    return data
+
+
+def prefixed(text, prefix, size):
+    need(isinstance(text, str) and text.startswith(prefix), f"{text!r} does not begin with {prefix}")
+    return from_base32(text[len(prefix):], size)
+
+
+def from_base64(text):
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise Refused(f"{text[:60]!r} is no base64") from None
+    need(base64.b64encode(data).decode() == text, f"{text[:60]!r} is not canonical base64")
+    return data
+
+
+P = 2**255 - 19
+# The ordinates of the points of small order (RFC 7748, section 7, and its twins on the Edwards curve).
+SMALL_ORDER = {
+    0,
+    1,
+    P - 1,
+    int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
+    int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
+}
+
+
+def signed(key, message, signature, what):
+    """Strictly: canonical encodings, neither key nor R of small order; that S is canonical the library checks."""
+    for point in (key, signature[:32]):
+        y = int.from_bytes(point, "little") & (2**255 - 1)
+        need(y < P and y not in SMALL_ORDER, f"{what}: a point is not canonical or of small order")
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        raise Refused(f"{what}: the signature does not hold") from None
+
+
+def signed_under(domain, key, message, signature, what):
+    signed(key, domain.encode() + b"\0" + message, signature, what)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The codec: a type is a pair of functions, to read from a Reader and to write to bytes
+
+
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, size):
+        need(size <= len(self.data) - self.at, "an encoding is cut off")
+        self.at += size
+        return self.data[self.at - size:self.at]
+
+
+def write_integer(value):
+    if value < 251:
+        return bytes([value])
+    for marker, size in ((251, 2), (252, 4), (253, 8), (254, 16)):
+        if value < 1 << 8 * size:
+            return bytes([marker]) + value.to_bytes(size, "little")
+    raise Refused(f"{value} is too large")
+
+
+def integer(bits):
+    def read(reader):
+        first = reader.take(1)[0]
+        need(first < 255, "an integer has an unknown marker")
+        value = first if first < 251 else int.from_bytes(reader.take(2 << first - 251), "little")
+        need(value < 1 << bits, f"{value} has more than {bits} bits")
+        return value
+
+    return read, write_integer
+
+
+def array(size, tag=None):
+    """Bytes without a length, behind a tag if there is one."""
+
+    def read(reader):
+        if tag is not None:
+            need(reader.take(1)[0] == tag, "a key or signature of another algorithm")
+        return reader.take(size)
+
+    return read, lambda value: (b"" if tag is None else bytes([tag])) + value
+
+
+def read_bytes(reader):
+    return reader.take(U64[0](reader))
+
+
+def read_text(reader):
+    try:
+        return read_bytes(reader).decode()
+    except UnicodeDecodeError:
+        raise Refused("a text is not UTF-8") from None
+
+
+def read_truth(reader):
+    value = reader.take(1)[0]
+    need(value < 2, "a truth is neither 0 nor 1")
+    return value == 1
+
+
+def read_rest(reader):
+    return reader.take(len(reader.data) - reader.at)
+
+
+def option(of):
+    def read(reader):
+        return of[0](reader) if read_truth(reader) else None
+
+    return read, lambda value: b"\0" if value is None else b"\1" + of[1](value)
+
+
+def list_of(of):
+    def read(reader):
+        return [of[0](reader) for _ in range(U64[0](reader))]
+
+    return read, lambda values: write_integer(len(values)) + b"".join(map(of[1], values))
+
+
+def map_of(key, value):
+    pairs = list_of(struct(key=key, value=value))
+
+    def read(reader):
+        found = pairs[0](reader)
+        keys = [pair["key"] for pair in found]
+        need(keys == sorted(set(keys)), "a map is not in order")
+        return found
+
+    return read, pairs[1]
+
+
+def struct(**fields):
+    def read(reader):
+        return {name: of[0](reader) for name, of in fields.items()}
+
+    return read, lambda value: b"".join(of[1](value[name]) for name, of in fields.items())
+
+
+def enum(**variants):
+    """A pair of the variant's name and its fields; None where it has none."""
+    names = list(variants)
+
+    def read(reader):
+        index = U32[0](reader)
+        need(index < len(names), f"no variant {index}")
+        of = variants[names[index]]
+        return names[index], None if of is None else of[0](reader)
+
+    def write(value):
+        name, fields = value
+        of = variants[name]
+        return write_integer(names.index(name)) + (b"" if of is None else of[1](fields))
+
+    return read, write
+
+
+def names(*variants):
+    return enum(**{name: None for name in variants})
+
+
+def decode(of, data, what):
+    reader = Reader(data)
+    value = of[0](reader)
+    need(reader.at == len(data), f"{what}: {len(data) - reader.at} bytes are left over")
+    need(of[1](value) == data, f"{what}: not the canonical encoding")
+    return value
+
+
+U16, U32, U64 = integer(16), integer(32), integer(64)
+HASH = array(32)
+KEY, SIGNATURE = array(32, tag=1), array(64, tag=1)
+BYTES = read_bytes, lambda value: write_integer(len(value)) + value
+TEXT = read_text, lambda value: BYTES[1](value.encode())
+TRUTH = read_truth, lambda value: bytes([value])
+REST = read_rest, lambda value: value
+LANE = names("flash", "immediate", "priority", "routine")
+ROLE = names("lead", "supporting", "observing")
+STANCE = names("endorse", "object", "abstain")
+
+# "Charter and founding"
+QUOTA = struct(flash=U32, immediate=U32, priority=U32, routine=U32)
+PARTNER = struct(name=TEXT, root=KEY, officers=list_of(KEY), seat=KEY, nodes=list_of(KEY), credentials_until=U64)
+RULE = struct(
+    required=list_of(ROLE),
+    at_least=list_of(struct(role=ROLE, count=U32)),
+    veto=struct(partners=list_of(TEXT), roles=list_of(ROLE)),
+)
+OPERATION_TYPE = struct(
+    name=TEXT, precedence=LANE, window_ms=U64, lead=list_of(TEXT), supporting=list_of(TEXT), observing=list_of(TEXT), rule=RULE
+)
+CHARTER = struct(
+    version=U32, name=TEXT, created=U64, nonce=array(16), step_ms=U64, clock_tolerance_ms=U64, quota=QUOTA,
+    partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE),
+)
+DELEGATION = struct(
+    coalition=HASH, issuer=KEY, subject=KEY, partner=TEXT, capability=names("officer", "seat", "node"), not_after=U64
+)
+CHAIN = list_of(struct(delegation=DELEGATION, signature=SIGNATURE))
+CHARTER_SIGNATURE = struct(coalition=HASH, partner=TEXT, signature=SIGNATURE, delegations=list_of(CHAIN))
+FOUNDING = struct(charter=CHARTER, signatures=list_of(CHARTER_SIGNATURE))
+
+# "Records" and "Record feeds"
+FEED_KEY = struct(node=KEY, lane=LANE, incarnation=U32)
+HEAD = struct(length=U64, hash=HASH)
+ACT = enum(
+    Open=struct(kind=TEXT, title=TEXT, body=map_of(TEXT, TEXT)),
+    Attest=struct(operation=HASH, role=ROLE, stance=STANCE, caveat=option(TEXT), supersedes=option(HASH)),
+)
+RECORD = struct(coalition=HASH, nonce=array(16), signer=KEY, act=ACT)
+BRANCH = struct(hash=HASH, digests=list_of(HASH), signature=SIGNATURE)
+BODY = enum(
+    Signed=struct(record=RECORD, signature=SIGNATURE),
+    Note=BYTES,
+    Due=struct(operation=HASH, deadline=U64),
+    Fork=struct(feed=FEED_KEY, length=U64, low=BRANCH, high=BRANCH),
+)
+
+# "The log" and "Receipts"
+DEFICIT = struct(
+    needs=list_of(
+        struct(role=ROLE, needed=U32, missing=U32, candidates=list_of(struct(partner=TEXT, stance=option(STANCE))))
+    ),
+    vetoed_by=list_of(TEXT),
+    veto_unused=list_of(TEXT),
+)
+STANDING = struct(record=HASH, partner=TEXT, role=ROLE, stance=STANCE, caveat=option(TEXT))
+LEAF = enum(
+    Entry=struct(
+        feed=FEED_KEY, length=U64, hash=HASH, record=option(HASH),
+        disposition=enum(Applied=None, Duplicate=U64, Refused=REST, Parked=HASH),
+    ),
+    Decision=struct(
+        operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired"), decided_at=U64,
+        decided_by=option(U64), charter_version=U32, counted=list_of(STANDING), deficit=DEFICIT,
+    ),
+    Epoch=struct(
+        coalition=HASH, era=U32, epoch=U64, seats=U16, charter_version=U32,
+        agreed=list_of(struct(seat=U16, digest=HASH)),
+        committed=list_of(struct(feed=FEED_KEY, head=HEAD, frozen=TRUTH)),
+        state_root=HASH, time=U64, coin=names("public", "threshold"), key_version=U32, dealings=option(HASH),
+        activation=option(U64),
+    ),
+)
+EXTRA = struct(leaf=BYTES, founding=BYTES)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is verified
+
+
+def verify_founding(data, coalition):
+    """The charter, if its hash is the id and every root signed it and what it delegates."""
+    founding = decode(FOUNDING, data, "founding")
+    charter = founding["charter"]
+    need(H("entente/charter/v1", CHARTER[1](charter)) == coalition, "the charter is of another coalition")
+    need(charter["version"] == 1, "another version of the charter")
+    partners = charter["partners"]
+    order = [partner["name"] for partner in partners]
+    need(order == sorted(set(order)), "the partners are not in order")
+    need([word["partner"] for word in founding["signatures"]] == order, "not exactly every partner signed")
+    for partner, word in zip(partners, founding["signatures"]):
+        name = partner["name"]
+        need(word["coalition"] == coalition, f"{name} signed another charter")
+        signed_under("entente/charter-signature/v1", partner["root"], coalition, word["signature"], f"charter, {name}")
+        stated = [(key, "officer") for key in partner["officers"]]
+        stated += [(partner["seat"], "seat")] + [(key, "node") for key in partner["nodes"]]
+        need(len(word["delegations"]) == len(stated), f"{name} does not delegate what the charter states")
+        for chain, (subject, capability) in zip(word["delegations"], stated):
+            need(len(chain) == 1, f"{name}: a chain of {len(chain)} links")
+            link = chain[0]
+            expected = {
+                "coalition": coalition, "issuer": partner["root"], "subject": subject, "partner": name,
+                "capability": (capability, None), "not_after": partner["credentials_until"],
+            }
+            need(link["delegation"] == expected, f"{name} does not delegate what the charter states")
+            message = DELEGATION[1](link["delegation"])
+            signed_under("entente/delegation/v1", partner["root"], message, link["signature"], f"delegation, {name}")
+    return charter
+
+
+def key_id(name, key):
+    return sha256(name.encode(), b"\n\x04", key)[:4]
+
+
+def verify_checkpoint(note, charter, coalition):
+    """Size and root of the log, if exactly a quorum of seats cosigned them, in seat order and at one time."""
+    text, _, lines = note.rpartition("\n\n")
+    text += "\n"
+    need(lines.endswith("\n"), "the note does not end in a newline")
+    origin = "entente/co-" + base32(coalition)
+    fields = text.split("\n")
+    need(len(fields) == 4 and fields[3] == "", "the checkpoint has not three lines")
+    need(fields[0] == origin, "the checkpoint is of another log")
+    need(fields[1].isascii() and fields[1].isdigit() and str(int(fields[1])) == fields[1], "the size is no decimal")
+    size, root = int(fields[1]), from_base64(fields[2])
+    need(len(root) == 32, "the root has not 32 bytes")
+
+    seats = [(f"{origin}/{partner['name']}", partner["seat"]) for partner in charter["partners"]]
+    quorum = len(seats) - (len(seats) - 1) // 3
+    lines = lines[:-1].split("\n")
+    need(len(lines) == quorum, f"{len(lines)} cosignatures where the quorum is {quorum}")
+    times, signers = set(), []
+    for line in lines:
+        need(line.startswith("\u2014 ") and line.count(" ") == 2, "a signature line is malformed")
+        _, name, blob = line.split(" ")
+        blob = from_base64(blob)
+        need(len(blob) == 4 + 8 + 64, "a signature line has another length")
+        seat = next((i for i, known in enumerate(seats) if known[0] == name), None)
+        need(seat is not None and blob[:4] == key_id(*seats[seat]), f"{name} is no seat, or has another key")
+        time_s = int.from_bytes(blob[4:12], "big")
+        message = f"cosignature/v1\ntime {time_s}\n{text}".encode()
+        signed(seats[seat][1], message, blob[12:], f"cosignature, {name}")
+        times.add(time_s)
+        signers.append(seat)
+    need(signers == sorted(set(signers)), "the cosignatures are not in seat order")
+    need(len(times) == 1, "the cosignatures have several times")
+    return size, root, times.pop(), [charter["partners"][seat]["name"] for seat in signers]
+
+
+def verify_inclusion(leaf, index, size, path, root):
+    """RFC 9162, section 2.1.3.2."""
+    need(index < size, "the index lies beyond the log")
+    node, last, value = index, size - 1, sha256(b"\0", leaf)
+    for sibling in path:
+        need(last != 0, "the proof is too long")
+        if node & 1 or node == last:
+            value = sha256(b"\1", sibling, value)
+            while node & 1 == 0 and node != 0:
+                node, last = node >> 1, last >> 1
+        else:
+            value = sha256(b"\1", value, sibling)
+        node, last = node >> 1, last >> 1
+    need(last == 0, "the proof is too short")
+    need(value == root, "the proof leads to another root")
+
+
+def verify_receipt(data, coalition):
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise Refused("the receipt is not UTF-8") from None
+    head, _, note = text.partition("\n\n")
+    lines = head.split("\n")
+    need(len(lines) >= 3 and lines[0] == "c2sp.org/tlog-proof@v1", "the file is no receipt")
+    need(lines[1].startswith("extra ") and lines[2].startswith("index "), "a line of the receipt is missing")
+    number = lines[2][6:]
+    need(number.isascii() and number.isdigit() and str(int(number)) == number, "the index is no decimal")
+    path = [from_base64(line) for line in lines[3:]]
+    need(all(len(sibling) == 32 for sibling in path), "a hash of the proof has not 32 bytes")
+    extra = decode(EXTRA, from_base64(lines[1][6:]), "extra")
+
+    charter = verify_founding(extra["founding"], coalition)
+    size, root, time_s, signers = verify_checkpoint(note, charter, coalition)
+    verify_inclusion(extra["leaf"], int(number), size, path, root)
+    leaf = decode(LEAF, extra["leaf"], "leaf")
+    return charter, leaf, {"index": int(number), "size": size, "time_s": time_s, "signers": signers}
+
+
+def verify_policy(text, charter, coalition):
+    """Whether the policy file names exactly the seats that the charter does, and their quorum."""
+    origin = "entente/co-" + base32(coalition)
+    partners = charter["partners"]
+    lines = []
+    for partner in partners:
+        name, key = f"{origin}/{partner['name']}", partner["seat"]
+        vkey = f"{name}+{key_id(name, key).hex()}+{base64.b64encode(bytes([4]) + key).decode()}"
+        lines.append(f"witness seat/{partner['name']} {vkey}")
+    members = " ".join(f"seat/{partner['name']}" for partner in partners)
+    lines += [f"group seats {len(partners) - (len(partners) - 1) // 3} {members}", "quorum seats"]
+    found = [line for line in text.split("\n") if line and not line.startswith("#")]
+    need(found == lines, "the policy file does not name the charter's seats and quorum")
+    need(f"# Log: {origin}" in text.split("\n"), "the policy file is of another log")
+
+
+def verify_feed(page, charter, coalition):
+    """Every hash from the root on, every signature, every record. Hashes by length."""
+    need(prefixed(page["coalition"], "co-", 32) == coalition, "the feed is of another coalition")
+    node = prefixed(page["feed"]["node"], "ed25519:", 32)
+    need(any(node in partner["nodes"] for partner in charter["partners"]), "the author is no node of this coalition")
+    feed = {"node": node, "lane": (page["feed"]["lane"], None), "incarnation": page["feed"]["incarnation"]}
+    need(feed["lane"][0] in ("flash", "immediate", "priority", "routine"), "no such lane")
+    author = FEED_KEY[1](feed)
+    previous = H("entente/feed/v1", coalition, author)
+    need(from_base32(page["root"], 32) == previous, "the feed begins with another root")
+    need(len(page["entries"]) == page["length"], f"{len(page['entries'])} of {page['length']} entries are there")
+    officers = {key for partner in charter["partners"] for key in partner["officers"]}
+    hashes, records, vouched = {}, {}, 0
+    for length, entry in enumerate(page["entries"], 1):
+        what = f"{page['feed']['lane']} feed, entry {length}"
+        need(entry["length"] == length, f"{what}: it says {entry['length']}")
+        body = bytes.fromhex(entry["body"])
+        need(len(body) <= 16 * 1024, f"{what}: {len(body)} bytes")
+        previous = H("entente/entry/v1", previous, H("entente/body/v1", body))
+        need(from_base32(entry["hash"], 32) == previous, f"{what}: another hash")
+        if entry["signature"] is not None:
+            signature = prefixed(entry["signature"], "ed25519:", 64)
+            message = coalition + author + HEAD[1]({"length": length, "hash": previous})
+            signed_under("entente/head/v1", node, message, signature, what)
+            vouched = length
+        kind, content = decode(BODY, body, what)
+        if kind == "Signed":
+            record = RECORD[1](content["record"])
+            need(content["record"]["coalition"] == coalition, f"{what}: of another coalition")
+            need(content["record"]["signer"] in officers, f"{what}: signed by no officer")
+            signed_under("entente/record/v1", content["record"]["signer"], record, content["signature"], what)
+            records[length] = H("entente/record/v1", record)
+        hashes[length] = previous
+    need(vouched == page["length"], "the last entries are not signed")
+    return feed, hashes, records
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("receipt", help="a .tlog-proof file")
+    arguments.add_argument("--coalition", required=True, help="the coalition that you know: co-...")
+    arguments.add_argument("--policy", help="the file of `entente policy export`")
+    arguments.add_argument("--feed", action="append", default=[], help="the file of `entente --json feed`; may be given again")
+    arguments.add_argument("--operation", action="store_true", help="print only the id of the operation that was decided")
+    asked = arguments.parse_args()
+    try:
+        coalition = prefixed(asked.coalition, "co-", 32)
+        with open(asked.receipt, "rb") as file:
+            charter, (kind, leaf), proven = verify_receipt(file.read(), coalition)
+        if asked.operation:
+            need(kind == "Decision", "the leaf is no decision")
+            print("op-" + base32(leaf["operation"]))
+            return
+        names_of = ", ".join(proven["signers"])
+        print(f"charter     {charter['name']}: signed by every partner")
+        print(f"checkpoint  {proven['size']} leaves, cosigned by {names_of} at {proven['time_s']}")
+        what = {
+            "Decision": lambda: f"{leaf['title']!r}: {leaf['verdict'][0]}",
+            "Entry": lambda: f"{leaf['feed']['lane'][0]} {leaf['length']}: {leaf['disposition'][0]}",
+            "Epoch": lambda: f"end of epoch {leaf['epoch']}",
+        }[kind]()
+        print(f"receipt     leaf {proven['index']}, {kind.lower()} {what}")
+        if asked.policy:
+            with open(asked.policy, encoding="utf-8") as file:
+                verify_policy(file.read(), charter, coalition)
+            print("policy      names the charter's seats and quorum")
+        counted = {said["record"] for said in leaf["counted"]} if kind == "Decision" else set()
+        found = set()
+        for path in asked.feed:
+            with open(path, encoding="utf-8") as file:
+                page = json.load(file)
+            feed, hashes, records = verify_feed(page, charter, coalition)
+            if kind == "Entry" and leaf["feed"] == feed and leaf["length"] in hashes:
+                need(leaf["hash"] == hashes[leaf["length"]], "the receipt's entry has another hash in the feed")
+                need(leaf["record"] in (None, records.get(leaf["length"])), "the receipt's entry holds another record")
+            found |= counted.intersection(records.values())
+            print(f"feed        {page['partner']}, {feed['lane'][0]}: {len(hashes)} entries, {len(records)} records")
+        if counted and asked.feed:
+            print(f"            {len(found)} of the {len(counted)} attestations that the decision counts are in these feeds")
+    except Refused as why:
+        sys.exit(f"verify.py: REFUSED: {why}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as why:
+        sys.exit(f"verify.py: REFUSED: cannot be read: {why!r}")
+    print("VERIFIED")
+
+
+if __name__ == "__main__":
+    main()
