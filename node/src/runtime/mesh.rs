@@ -35,7 +35,7 @@ pub(super) const HEAD_REQUESTS_PER_S: u32 = 64;
 /// No request for a head report has more bytes.
 const MAX_HEAD_REQUEST_BYTES: usize = 192;
 /// Between two savings of the peer book; a crash loses what was learnt within it.
-const BOOK_PAUSE: Duration = Duration::from_secs(1);
+const BOOK_PAUSE: Duration = Duration::from_millis(100);
 /// Lines of the log on one peer's coming and going per [`super::faults::FAULT_INTERVAL`]; more are counted.
 const MAX_PEER_LINES: u32 = 16;
 
