@@ -13,7 +13,7 @@ use report::check;
 
 #[test]
 fn tmp() {
-    for n in [4u8] {
+    for n in std::env::var("NN").expect("n").split(",").map(|x| x.parse::<u8>().expect("n")) {
     for (name, rules) in [
         ("code", Rules::in_the_code(n)),
         ("fewer 1", Rules::fewer_delays(n, true)),
@@ -26,8 +26,39 @@ fn tmp() {
         ("no stand", Rules { term_votes: false, ..Rules::fewer_delays(n, true) }),
         ("no term decide", Rules { term_decides: false, ..Rules::fewer_delays(n, true) }),
     ] {
-        let report = check(rules);
-        println!("{name}: {report}");
+        let t = std::time::Instant::now(); let report = check(Rules { rounds: std::env::var("RR").map_or(3, |r| r.parse().expect("r")), ..rules });
+        println!("{n} {name}: {report} {:?}", t.elapsed());
     }
+    }
+}
+
+mod broadcast;
+mod coin;
+mod start;
+
+#[test]
+fn tmp2() {
+    use coin::{Entry, Game};
+    use rules::Size;
+    for n in [4u8, 5, 7] {
+        for accepts in [broadcast::Accepts::Quorum, broadcast::Accepts::WeakAfterOne, broadcast::Accepts::Weak, broadcast::Accepts::SingleAfterOne] {
+            println!("broadcast {n} {accepts:?}: {}", check(broadcast::Broadcast { size: Size { n }, accepts }));
+        }
+    }
+    for entries in [1, 2, 3, 4, 5] {
+        let rule = start::StartRule::by_the_rule(entries);
+        for rule in [rule, start::StartRule { left_behind: false, ..rule }, start::StartRule { joins: false, ..rule }, start::StartRule { crowd: 1, ..rule }, start::StartRule { crowd: 3, ..rule }, start::StartRule { crowd: 9, ..rule }] {
+            let t = std::time::Instant::now();
+            println!("{rule:?}: {} {:?}", check(rule), t.elapsed());
+        }
+    }
+    for n in [4u8] {
+        for conf in [false, true] {
+            for (entry, rounds) in [(Entry::Apart, 3), (Entry::Free, 1)] {
+                let game = Game { size: Size { n }, conf, entry, rounds };
+                let t = std::time::Instant::now();
+                println!("{game:?}: {} {:?}", check(game), t.elapsed());
+            }
+        }
     }
 }
