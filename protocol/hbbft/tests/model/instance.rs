@@ -30,6 +30,16 @@ pub(crate) enum AfterTerm {
     Silent,
 }
 
+/// Which round the TERM of a seat names that decides by the TERMs of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TermRound {
+    /// Its own.
+    Own,
+    /// At least the least round that `weak` of those TERMs do not exceed: no lower than the first in which an
+    /// honest seat decided. It votes up to there as if undecided. (The liars may make it later than that.)
+    Backed,
+}
+
 /// Deciding 1 in round 0 on READY of all seats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AllReady {
@@ -55,9 +65,12 @@ pub(crate) struct Rules {
     pub(crate) coins: [bool; 2],
     pub(crate) all_ready: AllReady,
     pub(crate) after_term: AfterTerm,
+    pub(crate) term_round: TermRound,
     /// Whether TERM counts as the votes of later rounds, and `weak` TERM decide.
     pub(crate) term_votes: bool,
     pub(crate) term_decides: bool,
+    /// Whether a seat that has decided 1 takes `weak` READY for acceptance in its votes, too.
+    pub(crate) weak_accepts: bool,
     /// How many rounds are played, at most three.
     pub(crate) rounds: u8,
 }
@@ -71,8 +84,10 @@ impl Rules {
             coins: [true, false],
             all_ready: AllReady::Off,
             after_term: AfterTerm::Votes,
+            term_round: TermRound::Own,
             term_votes: true,
             term_decides: true,
+            weak_accepts: false,
             rounds: LAST + 1,
         }
     }
@@ -91,10 +106,10 @@ pub(crate) enum Place {
     Voting,
     /// Has left it with this estimate.
     Left(bool),
-    /// Has said TERM in the layer's round, and still votes there.
-    Decided(bool),
-    /// Has said TERM in a lower round: it counts as votes.
-    Stands(bool),
+    /// Its TERM names the layer's round: it still votes there and goes no further.
+    Rests,
+    /// Its TERM names a lower round: it counts as votes.
+    Stands,
     /// Has not left a lower round; `due` if only the scheduler held it back there.
     Behind { due: bool },
 }
@@ -103,29 +118,26 @@ pub(crate) enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Seat {
     pub(crate) place: Place,
+    /// What it has decided, and said in its TERM.
+    pub(crate) decided: Option<bool>,
     /// By value; in round 0 the second is READY.
     pub(crate) bval: [bool; 2],
     /// In round 0: READY stands in its chain and no BVAL(0) does before it.
     ready_first: bool,
     pub(crate) aux: Option<bool>,
     pub(crate) conf: Option<Set>,
+    /// Has voted on `weak` READY before the TERMs came, in this telling, that make it decide 1: so they must come.
+    pledged: bool,
 }
 
 impl Seat {
     fn new(place: Place) -> Self {
-        Self { place, bval: [false; 2], ready_first: false, aux: None, conf: None }
-    }
-
-    fn decided(&self) -> Option<bool> {
-        match self.place {
-            Place::Decided(value) | Place::Stands(value) => Some(value),
-            _ => None,
-        }
+        Self { place, decided: None, bval: [false; 2], ready_first: false, aux: None, conf: None, pledged: false }
     }
 
     /// Whether it votes in the layer's round.
     fn is_here(&self) -> bool {
-        matches!(self.place, Place::Voting | Place::Left(_) | Place::Decided(_))
+        matches!(self.place, Place::Voting | Place::Left(_) | Place::Rests)
     }
 }
 
@@ -141,6 +153,8 @@ pub(crate) struct State {
     deliverable: bool,
     /// All that entered this layer did so with this estimate, and no TERM says otherwise.
     unanimous: Option<bool>,
+    /// The lowest layer in which an honest seat decided.
+    first_term: Option<u8>,
     /// Some vote of a lower layer was never delivered though all of it must be: no end of a run.
     cut_short: bool,
 }
@@ -152,11 +166,17 @@ pub(crate) enum Action {
     InputZero(usize),
     Bval(usize, bool),
     Aux(usize, bool),
+    /// AUX(1) on `weak` READY.
+    EarlyAux(usize),
     Conf(usize, Set),
     /// Leaves the round, or decides in it.
     Close(usize, Set),
     /// Decides on the TERM of others.
     Term(usize, bool),
+    /// Its TERM names the layer's round.
+    Rest(usize),
+    /// Its TERM names a lower round, which it has not come to yet.
+    Stand(usize),
     /// Decides 1 on the READY of all.
     AllReady(usize),
     /// Nothing more happens in this layer; the coin of the next.
@@ -172,6 +192,7 @@ impl State {
             zero_input: false,
             deliverable: false,
             unanimous: None,
+            first_term: None,
             cut_short: false,
         }
     }
@@ -180,8 +201,12 @@ impl State {
         let mut tally = Tally::default();
         for seat in &self.seats {
             match seat.place {
-                Place::Stands(value) if rules.term_votes => tally.stand_in(value),
-                Place::Stands(_) | Place::Behind { .. } => {}
+                Place::Stands => {
+                    if let Some(value) = seat.decided.filter(|_| rules.term_votes) {
+                        tally.stand_in(value);
+                    }
+                }
+                Place::Behind { .. } => {}
                 _ => {
                     for value in [0, 1] {
                         tally.bval[value] += u8::from(seat.bval[value]);
@@ -199,7 +224,7 @@ impl State {
     }
 
     fn terms(&self, value: bool) -> u8 {
-        self.seats.iter().map(|seat| u8::from(seat.decided() == Some(value))).sum()
+        self.seats.iter().map(|seat| u8::from(seat.decided == Some(value))).sum()
     }
 
     /// The votes that the seat at `at` may, or must, cast. Restates `Broadcast::advance` and `Agreement::vote`.
@@ -209,7 +234,7 @@ impl State {
             return;
         }
         let (mut amplifies, mut votes) = (true, true);
-        if matches!(seat.place, Place::Decided(_)) {
+        if seat.decided.is_some() {
             amplifies = rules.after_term != AfterTerm::Silent;
             votes = rules.after_term == AfterTerm::Votes;
         }
@@ -232,6 +257,11 @@ impl State {
         if seat.aux.is_none() {
             let accepted = [false, true].into_iter().filter(|value| tally.accepted(*value, size, power));
             out.extend(accepted.map(|value| Action::Aux(at, value)));
+            let early = rules.weak_accepts && self.layer == 0 && tally.backed(true, size, power);
+            let has_decided = seat.decided == Some(true);
+            if early && (has_decided || seat.decided.is_none() && power == Power::Possible) {
+                out.push(Action::EarlyAux(at));
+            }
         } else if self.has_conf(rules) && seat.conf.is_none() {
             let settled = tally.settled_by_aux(size, power);
             out.extend((0..=BOTH).filter(|set| settled[*set]).map(|set| Action::Conf(at, set)));
@@ -242,7 +272,7 @@ impl State {
     /// of `Agreement::advance`.
     fn steps(&self, at: usize, rules: &Rules, tally: &Tally, power: Power, out: &mut Vec<Action>) {
         let (seat, size) = (&self.seats[at], rules.size);
-        if self.layer == 0 && seat.place == Place::Voting && seat.bval == [false; 2] {
+        if self.layer == 0 && seat.decided.is_none() && seat.bval == [false; 2] {
             out.push(Action::InputZero(at));
         }
         let closes = if self.has_conf(rules) {
@@ -250,12 +280,24 @@ impl State {
         } else {
             seat.aux.is_some().then(|| tally.settled_by_aux(size, power))
         };
-        if let (Place::Voting, Some(settled)) = (seat.place, closes) {
+        if let (Place::Voting, false, Some(settled)) = (seat.place, seat.pledged, closes) {
             out.extend((0..=BOTH).filter(|set| settled[*set]).map(|set| Action::Close(at, set)));
         }
-        if rules.term_decides && matches!(seat.place, Place::Voting | Place::Behind { .. }) {
-            let backed = |value: &bool| backed_by_terms(self.terms(*value), size, power);
+        if rules.term_decides && seat.decided.is_none() && !matches!(seat.place, Place::Left(_)) {
+            // Who has left decides in the next layer.
+            let backed = |value: &bool| {
+                (*value || !seat.pledged) && backed_by_terms(self.terms(*value), size, power)
+            };
             out.extend([false, true].into_iter().filter(backed).map(|value| Action::Term(at, value)));
+        }
+        if power == Power::Possible && seat.decided.is_some() {
+            match seat.place {
+                Place::Voting => out.push(Action::Rest(at)),
+                Place::Behind { .. } if self.first_term.is_some_and(|first| first < self.layer) => {
+                    out.push(Action::Stand(at));
+                }
+                _ => {}
+            }
         }
         if power == Power::Possible && self.decides_on_all_ready(at, rules) {
             out.push(Action::AllReady(at));
@@ -277,7 +319,8 @@ impl State {
                 ordered + usize::from(rules.size.liars()) >= usize::from(rules.size.quorum()) && !seat.bval[0]
             }
         };
-        self.layer == 0 && seat.place == Place::Voting && seat.aux != Some(false) && fires
+        let open = seat.place == Place::Voting && seat.decided.is_none() && !seat.pledged;
+        self.layer == 0 && open && seat.aux != Some(false) && fires
     }
 
     fn has_conf(&self, rules: &Rules) -> bool {
@@ -325,21 +368,40 @@ impl State {
             }
             Action::Bval(at, value) => next.seats[at].bval[usize::from(value)] = true,
             Action::Aux(at, value) => next.seats[at].aux = Some(value),
+            Action::EarlyAux(at) => {
+                let seat = &mut next.seats[at];
+                seat.aux = Some(true);
+                seat.pledged = seat.decided.is_none();
+            }
             Action::Conf(at, set) => next.seats[at].conf = Some(set),
-            Action::Close(at, set) if set == usize::from(self.coin) => {
-                next.seats[at].place = Place::Decided(self.coin);
+            Action::Close(at, set) if set == usize::from(self.coin) && self.seats[at].decided.is_none() => {
+                next.seats[at].place = Place::Rests;
+                next.seats[at].decided = Some(self.coin);
             }
             Action::Close(at, set) => next.seats[at].place = Place::Left(estimate(set, self.coin)),
             Action::Term(at, value) => {
                 let seat = &mut next.seats[at];
-                let here = seat.place == Place::Voting;
-                seat.place = if here { Place::Decided(value) } else { Place::Stands(value) };
+                seat.pledged = false;
+                seat.decided = Some(value);
+                if rules.term_round == TermRound::Own {
+                    seat.place = if seat.place == Place::Voting { Place::Rests } else { Place::Stands };
+                }
+            }
+            Action::Rest(at) => next.seats[at].place = Place::Rests,
+            Action::Stand(at) => {
+                // Bound to vote up to there, it still owes what was due.
+                next.cut_short |= self.seats[at].place == Place::Behind { due: true };
+                next.seats[at].place = Place::Stands;
             }
             Action::AllReady(at) => {
                 next.seats[at].aux = Some(true);
-                next.seats[at].place = Place::Decided(true);
+                next.seats[at].decided = Some(true);
+                next.seats[at].place = Place::Rests;
             }
             Action::Next(coin) => next.descend(coin, rules),
+        }
+        if next.first_term.is_none() && next.seats.iter().any(|seat| seat.decided.is_some()) {
+            next.first_term = Some(next.layer);
         }
         next
     }
@@ -355,21 +417,22 @@ impl State {
             // Undecided seats that would not vote any more once decided may leave the votes out for good.
             let may_leave_out = place == Place::Voting && rules.after_term != AfterTerm::Votes;
             self.cut_short |= votes && !may_leave_out;
-            *seat = match place {
-                Place::Left(estimate) => {
-                    let mut seat = Seat::new(Place::Voting);
-                    seat.bval[usize::from(estimate)] = true;
-                    seat
-                }
-                Place::Decided(value) | Place::Stands(value) => Seat::new(Place::Stands(value)),
-                Place::Voting => Seat::new(Place::Behind { due: votes || steps }),
-                Place::Behind { due } => Seat::new(Place::Behind { due }),
-            };
+            let mut entered = Seat::new(match place {
+                Place::Left(_) => Place::Voting,
+                Place::Rests | Place::Stands => Place::Stands,
+                Place::Voting => Place::Behind { due: votes || steps || seat.pledged },
+                Place::Behind { due } => Place::Behind { due },
+            });
+            if let Place::Left(estimate) = place {
+                entered.bval[usize::from(estimate)] = true;
+            }
+            (entered.decided, entered.pledged) = (seat.decided, seat.pledged);
+            *seat = entered;
         }
         let estimates = |value: bool| {
             let says = |seat: &Seat| match seat.place {
                 Place::Left(estimate) => estimate == value,
-                _ => seat.decided().is_none_or(|decided| decided == value),
+                _ => seat.decided.is_none_or(|decided| decided == value),
             };
             before.seats.iter().all(says)
         };
@@ -385,16 +448,23 @@ impl State {
 
     /// No two decide differently, and once one has decided nobody leaves the round with another estimate.
     fn agrees(&self) -> bool {
-        let says = |seat: &Seat| match seat.place {
+        if self.seats.iter().any(|seat| seat.pledged) {
+            return true;
+        }
+        let estimate = |seat: &Seat| match seat.place {
             Place::Left(estimate) => Some(estimate),
-            _ => seat.decided(),
+            _ => None,
         };
-        let decided = self.seats.iter().find_map(Seat::decided);
-        decided.is_none_or(|value| self.seats.iter().filter_map(says).all(|said| said == value))
+        let decided = self.seats.iter().find_map(|seat| seat.decided);
+        let is_it = |value: bool| {
+            let said = self.seats.iter().flat_map(|seat| [seat.decided, estimate(seat)]);
+            said.flatten().all(|said| said == value)
+        };
+        decided.is_none_or(is_it)
     }
 
     fn is_valid(&self, rules: &Rules) -> bool {
-        self.seats.iter().filter_map(Seat::decided).all(|value| {
+        self.seats.iter().filter_map(|seat| seat.decided).all(|value| {
             if value { self.is_deliverable(rules) } else { self.zero_input }
         })
     }
@@ -403,10 +473,13 @@ impl State {
     pub(crate) fn starves(&self, rules: &Rules) -> bool {
         let moves_on = |seat: &Seat| matches!(seat.place, Place::Left(_));
         let is_last = self.layer + 1 == rules.rounds;
-        if self.cut_short || !is_last && self.seats.iter().any(moves_on) {
+        let pledged = self.seats.iter().any(|seat| seat.pledged);
+        if pledged || self.cut_short || !is_last && self.seats.iter().any(moves_on) {
             return false;
         }
-        let waits = |seat: &Seat| matches!(seat.place, Place::Voting | Place::Behind { due: false });
+        let waits = |seat: &Seat| {
+            seat.decided.is_none() && matches!(seat.place, Place::Voting | Place::Behind { due: false })
+        };
         let due = |seat: &Seat| seat.place == Place::Behind { due: true };
         let must = |at| {
             let (votes, steps) = self.must(at, rules);
@@ -441,7 +514,7 @@ impl Model for Rules {
             Property::always("nobody starves", |rules: &Self, state: &State| !state.starves(rules)),
             Property::always("unanimity decides when the coin agrees", |_, state: &State| {
                 state.unanimous != Some(state.coin)
-                    || !state.seats.iter().any(|seat| matches!(seat.place, Place::Left(_)))
+                    || !state.seats.iter().any(|seat| seat.decided.is_none() && matches!(seat.place, Place::Left(_)))
             }),
             // Against an empty model.
             Property::sometimes("all decide 1", |_, state: &State| all_decide(state, true)),
@@ -451,5 +524,5 @@ impl Model for Rules {
 }
 
 fn all_decide(state: &State, value: bool) -> bool {
-    state.seats.iter().all(|seat| seat.decided() == Some(value))
+    state.seats.iter().all(|seat| seat.decided == Some(value))
 }

@@ -8,7 +8,7 @@ mod instance;
 mod report;
 mod rules;
 
-use instance::{AfterTerm, AllReady, Rules};
+use instance::{AfterTerm, AllReady, Rules, TermRound};
 use report::check;
 
 #[test]
@@ -21,6 +21,12 @@ fn tmp() {
         ("own ignored", Rules { all_ready: AllReady::OrderedOwnZeroIgnored, ..Rules::fewer_delays(n, true) }),
         ("unordered", Rules { all_ready: AllReady::OthersUnordered, ..Rules::fewer_delays(n, true) }),
         ("quorum", Rules { all_ready: AllReady::QuorumOrdered, ..Rules::fewer_delays(n, true) }),
+        ("weak accepts", Rules { weak_accepts: true, ..Rules::fewer_delays(n, true) }),
+        ("weak accepts 0", Rules { weak_accepts: true, ..Rules::fewer_delays(n, false) }),
+        ("weak accepts code", Rules { weak_accepts: true, ..Rules::in_the_code(n) }),
+        ("backed", Rules { term_round: TermRound::Backed, ..Rules::fewer_delays(n, true) }),
+        ("backed 0", Rules { term_round: TermRound::Backed, ..Rules::fewer_delays(n, false) }),
+        ("backed code", Rules { term_round: TermRound::Backed, ..Rules::in_the_code(n) }),
         ("aux unsent", Rules { after_term: AfterTerm::LeavesAuxUnsent, ..Rules::fewer_delays(n, true) }),
         ("silent", Rules { after_term: AfterTerm::Silent, ..Rules::fewer_delays(n, true) }),
         ("no stand", Rules { term_votes: false, ..Rules::fewer_delays(n, true) }),
