@@ -93,7 +93,8 @@ impl Model for Broadcast {
                     out.push(Action::Echo(at, digest));
                 }
                 let echoes = Self::count(seats, |seat| seat.echo, digest);
-                let due = echoed(echoes, size, Power::Possible) || readies.backed(digest, size, Power::Possible);
+                let due =
+                    echoed(echoes, size, Power::Possible) || readies.backed(digest, size, Power::Possible);
                 if seat.ready.is_none() && due {
                     out.push(Action::Ready(at, digest));
                 }
@@ -124,13 +125,16 @@ impl Model for Broadcast {
                 !Self::both(seats, |seat| seat.accepted)
             }),
             // f + 1 READYs of honest seats reach all, and f + 1 honest seats hold what they echoed.
-            Property::always("what one accepts all accept, and it is held", |model: &Self, seats: &Vec<Seat>| {
-                seats.iter().filter_map(|seat| seat.accepted).all(|digest| {
-                    let ready = Self::readies(seats).backed(digest, model.size, Power::Certain);
-                    let held = Self::count(seats, |seat| seat.echo, digest) > model.size.liars();
-                    ready && held
-                })
-            }),
+            Property::always(
+                "what one accepts all accept, and it is held",
+                |model: &Self, seats: &Vec<Seat>| {
+                    seats.iter().filter_map(|seat| seat.accepted).all(|digest| {
+                        let ready = Self::readies(seats).backed(digest, model.size, Power::Certain);
+                        let held = Self::count(seats, |seat| seat.echo, digest) > model.size.liars();
+                        ready && held
+                    })
+                },
+            ),
             Property::sometimes("all accept", |_, seats: &Vec<Seat>| {
                 seats.iter().all(|seat| seat.accepted.is_some())
             }),

@@ -121,13 +121,8 @@ impl Model for Game {
 
     fn init_states(&self) -> Vec<State> {
         let ones = 1..usize::from(self.size.honest());
-        let state = |ones| State {
-            won: 0,
-            seats: self.fresh(ones),
-            revealed: None,
-            coin: false,
-            first_ones: None,
-        };
+        let state =
+            |ones| State { won: 0, seats: self.fresh(ones), revealed: None, coin: false, first_ones: None };
         match self.entry {
             Entry::Free => vec![state(0)],
             Entry::Apart => ones.map(state).collect(),

@@ -132,7 +132,15 @@ pub(crate) struct Seat {
 
 impl Seat {
     fn new(place: Place) -> Self {
-        Self { place, decided: None, bval: [false; 2], ready_first: false, aux: None, conf: None, pledged: false }
+        Self {
+            place,
+            decided: None,
+            bval: [false; 2],
+            ready_first: false,
+            aux: None,
+            conf: None,
+            pledged: false,
+        }
     }
 
     /// Whether it votes in the layer's round.
@@ -285,9 +293,8 @@ impl State {
         }
         if rules.term_decides && seat.decided.is_none() && !matches!(seat.place, Place::Left(_)) {
             // Who has left decides in the next layer.
-            let backed = |value: &bool| {
-                (*value || !seat.pledged) && backed_by_terms(self.terms(*value), size, power)
-            };
+            let backed =
+                |value: &bool| (*value || !seat.pledged) && backed_by_terms(self.terms(*value), size, power);
             out.extend([false, true].into_iter().filter(backed).map(|value| Action::Term(at, value)));
         }
         if power == Power::Possible && seat.decided.is_some() {
@@ -464,9 +471,10 @@ impl State {
     }
 
     fn is_valid(&self, rules: &Rules) -> bool {
-        self.seats.iter().filter_map(|seat| seat.decided).all(|value| {
-            if value { self.is_deliverable(rules) } else { self.zero_input }
-        })
+        self.seats
+            .iter()
+            .filter_map(|seat| seat.decided)
+            .all(|value| if value { self.is_deliverable(rules) } else { self.zero_input })
     }
 
     /// A seat that waits for ever although all that honest seats say is delivered.
@@ -514,7 +522,10 @@ impl Model for Rules {
             Property::always("nobody starves", |rules: &Self, state: &State| !state.starves(rules)),
             Property::always("unanimity decides when the coin agrees", |_, state: &State| {
                 state.unanimous != Some(state.coin)
-                    || !state.seats.iter().any(|seat| seat.decided.is_none() && matches!(seat.place, Place::Left(_)))
+                    || !state
+                        .seats
+                        .iter()
+                        .any(|seat| seat.decided.is_none() && matches!(seat.place, Place::Left(_)))
             }),
             // Against an empty model.
             Property::sometimes("all decide 1", |_, state: &State| all_decide(state, true)),

@@ -6,7 +6,7 @@
 //! [certain](Power::Certain) has been said. So code that votes earlier, later or otherwise fails here, and the
 //! models' verdicts are about it. Then the checker's counterexamples that the code must withstand, step by step.
 //!
-//! Round 0 of the code is played here with CONF, as it stands; [`Code`] says so in one place.
+//! Which of the rules under test the code follows stands in one place, [`Code`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,16 +14,29 @@ use entente_hbbft::{
     BoolSet, Committee, Digest, Epoch, EpochNumber, Frame, Message, Round, Seat, Setup, Vote,
 };
 
+use crate::instance::{AllReady, TermRound};
 use crate::rng::Rng;
 use crate::rules::{BOTH, Power, Set, Size, Tally, backed_by_terms, echoed, estimate};
 
-/// What the models' toggles are in the code as it stands.
+/// What the models' toggles are in the code as it stands. A change of the code's rules is a change here, and of
+/// the models that speak for it.
 struct Code;
 
 impl Code {
-    /// Fixed coins of rounds 0 and 1; later ones may be either for all that the check knows.
+    /// Fixed coins of rounds 0 and 1 for all proposers; later ones may be either for all that the check knows.
     const COINS: [bool; 2] = [true, false];
-    const CONF: bool = true;
+    /// The first round with CONF.
+    const CONF_FROM: Round = Round(0);
+    /// Which round a TERM names: `Agreement::decide`.
+    const TERM_ROUND: TermRound = TermRound::Own;
+    /// Whether 1 is decided on READY of all, [`AllReady::Ordered`].
+    const ALL_READY: AllReady = AllReady::Off;
+    /// Whether a seat that has decided 1 votes on `weak` READY as on acceptance.
+    const WEAK_ACCEPTS: bool = false;
+
+    fn has_conf(round: Round) -> bool {
+        round >= Self::CONF_FROM
+    }
 }
 
 const WORD: &[u8] = b"word";
@@ -39,6 +52,8 @@ struct Said {
     ready: Option<Digest>,
     votes: BTreeSet<(Round, Vote)>,
     term: Option<(Round, bool)>,
+    /// READY stands before any BVAL(0) of round 0.
+    ready_first: bool,
 }
 
 /// What all honest seats have said there.
@@ -89,7 +104,11 @@ impl Instance {
     /// What some quorum lets a seat leave `round` with.
     fn leaves(&self, round: Round, power: Power) -> [bool; 3] {
         let tally = self.tally(round, self.digest());
-        if Code::CONF { tally.settled_by_conf(self.size, power) } else { tally.settled_by_aux(self.size, power) }
+        if Code::has_conf(round) {
+            tally.settled_by_conf(self.size, power)
+        } else {
+            tally.settled_by_aux(self.size, power)
+        }
     }
 
     /// Whether the rules let `seat` say this now.
@@ -121,16 +140,31 @@ impl Instance {
             }
             Message::Aux { round, value, .. } => {
                 let once = !self.has(seat, round, &[Vote::Aux(false), Vote::Aux(true)]);
-                once && self.tally(round, self.digest()).accepted(value, size, power)
+                let tally = self.tally(round, self.digest());
+                let early = Code::WEAK_ACCEPTS
+                    && (round, value) == (Round(0), true)
+                    && said.term.is_some_and(|(_, term)| term)
+                    && tally.backed(true, size, power);
+                once && (early || tally.accepted(value, size, power))
             }
             Message::Conf { round, values, .. } => {
                 let aux = self.has(seat, round, &[Vote::Aux(false), Vote::Aux(true)]);
-                aux && self.tally(round, self.digest()).settled_by_aux(size, power)[set(values)]
+                Code::has_conf(round)
+                    && aux
+                    && self.tally(round, self.digest()).settled_by_aux(size, power)[set(values)]
             }
             Message::Term { round, value, .. } => {
                 let by_coin = Code::COINS.get(usize::from(round.0)).is_none_or(|coin| *coin == value)
                     && self.leaves(round, power)[usize::from(value)];
-                said.term.is_none() && (by_coin || backed_by_terms(self.terms(value), size, power))
+                // No lower than the first TERM of an honest seat.
+                let reaches = |term: (Round, bool)| term.1 == value && term.0 <= round;
+                let by_terms = backed_by_terms(self.terms(value), size, power)
+                    && (Code::TERM_ROUND == TermRound::Own
+                        || self.said.values().filter_map(|said| said.term).any(reaches));
+                let by_ready = Code::ALL_READY == AllReady::Ordered
+                    && (Code::COINS[0], round, value) == (true, Round(0), true)
+                    && self.said.values().all(|said| said.ready_first);
+                said.term.is_none() && (by_coin || by_terms || by_ready)
             }
         }
     }
@@ -140,7 +174,10 @@ impl Instance {
         match message {
             Message::Propose(_) => {}
             Message::Echo { digest, .. } => said.echo = Some(digest),
-            Message::Ready { digest, .. } => said.ready = Some(digest),
+            Message::Ready { digest, .. } => {
+                said.ready = Some(digest);
+                said.ready_first = !said.votes.contains(&(Round(0), Vote::Bval(false)));
+            }
             Message::Bval { round, value, .. } => drop(said.votes.insert((round, Vote::Bval(value)))),
             Message::Aux { round, value, .. } => drop(said.votes.insert((round, Vote::Aux(value)))),
             Message::Conf { round, values, .. } => drop(said.votes.insert((round, Vote::Conf(values)))),
@@ -170,7 +207,7 @@ impl Instance {
             }
             let confs = [BoolSet::Zero, BoolSet::One, BoolSet::Both].map(Vote::Conf);
             let settled = tally.settled_by_aux(size, power).contains(&true);
-            if Code::CONF && settled && !self.has(seat, round, &confs) {
+            if Code::has_conf(round) && settled && !self.has(seat, round, &confs) {
                 return Some(format!("CONF in round {round}"));
             }
         }
@@ -203,7 +240,8 @@ impl World {
         };
         let instances = committee.seats().map(instance).collect();
         let epochs = honest().map(epoch).collect();
-        let mut world = Self { rng: Rng::new(rng.next()), committee, epochs, links: BTreeMap::new(), instances };
+        let mut world =
+            Self { rng: Rng::new(rng.next()), committee, epochs, links: BTreeMap::new(), instances };
         let mut order: Vec<usize> = (0..world.epochs.len()).collect();
         world.rng.shuffle(&mut order);
         for seat in order {
@@ -295,12 +333,11 @@ impl World {
                 self.lie();
                 continue;
             }
-            let mut ready: Vec<(usize, usize)> =
+            let ready: Vec<(usize, usize)> =
                 self.links.iter().filter(|(_, frames)| !frames.is_empty()).map(|(link, _)| *link).collect();
             if ready.is_empty() && lies == 0 {
                 break;
             }
-            ready.retain(|_| true);
             if ready.is_empty() {
                 continue;
             }
@@ -333,7 +370,10 @@ fn play(n: u8, seed: u64) -> ([usize; 2], u16) {
             // An agreement without inputs ends only once a quorum of others has decided 1, which early 0 votes may
             // prevent here.
             if let Some(owed) = instance.owed(*seat).filter(|_| !no_input) {
-                panic!("n = {n}, seed {seed}: {seat} owes {owed} on {}: {:?}", instance.proposer, instance.said);
+                panic!(
+                    "n = {n}, seed {seed}: {seat} owes {owed} on {}: {:?}",
+                    instance.proposer, instance.said
+                );
             }
         }
         for (round, value) in instance.said.values().filter_map(|said| said.term) {
@@ -359,65 +399,175 @@ fn the_code_says_what_the_rules_allow_and_all_that_they_demand() {
     }
 }
 
+/// Whose agreement the script is about; a liar.
 const TARGET: Seat = Seat(6);
 
-/// Delivers what is on the links until nothing is; `keeps` says what of a sender's frame its links let through.
-fn settle(
-    epochs: &mut [Epoch],
-    mut queue: VecDeque<(usize, Vec<Message>)>,
-    keeps: impl Fn(usize, &Message) -> bool,
-) {
-    while let Some((from, messages)) = queue.pop_front() {
-        let passed: Vec<Message> = messages.into_iter().filter(|message| keeps(from, message)).collect();
-        if passed.is_empty() {
-            continue;
+/// Seven seats, the last two of them the test's: nothing moves but what it delivers.
+struct Script {
+    epochs: Vec<Epoch>,
+    /// By sender and receiver.
+    links: BTreeMap<(u16, u16), VecDeque<Frame>>,
+}
+
+impl Script {
+    fn new() -> Self {
+        let committee = Committee::new(7).expect("a size");
+        let epoch = |seat| {
+            let setup = Setup::new(committee, Some(Seat(seat)), b"models").expect("the seat is in");
+            Epoch::new(&setup, EpochNumber(1))
+        };
+        Self { epochs: (0..5).map(epoch).collect(), links: BTreeMap::new() }
+    }
+
+    fn say(&mut self, from: u16, messages: &[Message]) {
+        if messages.is_empty() {
+            return;
         }
-        let sender = Seat(u16::try_from(from).expect("few seats"));
-        for (to, epoch) in epochs.iter_mut().enumerate().filter(|(to, _)| *to != from) {
-            let step = epoch.receive(sender, &Frame::pack(passed.iter().copied())).expect("in order");
-            queue.push_back((to, step.messages));
+        for to in (0..5).filter(|to| *to != from) {
+            self.links.entry((from, to)).or_default().push_back(Frame::pack(messages.iter().copied()));
+        }
+    }
+
+    fn hear(&mut self, from: u16, to: u16, frame: &Frame) -> Vec<Message> {
+        let step = self.epochs[usize::from(to)].receive(Seat(from), frame).expect("acceptable");
+        self.say(to, &step.messages);
+        step.messages
+    }
+
+    /// Liars say this to one seat; what it says to that.
+    fn lie(&mut self, liars: &[u16], to: u16, message: Message) -> Vec<Message> {
+        liars.iter().flat_map(|liar| self.hear(*liar, to, &Frame::pack([message]))).collect()
+    }
+
+    /// Delivers what honest seats have said so far up to the frame that carries `last`, which they have said.
+    fn pass(&mut self, from: &[u16], to: u16, last: Message) -> Vec<Message> {
+        let mut said = Vec::new();
+        for sender in from {
+            loop {
+                let frames = self.links.get_mut(&(*sender, to));
+                let frame = frames.and_then(VecDeque::pop_front).expect("it has said so");
+                said.extend(self.hear(*sender, to, &frame));
+                if frame.messages().any(|message| message == last) {
+                    break;
+                }
+            }
+        }
+        said
+    }
+
+    /// Delivers all that honest seats have said and will say.
+    fn settle(&mut self) {
+        while let Some(link) = self.links.iter().find(|(_, frames)| !frames.is_empty()).map(|(link, _)| *link)
+        {
+            let frame = self.links.get_mut(&link).and_then(VecDeque::pop_front).expect("not empty");
+            self.hear(link.0, link.1, &frame);
         }
     }
 }
 
-/// The counterexample that the checker gives for [`crate::instance::AfterTerm::LeavesAuxUnsent`] at n = 7, on real epochs:
-/// seat 0 decides, the liars' TERMs let seat 1 decide before its AUX, and then they fall silent.
-/// Returns who has decided in the end.
-fn starve(aux_unsent: bool) -> Vec<bool> {
-    let committee = Committee::new(7).expect("a size");
-    let epoch = |seat| {
-        let setup = Setup::new(committee, Some(Seat(seat)), b"models").expect("the seat is in");
-        Epoch::new(&setup, EpochNumber(1))
-    };
-    let mut epochs: Vec<Epoch> = (0..5).map(epoch).collect();
-    let round = Round(0);
-    let ready = Message::Ready { proposer: TARGET, digest: Digest::of(WORD) };
-    let aux = Message::Aux { proposer: TARGET, round, value: true };
-    let conf = Message::Conf { proposer: TARGET, round, values: BoolSet::One };
-    let term = Message::Term { proposer: TARGET, round, value: true };
-    let zero = Message::Bval { proposer: TARGET, round, value: false };
-    let mut queue = VecDeque::new();
-    // The liars help seat 0 to the end and seat 1 to its TERM. Seats 2 to 4 hear nothing of them but READY, which
-    // they amplify; seat 1 has READY from the liars only so far, too few for its own.
-    let mut said = Vec::new();
-    for (from, message) in [(5, ready), (6, ready), (2, ready), (5, aux), (6, aux), (2, aux), (5, conf), (6, conf)] {
-        let _ = (from, message);
+fn vote(round: u16, vote: Vote) -> Message {
+    Message::vote(TARGET, Round(round), vote)
+}
+
+/// The checker's way to starvation with two liars where the TERM of a seat that decides by the TERMs of others
+/// names its own round ([`TermRound::Own`]). Seat 4 is held back in round 0 while seats 0 to 3 come to round 1 with
+/// estimates 1, 0, 0, 0. There seat 1 decides 0 with the liars' help; their TERMs and its own make seat 4 say
+/// TERM(0) of round 0. From then on seat 4 counts for 0 in round 1 and cannot amplify BVAL(1) there, which
+/// lacks one vote for ever, while 0 lacks the AUX and CONF of seat 0, which said 1.
+#[test]
+fn a_term_of_too_low_a_round_starves_others_with_two_liars() {
+    let digest = Digest::of(WORD);
+    let (propose, echo) = (Message::Propose(digest), Message::Echo { proposer: TARGET, digest });
+    let ready = Message::Ready { proposer: TARGET, digest };
+    let bval = |round, value| vote(round, Vote::Bval(value));
+    let aux = |round, value| vote(round, Vote::Aux(value));
+    let conf = |round, values| vote(round, Vote::Conf(values));
+    let others = |seat: u16, of: &[u16]| of.iter().copied().filter(|from| *from != seat).collect::<Vec<_>>();
+    let mut script = Script::new();
+
+    // Round 0. Seat 4 inputs 0, seats 0 to 3 are ready.
+    script.epochs[4].restore_own(&Frame::pack([bval(0, false)])).expect("the first");
+    script.say(4, &[bval(0, false)]);
+    for seat in 0..4 {
+        script.lie(&[6], seat, propose);
+        let step = script.epochs[usize::from(seat)].deliver(WORD.to_vec());
+        assert_eq!(step.messages, [echo]);
+        script.say(seat, &step.messages);
     }
-    let _ = (&mut said, zero, &mut queue);
-    let _: &Vec<Message> = &said;
-    for liar in [5, 6] {
-        for epoch in &mut epochs {
-            let step = epoch.receive(Seat(liar), &Frame::pack([ready])).expect("new");
-            assert_eq!(step.messages, [], "two liars are not `weak`");
+    for seat in 0..4 {
+        script.pass(&others(seat, &[0, 1, 2, 3]), seat, echo);
+        assert_eq!(script.lie(&[5], seat, echo), [ready]);
+    }
+    // Seats 1 to 4 accept 0 first, seat 0 accepts 1 first; with time all accept 0.
+    for seat in 1..4 {
+        script.pass(&[4], seat, bval(0, false));
+        assert_eq!(script.lie(&[5, 6], seat, bval(0, false)), [bval(0, false)]);
+    }
+    for (seat, from) in [(1, 2), (2, 1), (3, 1)] {
+        assert_eq!(script.pass(&[from], seat, bval(0, false)), [aux(0, false)]);
+    }
+    script.lie(&[5, 6], 4, bval(0, false));
+    assert_eq!(script.pass(&[1, 2], 4, bval(0, false)), [aux(0, false)]);
+    script.pass(&[1, 2, 3], 0, ready);
+    assert_eq!(script.lie(&[5], 0, ready), [aux(0, true)]);
+    assert_eq!(script.pass(&[1, 2, 3], 0, bval(0, false)), [bval(0, false)]);
+    script.pass(&[4], 0, bval(0, false));
+    assert_eq!(script.pass(&[0], 4, ready), [ready]);
+    // Seat 0 confirms both, the others 0.
+    script.pass(&[1, 2], 0, aux(0, false));
+    assert_eq!(script.lie(&[5, 6], 0, aux(0, true)), [conf(0, BoolSet::Both)]);
+    for seat in 1..5 {
+        script.pass(&others(seat, &[1, 2, 3, 4]), seat, aux(0, false));
+        assert_eq!(script.lie(&[5], seat, aux(0, false)), [conf(0, BoolSet::Zero)]);
+    }
+    script.pass(&[1, 2], 0, conf(0, BoolSet::Zero));
+    assert_eq!(script.lie(&[5, 6], 0, conf(0, BoolSet::Both)), [bval(1, true)]);
+    for seat in 1..4 {
+        script.pass(&others(seat, &[1, 2, 3, 4]), seat, conf(0, BoolSet::Zero));
+        assert_eq!(script.lie(&[5], seat, conf(0, BoolSet::Zero)), [bval(1, false)]);
+    }
+
+    // Round 1, coin 0. Seat 0 amplifies 0; seats 1 to 3 accept 0; BVAL(1) spreads to all four of them.
+    assert_eq!(script.pass(&[1, 2, 3], 0, bval(1, false)), [bval(1, false)]);
+    for seat in 1..4 {
+        script.pass(&others(seat, &[0, 1, 2, 3]), seat, bval(1, false));
+        assert_eq!(script.lie(&[5], seat, bval(1, false)), [aux(1, false)]);
+    }
+    assert_eq!(script.lie(&[5, 6], 1, bval(1, true)), [bval(1, true)]);
+    script.pass(&[1], 2, bval(1, true));
+    assert_eq!(script.lie(&[5], 2, bval(1, true)), [bval(1, true)]);
+    assert_eq!(script.pass(&[1, 2], 3, bval(1, true)), [bval(1, true)]);
+    script.pass(&[1, 2, 3], 0, bval(1, true));
+    assert_eq!(script.lie(&[5], 0, bval(1, true)), [aux(1, true)]);
+    // Seat 1 decides.
+    for seat in 1..4 {
+        let heard = others(seat, &[1, 2, 3]);
+        for from in heard {
+            if script.links[&(from, seat)].iter().flat_map(Frame::messages).any(|said| said == aux(1, false))
+            {
+                script.pass(&[from], seat, aux(1, false));
+            }
         }
-        for message in [term] {
-            let step = epochs[1].receive(Seat(liar), &Frame::pack([message])).expect("new");
-            assert_eq!(step.messages, []);
+        assert_eq!(script.lie(&[5, 6], seat, aux(1, false)), [conf(1, BoolSet::Zero)]);
+    }
+    script.pass(&[2, 3], 1, conf(1, BoolSet::Zero));
+    let term = vote(1, Vote::Term(false));
+    assert_eq!(script.lie(&[5, 6], 1, conf(1, BoolSet::Zero)), [term]);
+    // Seat 4, still in round 0, decides by TERMs.
+    script.pass(&[1], 4, term);
+    let said = script.lie(&[5, 6], 4, term);
+    assert_eq!(script.epochs[4].decision(TARGET), Some(false));
+    script.settle();
+
+    let decided: Vec<_> = script.epochs.iter().map(|epoch| epoch.decision(TARGET)).collect();
+    match Code::TERM_ROUND {
+        TermRound::Own => {
+            assert_eq!(said, [vote(0, Vote::Term(false))]);
+            assert_eq!(decided, [None, Some(false), None, None, Some(false)]);
+        }
+        TermRound::Backed => {
+            assert_eq!(said, [term]);
+            assert_eq!(decided, [Some(false); 5]);
         }
     }
-    let _ = (aux, conf);
-    settle(&mut epochs, queue, |from, message| {
-        !(aux_unsent && from == 1 && matches!(message, Message::Aux { .. } | Message::Conf { .. }))
-    });
-    epochs.iter().map(|epoch| epoch.decision(TARGET).is_some()).collect()
 }

@@ -1,4 +1,4 @@
-//! Runs the checker over a model and tells what it found.
+//! Runs the checker over a model and tells what it found, in the output of the test and by failing it.
 
 use std::fmt;
 
@@ -7,16 +7,43 @@ use stateright::{Checker, Expectation, HasDiscoveries, Model};
 /// What the checker says of a model.
 pub(crate) struct Report<A> {
     pub(crate) states: usize,
-    pub(crate) transitions: usize,
-    pub(crate) depth: usize,
+    transitions: usize,
+    depth: usize,
     /// Properties that fail, each with a shortest way there.
-    pub(crate) refuted: Vec<(&'static str, Vec<A>)>,
+    refuted: Vec<(&'static str, Vec<A>)>,
     /// Situations that must be reachable and are not.
-    pub(crate) missing: Vec<&'static str>,
+    missing: Vec<&'static str>,
+}
+
+/// All properties hold in every state, and what must be reachable is.
+pub(crate) fn confirm<M>(name: &str, model: M) -> Report<M::Action>
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + fmt::Debug + std::hash::Hash + PartialEq + Send + Sync,
+    M::Action: Clone + fmt::Debug + PartialEq + Send + Sync,
+{
+    let report = check(model);
+    println!("{name}: {report}");
+    assert!(report.refuted.is_empty(), "{name}: {report}");
+    assert!(report.missing.is_empty(), "{name}: {report}");
+    report
+}
+
+/// This property fails in some state.
+pub(crate) fn refute<M>(name: &str, model: M, property: &str)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + fmt::Debug + std::hash::Hash + PartialEq + Send + Sync,
+    M::Action: Clone + fmt::Debug + PartialEq + Send + Sync,
+{
+    let report = check(model);
+    println!("{name}: {report}");
+    let refuted = report.refuted.iter().any(|(name, _)| *name == property);
+    assert!(refuted, "{name}: {property:?} holds: {report}");
 }
 
 /// Explores every state, or all up to the first violation.
-pub(crate) fn check<M>(model: M) -> Report<M::Action>
+fn check<M>(model: M) -> Report<M::Action>
 where
     M: Model + Send + Sync + 'static,
     M::State: Clone + fmt::Debug + std::hash::Hash + PartialEq + Send + Sync,

@@ -192,7 +192,9 @@ impl Model for StartRule {
             Property::always("every cut is held", |_, state: &State| {
                 state.seats.iter().any(|seat| seat.held >= state.committed)
             }),
-            Property::sometimes("all is ordered", |rule: &Self, state: &State| state.committed == rule.entries),
+            Property::sometimes("all is ordered", |rule: &Self, state: &State| {
+                state.committed == rule.entries
+            }),
         ]
     }
 }
