@@ -38,6 +38,9 @@ pub(crate) enum TermRound {
     /// At least the least round that `weak` of those TERMs do not exceed: no lower than the first in which an
     /// honest seat decided. It votes up to there as if undecided. (The liars may make it later than that.)
     Backed,
+    /// Its own, and the TERM leaves once that is not below the round of [`TermRound::Backed`]. Until then the seat
+    /// knows the outcome and votes as if undecided.
+    Reached,
 }
 
 /// Deciding 1 in round 0 on READY of all seats.
@@ -288,10 +291,17 @@ impl State {
         } else {
             seat.aux.is_some().then(|| tally.settled_by_aux(size, power))
         };
-        if let (Place::Voting, false, Some(settled)) = (seat.place, seat.pledged, closes) {
+        let stays = seat.pledged && rules.term_round != TermRound::Reached;
+        if let (Place::Voting, false, Some(settled)) = (seat.place, stays, closes) {
             out.extend((0..=BOTH).filter(|set| settled[*set]).map(|set| Action::Close(at, set)));
         }
-        if rules.term_decides && seat.decided.is_none() && !matches!(seat.place, Place::Left(_)) {
+        let may_term = match seat.place {
+            Place::Voting => true,
+            // It has not come to the layer of any TERM that it did not hear of while there.
+            Place::Behind { .. } => rules.term_round != TermRound::Reached,
+            _ => false,
+        };
+        if rules.term_decides && seat.decided.is_none() && may_term {
             // Who has left decides in the next layer.
             let backed =
                 |value: &bool| (*value || !seat.pledged) && backed_by_terms(self.terms(*value), size, power);
@@ -390,7 +400,7 @@ impl State {
                 let seat = &mut next.seats[at];
                 seat.pledged = false;
                 seat.decided = Some(value);
-                if rules.term_round == TermRound::Own {
+                if rules.term_round != TermRound::Backed {
                     seat.place = if seat.place == Place::Voting { Place::Rests } else { Place::Stands };
                 }
             }
@@ -454,8 +464,8 @@ impl State {
     }
 
     /// No two decide differently, and once one has decided nobody leaves the round with another estimate.
-    fn agrees(&self) -> bool {
-        if self.seats.iter().any(|seat| seat.pledged) {
+    fn agrees(&self, rules: &Rules) -> bool {
+        if self.owes_pledge(rules) {
             return true;
         }
         let estimate = |seat: &Seat| match seat.place {
@@ -470,6 +480,13 @@ impl State {
         decided.is_none_or(is_it)
     }
 
+    /// The TERMs are still missing that let a seat vote early: no state of a run.
+    fn owes_pledge(&self, rules: &Rules) -> bool {
+        let heard = rules.term_round == TermRound::Reached
+            && backed_by_terms(self.terms(true), rules.size, Power::Possible);
+        !heard && self.seats.iter().any(|seat| seat.pledged)
+    }
+
     fn is_valid(&self, rules: &Rules) -> bool {
         self.seats
             .iter()
@@ -481,12 +498,14 @@ impl State {
     pub(crate) fn starves(&self, rules: &Rules) -> bool {
         let moves_on = |seat: &Seat| matches!(seat.place, Place::Left(_));
         let is_last = self.layer + 1 == rules.rounds;
-        let pledged = self.seats.iter().any(|seat| seat.pledged);
-        if pledged || self.cut_short || !is_last && self.seats.iter().any(moves_on) {
+        if self.owes_pledge(rules) || self.cut_short || !is_last && self.seats.iter().any(moves_on) {
             return false;
         }
+        let known = [false, true].into_iter().any(|value| self.terms(value) >= rules.size.weak());
         let waits = |seat: &Seat| {
-            seat.decided.is_none() && matches!(seat.place, Place::Voting | Place::Behind { due: false })
+            !(known && rules.term_decides)
+                && seat.decided.is_none()
+                && matches!(seat.place, Place::Voting | Place::Behind { due: false })
         };
         let due = |seat: &Seat| seat.place == Place::Behind { due: true };
         let must = |at| {
@@ -517,7 +536,7 @@ impl Model for Rules {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("agreement", |_, state: &State| state.agrees()),
+            Property::always("agreement", |rules: &Self, state: &State| state.agrees(rules)),
             Property::always("validity", |rules: &Self, state: &State| state.is_valid(rules)),
             Property::always("nobody starves", |rules: &Self, state: &State| !state.starves(rules)),
             Property::always("unanimity decides when the coin agrees", |_, state: &State| {

@@ -32,9 +32,9 @@ fn is_large() -> bool {
 const AGREEMENT: &str = "agreement";
 const STARVATION: &str = "nobody starves";
 
-/// The rules to be built, the TERM's round as it must be.
+/// The rules to be built, with TERMs as they must be.
 fn fewer_delays(n: u8, first: bool) -> Rules {
-    Rules { term_round: TermRound::Backed, ..Rules::fewer_delays(n, first) }
+    Rules { term_round: TermRound::Reached, ..Rules::fewer_delays(n, first) }
 }
 
 #[test]
@@ -93,10 +93,16 @@ fn terms_that_count_as_no_votes_starve_others() {
 }
 
 #[test]
-fn a_term_of_the_own_round_starves_others_with_two_liars_and_one_of_a_backed_round_does_not() {
+fn a_term_of_too_low_a_round_starves_others_with_two_liars() {
     let rules = |term_round| Rules { term_round, rounds: 2, ..fewer_delays(7, true) };
     refute("TERM of the own round, n = 7", rules(TermRound::Own), STARVATION);
-    confirm("TERM of a backed round, n = 7", rules(TermRound::Backed));
+    confirm("TERM once the own round is backed, n = 7", rules(TermRound::Reached));
+    for n in [4, 5, 6] {
+        let rules = Rules { term_round: TermRound::Backed, ..fewer_delays(n, true) };
+        confirm(&format!("TERM of a backed round, n = {n}"), rules);
+        let rules = Rules { term_round: TermRound::Reached, ..Rules::in_the_code(n) };
+        confirm(&format!("TERM once the own round is backed, CONF everywhere, n = {n}"), rules);
+    }
 }
 
 #[test]
@@ -105,10 +111,12 @@ fn large_checks_with_two_liars() {
         println!("not asked for: ENTENTE_MODEL=large");
         return;
     }
-    let code = Rules { term_round: TermRound::Backed, rounds: 1, ..Rules::in_the_code(7) };
+    let code = Rules { term_round: TermRound::Reached, rounds: 1, ..Rules::in_the_code(7) };
     confirm("CONF everywhere, n = 7, one round", code);
     for first in [true, false] {
         confirm(&format!("first coin {first}, n = 7, three rounds"), fewer_delays(7, first));
+        let backed = Rules { term_round: TermRound::Backed, rounds: 2, ..fewer_delays(7, first) };
+        confirm(&format!("TERM of a backed round, first coin {first}, n = 7, two rounds"), backed);
         let early = Rules { weak_accepts: true, rounds: 2, ..fewer_delays(7, first) };
         confirm(&format!("votes on weak READY, first coin {first}, n = 7, two rounds"), early);
     }

@@ -569,5 +569,9 @@ fn a_term_of_too_low_a_round_starves_others_with_two_liars() {
             assert_eq!(said, [term]);
             assert_eq!(decided, [Some(false); 5]);
         }
+        TermRound::Reached => {
+            assert_eq!(said, []);
+            assert_eq!(decided, [Some(false); 5]);
+        }
     }
 }
