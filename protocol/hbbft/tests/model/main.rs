@@ -5,7 +5,7 @@
 //! [`real`] holds the models and the crate's code together. All honest schedules and all liars are covered
 //! within what each model's front says; a refuted rule is printed with a shortest way to the violation.
 //!
-//! `ENTENTE_MODEL=large` adds the checks that take minutes and gigabytes.
+//! `ENTENTE_MODEL=large` adds checks with two liars that take minutes and gigabytes.
 
 mod broadcast;
 mod coin;
@@ -111,8 +111,8 @@ fn large_checks_with_two_liars() {
         println!("not asked for: ENTENTE_MODEL=large");
         return;
     }
-    let code = Rules { term_round: TermRound::Reached, rounds: 1, ..Rules::in_the_code(7) };
-    confirm("CONF everywhere, n = 7, one round", code);
+    let code = Rules { term_round: TermRound::Reached, rounds: 2, ..Rules::in_the_code(7) };
+    confirm("CONF everywhere, n = 7, two rounds", code);
     for first in [true, false] {
         confirm(&format!("first coin {first}, n = 7, three rounds"), fewer_delays(7, first));
         let backed = Rules { term_round: TermRound::Backed, rounds: 2, ..fewer_delays(7, first) };
