@@ -545,6 +545,9 @@ pub struct MetricsView {
     pub bytes_out: u64,
     /// Frames that the mesh did not take, because the stream was gone or full.
     pub frames_dropped: u64,
+    /// Other nodes in the peer book as it was stored last since the start.
+    #[serde(default)]
+    pub remembered: u64,
     /// Resident memory of the process.
     pub rss_kb: u64,
     /// CPU time of the process.

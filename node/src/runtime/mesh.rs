@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use entente_discovery::{
     BookEntry, CredentialCheck, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book, peer_id_of,
@@ -34,8 +34,11 @@ pub(super) const HEAD_REQUESTS_BURST: u32 = 128;
 pub(super) const HEAD_REQUESTS_PER_S: u32 = 64;
 /// No request for a head report has more bytes.
 const MAX_HEAD_REQUEST_BYTES: usize = 192;
-/// Between two savings of the peer book; a crash loses what was learnt within it.
-const BOOK_PAUSE: Duration = Duration::from_millis(100);
+/// Savings of the peer book at once, and per second: members say when it changes, and each saving costs an fsync. A whole
+/// coalition that meets is within the burst, so that a crash right after it forgets nobody.
+const BOOK_BURST: u32 = 128;
+/// See [`BOOK_BURST`].
+const BOOKS_PER_S: u32 = 1;
 /// Lines of the log on one peer's coming and going per [`super::faults::FAULT_INTERVAL`]; more are counted.
 const MAX_PEER_LINES: u32 = 16;
 
@@ -182,20 +185,24 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
     }
 }
 
-/// Stores the newest peer book, beside the frames, and at most once per [`BOOK_PAUSE`]: members say when it changes, and each
-/// time costs an fsync.
+/// Stores the newest peer book, beside the frames, at a bounded rate ([`BOOK_BURST`]).
 async fn save_books(mut changed: watch::Receiver<Option<Vec<BookEntry>>>, node: Handle) {
+    let mut rate = Rate::new(BOOK_BURST, BOOKS_PER_S, Instant::now());
     // The last one is seen before the end of the channel is.
     while changed.changed().await.is_ok() {
         let Some(book) = changed.borrow_and_update().clone() else { continue };
         let store = Arc::clone(node.store());
+        let others = book.iter().filter(|entry| entry.peer != node.mesh().local_peer()).count();
         let saved = tokio::task::spawn_blocking(move || store.set_meta(BOOK, &encode_book(&book))).await;
         if let Ok(Err(error)) = saved {
             return node.fail(Stopped::Storage(error)).await;
         }
+        node.metrics().remembered.store(others as u64, Relaxed);
+        rate.charge(1);
+        let pause = rate.wait(Instant::now());
         let mut stopped = node.watch_stopped();
         tokio::select! {
-            () = tokio::time::sleep(BOOK_PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
             _ = stopped.wait_for(Option::is_some) => {}
         }
     }

@@ -85,6 +85,7 @@ pub struct Metrics {
     pub(super) frames_out: AtomicU64,
     pub(super) bytes_out: AtomicU64,
     pub(super) frames_dropped: AtomicU64,
+    pub(super) remembered: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -105,6 +106,7 @@ impl Default for Metrics {
             frames_out: 0.into(),
             bytes_out: 0.into(),
             frames_dropped: 0.into(),
+            remembered: 0.into(),
         }
     }
 }
@@ -134,6 +136,7 @@ impl Metrics {
             frames_out: self.frames_out.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
             frames_dropped: self.frames_dropped.load(Relaxed),
+            remembered: self.remembered.load(Relaxed),
             rss_kb,
             cpu_ms,
         }

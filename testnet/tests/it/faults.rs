@@ -3,7 +3,7 @@
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use entente_node::api::dto::{RecordState, SubmitView};
+use entente_node::api::dto::{MetricsView, RecordState, SubmitView};
 
 use crate::support::{Net, eventually, wait_for};
 
@@ -122,7 +122,14 @@ fn a_damaged_store_stops_its_node_with_7_and_the_others_lose_nothing_and_order_o
 #[test]
 fn after_all_were_killed_three_find_each_other_without_the_first_address() {
     let net = Net::up(4);
-    for partner in ["norden", "sudria", "estmark", "skywatch"] {
+    let partners = ["norden", "sudria", "estmark", "skywatch"];
+    for partner in partners {
+        eventually(&format!("{partner} has stored where the others are"), || {
+            let metrics = net.get::<MetricsView>(partner, "/v1/metrics")?;
+            (metrics.remembered == 3).then_some(())
+        });
+    }
+    for partner in partners {
         net.run(&["kill", partner]);
     }
     for partner in ["sudria", "estmark", "skywatch"] {
