@@ -6,6 +6,7 @@
 //!
 //! How: bincode 2 (variable-length integers, little endian) through serde; see `docs/adr/` for why this version.
 
+use bincode::error::DecodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -42,6 +43,19 @@ fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_limit::<MAX_OBJECT_BYTES>()
 }
 
+/// What the codec found wrong, for people.
+fn in_words(error: DecodeError) -> String {
+    match error {
+        DecodeError::UnexpectedEnd { .. } => "it ends too early".into(),
+        DecodeError::LimitExceeded => "it states a length beyond the limit".into(),
+        DecodeError::Utf8 { .. } => "a text in it is not UTF-8".into(),
+        DecodeError::InvalidBooleanValue(found) => format!("{found} stands where 0 or 1 is meant"),
+        DecodeError::Other(what) => what.into(),
+        DecodeError::OtherString(what) => what,
+        other => other.to_string(),
+    }
+}
+
 /// Canonical bytes of `value`.
 ///
 /// # Panics
@@ -58,7 +72,7 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Re
         return Err(WireError::TooLarge { bytes: bytes.len(), limit });
     }
     let (value, used): (T, usize) = bincode::serde::decode_from_slice(bytes, config())
-        .map_err(|error| WireError::Malformed(error.to_string()))?;
+        .map_err(|error| WireError::Malformed(in_words(error)))?;
     if used != bytes.len() {
         return Err(WireError::Trailing(bytes.len() - used));
     }
@@ -101,6 +115,16 @@ pub mod byte_string {
 mod tests {
     use super::*;
     use serde::Deserialize;
+
+    #[test]
+    fn damage_is_told_in_words_for_people() {
+        let cut = decode::<u64>(&[251], 16).expect_err("two bytes are missing");
+        assert_eq!(cut.to_string(), "malformed: it ends too early");
+        let neither = decode::<bool>(&[7], 16).expect_err("neither 0 nor 1");
+        assert_eq!(neither.to_string(), "malformed: 7 stands where 0 or 1 is meant");
+        let unknown = decode::<Result<u8, u8>>(&[9, 0], 16).expect_err("no such variant");
+        assert!(!unknown.to_string().contains("OtherString"), "{unknown}");
+    }
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Sample {

@@ -7,6 +7,7 @@
 mod boasts;
 mod both_ways;
 mod clocks;
+mod contributions;
 mod false_claims;
 mod floods;
 mod forks;
