@@ -156,6 +156,7 @@ impl Engine {
             repeat_at: None,
             woken_for: None,
             reach: None,
+            missing: BTreeMap::new(),
             founded: Arc::clone(&founded),
         })
     }
