@@ -8,13 +8,14 @@
 //! `entente-hbbft`), cut, ordered and applied (`apply`); peers exchange frontiers and ask for what they lack
 //! (`peers`); who is behind takes
 //! certified epochs as they are (`catchup`); after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
-//! from the store.
+//! from the store, and `lives` goes on from a store that was rolled back.
 
 mod api;
 mod apply;
 mod catchup;
 mod epochs;
 mod feeds;
+mod lives;
 mod peers;
 mod recover;
 mod start;
@@ -28,10 +29,11 @@ pub use api::{Effect, Event, Fault, Halt, Held, Input, NodeId, Refused, Status, 
 pub use catchup::MAX_PROVEN_EPOCHS;
 pub use epochs::MAX_STASHED_PAYLOADS;
 pub use feeds::MAX_BACKLOG;
+pub use lives::Restored;
 pub use recover::RecoverError;
 
 use crate::coalition::State;
-use crate::feed::FeedKey;
+use crate::feed::{Chain, FeedKey};
 use crate::founding::Founded;
 use crate::frontier::Basis;
 use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey};
@@ -95,7 +97,12 @@ pub struct Engine {
     seat_nodes: Vec<Vec<NodeId>>,
     cosigners: Cosigners,
     node: SecretKey,
+    /// None for an observer, and for a node that was restored: its seat signs nothing.
     own: Option<OwnSeat>,
+    /// The seat of a node that was restored.
+    silent: Option<Seat>,
+    /// In which this node writes.
+    incarnation: u32,
     timing: Timing,
 
     now: Time,
@@ -106,6 +113,8 @@ pub struct Engine {
     /// In the order of claims.
     feeds: Vec<Feed>,
     index: BTreeMap<FeedKey, usize>,
+    /// Own feeds that are not enrolled yet.
+    ahead: BTreeMap<FeedKey, Chain>,
 
     window: Window,
     /// Steers epoch `applied + 1`.
@@ -323,6 +332,8 @@ impl Engine {
             reachable: self.reachable().into_iter().collect(),
             missing: self.missing.iter().map(|(&seat, &since)| (seat, since.min(now))).collect(),
             seat: self.own_seat(),
+            silent: self.silent,
+            incarnation: self.incarnation,
             voting: self.start.is_ready(),
             reports: self.start.reports(),
             held: self.feeds.iter().map(|feed| feed.chain.unordered()).sum(),
@@ -347,7 +358,8 @@ impl Engine {
         let reachable = self.reachable();
         let reached = reachable.len() >= self.committee.quorum();
         self.missing.retain(|seat, _| !reachable.contains(seat));
-        for seat in self.committee.seats().filter(|seat| !reachable.contains(seat)) {
+        let own = self.silent;
+        for seat in self.committee.seats().filter(|seat| !reachable.contains(seat) && Some(*seat) != own) {
             self.missing.entry(seat).or_insert(self.now);
         }
         if self.reach != Some(reached) {
