@@ -371,6 +371,8 @@ mod meta {
     pub(super) const EXTENT: &str = "extent";
     /// The last proof that an epoch is certified by a later one's checkpoint.
     pub(super) const PROOF: &str = "proof";
+    /// Which incarnation the node is in.
+    pub(super) const LIVES: &str = "lives";
     /// What the names of the node's own values begin with.
     pub(super) const OWN: &str = "own/";
 }

@@ -76,7 +76,7 @@ pub enum Write {
 }
 
 /// Which of its own lives a node is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Lives {
     /// The incarnation in which it writes; 0 until it was restored for the first time.
     pub incarnation: u32,

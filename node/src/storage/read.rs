@@ -325,6 +325,12 @@ impl Archive for Store {
         feed.root(&self.identity.coalition)
     }
 
+    fn lives(&self) -> Result<Lives, Damage> {
+        self.reading(META.0, |snapshot| {
+            Ok(snapshot.row(META, meta::LIVES.as_bytes(), MAX_ROW_BYTES)?.unwrap_or_default())
+        })
+    }
+
     fn feeds(&self) -> Result<Vec<(FeedKey, Head)>, Damage> {
         self.reading(FEED.0, |snapshot| {
             let mut feeds = Vec::new();

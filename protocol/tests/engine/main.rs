@@ -15,6 +15,7 @@ mod limits;
 mod loss;
 mod net;
 mod reach;
+mod restore;
 mod rng;
 mod seeds;
 mod store;
