@@ -334,7 +334,7 @@ impl Engine {
             seat: self.own_seat(),
             silent: self.silent,
             incarnation: self.incarnation,
-            voting: self.start.is_ready(),
+            voting: self.start.is_ready() && self.silent.is_none(),
             reports: self.start.reports(),
             held: self.feeds.iter().map(|feed| feed.chain.unordered()).sum(),
             custody,

@@ -6,7 +6,7 @@ use entente_protocol::identity::{Hash, RecordId};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::Nodes;
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, StoredEntry};
+use entente_protocol::store::{Archive, Batch, Damage, Lives, StoredEntry};
 use entente_protocol::vote::{MAX_VOTE_FRAME_BYTES, VoteFrame};
 use entente_protocol::wire::{self, MAX_OBJECT_BYTES};
 use redb::{ReadTransaction, ReadableTable, TableError};
