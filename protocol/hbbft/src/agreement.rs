@@ -23,7 +23,9 @@
 //! **After deciding** b a seat says TERM(b, r), r being its round. TERM counts as its BVAL, AUX and CONF of b
 //! in all rounds above r; `weak` TERM(b) decide b, since one of them is honest. In rounds up to r the seat goes
 //! on as if undecided: it amplifies BVAL and READY, and sends the AUX and CONF that it still owes. A seat that
-//! stopped at once, or that decided by others' TERM before its AUX, would starve late ones.
+//! stopped at once, or that decided by others' TERM before its AUX, would starve late ones. For the same reason
+//! who decides by TERMs says its own only in a round that `weak` of them have reached: before, its TERM would
+//! speak against a value that it may have to amplify there.
 //!
 //! **After a restart** the own votes are counted as said and nothing is said twice; round and estimate are
 //! recomputed from the peers' votes. The recomputed estimate may differ from the one before, which is harmless:
@@ -244,7 +246,14 @@ impl Agreement {
             let committee = party.committee;
             let backed = [false, true].into_iter().find(|b| self.terms(*b).len() >= committee.weak());
             if let Some(value) = backed {
-                self.decide(value, party, out);
+                self.decided = self.decided.or(Some(value));
+                // The own TERM only in a round from which on an honest seat counts for b already.
+                let mut of: Vec<Round> =
+                    self.terms(value).iter().map(|seat| self.term_rounds[seat.index()]).collect();
+                of.sort_unstable();
+                if of[committee.weak() - 1] <= self.round {
+                    self.term(value, party, out);
+                }
             }
             self.close_round(party, accepted, coins, out);
             if before == (out.len(), self.round, self.decided) {
@@ -325,11 +334,17 @@ impl Agreement {
     }
 
     fn decide(&mut self, value: bool, party: Party, out: &mut Vec<Message>) {
-        if self.decided.is_some() {
-            return;
+        if self.decided.is_none() || self.decided == Some(value) {
+            self.decided = Some(value);
+            self.term(value, party, out);
         }
-        self.decided = Some(value);
-        if let Some(own) = party.own {
+    }
+
+    /// Says TERM, once.
+    fn term(&mut self, value: bool, party: Party, out: &mut Vec<Message>) {
+        if let Some(own) = party.own
+            && self.term_round(own).is_none()
+        {
             let round = self.round.max(self.reached[own.index()]);
             self.say(own, round, Vote::Term(value), party.committee, out);
         }

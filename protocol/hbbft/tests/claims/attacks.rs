@@ -70,8 +70,25 @@ fn a_bare_vote_for_one_in_round_0_is_refused() {
 fn ready_is_amplified_after_voting_zero_and_after_deciding_it() {
     let mut epoch = epoch(4);
     assert_eq!(hear_all(&mut epoch, [2, 3], bval(0, false)), [bval(0, false), aux(0, false)]);
-    assert_eq!(hear_all(&mut epoch, [2, 3], term(1, false)), [term(0, false)]);
+    // A TERM of round 1 is not followed by one of round 0: that would speak for this seat in round 1.
+    assert_eq!(hear_all(&mut epoch, [2, 3], term(1, false)), []);
+    assert_eq!(epoch.decision(TARGET), Some(false));
     assert_eq!(hear_all(&mut epoch, [1, 2], ready(b"late")), [ready(b"late")]);
+}
+
+#[test]
+fn who_decides_by_terms_says_its_own_once_it_is_in_their_round() {
+    let mut epoch = epoch(4);
+    hear_all(&mut epoch, [2, 3], bval(0, false));
+    assert_eq!(hear_all(&mut epoch, [2, 3], term(1, false)), []);
+    assert_eq!(epoch.decision(TARGET), Some(false));
+    // It votes on as if undecided.
+    assert_eq!(hear_all(&mut epoch, [2, 3], aux(0, false)), [conf(0, BoolSet::Zero)]);
+    assert_eq!(
+        hear_all(&mut epoch, [2, 3], conf(0, BoolSet::Zero)),
+        [bval(1, false), term(1, false)],
+        "their TERM names round 1"
+    );
 }
 
 #[test]

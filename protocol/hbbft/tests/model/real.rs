@@ -28,7 +28,7 @@ impl Code {
     /// The first round with CONF.
     const CONF_FROM: Round = Round(0);
     /// Which round a TERM names: `Agreement::decide`.
-    const TERM_ROUND: TermRound = TermRound::Own;
+    const TERM_ROUND: TermRound = TermRound::Reached;
     /// Whether 1 is decided on READY of all, [`AllReady::Ordered`].
     const ALL_READY: AllReady = AllReady::Off;
     /// Whether a seat that has decided 1 votes on `weak` READY as on acceptance.
@@ -475,7 +475,7 @@ fn vote(round: u16, vote: Vote) -> Message {
 /// TERM(0) of round 0. From then on seat 4 counts for 0 in round 1 and cannot amplify BVAL(1) there, which
 /// lacks one vote for ever, while 0 lacks the AUX and CONF of seat 0, which said 1.
 #[test]
-fn a_term_of_too_low_a_round_starves_others_with_two_liars() {
+fn a_term_waits_for_its_round_or_two_liars_would_starve_others() {
     let digest = Digest::of(WORD);
     let (propose, echo) = (Message::Propose(digest), Message::Echo { proposer: TARGET, digest });
     let ready = Message::Ready { proposer: TARGET, digest };
