@@ -98,7 +98,8 @@ impl Engine {
     pub(super) fn open_next(&mut self) {
         let epoch = self.applied + 1;
         if self.start.is_ready() && self.window.permitted(EpochNumber(epoch)) && !self.is_open(epoch) {
-            let step = self.window.open(EpochNumber(epoch)).expect("the epoch is permitted");
+            let step =
+                self.window.open(EpochNumber(epoch), self.basis.last_set).expect("the epoch is permitted");
             self.step(epoch, step);
         }
     }

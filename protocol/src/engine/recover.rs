@@ -104,6 +104,7 @@ impl Engine {
         let step_ms = founded.charter().step_ms;
         let basis = Basis {
             epoch: 1,
+            last_set: committee.all(),
             frozen: vec![false; keys.len()],
             committed: roots,
             quota,

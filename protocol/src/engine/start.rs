@@ -79,7 +79,10 @@ impl Engine {
         self.receive_stored(others);
         // Applied epochs that are not certified: others may still need this seat's votes there.
         for epoch in self.certified + 1..=self.applied {
-            if let Ok(step) = self.window.open(EpochNumber(epoch)) {
+            let Some(last_set) = self.uncertified.get(&epoch).map(|uncertified| uncertified.last_set) else {
+                continue;
+            };
+            if let Ok(step) = self.window.open(EpochNumber(epoch), last_set) {
                 self.step(epoch, step);
             }
         }
