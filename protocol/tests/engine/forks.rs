@@ -52,8 +52,8 @@ fn two_branches_end_as_one_order_and_a_proof_at_everyone() {
     for node in 0..3 {
         let store = &net.nodes[node].store;
         assert_eq!(store.forks.len(), 1, "node {node} keeps one proof");
-        assert!(store.forks[0].verify(&net.founded.coalition()));
-        assert_eq!(store.forks[0].feed, feed);
+        assert!(store.forks[0].proof.verify(&net.founded.coalition()));
+        assert_eq!(store.forks[0].proof.feed, feed);
         assert_eq!(store.entries[&(feed, 1)].hash, a_head.hash, "the cut is on the branch that two hold");
         let codes: Vec<_> = net.faults(node).iter().map(|(code, _)| *code).collect();
         assert_eq!(codes, ["fork"]);

@@ -152,8 +152,8 @@ impl Oracle {
                     self.fail(format!("process {process}: proof at index {}: {what}", proof.index));
                 }
             }
-            Write::Fork(proof) => {
-                let author = self.nodes.iter().position(|node| *node == proof.feed.node);
+            Write::Fork(found) => {
+                let author = self.nodes.iter().position(|node| *node == found.proof.feed.node);
                 if author.is_none_or(|author| !self.faulty[author]) {
                     self.fail(format!("process {process} keeps a fork proof against honest {author:?}"));
                 }
