@@ -74,8 +74,8 @@ pub(super) struct Contents {
     pub(super) certificates: BTreeMap<u64, Certificate>,
     nodes: BTreeMap<NodeId, Hash>,
     proof: Option<EpochProof>,
-    forks: Vec<FoundFork>,
-    equivocations: Vec<[VoteFrame; 2]>,
+    pub(super) forks: Vec<FoundFork>,
+    pub(super) equivocations: Vec<[VoteFrame; 2]>,
     /// Writes that contradict earlier ones, in words: a store must never be asked for these.
     pub(super) contradictions: Vec<String>,
 }
