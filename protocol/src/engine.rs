@@ -33,7 +33,7 @@ pub use recover::RecoverError;
 
 use crate::coalition::State;
 use crate::evidence::Equivocation;
-use crate::feed::FeedKey;
+use crate::feed::{FeedKey, Head};
 use crate::founding::Founded;
 use crate::frontier::Basis;
 use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey};
@@ -312,6 +312,11 @@ impl Engine {
             let lengths = chain.committed().length + 1..=chain.head().length;
             lengths.filter_map(move |length| Some((feed.key, length, chain.body(length)?)))
         })
+    }
+
+    /// How far a feed is ordered; nothing for one that takes no part.
+    pub fn committed(&self, feed: &FeedKey) -> Option<Head> {
+        self.index.get(feed).map(|&index| self.basis.committed[index])
     }
 
     /// How this node stands at `now`.

@@ -11,7 +11,7 @@ use entente_hbbft::Seat;
 use serde::{Deserialize, Serialize};
 
 use crate::feed::FeedKey;
-use crate::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature, hash};
+use crate::identity::{CoalitionId, EvidenceId, Hash, PublicKey, Signature, hash};
 use crate::vote::{VoteFeed, VoteFrame, frame_hash, verify_frame_hash, votes_digest};
 use crate::wire;
 
@@ -74,8 +74,8 @@ pub enum Subject {
 
 impl Subject {
     /// The id by which people name it: the same at all nodes.
-    pub fn id(&self) -> RecordId {
-        RecordId(match self {
+    pub fn id(&self) -> EvidenceId {
+        EvidenceId(match self {
             Self::Feed(feed) => hash("entente/evidence/feed/v1", &[&wire::encode(feed)]),
             Self::Seat(seat) => hash("entente/evidence/seat/v1", &[&wire::encode(seat)]),
         })

@@ -7,7 +7,7 @@ use entente_hbbft::{Digest, Seat};
 use thiserror::Error;
 
 use crate::feed::{BodyBytes, FeedKey, ForkProof, Head, Run};
-use crate::identity::{Hash, Signature};
+use crate::identity::{Hash, PublicKey, Signature};
 use crate::ledger::cosignature::Certificate;
 use crate::ledger::merkle::Nodes;
 use crate::replicate::EpochProof;
@@ -71,6 +71,8 @@ pub struct FoundFork {
     pub proof: ForkProof,
     /// The bodies of the two entries that contradict each other, as far as they were at hand, in the order of the proof.
     pub bodies: [Option<BodyBytes>; 2],
+    /// Who brought the branch that was not held, and which of the two that is.
+    pub brought: (PublicKey, u8),
     /// When it was found, by this node's clock.
     pub found: Time,
 }

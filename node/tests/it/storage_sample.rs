@@ -80,7 +80,12 @@ pub(crate) fn certificate(epoch: u64, log: &Frontier) -> Write {
 }
 
 pub(crate) fn found_fork() -> FoundFork {
-    FoundFork { proof: fork(), bodies: [Some(BodyBytes(b"a".to_vec())), None], found: Time(5) }
+    FoundFork {
+        proof: fork(),
+        bodies: [Some(BodyBytes(b"a".to_vec())), None],
+        brought: (key(3).public(), 1),
+        found: Time(5),
+    }
 }
 
 pub(crate) fn fork() -> ForkProof {

@@ -298,7 +298,7 @@ impl Engine {
                 self.changed();
             }
             // Before the own branch is left for the other: it is one half of the proof.
-            Extended::Fork(proof) => self.fork_found(*proof, &other),
+            Extended::Fork(proof) => self.fork_found(*proof, node, &other),
             Extended::Gap => {
                 tracing::debug!(length = from, held = held.length, "run beyond a gap");
                 if let Some(peer) = self.peers.get_mut(&node) {
@@ -351,8 +351,8 @@ impl Engine {
         }
     }
 
-    /// Keeps the first proof of a fork with what the two branches say, of which `run` brought one.
-    fn fork_found(&mut self, proof: ForkProof, run: &Run) {
+    /// Keeps the first proof of a fork with what the two branches say, of which `node` brought one.
+    fn fork_found(&mut self, proof: ForkProof, node: NodeId, run: &Run) {
         let Some(&index) = self.index.get(&proof.feed) else { return };
         if self.feeds[index].fork.is_some() {
             return;
@@ -373,8 +373,10 @@ impl Engine {
             let brought = run.heads().iter().position(|head| *head == place);
             brought.and_then(|position| run.bodies.get(position).cloned())
         });
+        let held = Head { length: proof.length, hash: proof.branches[0].hash };
+        let brought = (node, u8::from(chain.holds(&held)));
         self.feeds[index].fork = Some(proof.clone());
-        self.persist(Write::Fork(Box::new(FoundFork { proof, bodies, found: self.now })));
+        self.persist(Write::Fork(Box::new(FoundFork { proof, bodies, brought, found: self.now })));
         self.fault(Some(author), None, "fork", what);
     }
 
