@@ -14,6 +14,7 @@ mod api;
 mod apply;
 mod catchup;
 mod epochs;
+mod evidence;
 mod feeds;
 mod peers;
 mod recover;
@@ -31,7 +32,8 @@ pub use feeds::MAX_BACKLOG;
 pub use recover::RecoverError;
 
 use crate::coalition::State;
-use crate::feed::FeedKey;
+use crate::evidence::Equivocation;
+use crate::feed::{FeedKey, Head};
 use crate::founding::Founded;
 use crate::frontier::Basis;
 use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey};
@@ -113,6 +115,10 @@ pub struct Engine {
     applied: u64,
     certified: u64,
     chains: BTreeMap<u64, Chains>,
+    /// Own proofs against seats that signed two frames at one place, by seat.
+    equivocations: BTreeMap<Seat, Equivocation>,
+    /// Evidence that this start has written as own entries.
+    reported: BTreeSet<crate::evidence::Subject>,
     /// Seats convicted of two frames at one place, by open epoch.
     equivocators: BTreeSet<(u64, Seat)>,
     /// Seats of whose chain a frame of another branch was seen, by open epoch: the proof was asked for.
@@ -183,6 +189,7 @@ impl Engine {
     /// What may follow from any input: deadlines, the start rule, gossip, and when to be woken.
     fn turn(&mut self) {
         self.advance();
+        self.write_evidence();
         self.write_due();
         self.start_epochs();
         self.speak();
@@ -297,13 +304,19 @@ impl Engine {
         &self.cosigners
     }
 
-    /// The bodies that are durable here and not ordered, by feed and length: what a provisional view adds.
+    /// The bodies that are durable here and not ordered, by feed and length: what a provisional view adds. Nothing of
+    /// frozen feeds, of which nothing will be ordered.
     pub fn held(&self) -> impl Iterator<Item = (FeedKey, u64, &[u8])> {
-        self.feeds.iter().flat_map(|feed| {
+        self.feeds.iter().zip(&self.basis.frozen).filter(|(_, frozen)| !**frozen).flat_map(|(feed, _)| {
             let chain = &feed.chain;
             let lengths = chain.committed().length + 1..=chain.head().length;
             lengths.filter_map(move |length| Some((feed.key, length, chain.body(length)?)))
         })
+    }
+
+    /// How far a feed is ordered; nothing for one that takes no part.
+    pub fn committed(&self, feed: &FeedKey) -> Option<Head> {
+        self.index.get(feed).map(|&index| self.basis.committed[index])
     }
 
     /// How this node stands at `now`.
@@ -321,7 +334,7 @@ impl Engine {
             seat: self.own_seat(),
             voting: self.start.is_ready(),
             reports: self.start.reports(),
-            held: self.feeds.iter().map(|feed| feed.chain.unordered()).sum(),
+            held: self.thawed().map(|(_, feed)| feed.chain.unordered()).sum(),
             custody,
             custody_since: custody_since.map(|since| since.min(now)),
             faults: self.faults,

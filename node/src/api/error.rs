@@ -17,6 +17,9 @@ use crate::storage::StoreError;
 /// The command that shows which operations there are.
 pub(super) const LIST: &str = "entente op list";
 
+/// The command that shows which evidence there is.
+pub(super) const EVIDENCE: &str = "entente evidence list";
+
 /// What a handler fails with.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -100,13 +103,15 @@ impl From<SubmitError> for ApiError {
                 let status = match code.as_str() {
                     "denied" => StatusCode::FORBIDDEN,
                     "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
-                    "closed" => StatusCode::CONFLICT,
+                    "closed" | "frozen" => StatusCode::CONFLICT,
                     "unknown" => StatusCode::NOT_FOUND,
                     "backlog" => StatusCode::TOO_MANY_REQUESTS,
                     "malformed" => StatusCode::BAD_REQUEST,
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
-                Self::new(status, &code, reason)
+                let frozen = code == "frozen";
+                let error = Self::new(status, &code, reason);
+                if frozen { error.next(EVIDENCE) } else { error }
             }
             SubmitError::Stopped(why) => Self::stopped(&why),
         }

@@ -216,7 +216,9 @@ impl Engine {
     }
 
     fn epoch_record(&self, agreed: &[(Seat, Vec<u8>)], committed: &[Head], time: Time) -> EpochRecord {
-        let heads = self.basis.feeds.iter().zip(committed).zip(&self.basis.frozen);
+        // As of the batch that this record ends.
+        let frozen = |feed| self.state.frozen().contains_key(feed);
+        let heads = self.basis.feeds.iter().zip(committed).map(|(feed, head)| (*feed, *head, frozen(feed)));
         EpochRecord {
             coalition: self.coalition,
             era: ERA,
@@ -224,10 +226,7 @@ impl Engine {
             seats: self.committee.size() as u16,
             charter_version: 1,
             agreed: agreed.iter().map(|(seat, bytes)| (*seat, Digest::of(bytes))).collect(),
-            committed: heads
-                .filter(|((_, head), _)| head.length > 0)
-                .map(|((&feed, &head), &frozen)| (feed, head, frozen))
-                .collect(),
+            committed: heads.filter(|(_, head, frozen)| head.length > 0 || *frozen).collect(),
             state_root: self.state.root(),
             time,
             coin: CoinMode::Public,
@@ -249,6 +248,7 @@ impl Engine {
         self.basis.committed = committed;
         self.basis.time = batch.time;
         self.basis.last_set = batch.agreed.iter().map(|(seat, _)| *seat).collect();
+        self.freeze();
         self.uncertified.insert(epoch, uncertified);
         if plant::is("prune-above") {
             self.persist(Write::Forget { epoch });

@@ -10,6 +10,7 @@ use entente_hbbft::{Digest, EpochNumber, Refusal, Seat, Step, WINDOW, plant};
 
 use super::peers::Subject;
 use super::{Engine, Halt, NodeId};
+use crate::evidence::Equivocation;
 use crate::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
 use crate::identity::Hash;
 use crate::replicate::{PeerMessage, Want};
@@ -157,7 +158,7 @@ impl Engine {
             let claimed = self.proposals.claimed.get(index).copied().unwrap_or(0);
             let left_behind =
                 self.proposals.moved.get(index).copied().unwrap_or(false) && committed < claimed;
-            feed.fork.is_none() && orderable > committed && (orderable > claimed || left_behind)
+            !self.is_forked(index) && orderable > committed && (orderable > claimed || left_behind)
         })
     }
 
@@ -169,7 +170,7 @@ impl Engine {
         self.proposals.contributions.values().any(|contribution| {
             contribution
                 .heads(&self.basis)
-                .any(|(index, head)| self.feeds[index].fork.is_none() && self.feeds[index].chain.holds(&head))
+                .any(|(index, head)| !self.is_forked(index) && self.feeds[index].chain.holds(&head))
         })
     }
 
@@ -232,7 +233,7 @@ impl Engine {
         let Some(own) = &self.own else { return };
         let feed = VoteFeed { seat: own.seat, incarnation: 0, era: ERA, epoch };
         let (seq, previous) = self.place(&feed);
-        let frame = VoteFrame::sign(feed, seq, previous, votes, &own.key);
+        let frame = VoteFrame::sign(&self.coalition, feed, seq, previous, votes, &own.key);
         self.chains.entry(epoch).or_default().push(frame.clone());
         if plant::is("send-before-persist") {
             self.broadcast(&PeerMessage::Frame(frame.clone()));
@@ -286,7 +287,7 @@ impl Engine {
             // A gap: the frames between are asked for.
             return self.ask_missing();
         }
-        if !frame.verify(&self.seats[seat.index()]) {
+        if !frame.verify(&self.coalition, &self.seats[seat.index()]) {
             return self.forged(node, format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0));
         }
         if Some(seat) == self.own_seat() {
@@ -325,13 +326,14 @@ impl Engine {
         }
     }
 
-    /// Two frames at one place: proof, if both are signed. Kept once per seat and epoch.
+    /// Two frames at one place: proof, if both are signed. Exchanged once per seat and epoch, kept once per seat, and
+    /// written as evidence.
     fn equivocation(&mut self, node: NodeId, frame: VoteFrame) {
         let VoteFeed { seat, epoch, .. } = frame.feed;
         if self.equivocators.contains(&(epoch, seat)) {
             return;
         }
-        if !frame.verify(&self.seats[seat.index()]) {
+        if !frame.verify(&self.coalition, &self.seats[seat.index()]) {
             return self.forged(node, format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0));
         }
         if Some(seat) == self.own_seat() {
@@ -344,7 +346,12 @@ impl Engine {
         let known = self.chains[&epoch].frame(seat, frame.seq).expect("checked by the caller").clone();
         let what =
             format!("two frames {} in epoch {epoch}: {:?} and {:?}", frame.seq, known.hash(), frame.hash());
-        self.persist(Write::Equivocation(Box::new([known.clone(), frame.clone()])));
+        // One for each seat is enough, and all that is kept.
+        if !self.equivocations.contains_key(&seat) && !self.state.convicted().contains_key(&seat) {
+            let frames = [known.clone(), frame.clone()];
+            self.equivocations.insert(seat, Equivocation::new(&frames));
+            self.persist(Write::Equivocation(Box::new(frames)));
+        }
         // Both, because each peer holds one of them and lacks the other.
         self.broadcast(&PeerMessage::Frame(known));
         self.broadcast(&PeerMessage::Frame(frame));

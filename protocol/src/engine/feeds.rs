@@ -2,7 +2,8 @@
 //!
 //! Guarantees: an own entry is durable before it is answered for or leaves, and leaves only towards peers whose
 //! frontier was seen to be a prefix of the own feed, so that a restored store is noticed before it forks anything. A
-//! run is held only under its author's verified signature. Of each feed's forks one proof is kept, and written once.
+//! run is held only under its author's verified signature. Of each feed's forks one proof is kept, with what
+//! the branches say; writing it is in `evidence`.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +13,12 @@ use super::peers::Subject;
 use super::{Effect, Engine, Event, Held, NodeId, Refused, Submission, Ticket};
 use crate::coalition::Refusal;
 use crate::feed::{
-    Chain, Extended, FeedKey, ForkProof, Head, Lane, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run, RunError,
-    body_digest,
+    BodyBytes, Chain, Extended, FeedKey, ForkProof, Head, Lane, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run,
+    RunError, body_digest,
 };
 use crate::identity::RecordId;
 use crate::record::{Act, Body, Due, MAX_BODY_BYTES, Record, SignedRecord};
-use crate::store::Write;
+use crate::store::{FoundFork, Write};
 use crate::time::Time;
 
 /// Most own entries of a lane that may wait to be ordered; more submissions are refused as `backlog`.
@@ -156,10 +157,11 @@ impl Engine {
                 }
                 lane.unwrap_or_else(|| self.lane_of(&signed.record))
             }
-            Body::Due(_) | Body::Fork(_) => {
+            Body::Due(_) | Body::Fork(_) | Body::Equivocation(_) => {
                 return Err(refused("denied", "a node writes these by itself"));
             }
         };
+        self.refuse_frozen(lane)?;
         let chain = &self.feeds[self.own_feed(lane)].chain;
         let before = before.get(&lane).map_or(&[][..], Vec::as_slice);
         let bytes = before.iter().map(|(_, body)| body.len()).sum::<usize>() + body.len();
@@ -213,7 +215,7 @@ impl Engine {
     }
 
     /// Appends to the own feed under one signature and pushes to all peers.
-    fn append(&mut self, lane: Lane, bodies: Vec<Vec<u8>>) -> Vec<Held> {
+    pub(super) fn append(&mut self, lane: Lane, bodies: Vec<Vec<u8>>) -> Vec<Held> {
         let index = self.own_feed(lane);
         let (key, from) = (self.feeds[index].key, self.feeds[index].chain.head());
         let run = Run::sign(&self.coalition, key, from, bodies, &self.node);
@@ -251,6 +253,10 @@ impl Engine {
                 format!("run of {}: {error}", self.name_of(&run.feed.node)),
             );
         }
+        // Of a frozen feed nothing will be ordered any more.
+        if self.basis.frozen[index] {
+            return;
+        }
         let own = run.feed.node == self.node.public();
         let last = run.from.length.saturating_add(run.bodies.len() as u64);
         let branch_wanted = self.feeds[index].target.is_some();
@@ -284,6 +290,7 @@ impl Engine {
         }
         let from = run.from.length;
         let part = branch_wanted.then(|| (run.clone(), heads.clone()));
+        let other = run.clone();
         match self.feeds[index].chain.extend(run, heads) {
             Extended::By(run, heads) => {
                 self.persist(Write::Run { run, heads });
@@ -291,7 +298,7 @@ impl Engine {
                 self.changed();
             }
             // Before the own branch is left for the other: it is one half of the proof.
-            Extended::Fork(proof) => self.fork_found(*proof),
+            Extended::Fork(proof) => self.fork_found(*proof, node, &other),
             Extended::Gap => {
                 tracing::debug!(length = from, held = held.length, "run beyond a gap");
                 if let Some(peer) = self.peers.get_mut(&node) {
@@ -344,8 +351,8 @@ impl Engine {
         }
     }
 
-    /// Keeps the first proof of a fork and writes it once, as an entry of the own feed.
-    fn fork_found(&mut self, proof: ForkProof) {
+    /// Keeps the first proof of a fork with what the two branches say, of which `node` brought one.
+    fn fork_found(&mut self, proof: ForkProof, node: NodeId, run: &Run) {
         let Some(&index) = self.index.get(&proof.feed) else { return };
         if self.feeds[index].fork.is_some() {
             return;
@@ -357,20 +364,27 @@ impl Engine {
             proof.feed.lane,
             proof.length
         );
+        let chain = &self.feeds[index].chain;
+        let bodies = proof.branches.each_ref().map(|branch| {
+            let place = Head { length: proof.length, hash: branch.hash };
+            if chain.holds(&place) {
+                return chain.body(place.length).map(|body| BodyBytes(body.to_vec()));
+            }
+            let brought = run.heads().iter().position(|head| *head == place);
+            brought.and_then(|position| run.bodies.get(position).cloned())
+        });
+        let held = Head { length: proof.length, hash: proof.branches[0].hash };
+        let brought = (node, u8::from(chain.holds(&held)));
         self.feeds[index].fork = Some(proof.clone());
-        self.persist(Write::Fork(proof.clone()));
+        self.persist(Write::Fork(Box::new(FoundFork { proof, bodies, brought, found: self.now })));
         self.fault(Some(author), None, "fork", what);
-        if self.own.is_some() && self.feeds[self.own_feed(Lane::Immediate)].chain.has_room(1, MAX_BODY_BYTES)
-        {
-            self.append(Lane::Immediate, vec![Body::Fork(Box::new(proof)).encode()]);
-        }
     }
 
     /// Own entries that no peer is known to hold, and when the oldest was written.
     pub(super) fn custody(&self) -> (u64, Option<Time>) {
         let (mut count, mut oldest) = (0, None::<Time>);
-        for lane in Lane::ALL {
-            let index = self.own_feed(lane);
+        let open = Lane::ALL.map(|lane| self.own_feed(lane));
+        for index in open.into_iter().filter(|index| !self.basis.frozen[*index]) {
             let feed = &self.feeds[index];
             let safe = feed.chain.committed().length.max(feed.elsewhere);
             count += feed.chain.head().length.saturating_sub(safe);
@@ -399,8 +413,9 @@ impl Engine {
         if due.is_empty() {
             return;
         }
+        let Some(lane) = self.own_words_lane() else { return };
         let bodies = due.iter().map(|due| Body::Due(*due).encode()).collect();
-        self.append(Lane::Immediate, bodies);
+        self.append(lane, bodies);
         for due in due {
             let times = self.due_written.get(&due.deadline).map_or(1, |written| written.times + 1);
             let written = Written { times, at: self.now, batch_time: self.basis.time, ordered: false };
@@ -411,8 +426,8 @@ impl Engine {
     /// Whether this seat may write any: it votes, has room, and none of its own waits to be ordered, because the batch
     /// that orders one moves time past all deadlines that it can.
     fn may_write_due(&self) -> bool {
-        let room =
-            || self.feeds[self.own_feed(Lane::Immediate)].chain.has_room(MAX_RUN_ENTRIES, MAX_BODY_BYTES);
+        let fits = |lane| self.feeds[self.own_feed(lane)].chain.has_room(MAX_RUN_ENTRIES, MAX_BODY_BYTES);
+        let room = || self.own_words_lane().is_some_and(fits);
         let none_waits = || self.due_written.values().all(|written| written.ordered);
         self.start.is_ready() && self.own.is_some() && none_waits() && room()
     }

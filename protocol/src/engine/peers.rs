@@ -150,6 +150,12 @@ impl Peer {
         self.quiet.retain(|subject, _| subject.is_open(certified));
     }
 
+    /// The feed is frozen: what the peer says it holds of it is of no use.
+    pub(super) fn forget_feed(&mut self, feed: usize) {
+        self.contests.remove(&feed);
+        self.known.remove(&feed);
+    }
+
     /// The feed took another branch: what was told of it means nothing any more.
     pub(super) fn forget_told(&mut self, feed: usize) {
         self.told.feeds.remove(&feed);
@@ -240,6 +246,9 @@ impl Engine {
         let mut disputed = Vec::new();
         for (key, head) in &have.feeds {
             let Some(&index) = self.index.get(key) else { continue };
+            if self.basis.frozen[index] {
+                continue;
+            }
             let feed = &mut self.feeds[index];
             let held = feed.chain.head();
             let contradicts = head.length <= held.length
@@ -321,7 +330,7 @@ impl Engine {
             let peer = &self.peers[&node];
             let from = peer.held(index);
             let contested = peer.contests.contains_key(&index);
-            if feed.key.node == own_node && feed.chain.head().length > from && !contested {
+            if feed.key.node == own_node && self.frontier_of(index).length > from && !contested {
                 let want = Want::Entries { feed: feed.key, from, to: None };
                 self.effects.push(super::Effect::Serve { to: node, want });
             }

@@ -16,6 +16,7 @@ use super::feeds::{Feed, id_of};
 use super::start::{OPEN_EPOCHS, Start};
 use super::{Config, Effect, Engine, OwnSeat};
 use crate::coalition::State;
+use crate::evidence::Equivocation;
 use crate::feed::{Chain, Head, Lane, RECENT_LINKS};
 use crate::frontier::{Basis, MAX_FEEDS};
 use crate::ledger::cosignature::{Cosigners, CosignersError};
@@ -136,6 +137,8 @@ impl Engine {
             applied: 0,
             certified: 0,
             chains: BTreeMap::new(),
+            equivocations: BTreeMap::new(),
+            reported: Default::default(),
             equivocators: Default::default(),
             split: Default::default(),
             proposals: Proposals::default(),
@@ -244,7 +247,7 @@ impl Engine {
                         "breaks the chain",
                     ));
                 }
-                if !ordered && key.node == self.node.public() {
+                if !ordered && key.node == self.node.public() && !self.basis.frozen[index] {
                     self.own_records.insert(id_of(&entry.body), (key, length));
                 }
             }
@@ -257,10 +260,13 @@ impl Engine {
             chain.commit(committed);
             self.feeds[index].chain = chain;
         }
-        for proof in archive.forks()? {
-            if let Some(&index) = self.index.get(&proof.feed) {
-                self.feeds[index].fork = Some(proof);
+        for found in archive.forks()? {
+            if let Some(&index) = self.index.get(&found.proof.feed) {
+                self.feeds[index].fork = Some(found.proof);
             }
+        }
+        for frames in archive.equivocations()? {
+            self.equivocations.insert(frames[0].feed.seat, Equivocation::new(&frames));
         }
         Ok(())
     }

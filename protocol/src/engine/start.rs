@@ -217,7 +217,8 @@ impl Engine {
         for head in &report.heads {
             let own = self.own.as_ref().map(|own| own.key.public());
             let feed = head.feed;
-            let mine = Some(feed.seat) == self.own_seat() && own.is_some_and(|key| head.verify(&key));
+            let mine = Some(feed.seat) == self.own_seat()
+                && own.is_some_and(|key| head.verify(&self.coalition, &key));
             if !mine || head.frames == 0 {
                 let what = format!("head report of seat {}: a head that this seat did not sign", reporter.0);
                 return self.seat_fault(reporter, "bad_signature", what);

@@ -124,7 +124,7 @@ fn checks_of(frame: &VoteFrame) {
             assert_eq!(again, frame.votes, "a frame that passes is the packed form of its messages");
         }
     }
-    let _ = frame.verify(&SEAT_KEYS[0]);
+    let _ = frame.verify(&coalition(), &SEAT_KEYS[0]);
 }
 
 fn vote_frame(bytes: &[u8]) -> bool {
@@ -143,6 +143,9 @@ fn body(bytes: &[u8]) -> bool {
         }
         Body::Fork(proof) => {
             let _ = proof.verify(&coalition());
+        }
+        Body::Equivocation(proof) => {
+            let _ = proof.verify(&coalition(), &SEAT_KEYS[0]);
         }
         Body::Note(_) | Body::Due(_) => {}
     }

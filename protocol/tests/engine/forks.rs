@@ -54,9 +54,9 @@ fn two_branches_end_as_one_order_and_a_proof_at_everyone() {
     for node in 0..3 {
         let store = &net.nodes[node].store;
         assert!(store.forks.len() <= 1, "node {node} keeps one proof");
-        for proof in &store.forks {
-            assert!(proof.verify(&net.founded.coalition()));
-            assert_eq!(proof.feed, feed);
+        for fork in &store.forks {
+            assert!(fork.proof.verify(&net.founded.coalition()));
+            assert_eq!(fork.proof.feed, feed);
         }
         assert_eq!(store.entries[&(feed, 1)].hash, a_head.hash, "the cut is on the branch that two hold");
         let codes: Vec<_> = net.faults(node).iter().map(|(code, _)| *code).collect();

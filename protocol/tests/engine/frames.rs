@@ -42,7 +42,11 @@ fn two_frames_at_one_place_are_kept_as_proof_and_stop_nothing() {
         let [one, other] = &proofs[0];
         assert_eq!((one.feed, one.seq), (other.feed, other.seq));
         assert_ne!(one.hash(), other.hash());
-        assert!([one, other].iter().all(|frame| frame.verify(&net.keys[3].seat.public())));
+        assert!(
+            [one, other]
+                .iter()
+                .all(|frame| frame.verify(&net.founded.coalition(), &net.keys[3].seat.public()))
+        );
         for fault in net.convictions(node) {
             assert_eq!((fault.node, fault.seat), (Some(net.node_id(3)), Some(Seat(3))), "{fault:?}");
         }

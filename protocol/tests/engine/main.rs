@@ -6,6 +6,7 @@ mod boundaries;
 mod catchup;
 mod claims;
 mod clocks;
+mod evidence;
 mod forge;
 mod forks;
 mod frames;

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use entente_hbbft::{Digest, Seat};
-use entente_protocol::feed::{FeedKey, ForkProof, Head};
+use entente_protocol::feed::{FeedKey, Head};
 use entente_protocol::identity::{CoalitionId, Hash};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::{NodeId, Nodes};
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, StoredEntry, Write};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, StoredEntry, Write};
 use entente_protocol::vote::VoteFrame;
 
 use super::rng::Rng;
@@ -74,7 +74,8 @@ pub(crate) struct Contents {
     pub(crate) certificates: BTreeMap<u64, Certificate>,
     nodes: BTreeMap<NodeId, Hash>,
     proof: Option<EpochProof>,
-    forks: Vec<ForkProof>,
+    pub(super) forks: Vec<FoundFork>,
+    pub(super) equivocations: Vec<[VoteFrame; 2]>,
     /// Writes that contradict earlier ones, in words: a store must never be asked for these.
     pub(crate) contradictions: Vec<String>,
 }
@@ -128,8 +129,8 @@ impl Contents {
             Write::Certificate { epoch, certificate } => {
                 self.certificates.insert(epoch, certificate);
             }
-            Write::Fork(proof) => self.forks.push(proof),
-            Write::Equivocation(_) => {}
+            Write::Fork(found) => self.forks.push(*found),
+            Write::Equivocation(frames) => self.equivocations.push(*frames),
         }
     }
 }
@@ -187,7 +188,11 @@ impl Archive for Contents {
         Ok(self.certificates.last_key_value().map(|(epoch, certificate)| (*epoch, certificate.clone())))
     }
 
-    fn forks(&self) -> Result<Vec<ForkProof>, Damage> {
+    fn forks(&self) -> Result<Vec<FoundFork>, Damage> {
         Ok(self.forks.clone())
+    }
+
+    fn equivocations(&self) -> Result<Vec<[VoteFrame; 2]>, Damage> {
+        Ok(self.equivocations.clone())
     }
 }

@@ -98,7 +98,7 @@ impl Engine {
             let feed = &self.feeds[index];
             let held = feed.chain.head().length;
             // Of a forked feed only what a cut names is of use.
-            let forked = feed.fork.is_some();
+            let forked = self.is_forked(index);
             if most <= held || feed.key.node == own_node || forked || !feed.chain.has_room(1, 0) {
                 self.asked.remove(&Subject::Feed(index));
                 continue;
