@@ -287,7 +287,8 @@ impl Engine {
                         return Err(damage(what(), "breaks the chain"));
                     }
                     previous = frame.hash();
-                    self.chains.entry(epoch).or_default().push(frame.clone());
+                    let own = Some(seat) == self.own_seat();
+                    self.chains.entry(epoch).or_default().push(frame.clone(), own);
                     stored.push(frame);
                 }
             }

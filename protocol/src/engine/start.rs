@@ -152,8 +152,8 @@ impl Engine {
         for other in others {
             self.send(other, PeerMessage::HeadRequest(request));
         }
+        let heads = self.heads_of(seat, self.certified);
         if let Some(own) = &self.own {
-            let heads = self.heads_of(seat, self.certified);
             let proof = self.last_proof.clone();
             let report = HeadReport::sign(&self.coalition, &request, own.seat, proof, heads, &own.key);
             // Back along the way that the request came, which is open.

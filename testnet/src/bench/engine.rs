@@ -343,8 +343,9 @@ impl Net {
                     node.disk.write(write);
                 }
                 Effect::Send { to, message } => self.send(from, &to, &message),
-                Effect::Serve { to, want } => {
-                    let messages = serve(&node.disk.durable, &want).expect("a store in memory is whole");
+                Effect::Serve { to, want, frames } => {
+                    let messages =
+                        serve(&node.disk.durable, &want, &frames).expect("a store in memory is whole");
                     for message in messages {
                         self.send(from, &to, &message);
                     }
