@@ -153,6 +153,8 @@ pub struct Engine {
     repeat_at: Option<Time>,
     woken_for: Option<Time>,
     reach: Option<bool>,
+    /// Seats to which no path leads, and since when.
+    missing: BTreeMap<Seat, Time>,
 }
 
 impl Engine {
@@ -211,6 +213,7 @@ impl Engine {
         }
         self.proposals.clock_set_back(now);
         self.due_written.values_mut().for_each(|written| written.clock_set_back(now));
+        self.missing.values_mut().for_each(|since| *since = now.min(*since));
         self.woken_for = None;
     }
 
@@ -331,6 +334,7 @@ impl Engine {
             seats: self.committee.size(),
             quorum: self.committee.quorum(),
             reachable: self.reachable().into_iter().collect(),
+            missing: self.missing.iter().map(|(&seat, &since)| (seat, since.min(now))).collect(),
             seat: self.own_seat(),
             voting: self.start.is_ready(),
             reports: self.start.reports(),
@@ -355,6 +359,10 @@ impl Engine {
     fn reach_changed(&mut self) {
         let reachable = self.reachable();
         let reached = reachable.len() >= self.committee.quorum();
+        self.missing.retain(|seat, _| !reachable.contains(seat));
+        for seat in self.committee.seats().filter(|seat| !reachable.contains(seat)) {
+            self.missing.entry(seat).or_insert(self.now);
+        }
         if self.reach != Some(reached) {
             self.reach = Some(reached);
             let event =

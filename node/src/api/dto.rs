@@ -166,7 +166,7 @@ pub struct SeatView {
     pub reachable: bool,
     /// Whether there is a direct link (for the own seat: true).
     pub connected: bool,
-    /// Since when there is no direct link; the node's start if there never was one.
+    /// Since when it cannot be reached over any path, if it cannot; the node's start if it never could.
     pub missing_since: Option<Time>,
     /// When it is dialled again, from now.
     pub next_retry_ms: Option<u64>,

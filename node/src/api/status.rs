@@ -7,7 +7,6 @@ use axum::extract::State;
 use entente_discovery::{PeerId, PeerStatus};
 use entente_protocol::engine::Status;
 use entente_protocol::ledger::policy;
-use entente_protocol::time::Time;
 use entente_protocol::wire::WIRE_VERSION;
 use serde_json::{Value, json};
 
@@ -32,14 +31,14 @@ fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> 
         let own = key == identity.node;
         let peer = node.members().peer(&key).and_then(|id| peers.get(&id));
         let connected = own || peer.is_some_and(|peer| peer.connected);
-        let missing_since = peer.and_then(|peer| peer.missing_since_ms).map_or(node.started(), Time);
+        let missing = status.missing.iter().find(|(missing, _)| missing.index() == seat);
         Some(SeatView {
             partner: partner.name.to_string(),
             seat: seat as u16,
             node: key,
             reachable: status.reachable.iter().any(|reached| reached.index() == seat),
             connected,
-            missing_since: (!connected).then_some(missing_since),
+            missing_since: missing.map(|(_, since)| *since),
             next_retry_ms: peer.and_then(|peer| peer.next_retry_ms),
             last_error: peer.and_then(|peer| peer.last_error.clone()),
             addressed: peer.is_some_and(|peer| !peer.addresses.is_empty()),

@@ -63,6 +63,10 @@ async fn four_nodes_agree_lose_two_hold_and_go_on_when_one_is_back() {
     let status: StatusView = get(&socket(dir, 0), "/v1/status").await;
     assert_eq!((status.word, status.margin), (Word::Stalled, -1), "{status:?}");
     assert!(status.held >= 1);
+    for seat in &status.seats {
+        let gone = ["corvus", "delphin"].contains(&seat.partner.as_str());
+        assert_eq!((seat.reachable, seat.missing_since.is_some()), (!gone, gone), "{seat:?}");
+    }
     let peers: Vec<PeerView> = get(&socket(dir, 0), "/v1/peers").await;
     let missing = peers.iter().filter(|peer| !peer.connected).map(|peer| peer.partner.as_str());
     assert_eq!(missing.collect::<Vec<_>>(), ["corvus", "delphin"]);

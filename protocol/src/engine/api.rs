@@ -229,6 +229,8 @@ pub struct Status {
     pub quorum: usize,
     /// Seats that can be reached over any path, the own included.
     pub reachable: Vec<Seat>,
+    /// The others, and since when no path leads to them: at the latest since the start.
+    pub missing: Vec<(Seat, Time)>,
     /// Own seat, if this node holds one.
     pub seat: Option<Seat>,
     /// Whether the own seat may vote: reports of a quorum have come since the start.

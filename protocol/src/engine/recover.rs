@@ -160,6 +160,7 @@ impl Engine {
             repeat_at: None,
             woken_for: None,
             reach: None,
+            missing: BTreeMap::new(),
             founded: Arc::clone(&founded),
         })
     }
