@@ -307,7 +307,7 @@ impl Engine {
     /// The bodies that are durable here and not ordered, by feed and length: what a provisional view adds. Nothing of
     /// frozen feeds, of which nothing will be ordered.
     pub fn held(&self) -> impl Iterator<Item = (FeedKey, u64, &[u8])> {
-        self.feeds.iter().zip(&self.basis.frozen).filter(|(_, frozen)| !**frozen).flat_map(|(feed, _)| {
+        self.feeds.iter().flat_map(|feed| {
             let chain = &feed.chain;
             let lengths = chain.committed().length + 1..=chain.head().length;
             lengths.filter_map(move |length| Some((feed.key, length, chain.body(length)?)))
@@ -334,7 +334,7 @@ impl Engine {
             seat: self.own_seat(),
             voting: self.start.is_ready(),
             reports: self.start.reports(),
-            held: self.thawed().map(|(_, feed)| feed.chain.unordered()).sum(),
+            held: self.feeds.iter().map(|feed| feed.chain.unordered()).sum(),
             custody,
             custody_since: custody_since.map(|since| since.min(now)),
             faults: self.faults,

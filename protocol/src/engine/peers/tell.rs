@@ -42,7 +42,7 @@ impl Engine {
         let unfinished = !self.peers.is_empty()
             && (!self.start.is_ready()
                 || self.certified < self.applied
-                || self.thawed().any(|(_, feed)| feed.fork.is_none() && feed.chain.unordered() > 0));
+                || self.feeds.iter().any(|feed| feed.fork.is_none() && feed.chain.unordered() > 0));
         match self.repeat_at {
             Some(at) if unfinished && at <= self.now => {
                 self.repeat_at = Some(self.now.plus(self.timing.repeat_ms));
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     fn frontier(&self) -> BTreeMap<usize, Head> {
-        let heads = (0..self.feeds.len()).map(|index| (index, self.frontier_of(index)));
+        let heads = self.feeds.iter().enumerate().map(|(index, feed)| (index, feed.chain.head()));
         heads.filter(|(_, head)| head.length > 0).collect()
     }
 
