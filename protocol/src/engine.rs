@@ -147,6 +147,8 @@ pub struct Engine {
     peers: BTreeMap<NodeId, Peer>,
     /// What was asked for, and of whom.
     asked: BTreeMap<Subject, Asked>,
+    /// Whether something may be missing that is not asked for.
+    ask_due: bool,
     /// When the first of those may be asked again who had no answer to something that is still wanted.
     retry_at: Option<Time>,
     gossip_at: Option<Time>,
@@ -196,6 +198,9 @@ impl Engine {
         self.start_epochs();
         self.speak();
         self.gossip();
+        if self.ask_due {
+            self.ask_now();
+        }
         self.reach_changed();
         self.wake();
     }
@@ -310,7 +315,7 @@ impl Engine {
     /// The bodies that are durable here and not ordered, by feed and length: what a provisional view adds. Nothing of
     /// frozen feeds, of which nothing will be ordered.
     pub fn held(&self) -> impl Iterator<Item = (FeedKey, u64, &[u8])> {
-        self.feeds.iter().zip(&self.basis.frozen).filter(|(_, frozen)| !**frozen).flat_map(|(feed, _)| {
+        self.feeds.iter().flat_map(|feed| {
             let chain = &feed.chain;
             let lengths = chain.committed().length + 1..=chain.head().length;
             lengths.filter_map(move |length| Some((feed.key, length, chain.body(length)?)))
@@ -338,7 +343,7 @@ impl Engine {
             seat: self.own_seat(),
             voting: self.start.is_ready(),
             reports: self.start.reports(),
-            held: self.thawed().map(|(_, feed)| feed.chain.unordered()).sum(),
+            held: self.feeds.iter().map(|feed| feed.chain.unordered()).sum(),
             custody,
             custody_since: custody_since.map(|since| since.min(now)),
             faults: self.faults,

@@ -20,6 +20,9 @@ pub(super) const LIST: &str = "entente op list";
 /// The command that shows which evidence there is.
 pub(super) const EVIDENCE: &str = "entente evidence list";
 
+/// What to do where a feed of this node is frozen.
+const FROZEN: &str = "entente evidence list; then say it at another node of this partner, or in another lane: entente note --lane LANE";
+
 /// What a handler fails with.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -111,7 +114,7 @@ impl From<SubmitError> for ApiError {
                 };
                 let frozen = code == "frozen";
                 let error = Self::new(status, &code, reason);
-                if frozen { error.next(EVIDENCE) } else { error }
+                if frozen { error.next(FROZEN) } else { error }
             }
             SubmitError::Stopped(why) => Self::stopped(&why),
         }

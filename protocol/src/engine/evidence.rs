@@ -11,7 +11,7 @@ use entente_hbbft::plant;
 use super::feeds::{Feed, id_of};
 use super::{Engine, Refused, peers};
 use crate::evidence::Subject;
-use crate::feed::{Head, Lane};
+use crate::feed::Lane;
 use crate::record::{Body, MAX_BODY_BYTES};
 
 /// Lanes in which a node writes what it says by itself, the first that is open.
@@ -26,11 +26,6 @@ impl Engine {
     /// Whether nothing waits for entries of this feed: a fork of it is known.
     pub(super) fn is_forked(&self, index: usize) -> bool {
         self.basis.frozen[index] || self.feeds[index].fork.is_some()
-    }
-
-    /// How far a feed is held; of a frozen one only what is ordered matters.
-    pub(super) fn frontier_of(&self, index: usize) -> Head {
-        if self.basis.frozen[index] { self.basis.committed[index] } else { self.feeds[index].chain.head() }
     }
 
     /// The lane of the own feed in which this node says something by itself; none if all of them are frozen.
@@ -57,6 +52,7 @@ impl Engine {
                 continue;
             }
             self.basis.frozen[index] = true;
+            feed.freeze();
             // What was submitted to it may be submitted again elsewhere.
             let key = feed.key;
             self.own_records.retain(|_, (of, _)| *of != key);

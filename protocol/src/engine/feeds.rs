@@ -64,6 +64,12 @@ impl Feed {
         self.branch = None;
     }
 
+    /// Forgets what is not ordered: it never will be.
+    pub(super) fn freeze(&mut self) {
+        self.chain.forget_unordered();
+        self.written.clear();
+    }
+
     pub(super) fn commit(&mut self, head: Head) {
         self.chain.commit(head);
         self.written = self.written.split_off(&(head.length + 1));
@@ -383,8 +389,8 @@ impl Engine {
     /// Own entries that no peer is known to hold, and when the oldest was written.
     pub(super) fn custody(&self) -> (u64, Option<Time>) {
         let (mut count, mut oldest) = (0, None::<Time>);
-        let open = Lane::ALL.map(|lane| self.own_feed(lane));
-        for index in open.into_iter().filter(|index| !self.basis.frozen[*index]) {
+        for lane in Lane::ALL {
+            let index = self.own_feed(lane);
             let feed = &self.feeds[index];
             let safe = feed.chain.committed().length.max(feed.elsewhere);
             count += feed.chain.head().length.saturating_sub(safe);

@@ -330,7 +330,7 @@ impl Engine {
             let peer = &self.peers[&node];
             let from = peer.held(index);
             let contested = peer.contests.contains_key(&index);
-            if feed.key.node == own_node && self.frontier_of(index).length > from && !contested {
+            if feed.key.node == own_node && feed.chain.head().length > from && !contested {
                 let want = Want::Entries { feed: feed.key, from, to: None };
                 self.serve(node, want);
             }

@@ -155,6 +155,7 @@ impl Engine {
             start: Start::new(request, Vec::new()),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
+            ask_due: false,
             retry_at: None,
             gossip_at: None,
             repeat_at: None,
@@ -230,6 +231,8 @@ impl Engine {
                 }
                 continue;
             };
+            // Of a frozen feed what is not ordered never will be.
+            let head = if self.basis.frozen[index] { committed } else { head };
             let base = committed.length.saturating_sub(RECENT_LINKS as u64);
             let missing =
                 |length| damage(format!("entry {length} of feed {}/{}", key.node, key.lane), "is missing");
@@ -248,7 +251,7 @@ impl Engine {
                         "breaks the chain",
                     ));
                 }
-                if !ordered && key.node == self.node.public() && !self.basis.frozen[index] {
+                if !ordered && key.node == self.node.public() {
                     self.own_records.insert(id_of(&entry.body), (key, length));
                 }
             }
