@@ -61,7 +61,7 @@ fn term(round: u16, value: bool) -> Message {
 }
 
 #[test]
-fn readies_for_two_digests_never_accept_one_in_round_0() {
+pub(crate) fn readies_for_two_digests_never_accept_one_in_round_0() {
     let mut epoch = epoch(7);
     // A quorum of READY, yet `weak` for no digest: as bare votes for 1 they would be accepted.
     let mut said = hear_all(&mut epoch, [1, 2], ready(b"left"));
@@ -101,7 +101,7 @@ fn who_decides_by_terms_says_its_own_once_it_is_in_their_round() {
 }
 
 #[test]
-fn after_its_term_a_seat_amplifies_and_votes_up_to_its_round() {
+pub(crate) fn after_its_term_a_seat_amplifies_and_votes_up_to_its_round() {
     let mut epoch = epoch(4);
     hear_all(&mut epoch, 1..3, ready(b"word"));
     let said = hear_all(&mut epoch, 1..3, aux(0, true));
@@ -114,7 +114,7 @@ fn after_its_term_a_seat_amplifies_and_votes_up_to_its_round() {
 }
 
 #[test]
-fn a_seat_that_decides_by_others_terms_still_sends_the_aux_it_owes() {
+pub(crate) fn a_seat_that_decides_by_others_terms_still_sends_the_aux_it_owes() {
     // n = 7: two liars and an honest seat finish; the others count on the AUX of this one.
     let mut epoch = epoch(7);
     assert_eq!(hear_all(&mut epoch, [1, 2], ready(b"word")), []);
@@ -160,7 +160,7 @@ fn a_term_counts_also_in_rounds_that_are_known_already() {
 }
 
 #[test]
-fn votes_are_bounded_by_the_horizon_and_not_by_the_own_round() {
+pub(crate) fn votes_are_bounded_by_the_horizon_and_not_by_the_own_round() {
     let mut epoch = epoch(4);
     let far = ROUNDS_AHEAD + 3;
     // Two seats race ahead; this one stays in round 0 and still takes what they say.
@@ -186,7 +186,7 @@ fn a_liar_alone_cannot_make_room_for_votes() {
 }
 
 #[test]
-fn what_is_not_new_in_its_senders_chain_is_refused_and_leaves_no_mark() {
+pub(crate) fn what_is_not_new_in_its_senders_chain_is_refused_and_leaves_no_mark() {
     let mut epoch = epoch(4);
     let first = [
         Message::Propose(Digest::of(b"word")),
@@ -309,7 +309,7 @@ fn votes_that_cannot_be_honest_are_named_as_faults() {
 }
 
 #[test]
-fn the_last_seat_cannot_be_kept_apart_once_the_coin_is_out() {
+pub(crate) fn the_last_seat_cannot_be_kept_apart_once_the_coin_is_out() {
     // The attack on rounds without CONF (plain MMR14): the others confirmed {0, 1}, the coin showed, and this seat
     // alone is fed AUX for the other value. Its CONF is {b}, but a quorum of CONF holds {0, 1}: it follows the coin.
     let estimate = |fed| {
