@@ -15,6 +15,7 @@ mod liars;
 mod limits;
 mod loss;
 mod net;
+mod planted;
 mod reach;
 mod rng;
 mod seeds;
