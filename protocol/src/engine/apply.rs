@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_hbbft::{Digest, EpochNumber, Seat, WINDOW, plant};
+use entente_hbbft::{Digest, EpochNumber, Seat, SeatSet, WINDOW, plant};
 
 use super::epochs::ERA;
 use super::feeds::id_of;
@@ -29,6 +29,8 @@ use crate::vote::VoteFeed;
 #[derive(Debug)]
 pub(super) struct Uncertified {
     head: TreeHead,
+    /// The proposers that the epoch before agreed on: they steer this one.
+    pub(super) last_set: SeatSet,
     /// The log before its last leaf, and that leaf: the proof of the epoch.
     before: Frontier,
     leaf: Vec<u8>,
@@ -207,7 +209,8 @@ impl Engine {
             committed.iter().zip(&self.basis.committed).map(|(new, old)| new.length > old.length).collect();
         let leaf = leaves.last().expect("the epoch record").clone();
         let head = TreeHead::new(self.log.size(), root, time);
-        let uncertified = Uncertified { head, before, leaf, events, contrary: BTreeMap::new() };
+        let last_set = self.basis.last_set;
+        let uncertified = Uncertified { head, last_set, before, leaf, events, contrary: BTreeMap::new() };
         let batch = Batch { epoch, agreed, time, first_index, leaves, nodes, root };
         Ok(Applied { batch, uncertified, moved, committed })
     }
@@ -244,6 +247,7 @@ impl Engine {
         self.basis.epoch = epoch + 1;
         self.basis.committed = committed;
         self.basis.time = batch.time;
+        self.basis.last_set = batch.agreed.iter().map(|(seat, _)| *seat).collect();
         self.freeze();
         self.uncertified.insert(epoch, uncertified);
         if plant::is("prune-above") {

@@ -332,7 +332,7 @@ impl Engine {
             let contested = peer.contests.contains_key(&index);
             if feed.key.node == own_node && feed.chain.head().length > from && !contested {
                 let want = Want::Entries { feed: feed.key, from, to: None };
-                self.effects.push(super::Effect::Serve { to: node, want });
+                self.serve(node, want);
             }
         }
         let Some(own) = self.own_seat() else { return };
@@ -341,7 +341,7 @@ impl Engine {
             let seq = self.peers[&node].frames(epoch, own);
             let from = vec![(own, seq)];
             if self.chains[&epoch].count(own) > seq {
-                self.effects.push(super::Effect::Serve { to: node, want: Want::Frames { epoch, from } });
+                self.serve(node, Want::Frames { epoch, from });
             }
         }
         let cosigns: Vec<_> =
@@ -349,6 +349,16 @@ impl Engine {
         for cosign in cosigns {
             self.send(node, PeerMessage::Cosign(cosign));
         }
+    }
+
+    /// Has the shell give what is wanted: of frames those that this node can vouch for.
+    fn serve(&mut self, to: NodeId, want: Want) {
+        let mut frames = Vec::new();
+        if let Want::Frames { epoch, from } = &want {
+            let seats: Vec<_> = from.iter().filter(|(seat, _)| self.committee.contains(*seat)).collect();
+            frames.extend(seats.into_iter().map(|&(seat, seq)| (seat, self.vouched(*epoch, seat, seq))));
+        }
+        self.effects.push(super::Effect::Serve { to, want, frames });
     }
 
     fn on_want(&mut self, node: NodeId, want: Want) {
@@ -389,7 +399,7 @@ impl Engine {
             {
                 self.send(node, PeerMessage::Served(want));
             }
-            _ => self.effects.push(super::Effect::Serve { to: node, want }),
+            _ => self.serve(node, want),
         }
     }
 

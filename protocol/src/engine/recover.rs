@@ -105,6 +105,7 @@ impl Engine {
         let step_ms = founded.charter().step_ms;
         let basis = Basis {
             epoch: 1,
+            last_set: committee.all(),
             frozen: vec![false; keys.len()],
             committed: roots,
             quota,
@@ -288,7 +289,8 @@ impl Engine {
                         return Err(damage(what(), "breaks the chain"));
                     }
                     previous = frame.hash();
-                    self.chains.entry(epoch).or_default().push(frame.clone());
+                    let own = Some(seat) == self.own_seat();
+                    self.chains.entry(epoch).or_default().push(frame.clone(), own);
                     stored.push(frame);
                 }
             }

@@ -79,7 +79,10 @@ impl Engine {
         self.receive_stored(others);
         // Applied epochs that are not certified: others may still need this seat's votes there.
         for epoch in self.certified + 1..=self.applied {
-            if let Ok(step) = self.window.open(EpochNumber(epoch)) {
+            let Some(last_set) = self.uncertified.get(&epoch).map(|uncertified| uncertified.last_set) else {
+                continue;
+            };
+            if let Ok(step) = self.window.open(EpochNumber(epoch), last_set) {
                 self.step(epoch, step);
             }
         }
@@ -149,8 +152,8 @@ impl Engine {
         for other in others {
             self.send(other, PeerMessage::HeadRequest(request));
         }
+        let heads = self.heads_of(seat, self.certified);
         if let Some(own) = &self.own {
-            let heads = self.heads_of(seat, self.certified);
             let proof = self.last_proof.clone();
             let report = HeadReport::sign(&self.coalition, &request, own.seat, proof, heads, &own.key);
             // Back along the way that the request came, which is open.

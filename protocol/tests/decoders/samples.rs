@@ -127,7 +127,7 @@ pub(crate) fn vote_frames() -> Vec<(&'static str, VoteFrame)> {
         Message::Bval { proposer: Seat(2), round: Round(0), value: false },
         Message::Bval { proposer, round, value: true },
         Message::Aux { proposer, round, value: true },
-        Message::Conf { proposer, round, values: BoolSet::Both },
+        Message::Conf { proposer, round: Round(2), values: BoolSet::Both },
         Message::Term { proposer: Seat(3), round: Round(2), value: true },
     ];
     let wide = [Seat(0), Seat(100)].map(|proposer| Message::Aux { proposer, round: Round(0), value: false });
