@@ -17,6 +17,7 @@ mod parse;
 mod peer;
 mod policy;
 mod receipt;
+mod restore;
 mod status;
 mod stop;
 mod up;
@@ -46,7 +47,7 @@ const EVERYWHERE: &str = "Options of every command";
 
 const NEXT_STEPS: &str = "\
 From keys to a coalition:  init; charter new, lint, sign, merge, found; join
-Run a node:                up, status, peer add, peer list, stop
+Run a node:                up, status, peer add, peer list, stop; from a backup: restore
 Agree on an operation:     op open, op attest, op show, op follow
 Prove it to anyone:        receipt, verify
 Who contradicts itself:    evidence list, show; peer faults
@@ -99,6 +100,8 @@ enum Command {
     Up(up::Up),
     /// Stop the running node
     Stop,
+    /// Go on from a backup of the store: take a new incarnation, in which nothing contradicts what was lost
+    Restore(restore::Restore),
     /// Show how the coalition stands: agreed, held or stalled, and who is missing
     Status(status::Status),
     /// Show and change the links to other nodes
@@ -217,6 +220,7 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Config(command) => command.run(&context),
         Command::Policy(command) => command.run(&context),
         Command::Up(up) => up.run(&context),
+        Command::Restore(restore) => restore.run(&context),
         Command::Verify(verify) => verify.run(context.json),
         Command::Stop => block_on(stop::run(&context)),
         Command::Status(status) => block_on(status.run(&context)),

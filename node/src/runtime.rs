@@ -117,6 +117,7 @@ impl StartError {
         match self {
             Self::Store(error) => store_exit_code(error),
             Self::Recover(RecoverError::Damage(_)) => 7,
+            Self::Recover(RecoverError::RolledBack(_)) => 9,
             Self::Recover(_) | Self::NotEnrolled(_) | Self::Mesh(_) | Self::Socket { .. } => 3,
             Self::System { .. } => 1,
         }
@@ -127,8 +128,10 @@ impl StartError {
         match self {
             Self::Store(error) => error.next(),
             Self::Recover(RecoverError::Damage(_)) => {
-                "restore the data folder from a good copy; the other partners have lost nothing".into()
+                "put a backup of the store in its place, then: entente restore; the other partners have lost nothing"
+                    .into()
             }
+            Self::Recover(RecoverError::RolledBack(_)) => "entente restore".into(),
             Self::Recover(_) | Self::NotEnrolled(_) => {
                 "join the coalition whose charter names these keys".into()
             }
@@ -202,11 +205,7 @@ impl Stopped {
     pub fn next(&self) -> Option<String> {
         match self {
             Self::Asked => None,
-            Self::Halted(Halt::Rollback { .. }) => Some(
-                "do not start this copy again; restore the newest data folder, or have the partner's authority enrol \
-                 a new node"
-                    .into(),
-            ),
+            Self::Halted(Halt::Rollback { .. }) => Some("entente restore".into()),
             Self::Halted(_) => Some(
                 "keep the data folder for analysis and restore a good copy; the other partners have lost nothing".into(),
             ),

@@ -125,7 +125,7 @@ impl StoreError {
     pub fn next(&self) -> String {
         match self {
             Self::Damage { path, .. } => format!(
-                "keep {} for analysis and restore the data folder from a good copy; the other partners have lost nothing",
+                "keep {} for analysis, put a backup of it in its place, then: entente restore; the other partners have lost nothing",
                 path.display()
             ),
             Self::Foreign { .. } => "use another --dir for another coalition or node".into(),
@@ -163,6 +163,16 @@ struct Writer {
 impl Store {
     /// Opens the store at `path`, or makes one. Reads the whole file once, to verify every page.
     pub fn open(path: &Path, identity: &Identity) -> Result<Self, StoreError> {
+        Self::open_as(path, identity, false)
+    }
+
+    /// Opens a store that may have fewer commits than were acknowledged, for a restore: its next commit is the one
+    /// that counts from then on.
+    pub fn open_copy(path: &Path, identity: &Identity) -> Result<Self, StoreError> {
+        Self::open_as(path, identity, true)
+    }
+
+    fn open_as(path: &Path, identity: &Identity, is_copy: bool) -> Result<Self, StoreError> {
         let fail = |failure| from_failure(path, failure);
         let counter = Counter::open(path).map_err(fail)?;
         let exists = match std::fs::metadata(path) {
@@ -180,7 +190,7 @@ impl Store {
             file.map_err(|error| fail(error.into()))?;
         }
         let database = guarded("store", || Ok(builder().create(path)?)).map_err(fail)?;
-        Self::with(database, path, Some(counter), identity)
+        Self::with(database, path, Some(counter), identity, is_copy)
     }
 
     /// Opens a store on a backend of redb's, without a counter file.
@@ -188,7 +198,7 @@ impl Store {
         let path = Path::new("(backend)");
         let database = guarded("store", || Ok(builder().create_with_backend(backend)?))
             .map_err(|failure| from_failure(path, failure))?;
-        Self::with(database, path, None, identity)
+        Self::with(database, path, None, identity, false)
     }
 
     fn with(
@@ -196,6 +206,7 @@ impl Store {
         path: &Path,
         counter: Option<Counter>,
         identity: &Identity,
+        is_copy: bool,
     ) -> Result<Self, StoreError> {
         let acknowledged = counter.as_ref().map_or(0, Counter::acknowledged);
         let writer = Mutex::new(Writer { counter, commits: 0, closed: false });
@@ -230,7 +241,7 @@ impl Store {
             }
         }
         let commits = number(meta::COMMITS)?.unwrap_or_default();
-        if commits < acknowledged {
+        if commits < acknowledged && !is_copy {
             let why = format!("its last commit is {commits}, and {acknowledged} were acknowledged");
             return Err(store.fail(Failure::damage("store", why)));
         }
@@ -371,6 +382,8 @@ mod meta {
     pub(super) const EXTENT: &str = "extent";
     /// The last proof that an epoch is certified by a later one's checkpoint.
     pub(super) const PROOF: &str = "proof";
+    /// Which incarnation the node is in.
+    pub(super) const LIVES: &str = "lives";
     /// What the names of the node's own values begin with.
     pub(super) const OWN: &str = "own/";
 }

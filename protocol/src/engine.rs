@@ -8,7 +8,7 @@
 //! `entente-hbbft`), cut, ordered and applied (`apply`); peers exchange frontiers and ask for what they lack
 //! (`peers`); who is behind takes
 //! certified epochs as they are (`catchup`); after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
-//! from the store.
+//! from the store, and `lives` goes on from a store that was rolled back.
 
 mod api;
 mod apply;
@@ -16,6 +16,7 @@ mod catchup;
 mod epochs;
 mod evidence;
 mod feeds;
+mod lives;
 mod peers;
 mod recover;
 mod start;
@@ -29,11 +30,12 @@ pub use api::{Effect, Event, Fault, Halt, Held, Input, NodeId, Refused, Status, 
 pub use catchup::MAX_PROVEN_EPOCHS;
 pub use epochs::MAX_STASHED_PAYLOADS;
 pub use feeds::MAX_BACKLOG;
+pub use lives::Restored;
 pub use recover::RecoverError;
 
 use crate::coalition::State;
 use crate::evidence::Equivocation;
-use crate::feed::{FeedKey, Head};
+use crate::feed::{Chain, FeedKey, Head};
 use crate::founding::Founded;
 use crate::frontier::Basis;
 use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey};
@@ -97,7 +99,12 @@ pub struct Engine {
     seat_nodes: Vec<Vec<NodeId>>,
     cosigners: Cosigners,
     node: SecretKey,
+    /// None for an observer, and for a node that was restored: its seat signs nothing.
     own: Option<OwnSeat>,
+    /// The seat of a node that was restored.
+    silent: Option<Seat>,
+    /// In which this node writes.
+    incarnation: u32,
     timing: Timing,
 
     now: Time,
@@ -108,6 +115,8 @@ pub struct Engine {
     /// In the order of claims.
     feeds: Vec<Feed>,
     index: BTreeMap<FeedKey, usize>,
+    /// Own feeds that are not enrolled yet.
+    ahead: BTreeMap<FeedKey, Chain>,
 
     window: Window,
     /// Steers epoch `applied + 1`.
@@ -341,7 +350,9 @@ impl Engine {
             reachable: self.reachable().into_iter().collect(),
             missing: self.missing.iter().map(|(&seat, &since)| (seat, since.min(now))).collect(),
             seat: self.own_seat(),
-            voting: self.start.is_ready(),
+            silent: self.silent,
+            incarnation: self.incarnation,
+            voting: self.start.is_ready() && self.silent.is_none(),
             reports: self.start.reports(),
             held: self.feeds.iter().map(|feed| feed.chain.unordered()).sum(),
             custody,
@@ -365,7 +376,8 @@ impl Engine {
         let reachable = self.reachable();
         let reached = reachable.len() >= self.committee.quorum();
         self.missing.retain(|seat, _| !reachable.contains(seat));
-        for seat in self.committee.seats().filter(|seat| !reachable.contains(seat)) {
+        let own = self.silent;
+        for seat in self.committee.seats().filter(|seat| !reachable.contains(seat) && Some(*seat) != own) {
             self.missing.entry(seat).or_insert(self.now);
         }
         if self.reach != Some(reached) {

@@ -27,13 +27,24 @@ pub const MAX_CLAIMS_PER_FEED: usize = 18;
 /// Most feeds of a coalition: as many as its partners may have nodes, in each lane. A whole frontier and an epoch's
 /// record, which name them all, fit into one message.
 pub const MAX_FEEDS: usize = 2048;
+/// Most incarnations of a node whose feeds are enrolled: so often may it be restored, less one. Fewer where there are so
+/// many nodes that their feeds would exceed [`MAX_FEEDS`].
+pub const MAX_INCARNATIONS: u32 = 16;
+
+/// How many incarnations of each of `nodes` nodes may be enrolled: the same for all, so that none takes up the room of
+/// another.
+pub fn incarnations(nodes: usize) -> u32 {
+    let room = MAX_FEEDS / (nodes.max(1) * Lane::ALL.len());
+    u32::try_from(room).unwrap_or(u32::MAX).clamp(1, MAX_INCARNATIONS)
+}
 
 /// What steers one epoch: a function of the record of the epoch before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Basis {
     /// The epoch that is steered.
     pub epoch: u64,
-    /// Enrolled feeds, lane by lane in order of precedence, within a lane in the charter's order of nodes.
+    /// Enrolled feeds, lane by lane in order of precedence, within a lane in the charter's order of nodes, and a node's
+    /// by incarnation.
     pub feeds: Vec<FeedKey>,
     /// Their committed heads.
     pub committed: Vec<Head>,
@@ -50,12 +61,29 @@ pub struct Basis {
 }
 
 impl Basis {
-    /// The feeds of `nodes` in the order that claims refer to.
-    pub fn feeds_of(nodes: &[PublicKey]) -> Vec<FeedKey> {
-        Lane::ALL
-            .into_iter()
-            .flat_map(|lane| nodes.iter().map(move |&node| FeedKey { node, lane, incarnation: 0 }))
-            .collect()
+    /// The enrolled feeds of `nodes` in the order that claims refer to, where `committed` are the feeds that have
+    /// ordered entries, as an epoch's record names them: of each node, in all lanes, the incarnations up to the greatest
+    /// with an ordered entry, and the next one, within [`incarnations`]. The older ones stay: what is held of them is
+    /// still ordered. The next one is there before it is needed, because nobody could order that it be so on behalf
+    /// of a node that may not use its feeds; one more only, because a liar would otherwise enrol all at once.
+    pub fn feeds_of<'a>(
+        nodes: &[PublicKey],
+        committed: impl IntoIterator<Item = &'a FeedKey>,
+    ) -> Vec<FeedKey> {
+        let most = incarnations(nodes.len());
+        let mut enrolled: BTreeMap<PublicKey, u32> = nodes.iter().map(|&node| (node, 2.min(most))).collect();
+        for feed in committed {
+            if let Some(count) = enrolled.get_mut(&feed.node) {
+                *count = feed.incarnation.saturating_add(2).min(most).max(*count);
+            }
+        }
+        let of_lane = |lane| {
+            let enrolled = &enrolled;
+            nodes.iter().flat_map(move |&node| {
+                (0..enrolled[&node]).map(move |incarnation| FeedKey { node, lane, incarnation })
+            })
+        };
+        Lane::ALL.into_iter().flat_map(of_lane).collect()
     }
 
     /// The greatest length of feed `index` that a contribution to this epoch may claim.
@@ -260,7 +288,8 @@ mod tests {
 
     fn basis(nodes: u8, quota: u64) -> Basis {
         let nodes: Vec<_> = (1..=nodes).map(|i| SecretKey::from_seed(&[i; 32]).public()).collect();
-        let feeds = Basis::feeds_of(&nodes);
+        let feeds: Vec<_> =
+            Basis::feeds_of(&nodes, []).into_iter().filter(|feed| feed.incarnation == 0).collect();
         let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();
         let frozen = vec![false; feeds.len()];
         Basis {
@@ -273,6 +302,37 @@ mod tests {
             last_set: SeatSet::EMPTY,
             step_ms: 1000,
         }
+    }
+
+    #[test]
+    fn the_next_incarnation_of_a_node_is_enrolled_and_no_other() {
+        let nodes: Vec<_> = (1..=3u8).map(|i| SecretKey::from_seed(&[i; 32]).public()).collect();
+        let count = |feeds: &[FeedKey], node: usize, lane| {
+            feeds.iter().filter(|feed| feed.node == nodes[node] && feed.lane == lane).count()
+        };
+        let genesis = Basis::feeds_of(&nodes, []);
+        assert_eq!(genesis.len(), 2 * 3 * Lane::ALL.len());
+        assert!(genesis.iter().map(|feed| feed.lane).is_sorted());
+        // One lane's entry enrols all lanes of the next.
+        let said = FeedKey { node: nodes[1], lane: Lane::Flash, incarnation: 1 };
+        let feeds = Basis::feeds_of(&nodes, [&said]);
+        for lane in Lane::ALL {
+            assert_eq!([0, 1, 2].map(|node| count(&feeds, node, lane)), [2, 3, 2]);
+        }
+        // Whatever a liar has had ordered, its feeds are bounded and nobody else's are fewer.
+        let said = FeedKey { incarnation: u32::MAX, ..said };
+        let feeds = Basis::feeds_of(&nodes, [&said]);
+        assert_eq!(count(&feeds, 1, Lane::Routine), MAX_INCARNATIONS as usize);
+        assert_eq!(count(&feeds, 2, Lane::Routine), 2);
+    }
+
+    #[test]
+    fn all_incarnations_of_all_nodes_of_any_charter_fit() {
+        for nodes in 1..=MAX_FEEDS / Lane::ALL.len() {
+            let each = incarnations(nodes) as usize;
+            assert!(each >= 1 && nodes * each * Lane::ALL.len() <= MAX_FEEDS, "{nodes} nodes");
+        }
+        assert_eq!(incarnations(32), MAX_INCARNATIONS);
     }
 
     fn at(index: usize, length: u64) -> Hash {

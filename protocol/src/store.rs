@@ -62,6 +62,39 @@ pub enum Write {
     Fork(Box<FoundFork>),
     /// Proof that a seat signed two frames at one place: at most one for each seat.
     Equivocation(Box<[VoteFrame; 2]>),
+    /// The node was restored: from now on it writes in this incarnation of its feeds, and its seat is silent. What was
+    /// noticed before is settled by it.
+    Restored {
+        /// The incarnation.
+        incarnation: u32,
+    },
+    /// Others hold own words that the store lacks: it is an old copy, and must be restored before it is used.
+    RolledBack {
+        /// The greatest incarnation in which such words were seen.
+        incarnation: u32,
+    },
+}
+
+/// Which of its own lives a node is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Lives {
+    /// The incarnation in which it writes; 0 until it was restored for the first time.
+    pub incarnation: u32,
+    /// The greatest incarnation in which others were seen to hold own words that the store lacks, since the last restore.
+    pub rolled_back: Option<u32>,
+}
+
+impl Lives {
+    /// What a write makes of them.
+    pub fn written(&mut self, write: &Write) {
+        match write {
+            Write::Restored { incarnation } => *self = Self { incarnation: *incarnation, rolled_back: None },
+            Write::RolledBack { incarnation } => {
+                self.rolled_back = self.rolled_back.max(Some(*incarnation));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A fork as it was found.
@@ -128,6 +161,8 @@ pub struct Damage {
 pub trait Archive: Nodes {
     /// The hash that a feed begins with.
     fn feed_root(&self, feed: &FeedKey) -> Hash;
+    /// Which incarnation the node is in.
+    fn lives(&self) -> Result<Lives, Damage>;
     /// All feeds with entries, and how far they are held.
     fn feeds(&self) -> Result<Vec<(FeedKey, Head)>, Damage>;
     /// One entry.

@@ -96,6 +96,12 @@ pub struct StatusView {
     pub seats: Vec<SeatView>,
     /// The own seat, if this node holds one.
     pub seat: Option<u16>,
+    /// Whether that seat is silent: this node was restored, and its seat signs nothing any more.
+    #[serde(default)]
+    pub silent: bool,
+    /// The incarnation in which this node writes: how often it was restored.
+    #[serde(default)]
+    pub incarnation: u32,
     /// Seats needed to order.
     pub quorum: usize,
     /// Seats that can be reached beyond the quorum; negative: so many are missing.
@@ -712,6 +718,13 @@ pub enum EventView {
         missing: Vec<String>,
         /// Seats needed.
         quorum: usize,
+    },
+    /// This node was restored: its seat signs nothing any more.
+    Silent {
+        /// The seat.
+        seat: u16,
+        /// The incarnation in which the node writes.
+        incarnation: u32,
     },
     /// A fault.
     Fault(FaultView),

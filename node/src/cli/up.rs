@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use entente_discovery::{LinkProfile, MeshError, PortPolicy};
-use entente_protocol::engine::Timing;
+use entente_protocol::engine::{RecoverError, Timing};
 use libp2p::Multiaddr;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -195,6 +195,9 @@ fn not_started(error: &StartError, context: &Context) -> CliError {
         StartError::Store(error) if error.is_damage() => "the store is damaged; this node does not start",
         StartError::Recover(_) if error.exit_code() == Exit::Corrupt as u8 => {
             "the store is damaged; this node does not start"
+        }
+        StartError::Recover(RecoverError::RolledBack(_)) => {
+            "the store is an old copy; this node does not start"
         }
         _ => "the node does not start",
     };

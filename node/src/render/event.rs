@@ -29,6 +29,11 @@ pub(crate) fn line(event: &EventView) -> String {
             reachable.len() + missing.len(),
             plain(&missing.join(", "))
         ),
+        EventView::Silent { seat, incarnation } => {
+            format!(
+                "silent    seat {seat} since restore (incarnation {incarnation}): it signs nothing any more"
+            )
+        }
         EventView::Fault(fault) => format!(
             "fault     {} of {}: {}",
             plain(&fault.code),

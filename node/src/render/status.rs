@@ -57,7 +57,17 @@ pub(crate) fn status(view: &StatusView, hints: &Hints) -> String {
         let verb = if view.custody.records == 1 { "exists" } else { "exist" };
         row("custody", format!("{} {verb} only here{oldest}", records(view.custody.records)));
     }
-    if !view.voting && view.seat.is_some() {
+    if view.silent {
+        row(
+            "silent",
+            format!(
+                "this seat since restore (incarnation {}): it signs nothing until seats can change, a later version; \
+                 recording goes on",
+                view.incarnation
+            ),
+        );
+    }
+    if !view.voting && view.seat.is_some() && !view.silent {
         row(
             "waiting",
             format!("this seat votes once {} seats have reported; {} have", view.quorum, view.reports),
@@ -94,6 +104,12 @@ fn missing(seat: &SeatView, view: &StatusView) -> String {
         Some(since) => format!("since {}", span(view.now.since(since))),
         None => "not met yet".into(),
     };
+    if seat.connected {
+        return format!(
+            "{}  {since}, although linked: its node was restored, or holds no seat",
+            plain(&seat.partner)
+        );
+    }
     format!("{}  {since}, {}", plain(&seat.partner), retry(seat))
 }
 
@@ -146,6 +162,8 @@ mod tests {
             word: Word::Agreed,
             seats: vec![seat(0, "norden", true), seat(1, "skywatch", false), seat(2, "estmark", true)],
             seat: Some(0),
+            silent: false,
+            incarnation: 0,
             quorum: 2,
             margin: 0,
             epoch: EpochView { applied: 4, certified: 4 },
@@ -172,6 +190,22 @@ mod tests {
         assert_eq!(lines[1], "missing  skywatch  since 2 min, next try in 3 s (connection refused)");
         assert_eq!(lines[2], "custody  3 records exist only here, the oldest 2 min");
         assert_eq!(lines.len(), 4, "{text}");
+    }
+
+    #[test]
+    fn a_seat_that_is_silent_since_a_restore_is_said_here_and_at_the_others() {
+        let mut own = view();
+        (own.silent, own.incarnation, own.voting) = (true, 1, false);
+        let text = status(&own, &hints());
+        assert!(text.contains("this seat since restore (incarnation 1): it signs nothing"), "{text}");
+        assert!(!text.contains("waiting"), "{text}");
+        let mut other = view();
+        other.seats[1].connected = true;
+        let text = status(&other, &hints());
+        assert!(
+            text.contains("missing  skywatch  since 2 min, although linked: its node was restored"),
+            "{text}"
+        );
     }
 
     #[test]

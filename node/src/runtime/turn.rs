@@ -338,6 +338,14 @@ impl Turn {
                 follow.set_reach(reached.len() >= quorum);
                 follow.tell(EventView::Reach { reachable: reached, missing, quorum });
             }
+            Event::Silent { seat, incarnation } => {
+                tracing::warn!(
+                    seat = seat.0,
+                    incarnation,
+                    "seat silent since restore: it signs nothing any more"
+                );
+                follow.tell(EventView::Silent { seat: seat.0, incarnation });
+            }
             Event::Fault(fault) => self.fault(fault),
         }
     }

@@ -6,7 +6,7 @@ use entente_protocol::identity::{Hash, RecordId};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::Nodes;
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, FoundFork, StoredEntry};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, Lives, StoredEntry};
 use entente_protocol::vote::{MAX_VOTE_FRAME_BYTES, VoteFrame};
 use entente_protocol::wire::{self, MAX_OBJECT_BYTES};
 use redb::{ReadTransaction, ReadableTable, TableError};
@@ -315,6 +315,12 @@ impl Store {
 impl Archive for Store {
     fn feed_root(&self, feed: &FeedKey) -> Hash {
         feed.root(&self.identity.coalition)
+    }
+
+    fn lives(&self) -> Result<Lives, Damage> {
+        self.reading(META.0, |snapshot| {
+            Ok(snapshot.row(META, meta::LIVES.as_bytes(), MAX_ROW_BYTES)?.unwrap_or_default())
+        })
     }
 
     fn feeds(&self) -> Result<Vec<(FeedKey, Head)>, Damage> {

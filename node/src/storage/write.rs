@@ -8,7 +8,7 @@ use entente_protocol::feed::{BodyBytes, FeedKey, Head, Run, body_digest};
 use entente_protocol::identity::{Hash, RecordId, Signature};
 use entente_protocol::leaf::{EntryLeaf, Leaf};
 use entente_protocol::record::Body;
-use entente_protocol::store::{Batch, Write};
+use entente_protocol::store::{Batch, Lives, Write};
 use entente_protocol::time::Time;
 use entente_protocol::vote::VoteFrame;
 use entente_protocol::wire;
@@ -125,6 +125,12 @@ impl Tables<'_> {
                 let feed = &frames[0].feed;
                 let key = Key::default().u64(feed.epoch).u16(feed.seat.0).u32(frames[0].seq);
                 self.equivocation.put(&key, &wire::encode(frames))
+            }
+            Write::Restored { .. } | Write::RolledBack { .. } => {
+                let key = meta::LIVES.as_bytes();
+                let mut lives: Lives = row(&self.meta, key, MAX_ROW_BYTES)?.unwrap_or_default();
+                lives.written(write);
+                self.meta.put(key, &wire::encode(&lives))
             }
         }
     }

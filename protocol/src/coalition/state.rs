@@ -19,6 +19,7 @@ use crate::charter::{Charter, PartnerName};
 use crate::evidence::Equivocation;
 use crate::feed::{FeedKey, ForkProof};
 use crate::founding::Founded;
+use crate::frontier::incarnations;
 use crate::identity::{Hash, PublicKey, RecordId, hash};
 use crate::record::{Act, Body, Record, SignedRecord};
 use crate::time::Time;
@@ -356,9 +357,10 @@ impl State {
         (frozen < context.index && !plant::is("thawed")).then_some(Disposition::Void { frozen })
     }
 
-    /// A feed that takes part in the order: of the node's first incarnation, as long as there is no other.
+    /// A feed that takes part in the order, or may come to.
     fn is_enrolled(&self, feed: &FeedKey) -> bool {
-        feed.incarnation == 0 && self.founded.node(&feed.node).is_some()
+        feed.incarnation < incarnations(self.founded.nodes().count())
+            && self.founded.node(&feed.node).is_some()
     }
 
     /// Step 6, "a feed freezes only by an ordered proof": the first one counts.

@@ -159,6 +159,13 @@ pub enum Event {
         /// Seats needed.
         quorum: usize,
     },
+    /// This node was restored: its seat signs nothing, and is one of those that may fail.
+    Silent {
+        /// The seat.
+        seat: Seat,
+        /// The incarnation in which the node writes.
+        incarnation: u32,
+    },
     /// A peer did what it must not, or sent what cannot be read.
     Fault(Fault),
 }
@@ -233,6 +240,10 @@ pub struct Status {
     pub missing: Vec<(Seat, Time)>,
     /// Own seat, if this node holds one.
     pub seat: Option<Seat>,
+    /// The own seat, if it is silent: this node was restored, and the seat does not know what it has signed.
+    pub silent: Option<Seat>,
+    /// The incarnation in which this node writes: how often it was restored.
+    pub incarnation: u32,
     /// Whether the own seat may vote: reports of a quorum have come since the start.
     pub voting: bool,
     /// Head reports received since the start, the own included.

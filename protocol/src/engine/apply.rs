@@ -13,7 +13,7 @@ use super::feeds::id_of;
 use super::peers::Subject;
 use super::{Engine, Event, Halt, NodeId};
 use crate::coalition::{ApplyContext, Decision, Released};
-use crate::feed::{Head, body_digest, entry_hash};
+use crate::feed::{FeedKey, Head, body_digest, entry_hash};
 use crate::frontier::{Contribution, batch_time, cut, order};
 use crate::identity::{Hash, RecordId};
 use crate::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
@@ -243,6 +243,12 @@ impl Engine {
         for (feed, head) in self.feeds.iter_mut().zip(&committed) {
             feed.commit(*head);
         }
+        // Only the first words of an incarnation after the first call for further feeds.
+        let heads = self.basis.feeds.iter().zip(&self.basis.committed).zip(&committed);
+        let enrols = |((feed, old), new): ((&FeedKey, &Head), &Head)| {
+            feed.incarnation > 0 && old.length == 0 && new.length > 0
+        };
+        let grown = heads.into_iter().any(enrols);
         self.applied = epoch;
         self.basis.epoch = epoch + 1;
         self.basis.committed = committed;
@@ -254,6 +260,9 @@ impl Engine {
             self.persist(Write::Forget { epoch });
         }
         self.proposals.next(epoch, moved);
+        if grown {
+            self.enrol();
+        }
         self.forget_due();
         self.changed();
     }

@@ -57,6 +57,7 @@ impl Engine {
         };
         self.catchup.checked = Some(proof.certificate.clone());
         self.progressed(Subject::Epochs, node);
+        self.compare_lives(&proof, &record.committed);
         if record.epoch > self.applied && record.epoch - self.applied <= MAX_PROVEN_EPOCHS {
             let proven = Proven { proof, agreed: record.agreed, contributions: BTreeMap::new() };
             self.catchup.proven.entry(record.epoch).or_insert(proven);

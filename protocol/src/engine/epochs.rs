@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use entente_hbbft::{Digest, EpochNumber, Refusal, Seat, Step, WINDOW, plant};
 
 use super::peers::Subject;
-use super::{Engine, Halt, NodeId};
+use super::{Engine, NodeId};
 use crate::evidence::Equivocation;
 use crate::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
 use crate::identity::Hash;
@@ -74,9 +74,9 @@ pub(super) struct Proposals {
     /// What epoch `applied + 1` agreed on.
     pub(super) decided: Option<BTreeMap<Seat, (Digest, Vec<u8>)>>,
     /// By feed: the greatest length that the own last contribution claimed; nothing after a start.
-    claimed: Vec<u64>,
+    pub(super) claimed: Vec<u64>,
     /// By feed: whether the last cut moved it.
-    moved: Vec<bool>,
+    pub(super) moved: Vec<bool>,
     started_at: Option<Time>,
 }
 
@@ -303,7 +303,7 @@ impl Engine {
         }
         if Some(seat) == self.own_seat() {
             let what = format!("{} holds own frame {} of epoch {epoch}", self.name_of(&node), frame.seq);
-            return self.halt(Halt::Rollback { what });
+            return self.rolled_back(self.incarnation, what);
         }
         if frame.previous != previous {
             return self.split_found(node, seat, epoch);
@@ -372,7 +372,7 @@ impl Engine {
         if Some(seat) == self.own_seat() {
             let what =
                 format!("{} holds another own frame {} of epoch {epoch}", self.name_of(&node), frame.seq);
-            return self.halt(Halt::Rollback { what });
+            return self.rolled_back(self.incarnation, what);
         }
         self.equivocators.insert((epoch, seat));
         self.split.insert((epoch, seat));

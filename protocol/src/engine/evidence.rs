@@ -12,7 +12,7 @@ use super::feeds::{Feed, id_of};
 use super::{Engine, Refused, peers};
 use crate::evidence::Subject;
 use crate::feed::Lane;
-use crate::record::{Body, MAX_BODY_BYTES};
+use crate::record::Body;
 
 /// Lanes in which a node writes what it says by itself, the first that is open.
 const OWN_WORDS: [Lane; 4] = [Lane::Immediate, Lane::Priority, Lane::Routine, Lane::Flash];
@@ -30,12 +30,14 @@ impl Engine {
 
     /// The lane of the own feed in which this node says something by itself; none if all of them are frozen.
     pub(super) fn own_words_lane(&self) -> Option<Lane> {
-        OWN_WORDS.into_iter().find(|lane| !self.basis.frozen[self.own_feed(*lane)])
+        let open = |lane: &Lane| self.own_feed(*lane).is_some_and(|index| !self.basis.frozen[index]);
+        OWN_WORDS.into_iter().find(open)
     }
 
     /// Why nothing is taken for a lane whose own feed is frozen.
     pub(super) fn refuse_frozen(&self, lane: Lane) -> Result<(), Refused> {
-        let key = self.feeds[self.own_feed(lane)].key;
+        let Some(index) = self.own_feed(lane) else { return Ok(()) };
+        let key = self.feeds[index].key;
         let Some(frozen) = self.state.frozen().get(&key) else { return Ok(()) };
         let (index, length, id) = (frozen.ordered.index, frozen.length, Subject::Feed(key).id());
         let reason = format!(
@@ -81,7 +83,7 @@ impl Engine {
             let held = self.own_records.contains_key(&id_of(&body));
             if !held {
                 let Some(lane) = self.own_words_lane() else { return };
-                let room = self.feeds[self.own_feed(lane)].chain.has_room(1, MAX_BODY_BYTES);
+                let room = self.own_room(lane, 1);
                 // An entry without effect would be written again after each start.
                 if !room || !self.state.may_speak(&self.node.public(), self.now) {
                     return;

@@ -101,6 +101,16 @@ fn refused(code: &str, reason: impl ToString) -> Refused {
     Refused { code: code.to_owned(), reason: reason.to_string() }
 }
 
+/// How many of some bodies, of which there is at least one, go into one run.
+pub(super) fn run_length<'a>(bodies: impl Iterator<Item = &'a Vec<u8>>) -> usize {
+    let mut bytes = 0;
+    let fits = |body: &&Vec<u8>| {
+        bytes += body.len();
+        bytes <= MAX_RUN_BYTES
+    };
+    bodies.take(MAX_RUN_ENTRIES).take_while(fits).count().max(1)
+}
+
 /// The id that a body is known by: its record's, or one made of its digest.
 pub(super) fn id_of(body: &[u8]) -> RecordId {
     match Body::decode(body) {
@@ -121,13 +131,7 @@ impl Engine {
         }
         for (lane, mut items) in lanes {
             while !items.is_empty() {
-                let mut bytes = 0;
-                let fits = |(_, body): &&(Ticket, Vec<u8>)| {
-                    bytes += body.len();
-                    bytes <= MAX_RUN_BYTES
-                };
-                let count = items.iter().take(MAX_RUN_ENTRIES).take_while(fits).count().max(1);
-                let rest = items.split_off(count.min(items.len()));
+                let rest = items.split_off(run_length(items.iter().map(|(_, body)| body)));
                 let (tickets, bodies): (Vec<_>, Vec<_>) =
                     std::mem::replace(&mut items, rest).into_iter().unzip();
                 let held = self.append(lane, bodies);
@@ -168,7 +172,14 @@ impl Engine {
             }
         };
         self.refuse_frozen(lane)?;
-        let chain = &self.feeds[self.own_feed(lane)].chain;
+        let Some(index) = self.own_feed(lane) else {
+            let reason = format!(
+                "incarnation {} of this node is not enrolled yet: the log must order an entry of the one before, or be caught up with",
+                self.incarnation
+            );
+            return Err(refused("not_enrolled", reason));
+        };
+        let chain = &self.feeds[index].chain;
         let before = before.get(&lane).map_or(&[][..], Vec::as_slice);
         let bytes = before.iter().map(|(_, body)| body.len()).sum::<usize>() + body.len();
         let waiting = chain.unordered() + before.len() as u64;
@@ -216,13 +227,20 @@ impl Engine {
         })
     }
 
-    pub(super) fn own_feed(&self, lane: Lane) -> usize {
-        self.index[&FeedKey { node: self.node.public(), lane, incarnation: 0 }]
+    /// Where the own feed of a lane is: nowhere while its incarnation is not enrolled.
+    pub(super) fn own_feed(&self, lane: Lane) -> Option<usize> {
+        let incarnation = self.incarnation;
+        self.index.get(&FeedKey { node: self.node.public(), lane, incarnation }).copied()
+    }
+
+    /// Whether the own feed of a lane can take so many entries.
+    pub(super) fn own_room(&self, lane: Lane, entries: usize) -> bool {
+        self.own_feed(lane).is_some_and(|index| self.feeds[index].chain.has_room(entries, MAX_BODY_BYTES))
     }
 
     /// Appends to the own feed under one signature and pushes to all peers.
     pub(super) fn append(&mut self, lane: Lane, bodies: Vec<Vec<u8>>) -> Vec<Held> {
-        let index = self.own_feed(lane);
+        let index = self.own_feed(lane).expect("whoever appends has seen that there is room in it");
         let (key, from) = (self.feeds[index].key, self.feeds[index].chain.head());
         let run = Run::sign(&self.coalition, key, from, bodies, &self.node);
         let heads = run.heads();
@@ -247,6 +265,13 @@ impl Engine {
 
     pub(super) fn on_run(&mut self, node: NodeId, run: Run) {
         let Some(&index) = self.index.get(&run.feed) else {
+            if self.may_be_enrolled(&run.feed) {
+                // Its author has seen more of the log than this node: it is told again.
+                if self.is_own(&run.feed) && run.check(&self.coalition).is_ok() {
+                    return self.own_run_lost(node, &run);
+                }
+                return;
+            }
             let what = format!("run of feed {}/{} that is not enrolled", run.feed.node, run.feed.lane);
             return self.fault(Some(node), None, "unknown_feed", what);
         };
@@ -263,7 +288,7 @@ impl Engine {
         if self.basis.frozen[index] {
             return;
         }
-        let own = run.feed.node == self.node.public();
+        let own = self.is_own(&run.feed);
         let last = run.from.length.saturating_add(run.bodies.len() as u64);
         let branch_wanted = self.feeds[index].target.is_some();
         let held = self.feeds[index].chain.head();
@@ -287,9 +312,7 @@ impl Engine {
             }
         };
         if own {
-            let what =
-                format!("{} holds own {} entries up to length {last}", self.name_of(&node), run.feed.lane);
-            return self.halt(super::Halt::Rollback { what });
+            return self.own_run_lost(node, &run);
         }
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.holds(index, last);
@@ -318,6 +341,13 @@ impl Engine {
             self.gather(index, node, run, heads);
         }
         self.try_apply();
+    }
+
+    /// A peer holds own entries that the store lacks.
+    fn own_run_lost(&mut self, node: NodeId, run: &Run) {
+        let last = run.from.length.saturating_add(run.bodies.len() as u64);
+        let what = format!("{} holds own {} entries up to length {last}", self.name_of(&node), run.feed.lane);
+        self.rolled_back(run.feed.incarnation, what);
     }
 
     /// Adds a run to the branch that a decided cut names; moves the feed there once it is whole.
@@ -389,8 +419,7 @@ impl Engine {
     /// Own entries that no peer is known to hold, and when the oldest was written.
     pub(super) fn custody(&self) -> (u64, Option<Time>) {
         let (mut count, mut oldest) = (0, None::<Time>);
-        for lane in Lane::ALL {
-            let index = self.own_feed(lane);
+        for index in Lane::ALL.into_iter().filter_map(|lane| self.own_feed(lane)) {
             let feed = &self.feeds[index];
             let safe = feed.chain.committed().length.max(feed.elsewhere);
             count += feed.chain.head().length.saturating_sub(safe);
@@ -432,8 +461,7 @@ impl Engine {
     /// Whether this seat may write any: it votes, has room, and none of its own waits to be ordered, because the batch
     /// that orders one moves time past all deadlines that it can.
     fn may_write_due(&self) -> bool {
-        let fits = |lane| self.feeds[self.own_feed(lane)].chain.has_room(MAX_RUN_ENTRIES, MAX_BODY_BYTES);
-        let room = || self.own_words_lane().is_some_and(fits);
+        let room = || self.own_words_lane().is_some_and(|lane| self.own_room(lane, MAX_RUN_ENTRIES));
         let none_waits = || self.due_written.values().all(|written| written.ordered);
         self.start.is_ready() && self.own.is_some() && none_waits() && room()
     }

@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 
 use entente_hbbft::{Digest, Seat, WINDOW};
 
+use super::feeds::Feed;
 use super::{Engine, NodeId, Timing};
-use crate::feed::Head;
+use crate::feed::{FeedKey, Head};
+use crate::frontier::MAX_FEEDS;
 use crate::replicate::{EpochHave, Have, MAX_MESSAGE_BYTES, PeerMessage, Want};
 use crate::time::Time;
 use crate::wire;
@@ -34,6 +36,8 @@ pub(super) struct Peer {
     pub(super) linked: Vec<u8>,
     /// Own feeds of which it says that it holds something else than the store: where.
     pub(super) contests: BTreeMap<usize, Head>,
+    /// What it says of own feeds that are not enrolled yet.
+    early: BTreeMap<FeedKey, Head>,
     told: Told,
     /// It has told again: it may not know how this node stands, and is owed a word.
     owed: bool,
@@ -107,6 +111,15 @@ pub(super) fn bitmap(seats: impl IntoIterator<Item = Seat>) -> Vec<u8> {
 }
 
 impl Subject {
+    /// The same, where feeds have moved to other indexes.
+    pub(super) fn moved(self, place: &[usize]) -> Self {
+        match self {
+            Self::Feed(index) => Self::Feed(place[index]),
+            Self::Branch(index) => Self::Branch(place[index]),
+            other => other,
+        }
+    }
+
     /// Whether this may still be wanted when all up to `certified` is certified.
     fn is_open(&self, certified: u64) -> bool {
         match self {
@@ -142,6 +155,31 @@ impl Peer {
         });
         if let Some(frames) = have.frames.get_mut(seat.index()) {
             *frames = count.max(*frames);
+        }
+    }
+
+    /// More feeds are enrolled: what is kept by their index moves along.
+    pub(super) fn enrolled(&mut self, place: &[usize], index: &BTreeMap<FeedKey, usize>, feeds: &[Feed]) {
+        fn moved<T>(map: &mut BTreeMap<usize, T>, place: &[usize]) {
+            *map = std::mem::take(map).into_iter().map(|(old, value)| (place[old], value)).collect();
+        }
+        moved(&mut self.known, place);
+        moved(&mut self.contests, place);
+        moved(&mut self.told.feeds, place);
+        self.quiet = std::mem::take(&mut self.quiet)
+            .into_iter()
+            .map(|(subject, quiet)| (subject.moved(place), quiet))
+            .collect();
+        for (key, head) in std::mem::take(&mut self.early) {
+            match index.get(&key) {
+                Some(&index) if !feeds[index].chain.holds(&head) => {
+                    self.contests.insert(index, head);
+                }
+                Some(_) => {}
+                None => {
+                    self.early.insert(key, head);
+                }
+            }
         }
     }
 
@@ -226,7 +264,7 @@ impl Engine {
     fn on_have(&mut self, node: NodeId, have: Have) {
         let seats = self.committee.size();
         let malformed = have.epochs.len() > WINDOW as usize + 1
-            || have.feeds.len() > self.feeds.len()
+            || have.feeds.len() > MAX_FEEDS
             || have.linked.len() > seats.div_ceil(8)
             || have
                 .epochs
@@ -240,12 +278,17 @@ impl Engine {
                 "frontier with lists too long or too short".into(),
             );
         }
-        let own_node = self.node.public();
         let seat = have.seat.filter(|seat| self.may_hold(&node, *seat));
         self.peers.get_mut(&node).expect("checked by the caller").seat = seat;
         let mut disputed = Vec::new();
         for (key, head) in &have.feeds {
-            let Some(&index) = self.index.get(key) else { continue };
+            let own = self.is_own(key);
+            let Some(&index) = self.index.get(key) else {
+                if own && head.length > 0 && self.may_be_enrolled(key) {
+                    self.peers.get_mut(&node).expect("checked by the caller").early.insert(*key, *head);
+                }
+                continue;
+            };
             if self.basis.frozen[index] {
                 continue;
             }
@@ -254,7 +297,7 @@ impl Engine {
             let contradicts = head.length <= held.length
                 && feed.chain.hash_at(head.length).is_some_and(|hash| hash != head.hash);
             let peer = self.peers.get_mut(&node).expect("checked by the caller");
-            if key.node == own_node {
+            if own {
                 // A claim is no proof: what it is made of is asked for, and till then nothing is written over it.
                 if contradicts || head.length > held.length {
                     peer.contests.insert(index, *head);
@@ -324,13 +367,12 @@ impl Engine {
 
     /// Pushes what this node alone can vouch for: own entries, frames and cosignatures that the peer lacks.
     fn push_own(&mut self, node: NodeId) {
-        let own_node = self.node.public();
         for index in 0..self.feeds.len() {
             let feed = &self.feeds[index];
             let peer = &self.peers[&node];
             let from = peer.held(index);
             let contested = peer.contests.contains_key(&index);
-            if feed.key.node == own_node && feed.chain.head().length > from && !contested {
+            if self.is_own(&feed.key) && feed.chain.head().length > from && !contested {
                 let want = Want::Entries { feed: feed.key, from, to: None };
                 self.serve(node, want);
             }

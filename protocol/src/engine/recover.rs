@@ -14,14 +14,14 @@ use super::catchup::Catchup;
 use super::epochs::Proposals;
 use super::feeds::{Feed, id_of};
 use super::start::{OPEN_EPOCHS, Start};
-use super::{Config, Effect, Engine, OwnSeat};
+use super::{Config, Effect, Engine, Event, OwnSeat};
 use crate::coalition::State;
 use crate::evidence::Equivocation;
-use crate::feed::{Chain, Head, Lane, RECENT_LINKS};
+use crate::feed::{Chain, FeedKey, Head, Lane, RECENT_LINKS};
 use crate::frontier::{Basis, MAX_FEEDS};
 use crate::ledger::cosignature::{Cosigners, CosignersError};
 use crate::ledger::merkle::Frontier;
-use crate::store::{Archive, Damage};
+use crate::store::{Archive, Damage, Lives};
 use crate::time::Time;
 use crate::vote::HeadRequest;
 
@@ -37,6 +37,14 @@ pub enum RecoverError {
     /// The node's key is not enrolled.
     #[error("this node's key is not enrolled in the coalition")]
     NotEnrolled,
+    /// The store is an old copy: others were seen to hold own words that it lacks.
+    #[error(
+        "the store is older than what this node has said: others hold words of its incarnation {0} that it lacks"
+    )]
+    RolledBack(u32),
+    /// This node was restored as often as is possible.
+    #[error("of this node's {0} incarnations none is left")]
+    Incarnations(u32),
     /// The seat's key is no seat of the committee.
     #[error("the seat key is no seat of this coalition")]
     NoSeat,
@@ -59,7 +67,11 @@ impl Engine {
         archive: &(impl Archive + ?Sized),
         now: Time,
     ) -> Result<(Self, Vec<Effect>), RecoverError> {
-        let mut engine = Self::empty(config, now)?;
+        let lives = archive.lives()?;
+        if let Some(incarnation) = lives.rolled_back {
+            return Err(RecoverError::RolledBack(incarnation));
+        }
+        let mut engine = Self::empty(config, lives, now)?;
         engine.replay(archive)?;
         engine.restore_feeds(archive)?;
         let stored = engine.restore_votes(archive)?;
@@ -67,13 +79,16 @@ impl Engine {
         engine.window = Window::new(engine.setup(), certified);
         engine.start.stored = stored;
         engine.begin();
+        if let Some(seat) = engine.silent {
+            engine.notify(Event::Silent { seat, incarnation: engine.incarnation });
+        }
         engine.cosign_again();
         engine.turn();
         let effects = std::mem::take(&mut engine.effects);
         Ok((engine, effects))
     }
 
-    fn empty(config: Config, now: Time) -> Result<Self, RecoverError> {
+    pub(super) fn empty(config: Config, lives: Lives, now: Time) -> Result<Self, RecoverError> {
         let Config { founded, node, seat, timing, nonce } = config;
         let coalition = founded.coalition();
         let committee = Committee::new(founded.committee_size())
@@ -94,9 +109,14 @@ impl Engine {
             }
             None => None,
         };
+        // What it signed in the lost part is unknown, so its seat must not sign again.
+        let (own, silent) = match own {
+            Some(own) if lives.incarnation > 0 => (None, Some(own.seat)),
+            own => (own, None),
+        };
         let partners = founded.partners().iter().map(|partner| (partner.name.to_string(), partner.seat));
         let cosigners = Cosigners::new(coalition, partners, committee.quorum())?;
-        let keys = Basis::feeds_of(&nodes);
+        let keys = Basis::feeds_of(&nodes, []);
         let roots: Vec<Head> =
             keys.iter().map(|key| Head { length: 0, hash: key.root(&coalition) }).collect();
         let feeds =
@@ -125,6 +145,9 @@ impl Engine {
             cosigners,
             node,
             own,
+            silent,
+            incarnation: lives.incarnation,
+            ahead: BTreeMap::new(),
             timing,
             now,
             effects: Vec::new(),
@@ -172,7 +195,7 @@ impl Engine {
     }
 
     /// Applies every stored batch again.
-    fn replay(&mut self, archive: &(impl Archive + ?Sized)) -> Result<(), RecoverError> {
+    pub(super) fn replay(&mut self, archive: &(impl Archive + ?Sized)) -> Result<(), RecoverError> {
         let last = archive.last_certificate()?;
         let proof = archive.last_proof()?;
         while let Some(batch) = archive.batch(self.applied + 1)? {
@@ -220,7 +243,7 @@ impl Engine {
     }
 
     /// Takes in what is held of each feed: a few ordered entries' hashes, and all that is not ordered.
-    fn restore_feeds(&mut self, archive: &(impl Archive + ?Sized)) -> Result<(), RecoverError> {
+    pub(super) fn restore_feeds(&mut self, archive: &(impl Archive + ?Sized)) -> Result<(), RecoverError> {
         let held: BTreeMap<_, _> = archive.feeds()?.into_iter().collect();
         for index in 0..self.feeds.len() {
             let key = self.feeds[index].key;
@@ -233,36 +256,15 @@ impl Engine {
             };
             // Of a frozen feed what is not ordered never will be.
             let head = if self.basis.frozen[index] { committed } else { head };
-            let base = committed.length.saturating_sub(RECENT_LINKS as u64);
-            let missing =
-                |length| damage(format!("entry {length} of feed {}/{}", key.node, key.lane), "is missing");
-            let base_hash = match base {
-                0 => key.root(&self.coalition),
-                _ => archive.entry(&key, base)?.ok_or_else(|| missing(base))?.hash,
-            };
-            let mut chain = Chain::at(key, Head { length: base, hash: base_hash });
-            for length in base + 1..=head.length {
-                let entry = archive.entry(&key, length)?.ok_or_else(|| missing(length))?;
-                let ordered = length <= committed.length;
-                chain.restore(entry.hash, &entry.body, entry.signature, ordered);
-                if chain.follows(length).is_none_or(|hash| hash != entry.hash) {
-                    return Err(damage(
-                        format!("entry {length} of feed {}/{}", key.node, key.lane),
-                        "breaks the chain",
-                    ));
-                }
-                if !ordered && key.node == self.node.public() {
-                    self.own_records.insert(id_of(&entry.body), (key, length));
-                }
+            self.feeds[index].chain = self.restore_chain(archive, key, committed, head)?;
+        }
+        // What a restore has said again in an incarnation that the log does not enrol yet.
+        for (key, head) in held {
+            if self.is_own(&key) && !self.index.contains_key(&key) {
+                let root = Head { length: 0, hash: key.root(&self.coalition) };
+                let chain = self.restore_chain(archive, key, root, head)?;
+                self.ahead.insert(key, chain);
             }
-            if !chain.holds(&committed) {
-                return Err(damage(
-                    format!("feed {}/{}", key.node, key.lane),
-                    "is not the branch that is ordered",
-                ));
-            }
-            chain.commit(committed);
-            self.feeds[index].chain = chain;
         }
         for found in archive.forks()? {
             if let Some(&index) = self.index.get(&found.proof.feed) {
@@ -273,6 +275,43 @@ impl Engine {
             self.equivocations.insert(frames[0].feed.seat, Equivocation::new(&frames));
         }
         Ok(())
+    }
+
+    /// A feed's chain, held up to `head` and ordered up to `committed`.
+    fn restore_chain(
+        &mut self,
+        archive: &(impl Archive + ?Sized),
+        key: FeedKey,
+        committed: Head,
+        head: Head,
+    ) -> Result<Chain, RecoverError> {
+        let base = committed.length.saturating_sub(RECENT_LINKS as u64);
+        let entry_of = |length| format!("entry {length} of feed {}/{}", key.node, key.lane);
+        let missing = |length| damage(entry_of(length), "is missing");
+        let base_hash = match base {
+            0 => key.root(&self.coalition),
+            _ => archive.entry(&key, base)?.ok_or_else(|| missing(base))?.hash,
+        };
+        let mut chain = Chain::at(key, Head { length: base, hash: base_hash });
+        for length in base + 1..=head.length {
+            let entry = archive.entry(&key, length)?.ok_or_else(|| missing(length))?;
+            let ordered = length <= committed.length;
+            chain.restore(entry.hash, &entry.body, entry.signature, ordered);
+            if chain.follows(length).is_none_or(|hash| hash != entry.hash) {
+                return Err(damage(entry_of(length), "breaks the chain"));
+            }
+            if !ordered && key.node == self.node.public() {
+                self.own_records.insert(id_of(&entry.body), (key, length));
+            }
+        }
+        if !chain.holds(&committed) {
+            return Err(damage(
+                format!("feed {}/{}", key.node, key.lane),
+                "is not the branch that is ordered",
+            ));
+        }
+        chain.commit(committed);
+        Ok(chain)
     }
 
     /// Takes in the frames of open epochs; returns them all, for when reports have come.

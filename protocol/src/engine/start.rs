@@ -236,7 +236,7 @@ impl Engine {
                     head.frames - 1,
                     feed.epoch
                 );
-                return self.halt(Halt::Rollback { what });
+                return self.rolled_back(self.incarnation, what);
             }
         }
         self.start.reports.insert(reporter, certified);

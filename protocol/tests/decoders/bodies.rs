@@ -70,7 +70,7 @@ fn key(label: &str) -> PublicKey {
 
 /// Four nodes, sixteen feeds, ten entries of each committed.
 pub(crate) static BASIS: LazyLock<Basis> = LazyLock::new(|| {
-    let feeds = Basis::feeds_of(&["a", "b", "c", "d"].map(key));
+    let feeds = Basis::feeds_of(&["a", "b", "c", "d"].map(key), []);
     let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();
     let mut frozen = vec![false; feeds.len()];
     frozen[3] = true;

@@ -257,7 +257,7 @@ fn a_stranger_a_gap_and_a_false_start_of_a_feed_are_refused_and_named() {
         wants(&net, 3, |want| matches!(want, Want::Entries { feed: of, from: 0, .. } if *of == feed)) > 0
     );
     let mut stranger = first.clone();
-    stranger.feed.incarnation = 7;
+    stranger.feed.incarnation = entente_protocol::frontier::MAX_INCARNATIONS;
     net.say(3, 0, &PeerMessage::Run(stranger));
     // Signed, and yet no feed begins like this.
     let nowhere = Head { length: 0, hash: Default::default() };

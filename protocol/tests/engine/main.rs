@@ -17,6 +17,7 @@ mod loss;
 mod net;
 mod planted;
 mod reach;
+mod restore;
 mod rng;
 mod seeds;
 mod store;

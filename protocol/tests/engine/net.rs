@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use entente_protocol::charter::{Card, DraftSpec, RoleHints, draft};
 use entente_protocol::engine::{
-    Config, Effect, Engine, Event, Fault, Halt, Held, Input, NodeId, Status, Submission, Ticket, Timing,
+    Config, Effect, Engine, Event, Fault, Halt, Held, Input, NodeId, RecoverError, Restored, Status,
+    Submission, Ticket, Timing,
 };
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::{RecordId, SecretKey};
@@ -183,14 +184,7 @@ impl Net {
     pub(crate) fn start(&mut self, node: usize) {
         assert!(self.nodes[node].engine.is_none(), "starts once");
         self.nodes[node].starts += 1;
-        let keys = Keys::of(node as u8);
-        let config = Config {
-            founded: Arc::clone(&self.founded),
-            node: keys.node,
-            seat: Some(keys.seat),
-            timing: Timing::LAN,
-            nonce: [self.nodes[node].starts; 32],
-        };
+        let config = self.config(node);
         let now = self.local(node);
         let (engine, effects) =
             Engine::recover(config, &self.nodes[node].store, now).expect("the store is whole");
@@ -200,6 +194,33 @@ impl Net {
         for other in 0..self.nodes.len() {
             self.connect(node, other);
         }
+    }
+
+    fn config(&self, node: usize) -> Config {
+        let keys = Keys::of(node as u8);
+        Config {
+            founded: Arc::clone(&self.founded),
+            node: keys.node,
+            seat: Some(keys.seat),
+            timing: Timing::LAN,
+            nonce: [self.nodes[node].starts; 32],
+        }
+    }
+
+    /// Restores a node that is down, and takes note that it has not halted any more.
+    pub(crate) fn restore(&mut self, node: usize) -> Result<Restored, RecoverError> {
+        assert!(self.nodes[node].engine.is_none(), "only a node that is down is restored");
+        let mut restored = Engine::restore(self.config(node), &self.nodes[node].store, self.now)?;
+        for write in restored.writes.drain(..) {
+            self.nodes[node].store.write(write);
+        }
+        self.nodes[node].halted = None;
+        Ok(restored)
+    }
+
+    /// Why a node that is down cannot start.
+    pub(crate) fn start_error(&self, node: usize) -> Option<RecoverError> {
+        Engine::recover(self.config(node), &self.nodes[node].store, self.now).err()
     }
 
     pub(crate) fn start_all(&mut self) {

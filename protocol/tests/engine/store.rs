@@ -8,7 +8,7 @@ use entente_protocol::identity::{CoalitionId, Hash};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::{NodeId, Nodes};
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, FoundFork, StoredEntry, Write};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, Lives, StoredEntry, Write};
 use entente_protocol::vote::VoteFrame;
 
 #[derive(Clone, Default)]
@@ -23,6 +23,7 @@ pub(crate) struct Store {
     proof: Option<EpochProof>,
     pub(crate) forks: Vec<FoundFork>,
     pub(crate) equivocations: Vec<[VoteFrame; 2]>,
+    pub(crate) lives: Lives,
 }
 
 impl Store {
@@ -69,6 +70,7 @@ impl Store {
             }
             Write::Fork(found) => self.forks.push(*found),
             Write::Equivocation(frames) => self.equivocations.push(*frames),
+            write @ (Write::Restored { .. } | Write::RolledBack { .. }) => self.lives.written(&write),
         }
     }
 
@@ -87,6 +89,10 @@ impl Nodes for Store {
 impl Archive for Store {
     fn feed_root(&self, feed: &FeedKey) -> Hash {
         feed.root(&self.coalition)
+    }
+
+    fn lives(&self) -> Result<Lives, Damage> {
+        Ok(self.lives)
     }
 
     fn feeds(&self) -> Result<Vec<(FeedKey, Head)>, Damage> {

@@ -99,13 +99,12 @@ impl Engine {
                 *most = length.max(*most);
             }
         }
-        let own_node = self.node.public();
         for (index, most) in wanted {
             let feed = &self.feeds[index];
             let held = feed.chain.head().length;
             // Of a forked feed only what a cut names is of use.
             let forked = self.is_forked(index);
-            if most <= held || feed.key.node == own_node || forked || !feed.chain.has_room(1, 0) {
+            if most <= held || self.is_own(&feed.key) || forked || !feed.chain.has_room(1, 0) {
                 self.asked.remove(&Subject::Feed(index));
                 continue;
             }
