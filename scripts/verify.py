@@ -269,11 +269,14 @@ ACT = enum(
 )
 RECORD = struct(coalition=HASH, nonce=array(16), signer=KEY, act=ACT)
 BRANCH = struct(hash=HASH, digests=list_of(HASH), signature=SIGNATURE)
+VOTE_FEED = struct(seat=U16, incarnation=U32, era=U32, epoch=U64)
+FRAME_STUB = struct(previous=HASH, votes=HASH, signature=SIGNATURE)
 BODY = enum(
     Signed=struct(record=RECORD, signature=SIGNATURE),
     Note=BYTES,
     Due=struct(operation=HASH, deadline=U64),
     Fork=struct(feed=FEED_KEY, length=U64, low=BRANCH, high=BRANCH),
+    Equivocation=struct(feed=VOTE_FEED, seq=U32, low=FRAME_STUB, high=FRAME_STUB),
 )
 
 # "The log" and "Receipts"
@@ -288,7 +291,7 @@ STANDING = struct(record=HASH, partner=TEXT, role=ROLE, stance=STANCE, caveat=op
 LEAF = enum(
     Entry=struct(
         feed=FEED_KEY, length=U64, hash=HASH, record=option(HASH),
-        disposition=enum(Applied=None, Duplicate=U64, Refused=REST, Parked=HASH),
+        disposition=enum(Applied=None, Duplicate=U64, Refused=REST, Parked=HASH, Void=U64),
     ),
     Decision=struct(
         operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired"), decided_at=U64,

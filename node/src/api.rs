@@ -23,6 +23,7 @@ pub mod decoders;
 pub mod dto;
 mod error;
 mod events;
+mod evidence;
 mod feeds;
 mod log;
 mod operations;
@@ -98,6 +99,8 @@ fn router(node: Handle) -> Router {
         .route("/v1/ops/{id}", get(operations::show))
         .route("/v1/log", get(log::page))
         .route("/v1/feeds/{name}/{lane}", get(feeds::page))
+        .route("/v1/evidence", get(evidence::list))
+        .route("/v1/evidence/{id}", get(evidence::show))
         .route("/v1/receipts/{id}", get(log::receipt))
         .route("/v1/events", get(events::follow))
         .fallback(error::no_such_request)

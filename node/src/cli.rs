@@ -6,6 +6,7 @@
 
 mod charter;
 mod check;
+mod evidence;
 mod feed;
 mod init;
 mod join;
@@ -49,6 +50,7 @@ From keys to a coalition:  init; charter new, lint, sign, merge, found; join
 Run a node:                up, status, peer add, peer list, stop; from a backup: restore
 Agree on an operation:     op open, op attest, op show, op follow
 Prove it to anyone:        receipt, verify
+Who contradicts itself:    evidence list, show; peer faults
 
 Exit codes:
   0  done
@@ -112,6 +114,9 @@ enum Command {
     Log(log::Log),
     /// Show the entries of a record feed, with their hashes and signatures
     Feed(feed::Feed),
+    /// Show what is proved of feeds and seats that contradict themselves
+    #[command(subcommand)]
+    Evidence(evidence::Command),
     /// Submit a note of this node: carried and ordered, without effect on any operation
     Note(note::Note),
     /// Get a receipt that anyone can verify offline
@@ -223,6 +228,7 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Op(command) => block_on(command.run(&context)),
         Command::Log(log) => block_on(log.run(&context)),
         Command::Feed(feed) => block_on(feed.run(&context)),
+        Command::Evidence(command) => block_on(command.run(&context)),
         Command::Note(note) => block_on(note.run(&context)),
         Command::Receipt(receipt) => block_on(receipt.run(&context)),
     }

@@ -217,6 +217,7 @@ fn refusal(code: &str) -> String {
         "bad_id" => "that is not the beginning of an id",
         "closed" => "it is closed",
         "denied" => "that is not allowed",
+        "frozen" => "this node's feed is frozen",
         "malformed" => "that cannot be read",
         "not_ordered" => "that is not decided or ordered yet",
         "too_large" => "that is too large",

@@ -6,6 +6,7 @@
 pub(crate) mod age;
 pub(crate) mod charter;
 pub(crate) mod event;
+pub(crate) mod evidence;
 pub(crate) mod feed;
 pub(crate) mod log;
 pub(crate) mod operation;

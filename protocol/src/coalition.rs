@@ -14,7 +14,12 @@
 //! partner; its signature; not said before; a credential that has not run out by batch time; and then what the
 //! charter says of its operation. The same signed record in two feeds counts once; a refused one leaves no mark, so that
 //! nobody can spoil another's record by carrying it too early.
+//!
+//! Evidence takes effect where it is ordered: a feed whose fork is proved is frozen from that log index on, what stands in it
+//! later is [`Void`](Disposition::Void), and what stood before keeps its effect, records that wait included. A seat that is
+//! convicted votes on: seats do not change yet.
 
+mod evidence;
 mod find;
 mod judge;
 pub mod map;
@@ -29,6 +34,7 @@ mod state;
 mod tests;
 mod view;
 
+pub use evidence::{Convicted, Frozen, Ordered};
 pub use find::{FindError, MAX_CANDIDATES, MIN_PREFIX_CHARS, find_id};
 pub use operation::{Attestation, Operation};
 pub use outcome::{Assessment, Candidate, Decision, Deficit, MAX_DECISION_BYTES, Need, Standing, Verdict};

@@ -14,6 +14,7 @@ mod api;
 mod apply;
 mod catchup;
 mod epochs;
+mod evidence;
 mod feeds;
 mod lives;
 mod peers;
@@ -33,7 +34,8 @@ pub use lives::Restored;
 pub use recover::RecoverError;
 
 use crate::coalition::State;
-use crate::feed::{Chain, FeedKey};
+use crate::evidence::Equivocation;
+use crate::feed::{Chain, FeedKey, Head};
 use crate::founding::Founded;
 use crate::frontier::Basis;
 use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey};
@@ -122,6 +124,10 @@ pub struct Engine {
     applied: u64,
     certified: u64,
     chains: BTreeMap<u64, Chains>,
+    /// Own proofs against seats that signed two frames at one place, by seat.
+    equivocations: BTreeMap<Seat, Equivocation>,
+    /// Evidence that this start has written as own entries.
+    reported: BTreeSet<crate::evidence::Subject>,
     /// Seats convicted of two frames at one place, by open epoch.
     equivocators: BTreeSet<(u64, Seat)>,
     /// Seats of whose chain a frame of another branch was seen, by open epoch: the proof was asked for.
@@ -150,6 +156,8 @@ pub struct Engine {
     peers: BTreeMap<NodeId, Peer>,
     /// What was asked for, and of whom.
     asked: BTreeMap<Subject, Asked>,
+    /// Whether something may be missing that is not asked for.
+    ask_due: bool,
     /// When the first of those may be asked again who had no answer to something that is still wanted.
     retry_at: Option<Time>,
     gossip_at: Option<Time>,
@@ -194,10 +202,14 @@ impl Engine {
     /// What may follow from any input: deadlines, the start rule, gossip, and when to be woken.
     fn turn(&mut self) {
         self.advance();
+        self.write_evidence();
         self.write_due();
         self.start_epochs();
         self.speak();
         self.gossip();
+        if self.ask_due {
+            self.ask_now();
+        }
         self.reach_changed();
         self.wake();
     }
@@ -309,13 +321,19 @@ impl Engine {
         &self.cosigners
     }
 
-    /// The bodies that are durable here and not ordered, by feed and length: what a provisional view adds.
+    /// The bodies that are durable here and not ordered, by feed and length: what a provisional view adds. Nothing of
+    /// frozen feeds, of which nothing will be ordered.
     pub fn held(&self) -> impl Iterator<Item = (FeedKey, u64, &[u8])> {
         self.feeds.iter().flat_map(|feed| {
             let chain = &feed.chain;
             let lengths = chain.committed().length + 1..=chain.head().length;
             lengths.filter_map(move |length| Some((feed.key, length, chain.body(length)?)))
         })
+    }
+
+    /// How far a feed is ordered; nothing for one that takes no part.
+    pub fn committed(&self, feed: &FeedKey) -> Option<Head> {
+        self.index.get(feed).map(|&index| self.basis.committed[index])
     }
 
     /// How this node stands at `now`.

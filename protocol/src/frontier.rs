@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_hbbft::{Committee, Seat, plant};
+use entente_hbbft::{Committee, Seat, SeatSet, plant};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -54,6 +54,8 @@ pub struct Basis {
     pub quota: [u64; 4],
     /// Batch time of the epoch before.
     pub time: Time,
+    /// The proposers that the epoch before agreed on; all in an era's first. The agreements' first coins.
+    pub last_set: SeatSet,
     /// Largest advance of batch time that one median decides, in ms.
     pub step_ms: u64,
 }
@@ -290,7 +292,16 @@ mod tests {
             Basis::feeds_of(&nodes, []).into_iter().filter(|feed| feed.incarnation == 0).collect();
         let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();
         let frozen = vec![false; feeds.len()];
-        Basis { epoch: 5, feeds, committed, frozen, quota: [quota; 4], time: Time(0), step_ms: 1000 }
+        Basis {
+            epoch: 5,
+            feeds,
+            committed,
+            frozen,
+            quota: [quota; 4],
+            time: Time(0),
+            last_set: SeatSet::EMPTY,
+            step_ms: 1000,
+        }
     }
 
     #[test]

@@ -216,6 +216,10 @@ hash_id!(
     /// that opened it. `op-` and base32 in text.
     RecordId, "op-"
 );
+hash_id!(
+    /// A piece of evidence: the hash of what it is about. `ev-` and base32 in text.
+    EvidenceId, "ev-"
+);
 
 /// A signature algorithm, one byte on the wire. Unknown ones are refused when read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -70,7 +70,8 @@ pub struct EpochRecord {
     pub charter_version: u32,
     /// The seats whose contributions were agreed, and the digests of these.
     pub agreed: Vec<(Seat, Digest)>,
-    /// Committed heads of the feeds that have entries, in the order of claims, and whether each is frozen.
+    /// Committed heads of the feeds that have entries or are frozen, in the order of claims, and whether each is frozen
+    /// by what is ordered up to this batch.
     pub committed: Vec<(FeedKey, Head, bool)>,
     /// Root of the coalition's state after this batch.
     pub state_root: Hash,

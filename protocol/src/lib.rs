@@ -7,6 +7,7 @@ pub mod charter;
 pub mod coalition;
 pub mod credential;
 pub mod engine;
+pub mod evidence;
 pub mod feed;
 pub mod founding;
 pub mod frontier;

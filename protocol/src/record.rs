@@ -1,7 +1,7 @@
 //! The vocabulary of record feeds: what an entry's body may say.
 //!
 //! A body is decodable on its own. What a partner says is a [`SignedRecord`] by one of its officers; what a node says
-//! by itself (a note, a `due`, a fork proof) is vouched for by the node's signature over its feed. Every signed
+//! by itself (a note, a `due`, evidence) is vouched for by the node's signature over its feed. Every signed
 //! record names its coalition, so it means nothing elsewhere, and a nonce, so that saying the same twice is possible
 //! and resubmitting is harmless: the id is the hash of the signed content, and one id counts once.
 
@@ -12,6 +12,7 @@ use std::str::FromStr;
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::evidence::Equivocation;
 use crate::feed::ForkProof;
 use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey, Signature, hash};
 use crate::time::Time;
@@ -46,6 +47,8 @@ pub enum Body {
     Due(Due),
     /// Evidence that a feed has two branches.
     Fork(Box<ForkProof>),
+    /// Evidence that a seat signed two frames at one place.
+    Equivocation(Box<Equivocation>),
 }
 
 impl Body {

@@ -6,8 +6,8 @@
 use entente_hbbft::{Digest, Seat};
 use thiserror::Error;
 
-use crate::feed::{FeedKey, ForkProof, Head, Run};
-use crate::identity::{Hash, Signature};
+use crate::feed::{BodyBytes, FeedKey, ForkProof, Head, Run};
+use crate::identity::{Hash, PublicKey, Signature};
 use crate::ledger::cosignature::Certificate;
 use crate::ledger::merkle::Nodes;
 use crate::replicate::EpochProof;
@@ -58,9 +58,9 @@ pub enum Write {
         /// The epoch.
         epoch: u64,
     },
-    /// Proof that an author forked its record feed.
-    Fork(ForkProof),
-    /// Proof that a seat signed two frames at one place.
+    /// Proof that an author forked its record feed: at most one for each feed.
+    Fork(Box<FoundFork>),
+    /// Proof that a seat signed two frames at one place: at most one for each seat.
     Equivocation(Box<[VoteFrame; 2]>),
     /// The node was restored: from now on it writes in this incarnation of its feeds, and its seat is silent. What was
     /// noticed before is settled by it.
@@ -95,6 +95,19 @@ impl Lives {
             _ => {}
         }
     }
+}
+
+/// A fork as it was found.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FoundFork {
+    /// The proof.
+    pub proof: ForkProof,
+    /// The bodies of the two entries that contradict each other, as far as they were at hand, in the order of the proof.
+    pub bodies: [Option<BodyBytes>; 2],
+    /// Who brought the branch that was not held, and which of the two that is.
+    pub brought: (PublicKey, u8),
+    /// When it was found, by this node's clock.
+    pub found: Time,
 }
 
 /// What an epoch ordered, and what the log grew by.
@@ -169,5 +182,7 @@ pub trait Archive: Nodes {
     /// The last proof that an epoch is certified by a later one's checkpoint.
     fn last_proof(&self) -> Result<Option<EpochProof>, Damage>;
     /// Proofs of forks, by feed.
-    fn forks(&self) -> Result<Vec<ForkProof>, Damage>;
+    fn forks(&self) -> Result<Vec<FoundFork>, Damage>;
+    /// Proofs that seats signed two frames at one place.
+    fn equivocations(&self) -> Result<Vec<[VoteFrame; 2]>, Damage>;
 }

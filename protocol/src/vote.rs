@@ -1,7 +1,9 @@
 //! Vote feeds: a seat's consensus frames, chained inside one epoch; its head reports after a start; its cosignatures.
 //!
 //! Guarantees: a frame's place is (seat, incarnation, era, epoch, seq), and its hash covers all frames before it in
-//! the same epoch, so two frames at one place are a proof against their author. The chain begins anew in each epoch,
+//! the same epoch, so two frames at one place are a proof against their author. The hash takes what a frame says by its
+//! digest, so that a proof ([`Equivocation`](crate::evidence::Equivocation)) is short however long the frames are, and
+//! the signature is over the coalition, too: a key may hold a seat in several. The chain begins anew in each epoch,
 //! because after pruning or joining nobody could link a longer one.
 
 use entente_hbbft::{Frame, Seat};
@@ -17,6 +19,8 @@ pub const MAX_VOTE_FRAME_BYTES: usize = 64 * 1024;
 /// Most heads in a report: one for every epoch that may be open.
 pub const MAX_REPORTED_HEADS: usize = 16;
 
+const VOTES_DOMAIN: &str = "entente/votes/v1";
+const FRAME_DOMAIN: &str = "entente/vote-frame/v1";
 const VOTE_DOMAIN: &str = "entente/vote/v1";
 const REQUEST_DOMAIN: &str = "entente/head-request/v1";
 const REPORT_DOMAIN: &str = "entente/head-report/v1";
@@ -41,6 +45,30 @@ impl VoteFeed {
     }
 }
 
+/// The digest of what a frame says, as it goes into the frame's hash.
+pub fn votes_digest(votes: &Frame) -> Hash {
+    hash(VOTES_DOMAIN, &[&wire::encode(votes)])
+}
+
+/// The hash of a frame from its place, the hash before it, and the digest of what it says.
+pub fn frame_hash(feed: &VoteFeed, seq: u32, previous: &Hash, votes: &Hash) -> Hash {
+    hash(FRAME_DOMAIN, &[previous.as_bytes(), votes.as_bytes(), &wire::encode(&(feed, seq))])
+}
+
+/// Whether `signature` is by `key` over a frame's hash in this coalition.
+pub fn verify_frame_hash(
+    coalition: &CoalitionId,
+    hash: &Hash,
+    signature: &Signature,
+    key: &PublicKey,
+) -> bool {
+    key.verify(VOTE_DOMAIN, &hash_message(coalition, hash), signature)
+}
+
+fn hash_message(coalition: &CoalitionId, hash: &Hash) -> Vec<u8> {
+    wire::encode(&(coalition, hash))
+}
+
 /// One frame of a vote feed: all messages that one step made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VoteFrame {
@@ -52,29 +80,33 @@ pub struct VoteFrame {
     pub previous: Hash,
     /// The messages.
     pub votes: Frame,
-    /// By the seat, over [`VoteFrame::hash`].
+    /// By the seat, over the coalition and [`VoteFrame::hash`].
     pub signature: Signature,
 }
 
 impl VoteFrame {
     /// Makes and signs a frame.
-    pub fn sign(feed: VoteFeed, seq: u32, previous: Hash, votes: Frame, key: &SecretKey) -> Self {
-        let digest = Self::digest(&feed, seq, &previous, &votes);
-        Self { feed, seq, previous, votes, signature: key.sign(VOTE_DOMAIN, digest.as_bytes()) }
-    }
-
-    fn digest(feed: &VoteFeed, seq: u32, previous: &Hash, votes: &Frame) -> Hash {
-        hash("entente/vote-frame/v1", &[previous.as_bytes(), &wire::encode(&(feed, seq, votes))])
+    pub fn sign(
+        coalition: &CoalitionId,
+        feed: VoteFeed,
+        seq: u32,
+        previous: Hash,
+        votes: Frame,
+        key: &SecretKey,
+    ) -> Self {
+        let hash = frame_hash(&feed, seq, &previous, &votes_digest(&votes));
+        let signature = key.sign(VOTE_DOMAIN, &hash_message(coalition, &hash));
+        Self { feed, seq, previous, votes, signature }
     }
 
     /// The hash of this frame, which covers the chain up to it.
     pub fn hash(&self) -> Hash {
-        Self::digest(&self.feed, self.seq, &self.previous, &self.votes)
+        frame_hash(&self.feed, self.seq, &self.previous, &votes_digest(&self.votes))
     }
 
     /// Whether the seat's key signed this frame.
-    pub fn verify(&self, key: &PublicKey) -> bool {
-        key.verify(VOTE_DOMAIN, self.hash().as_bytes(), &self.signature)
+    pub fn verify(&self, coalition: &CoalitionId, key: &PublicKey) -> bool {
+        verify_frame_hash(coalition, &self.hash(), &self.signature, key)
     }
 
     /// The signed head that this frame ends.
@@ -92,14 +124,14 @@ pub struct VoteHead {
     pub frames: u32,
     /// Hash of the last.
     pub hash: Hash,
-    /// By the seat, over `hash`.
+    /// By the seat, over the coalition and `hash`.
     pub signature: Signature,
 }
 
 impl VoteHead {
     /// Whether the seat's key signed this head.
-    pub fn verify(&self, key: &PublicKey) -> bool {
-        key.verify(VOTE_DOMAIN, self.hash.as_bytes(), &self.signature)
+    pub fn verify(&self, coalition: &CoalitionId, key: &PublicKey) -> bool {
+        verify_frame_hash(coalition, &self.hash, &self.signature, key)
     }
 }
 

@@ -4,6 +4,8 @@
 //! IP packets on the loopback interface of a network namespace of its own, both directions, acknowledgements included; where none can be
 //! made they cannot be counted and are null. `docs/benchmarks.md` says how to read the figures.
 
+mod engine;
+
 use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::process::CommandExt as _;
@@ -22,6 +24,8 @@ use tokio::task::JoinSet;
 
 use crate::network::{Error, Network, Roles};
 use crate::say::say;
+
+pub(crate) use engine::engine;
 
 /// Bytes of a note: with its framing in a record feed, 256.
 const NOTE_BYTES: usize = 253;

@@ -121,6 +121,12 @@ enum Bench {
         #[arg(long, hide = true)]
         inside: bool,
     },
+    /// All engines of a coalition in one process, without sockets and disks
+    Engine {
+        /// Print a JSON list of cases
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs the program.
@@ -251,6 +257,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Bench { what: Bench::Local { json, ops, idle_seconds, inside } } => {
             bench::local(&bench::Options { dir, json, ops, idle_seconds, inside }).await
         }
+        Command::Bench { what: Bench::Engine { json } } => bench::engine(json),
         Command::Node { .. } => {
             Err(Error::input("the word `node` comes first", "entente-testnet node --dir DIR/PARTNER COMMAND"))
         }

@@ -5,10 +5,10 @@
 //! crashes, cuts, clocks, and up to f members that lie (see `liars`). The oracle (see `oracle`) recomputes what it
 //! checks. Then a quorum of correct seats heals, and all that was acknowledged must be ordered within a budget.
 
-mod disk;
+pub(crate) mod disk;
 mod history;
 mod liars;
-mod members;
+pub(crate) mod members;
 mod oracle;
 mod plants;
 mod rng;

@@ -23,18 +23,20 @@ fn the_same_seed_takes_the_same_course() {
 }
 
 /// Planted bugs, and a seed that catches each.
-const PLANTED: [(&str, u64); 11] = [
+const PLANTED: [(&str, u64); 13] = [
     ("repeats-stored", 17),
     ("echo-quorum", 2),
     ("send-before-persist", 0),
-    ("echo-volatile", 2),
+    ("echo-volatile", 193),
     ("cut-at-f", 0),
-    ("prune-above", 2),
+    ("prune-above", 5),
     ("time-cap", 0),
     ("fast-due", 0),
-    ("not-parked", 11),
+    ("not-parked", 21),
     ("votes-below-floor", 14),
     ("due-once", 15),
+    ("thawed", 2),
+    ("proof-unwritten", 0),
 ];
 
 #[test]

@@ -17,6 +17,12 @@ use crate::storage::StoreError;
 /// The command that shows which operations there are.
 pub(super) const LIST: &str = "entente op list";
 
+/// The command that shows which evidence there is.
+pub(super) const EVIDENCE: &str = "entente evidence list";
+
+/// What to do where a feed of this node is frozen.
+const FROZEN: &str = "entente evidence list; then say it at another node of this partner, or in another lane: entente note --lane LANE";
+
 /// What a handler fails with.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -100,13 +106,15 @@ impl From<SubmitError> for ApiError {
                 let status = match code.as_str() {
                     "denied" => StatusCode::FORBIDDEN,
                     "too_large" => StatusCode::PAYLOAD_TOO_LARGE,
-                    "closed" => StatusCode::CONFLICT,
+                    "closed" | "frozen" => StatusCode::CONFLICT,
                     "unknown" => StatusCode::NOT_FOUND,
                     "backlog" => StatusCode::TOO_MANY_REQUESTS,
                     "malformed" => StatusCode::BAD_REQUEST,
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
-                Self::new(status, &code, reason)
+                let frozen = code == "frozen";
+                let error = Self::new(status, &code, reason);
+                if frozen { error.next(FROZEN) } else { error }
             }
             SubmitError::Stopped(why) => Self::stopped(&why),
         }

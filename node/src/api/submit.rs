@@ -302,7 +302,9 @@ fn is_void(node: &Handle, place: &Place) -> Result<bool, ApiError> {
     }
     let leaf = node.store().leaf(place.index)?;
     Ok(leaf.is_some_and(|leaf| match Leaf::decode(&leaf.bytes) {
-        Ok(Leaf::Entry(entry)) => matches!(entry.disposition, Disposition::Refused(_)),
+        Ok(Leaf::Entry(entry)) => {
+            matches!(entry.disposition, Disposition::Refused(_) | Disposition::Void { .. })
+        }
         _ => false,
     }))
 }

@@ -1,6 +1,7 @@
 //! `entente note`.
 
 use clap::Args;
+use entente_protocol::feed::Lane;
 
 use super::Context;
 use super::op::{Submission, Waiting};
@@ -12,6 +13,9 @@ use crate::errors::CliError;
 pub(super) struct Note {
     /// The note
     text: String,
+    /// The lane: flash, immediate, priority or routine [default: routine]
+    #[arg(long)]
+    lane: Option<Lane>,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -32,7 +36,8 @@ impl Note {
                 context.hint("note TEXT"),
             ));
         }
-        let submission = Submission { path: "/v1/notes", body: self.text.clone().into_bytes(), id: None };
+        let body = self.text.clone().into_bytes();
+        let submission = Submission { path: "/v1/notes", body, lane: self.lane, id: None };
         submission.send(context, &self.waiting).await
     }
 }

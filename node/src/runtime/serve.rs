@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use entente_hbbft::Seat;
 use entente_protocol::engine::NodeId;
 use entente_protocol::replicate::{Want, serve};
 use entente_protocol::wire;
@@ -46,7 +47,7 @@ impl Serving {
     }
 
     /// Takes a want; says whether it is waiting now.
-    pub(super) fn push(&self, by: &NodeId, want: Want) -> bool {
+    pub(super) fn push(&self, by: &NodeId, want: Asked) -> bool {
         self.0.get(by).is_some_and(|queue| queue.push(want))
     }
 
@@ -63,27 +64,35 @@ impl Serving {
     }
 }
 
+/// A want, and how many of each seat's frames may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) want: Want,
+    pub(super) frames: Vec<(Seat, u32)>,
+}
+
 /// What one peer wants.
 #[derive(Default)]
 struct Queue {
-    wants: Mutex<VecDeque<Want>>,
+    wants: Mutex<VecDeque<Asked>>,
     filled: Notify,
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Want>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Asked>> {
         self.wants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, want: Want) -> bool {
+    fn push(&self, asked: Asked) -> bool {
         let mut wants = self.lock();
-        if wants.contains(&want) {
+        if let Some(waiting) = wants.iter_mut().find(|waiting| waiting.want == asked.want) {
+            waiting.frames = asked.frames;
             return true;
         }
         if wants.len() >= MAX_WANTS {
             return false;
         }
-        wants.push_back(want);
+        wants.push_back(asked);
         drop(wants);
         self.filled.notify_one();
         true
@@ -102,7 +111,7 @@ trait Served {
     /// Waits until an answer would not wait behind others; `false`: the peer is gone.
     fn room(&self) -> impl Future<Output = bool> + Send;
     /// Answers, and says how many bytes that took.
-    fn answer(&self, want: Want) -> impl Future<Output = usize> + Send;
+    fn answer(&self, asked: Asked) -> impl Future<Output = usize> + Send;
 }
 
 /// Answers what is in the queue for ever, in turn with the other peers: permits are given in the order in which they are
@@ -121,8 +130,8 @@ async fn in_turn(served: &impl Served, queue: &Queue, turns: &Semaphore) {
         }
         // Never closed.
         let Ok(_turn) = turns.acquire().await else { return };
-        let Some(want) = queue.lock().pop_front() else { continue };
-        let bytes = served.answer(want).await;
+        let Some(asked) = queue.lock().pop_front() else { continue };
+        let bytes = served.answer(asked).await;
         rate.charge(u32::try_from(bytes).unwrap_or(u32::MAX).max(MIN_ANSWER_BYTES));
     }
 }
@@ -149,11 +158,11 @@ impl Served for Peer {
         self.node.mesh().until_below(self.id, SERVE_AHEAD_BYTES).await.is_ok()
     }
 
-    async fn answer(&self, want: Want) -> usize {
+    async fn answer(&self, asked: Asked) -> usize {
         let (node, peer) = (&self.node, self.id);
         let store = Arc::clone(node.store());
         let frames = tokio::task::spawn_blocking(move || {
-            let messages = serve(&*store, &want)?;
+            let messages = serve(&*store, &asked.want, &asked.frames)?;
             Ok(messages.iter().map(wire::encode).collect::<Vec<_>>())
         });
         let frames = match frames.await {
@@ -192,8 +201,8 @@ mod tests {
 
     use super::*;
 
-    fn want(epoch: u64) -> Want {
-        Want::Certificate { epoch }
+    fn want(epoch: u64) -> Asked {
+        Asked { want: Want::Certificate { epoch }, frames: Vec::new() }
     }
 
     /// One that has room for so many answers, and tells of each.
@@ -214,9 +223,9 @@ mod tests {
             }
         }
 
-        async fn answer(&self, want: Want) -> usize {
+        async fn answer(&self, asked: Asked) -> usize {
             tokio::task::yield_now().await;
-            if let Want::Certificate { epoch } = want {
+            if let Want::Certificate { epoch } = asked.want {
                 self.answers.send((self.name, epoch)).expect("the test listens");
             }
             0
@@ -228,7 +237,13 @@ mod tests {
         let queue = Queue::default();
         assert!((0..MAX_WANTS as u64).all(|epoch| queue.push(want(epoch))));
         assert!(!queue.push(want(MAX_WANTS as u64)), "full");
-        assert!(queue.push(want(3)), "waits already");
+        let again = Asked { frames: vec![(Seat(1), 2)], ..want(3) };
+        assert!(queue.push(again.clone()), "waits already");
+        assert_eq!(
+            queue.lock().iter().find(|asked| asked.want == again.want),
+            Some(&again),
+            "with what counts now"
+        );
         assert_eq!(queue.lock().len(), MAX_WANTS);
     }
 

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::faults::Lines;
 use super::follow::Place;
-use super::serve::Serving;
+use super::serve::{Asked, Serving};
 use super::{Handle, Stopped, clock};
 use crate::api::dto::{DecisionView, EventView, FaultView};
 use crate::storage::{Mark, Store};
@@ -224,8 +224,8 @@ impl Turn {
                     encoded = Some((message, frame.clone()));
                     self.send(&to, frame);
                 }
-                Effect::Serve { to, want } => {
-                    if !self.served.push(&to, want) {
+                Effect::Serve { to, want, frames } => {
+                    if !self.served.push(&to, Asked { want, frames }) {
                         // The peer asks again.
                         self.node.metrics().frames_dropped.fetch_add(1, Relaxed);
                     }

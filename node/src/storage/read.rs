@@ -1,12 +1,12 @@
 //! Reading back: for the engine, for peers, and for the local API.
 
 use entente_hbbft::{Digest, Seat};
-use entente_protocol::feed::{FeedKey, ForkProof, Head};
+use entente_protocol::feed::{FeedKey, Head};
 use entente_protocol::identity::{Hash, RecordId};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::Nodes;
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, Lives, StoredEntry};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, Lives, StoredEntry};
 use entente_protocol::vote::{MAX_VOTE_FRAME_BYTES, VoteFrame};
 use entente_protocol::wire::{self, MAX_OBJECT_BYTES};
 use redb::{ReadTransaction, ReadableTable, TableError};
@@ -292,14 +292,6 @@ impl Store {
         })
     }
 
-    /// Proofs that seats signed two frames at one place, at most [`MAX_ROWS`].
-    pub fn equivocations(&self) -> Result<Vec<[VoteFrame; 2]>, Damage> {
-        self.reading(EQUIVOCATION.0, |snapshot| {
-            let rows = snapshot.rows(EQUIVOCATION, &[], &[], MAX_ROWS)?;
-            rows.iter().map(|(key, value)| decode(EQUIVOCATION, key, value, MAX_OBJECT_BYTES)).collect()
-        })
-    }
-
     /// Reads every row of every table, and returns how many there are, or the first damage.
     pub fn verify(&self) -> Result<u64, Damage> {
         use super::table::ALL;
@@ -417,10 +409,17 @@ impl Archive for Store {
         })
     }
 
-    fn forks(&self) -> Result<Vec<ForkProof>, Damage> {
+    fn forks(&self) -> Result<Vec<FoundFork>, Damage> {
         self.reading(FORK.0, |snapshot| {
             let rows = snapshot.rows(FORK, &[], &[], usize::MAX)?;
             rows.iter().map(|(key, value)| decode(FORK, key, value, MAX_OBJECT_BYTES)).collect()
+        })
+    }
+
+    fn equivocations(&self) -> Result<Vec<[VoteFrame; 2]>, Damage> {
+        self.reading(EQUIVOCATION.0, |snapshot| {
+            let rows = snapshot.rows(EQUIVOCATION, &[], &[], usize::MAX)?;
+            rows.iter().map(|(key, value)| decode(EQUIVOCATION, key, value, MAX_OBJECT_BYTES)).collect()
         })
     }
 }

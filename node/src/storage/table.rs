@@ -155,8 +155,8 @@ pub(super) const LEAF: Kind = Kind("leaf/v1");
 pub(super) const NODE: Kind = Kind("node/v1");
 /// Epoch: a certificate.
 pub(super) const CERTIFICATE: Kind = Kind("certificate/v1");
-/// Feed, length: proof of a fork.
-pub(super) const FORK: Kind = Kind("fork/v1");
+/// Feed, length: proof of a fork, as it was found.
+pub(super) const FORK: Kind = Kind("fork/v2");
 /// Epoch, seat, seq: proof of an equivocation.
 pub(super) const EQUIVOCATION: Kind = Kind("equivocation/v1");
 /// Record id, feed, length: nothing; where a record is held.

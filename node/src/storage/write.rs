@@ -6,7 +6,7 @@
 use entente_protocol::coalition::Disposition;
 use entente_protocol::feed::{BodyBytes, FeedKey, Head, Run, body_digest};
 use entente_protocol::identity::{Hash, RecordId, Signature};
-use entente_protocol::leaf::Leaf;
+use entente_protocol::leaf::{EntryLeaf, Leaf};
 use entente_protocol::record::Body;
 use entente_protocol::store::{Batch, Lives, Write};
 use entente_protocol::time::Time;
@@ -117,8 +117,9 @@ impl Tables<'_> {
                 }
                 Ok(())
             }
-            Write::Fork(proof) => {
-                self.fork.put(&Key::default().feed(&proof.feed).u64(proof.length), &wire::encode(proof))
+            Write::Fork(found) => {
+                let key = Key::default().feed(&found.proof.feed).u64(found.proof.length);
+                self.fork.put(&key, &wire::encode(found))
             }
             Write::Equivocation(frames) => {
                 let feed = &frames[0].feed;
@@ -140,11 +141,14 @@ impl Tables<'_> {
             Mark::Decided { operation, index } => (&mut self.decision, operation, index),
         };
         let key = Key::default().record(id);
-        // The same record in two feeds counts once: its first leaf stands, unless the record was only parked there.
+        // The same record in two feeds counts once: its first leaf stands, unless the record was only parked
+        // there or stands in the void part of a frozen feed.
         if let Some(first) = table.get(&key)? {
             let leaf = self.leaf.get(&first)?.and_then(|row| Leaf::decode(row.get(EPOCH_BYTES..)?).ok());
-            let parked = matches!(leaf, Some(Leaf::Entry(entry)) if matches!(entry.disposition, Disposition::Parked { .. }));
-            if !parked {
+            let is_final = |entry: &EntryLeaf| {
+                !matches!(entry.disposition, Disposition::Parked { .. } | Disposition::Void { .. })
+            };
+            if !matches!(leaf, Some(Leaf::Entry(entry)) if !is_final(&entry)) {
                 return Ok(());
             }
         }

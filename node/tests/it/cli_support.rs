@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
-use entente_protocol::identity::SecretKey;
+use entente_protocol::identity::{CoalitionId, SecretKey};
 use entente_protocol::record::Nonce;
 use entente_protocol::time::Time;
 
@@ -137,6 +137,13 @@ impl Hosts {
     pub(crate) fn join_all(&self) -> PathBuf {
         let now = now();
         self.join_with(&self.charter(now, now.plus(30 * DAY_MS)))
+    }
+
+    /// The id of the coalition that all have joined.
+    pub(crate) fn coalition(&self) -> CoalitionId {
+        let text = std::fs::read_to_string(self.file("corridor.coalition.toml")).expect("joined");
+        let file = FoundedFile::from_toml(&text).expect("a founded charter");
+        file.founding.verify().expect("all have signed").coalition()
     }
 
     /// The coalition of `charter`, that every partner has joined.

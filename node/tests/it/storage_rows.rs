@@ -11,7 +11,8 @@ use entente_protocol::ledger::merkle::Frontier;
 use entente_protocol::store::{Archive as _, Write};
 
 use super::storage_sample::{
-    batch, coalition, decided, feed, fork, frame, history, identity, key, last_head, note, report, root, run,
+    batch, coalition, decided, feed, found_fork, frame, history, identity, key, last_head, note, report,
+    root, run,
 };
 
 fn folder() -> tempfile::TempDir {
@@ -62,7 +63,7 @@ fn every_kind_of_write_comes_back() {
     );
     assert_eq!(store.index_of(&body_id(&note("a"))).expect("reads"), Some(0));
     assert_eq!(store.decision_of(&decided()).expect("reads"), Some(1));
-    assert_eq!(store.forks().expect("reads"), [fork()]);
+    assert_eq!(store.forks().expect("reads"), [found_fork()]);
     assert_eq!(store.equivocations().expect("reads"), [[frame(2, 1, 0, 1), frame(2, 1, 0, 2)]]);
     let leaves =
         store.leaves(0, 100).expect("reads").into_iter().map(|(_, leaf)| leaf.bytes).collect::<Vec<_>>();

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use entente_hbbft::{Digest, Frame, Message, Seat};
 use entente_node::storage::{Identity, Mark, Store, body_id};
-use entente_protocol::feed::{Branch, FeedKey, ForkProof, Head, Lane, Run, body_digest};
+use entente_protocol::feed::{BodyBytes, Branch, FeedKey, ForkProof, Head, Lane, Run, body_digest};
 use entente_protocol::identity::{CoalitionId, Hash, RecordId, SecretKey, hash};
 use entente_protocol::ledger::cosignature::{Certificate, Cosignature, TreeHead};
 use entente_protocol::ledger::merkle::Frontier;
 use entente_protocol::record::Body;
-use entente_protocol::store::{Archive, Batch, Damage, Write};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, Write};
 use entente_protocol::time::Time;
 use entente_protocol::vote::{VoteFeed, VoteFrame};
 
@@ -51,7 +51,7 @@ pub(crate) fn last_head(write: &Write) -> Head {
 pub(crate) fn frame(epoch: u64, seat: u16, seq: u32, digest: u8) -> VoteFrame {
     let feed = VoteFeed { seat: Seat(seat), incarnation: 0, era: 1, epoch };
     let votes = Frame::pack([Message::Echo { proposer: Seat(0), digest: Digest([digest; 32]) }]);
-    VoteFrame::sign(feed, seq, hash("previous", &[&[seq as u8]]), votes, &key(seat as u8))
+    VoteFrame::sign(&coalition("one"), feed, seq, hash("previous", &[&[seq as u8]]), votes, &key(seat as u8))
 }
 
 /// A batch of `leaves` on top of `log`.
@@ -77,6 +77,15 @@ pub(crate) fn certificate(epoch: u64, log: &Frontier) -> Write {
     let head = TreeHead::new(log.size(), log.root(), Time(1_000_000));
     let cosignatures = vec![Cosignature { seat: 0, signature: head.cosign(&coalition("one"), &key(0)) }];
     Write::Certificate { epoch, certificate: Certificate { head, cosignatures } }
+}
+
+pub(crate) fn found_fork() -> FoundFork {
+    FoundFork {
+        proof: fork(),
+        bodies: [Some(BodyBytes(b"a".to_vec())), None],
+        brought: (key(3).public(), 1),
+        found: Time(5),
+    }
 }
 
 pub(crate) fn fork() -> ForkProof {
@@ -117,7 +126,7 @@ pub(crate) fn history() -> Vec<(Vec<Write>, Vec<Mark>)> {
                 Mark::Decided { operation: decided(), index: 1 },
             ],
         ),
-        (vec![Write::Fork(fork())], vec![]),
+        (vec![Write::Fork(Box::new(found_fork()))], vec![]),
         (vec![Write::Equivocation(Box::new([frame(2, 1, 0, 1), frame(2, 1, 0, 2)]))], vec![]),
         (
             vec![

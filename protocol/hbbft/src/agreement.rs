@@ -17,13 +17,20 @@
 //! 4. Upon CONF of `quorum` seats, all of accepted values, with the union V of them: toss the coin s (line 5).
 //!    V = {s}: decide s. V = {b}: the next estimate is b, else s (lines 6 to 8).
 //!
+//! In rounds with a [fixed coin](crate::coin) nobody can learn it early, since everybody knows it: they have no
+//! CONF, and AUX takes its place in step 4.
+//!
 //! Round 0 differs: input 1 is READY(D), which *is* BVAL(1), and 1 is accepted when the broadcast is, that is
-//! upon `quorum` READY for one digest.
+//! upon `quorum` READY for one digest. Where its coin is 1, READY(D) of *all* seats decide 1 at once, if each
+//! stands in its sender's chain before any BVAL(0) there: then no honest seat has input 0, BVAL(0) stays
+//! below `weak`, and all honest AUX of round 0 are for 1.
 //!
 //! **After deciding** b a seat says TERM(b, r), r being its round. TERM counts as its BVAL, AUX and CONF of b
 //! in all rounds above r; `weak` TERM(b) decide b, since one of them is honest. In rounds up to r the seat goes
 //! on as if undecided: it amplifies BVAL and READY, and sends the AUX and CONF that it still owes. A seat that
-//! stopped at once, or that decided by others' TERM before its AUX, would starve late ones.
+//! stopped at once, or that decided by others' TERM before its AUX, would starve late ones. For the same reason
+//! who decides by TERMs says its own only in a round that `weak` of them have reached: before, its TERM would
+//! speak against a value that it may have to amplify there.
 //!
 //! **After a restart** the own votes are counted as said and nothing is said twice; round and estimate are
 //! recomputed from the peers' votes. The recomputed estimate may differ from the one before, which is harmless:
@@ -34,7 +41,7 @@
 //! BVAL, AUX or CONF of `weak` seats have reached. (Bounding by the own round would lock a late vote behind a
 //! frame that is refused for ever.) Votes above the own round wait.
 
-use crate::coin::Coins;
+use crate::coin::{Coins, FIXED_COINS};
 use crate::committee::{Committee, Seat, SeatSet};
 use crate::fault::FrameFault;
 use crate::message::{BoolSet, MAX_ROUND, Message, Round, Vote};
@@ -48,6 +55,17 @@ pub const ROUNDS_AHEAD: u16 = 8;
 pub(crate) struct Party {
     pub(crate) committee: Committee,
     pub(crate) own: Option<Seat>,
+}
+
+/// How far the broadcast of a proposer is, by READYs for one digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ready {
+    /// Fewer than `quorum`.
+    Open,
+    /// `quorum`: it is accepted.
+    Accepted,
+    /// All seats.
+    All,
 }
 
 /// The agreement on one proposer as one seat sees it.
@@ -67,6 +85,8 @@ pub(crate) struct Agreement {
     reached: Vec<Round>,
     /// M.
     horizon: Round,
+    /// Whether some seat's READY did not stand in its chain before its BVAL(0) in round 0.
+    ready_late: bool,
 }
 
 /// The votes of one round, those that a TERM stands for among them. AUX and CONF have one per seat.
@@ -128,6 +148,7 @@ impl Agreement {
             term_rounds: vec![Round::FIRST; committee.size()],
             reached: vec![Round::FIRST; committee.size()],
             horizon: Round::FIRST,
+            ready_late: false,
         }
     }
 
@@ -195,6 +216,11 @@ impl Agreement {
         }
     }
 
+    /// A READY came that does not stand before its sender's BVAL(0).
+    pub(crate) fn on_late_ready(&mut self) {
+        self.ready_late = true;
+    }
+
     /// Records an own vote of before a restart: it binds.
     pub(crate) fn restore(&mut self, own: Seat, round: Round, vote: Vote, committee: Committee) {
         self.record(own, round, vote, committee);
@@ -230,8 +256,9 @@ impl Agreement {
         self.rounds[0].bval[0].contains(seat)
     }
 
-    /// Says what is due now. `accepted`: the broadcast is, which accepts 1 in round 0.
-    pub(crate) fn advance(&mut self, party: Party, accepted: bool, coins: &Coins, out: &mut Vec<Message>) {
+    /// Says what is due now. `ready` is how far the broadcast is.
+    pub(crate) fn advance(&mut self, party: Party, ready: Ready, coins: &Coins, out: &mut Vec<Message>) {
+        let accepted = ready >= Ready::Accepted;
         loop {
             let before = (out.len(), self.round, self.decided);
             if let Some(own) = party.own {
@@ -244,7 +271,17 @@ impl Agreement {
             let committee = party.committee;
             let backed = [false, true].into_iter().find(|b| self.terms(*b).len() >= committee.weak());
             if let Some(value) = backed {
-                self.decide(value, party, out);
+                self.decided = self.decided.or(Some(value));
+                // The own TERM only in a round from which on an honest seat counts for b already.
+                let mut of: Vec<Round> =
+                    self.terms(value).iter().map(|seat| self.term_rounds[seat.index()]).collect();
+                of.sort_unstable();
+                if of[committee.weak() - 1] <= self.round {
+                    self.term(value, party, out);
+                }
+            }
+            if ready == Ready::All && self.decides_on_ready_of_all(party, coins) {
+                self.decide(true, party, out);
             }
             self.close_round(party, accepted, coins, out);
             if before == (out.len(), self.round, self.decided) {
@@ -280,7 +317,8 @@ impl Agreement {
             self.say(own, round, Vote::Aux(bin[1]), committee, out);
         }
         let votes = &self.rounds[round.index()];
-        if !votes.has_conf(own)
+        if has_conf(round)
+            && !votes.has_conf(own)
             && let Some(values) = settled(bin, votes.aux, SeatSet::EMPTY, committee)
         {
             self.say(own, round, Vote::Conf(values), committee, out);
@@ -296,13 +334,14 @@ impl Agreement {
         };
         let bin = self.bin_values(self.round, accepted, party.committee);
         let votes = &self.rounds[self.round.index()];
-        let owes_conf = party.own.is_some_and(|own| !votes.has_conf(own));
+        let owes_conf = has_conf(self.round) && party.own.is_some_and(|own| !votes.has_conf(own));
         if is_last(self) || owes_conf {
             return;
         }
-        let [zero, one, both] = match plant::is("no-conf") {
-            true => [votes.aux[0], votes.aux[1], SeatSet::EMPTY],
-            false => votes.conf,
+        let [zero, one, both] = if has_conf(self.round) && !plant::is("no-conf") {
+            votes.conf
+        } else {
+            [votes.aux[0], votes.aux[1], SeatSet::EMPTY]
         };
         let Some(values) = settled(bin, [zero, one], both, party.committee) else {
             return;
@@ -324,12 +363,27 @@ impl Agreement {
         }
     }
 
+    /// Whether READY of all seats decides 1 here, the own AUX(0) and BVAL(0) being unsaid.
+    fn decides_on_ready_of_all(&self, party: Party, coins: &Coins) -> bool {
+        let votes = &self.rounds[0];
+        let unsaid = |own| !votes.bval[0].contains(own) && !votes.aux[0].contains(own);
+        let coin = || coins.value(self.proposer, Round::FIRST) == Some(true);
+        let open = self.decided.is_none() && self.round == Round::FIRST && !self.ready_late;
+        open && coin() && party.own.is_none_or(unsaid)
+    }
+
     fn decide(&mut self, value: bool, party: Party, out: &mut Vec<Message>) {
-        if self.decided.is_some() {
-            return;
+        if self.decided.is_none() || self.decided == Some(value) {
+            self.decided = Some(value);
+            self.term(value, party, out);
         }
-        self.decided = Some(value);
-        if let Some(own) = party.own {
+    }
+
+    /// Says TERM, once.
+    fn term(&mut self, value: bool, party: Party, out: &mut Vec<Message>) {
+        if let Some(own) = party.own
+            && self.term_round(own).is_none()
+        {
             let round = self.round.max(self.reached[own.index()]);
             self.say(own, round, Vote::Term(value), party.committee, out);
         }
@@ -347,6 +401,11 @@ impl Agreement {
             out.push(Message::vote(self.proposer, round, vote));
         }
     }
+}
+
+/// Whether rounds like this one have a CONF: the coin is no fixed one.
+fn has_conf(round: Round) -> bool {
+    round.0 >= FIXED_COINS
 }
 
 /// The values in the votes of some quorum, all for accepted values. One value alone is preferred: any quorum

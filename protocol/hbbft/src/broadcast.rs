@@ -61,6 +61,11 @@ impl Broadcast {
         self.readied.contains(seat)
     }
 
+    /// The most READYs that one digest has.
+    pub(crate) fn most_readies(&self) -> usize {
+        self.tallies.iter().map(|tally| tally.ready.len()).max().unwrap_or(0)
+    }
+
     /// Records the proposer's own word; the caller has seen that it is the first.
     pub(crate) fn on_propose(&mut self, digest: Digest) {
         self.proposal = Some(digest);

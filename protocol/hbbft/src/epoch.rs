@@ -154,7 +154,8 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// An epoch in which nothing was said, acting from the start.
+    /// An epoch in which nothing was said, acting from the start, as the first of its kind: everybody is expected to
+    /// contribute. See [`Epoch::resume`].
     pub fn new(setup: &Setup, number: EpochNumber) -> Self {
         Self { acting: true, ..Self::closed(setup, number) }
     }
@@ -164,7 +165,7 @@ impl Epoch {
         Self {
             number,
             party: setup.party,
-            coins: Coins::public(&setup.tag, number.0),
+            coins: Coins::public(&setup.tag, number.0, setup.party.committee.all()),
             subset: Subset::new(setup.party),
             payloads: BTreeMap::new(),
             rejected: BTreeSet::new(),
@@ -191,8 +192,11 @@ impl Epoch {
         Ok(())
     }
 
-    /// Acts on everything that was stored or restored.
-    pub fn resume(&mut self) -> Step {
+    /// Acts on everything that was stored or restored. `last_set` are the proposers that the epoch before agreed on
+    /// (all in a first epoch), the same at all seats: who is among them is expected to contribute again, and
+    /// agreements that end as expected end a round earlier.
+    pub fn resume(&mut self, last_set: SeatSet) -> Step {
+        self.coins.follow(last_set);
         self.acting = true;
         self.act(self.party.committee.all())
     }

@@ -89,6 +89,14 @@ pub enum FrameFault {
         /// The first proposer that it names.
         proposer: Seat,
     },
+    /// CONF in a round whose coin is fixed, where nobody says it.
+    #[error("CONF for proposer {proposer} in round {round}, whose coin is fixed")]
+    ConfOfFixedCoin {
+        /// The first proposer that it names.
+        proposer: Seat,
+        /// The round.
+        round: Round,
+    },
     /// The sender said this, or what excludes it, before: in the frame itself or earlier in its chain.
     #[error("message is not new in its sender's chain: {message:?}")]
     NotNew {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::coin::FIXED_COINS;
 use crate::committee::{Committee, Seat, SeatSet};
 use crate::fault::FrameFault;
 use crate::message::{Digest, MAX_ROUND, Message, Round, Vote};
@@ -126,6 +127,10 @@ impl Frame {
                 Vote::Bval(true) if round == Round::FIRST => {
                     let proposer = first_of(group.proposers).expect("checked above to be not empty");
                     return Err(FrameFault::BareBval { proposer });
+                }
+                Vote::Conf(_) if round.0 < FIXED_COINS => {
+                    let proposer = first_of(group.proposers).expect("checked above to be not empty");
+                    return Err(FrameFault::ConfOfFixedCoin { proposer, round });
                 }
                 Vote::Bval(_) => continue,
                 Vote::Aux(_) => &mut aux,

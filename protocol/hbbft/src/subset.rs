@@ -10,13 +10,13 @@
 //! have decided 1, a seat inputs 0 wherever it has no input yet. Who sent READY never inputs 0, and who voted 0
 //! still sends READY when that is due. For f = 0 the quorum is all, so nobody ever inputs 0.
 
-use crate::agreement::{Agreement, Party};
+use crate::agreement::{Agreement, Party, Ready};
 use crate::broadcast::Broadcast;
 use crate::coin::Coins;
 use crate::committee::{Seat, SeatSet};
 use crate::fault::{Fault, FaultKind, FrameFault, Refusal};
 use crate::frame::Frame;
-use crate::message::{Digest, Message};
+use crate::message::{Digest, Message, Round, Vote};
 use crate::plant;
 
 /// Broadcast and agreement of one proposer.
@@ -100,8 +100,16 @@ impl Subset {
             self.instances[proposer.index()].broadcast.on_echo(from, digest);
             touched.insert(proposer);
         }
+        // What one frame says has no order.
+        let zero =
+            |group: &&crate::frame::Group| (group.round, group.vote) == (Round::FIRST, Vote::Bval(false));
+        let zeros = frame.groups().iter().find(zero).map_or(SeatSet::EMPTY, |group| group.proposers);
         for &(proposer, digest) in frame.readies() {
-            self.instances[proposer.index()].broadcast.on_ready(from, digest);
+            let Instance { broadcast, agreement } = &mut self.instances[proposer.index()];
+            broadcast.on_ready(from, digest);
+            if zeros.contains(proposer) || agreement.has_input_zero(from) {
+                agreement.on_late_ready();
+            }
             touched.insert(proposer);
         }
         let own = self.party.own == Some(from);
@@ -136,9 +144,14 @@ impl Subset {
                 let Instance { broadcast, agreement } = &mut self.instances[proposer.index()];
                 let (accepted, decided) = (broadcast.accepted(), agreement.decided());
                 broadcast.advance(proposer, party.committee, party.own, &held, out);
+                let ready = match broadcast.most_readies() {
+                    most if most == party.committee.size() => Ready::All,
+                    _ if broadcast.accepted().is_some() => Ready::Accepted,
+                    _ => Ready::Open,
+                };
                 let readied = || party.committee.seats().filter(|seat| broadcast.has_readied(*seat)).count();
                 let bare = plant::is("bare-bval") && readied() >= party.committee.weak();
-                agreement.advance(party, broadcast.accepted().is_some() || bare, coins, out);
+                agreement.advance(party, if bare { ready.max(Ready::Accepted) } else { ready }, coins, out);
                 if accepted != broadcast.accepted() {
                     let contrary = broadcast.contrary_readies();
                     faults.extend(contrary.map(|(seat, digest)| Fault {

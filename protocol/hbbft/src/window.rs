@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::committee::Seat;
+use crate::committee::{Seat, SeatSet};
 use crate::epoch::{Epoch, EpochError, EpochNumber, Payload, Setup, Step};
 use crate::fault::Refusal;
 use crate::frame::Frame;
@@ -74,14 +74,15 @@ impl Window {
         epoch > self.certified && epoch.0 - self.certified.0 <= WINDOW
     }
 
-    /// Opens an epoch: the caller knows all that steers it. Acts on what came before; opening again does nothing.
-    pub fn open(&mut self, epoch: EpochNumber) -> Result<Step, WindowError> {
+    /// Opens an epoch: the caller knows all that steers it, the last agreed set among that. Acts on what came before;
+    /// opening again does nothing. See [`Epoch::resume`].
+    pub fn open(&mut self, epoch: EpochNumber, last_set: SeatSet) -> Result<Step, WindowError> {
         let slot = self.slot(epoch)?;
         if slot.open {
             return Ok(Step::default());
         }
         slot.open = true;
-        Ok(slot.epoch.resume())
+        Ok(slot.epoch.resume(last_set))
     }
 
     /// Takes in a frame that this seat said before a restart; before the epoch is opened. See

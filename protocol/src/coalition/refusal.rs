@@ -173,6 +173,9 @@ pub enum Refusal {
     /// A proof that proves no fork.
     #[error("the fork proof does not hold")]
     InvalidForkProof,
+    /// A proof that proves no equivocation of a seat.
+    #[error("the proof of an equivocation does not hold")]
+    InvalidEquivocation,
 }
 
 impl Refusal {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use entente_hbbft::plant;
+use entente_hbbft::{Seat, plant};
 use serde::{Deserialize, Serialize};
 
+use super::evidence::{Convicted, Frozen, Proved};
 use super::find::{FindError, find_id};
 use super::judge::{Judgement, authenticate, bad_signature, too_many_parked, unexpired};
 use super::map::Map;
@@ -15,9 +16,11 @@ use super::outcome::Decision;
 use super::park::{Parked, Place, Waiting};
 use super::refusal::Refusal;
 use crate::charter::{Charter, PartnerName};
-use crate::feed::FeedKey;
+use crate::evidence::Equivocation;
+use crate::feed::{FeedKey, ForkProof};
 use crate::founding::Founded;
-use crate::identity::{Hash, RecordId, hash};
+use crate::frontier::incarnations;
+use crate::identity::{Hash, PublicKey, RecordId, hash};
 use crate::record::{Act, Body, Record, SignedRecord};
 use crate::time::Time;
 use crate::wire;
@@ -67,6 +70,11 @@ pub enum Disposition {
         /// What it names.
         awaits: RecordId,
     },
+    /// It has no effect: its feed was frozen before, because its author forked it.
+    Void {
+        /// Log index of the proof.
+        frozen: u64,
+    },
 }
 
 /// In words for people: `applied`, or why not.
@@ -77,6 +85,7 @@ impl fmt::Display for Disposition {
             Self::Duplicate { first } => write!(f, "said before, at index {first}"),
             Self::Refused(refusal) => write!(f, "refused: {refusal}"),
             Self::Parked { awaits } => write!(f, "parked until {awaits} is applied"),
+            Self::Void { frozen } => write!(f, "void: its feed is frozen since index {frozen}"),
         }
     }
 }
@@ -140,6 +149,7 @@ pub struct State {
     /// How many operations each partner has open. Follows from `operations`.
     pub(super) open: BTreeMap<PartnerName, usize>,
     pub(super) parked: Parked,
+    proved: Proved,
     root: Map,
 }
 
@@ -164,6 +174,7 @@ impl State {
             deadlines: BTreeSet::new(),
             open: BTreeMap::new(),
             parked: Parked::default(),
+            proved: Proved::default(),
             root,
         }
     }
@@ -214,6 +225,21 @@ impl State {
         self.parked.len()
     }
 
+    /// Feeds that are frozen, since where, and by which proof.
+    pub fn frozen(&self) -> &BTreeMap<FeedKey, Frozen> {
+        self.proved.frozen()
+    }
+
+    /// Seats that are proved to have signed two frames at one place. They vote on: seats do not change yet.
+    pub fn convicted(&self) -> &BTreeMap<Seat, Convicted> {
+        self.proved.convicted()
+    }
+
+    /// Whether what a node says would count at the time `now`: it is enrolled and its credential holds.
+    pub fn may_speak(&self, node: &PublicKey, now: Time) -> bool {
+        self.founded.node(node).is_some_and(|partner| unexpired(partner, now.max(self.time)).is_ok())
+    }
+
     /// Ends of windows of operations that are open, the first first.
     pub fn deadlines(&self) -> impl Iterator<Item = (Time, RecordId)> {
         self.deadlines.iter().copied()
@@ -262,7 +288,8 @@ impl State {
             Ok(body) => self.apply(context, &body),
             Err(_) => {
                 let Advanced { decisions, released } = self.advance(context.time);
-                Applied { disposition: Disposition::Refused(Refusal::Malformed), decisions, released }
+                let refused = Disposition::Refused(Refusal::Malformed);
+                Applied { disposition: self.void(context).unwrap_or(refused), decisions, released }
             }
         }
     }
@@ -273,17 +300,18 @@ impl State {
         let mut applied = Applied { disposition: Disposition::Applied, decisions, released };
         let place =
             Place { index: context.index, feed: context.feed, length: context.length, hash: context.hash };
+        if let Some(void) = self.void(context) {
+            applied.disposition = void;
+            return applied;
+        }
         if let Err(refusal) = self.carrier(context) {
             applied.disposition = Disposition::Refused(refusal);
             return applied;
         }
         match body {
             Body::Note(_) | Body::Due(_) => {}
-            Body::Fork(proof) => {
-                if !proof.verify(&self.founded.coalition()) {
-                    applied.disposition = Disposition::Refused(Refusal::InvalidForkProof);
-                }
-            }
+            Body::Fork(proof) => applied.disposition = self.take_fork(context, proof),
+            Body::Equivocation(proof) => applied.disposition = self.take_equivocation(context, proof),
             Body::Signed(signed) => {
                 let partner = authenticate(&self.founded, &signed.record).cloned();
                 let verified = partner.and_then(|partner| {
@@ -321,6 +349,45 @@ impl State {
         let node = context.feed.node;
         let partner = self.founded.node(&node).ok_or(Refusal::UnknownNode { node })?;
         unexpired(partner, self.time)
+    }
+
+    /// What stands in a frozen feed behind the proof has no effect, whatever it is.
+    fn void(&self, context: &ApplyContext) -> Option<Disposition> {
+        let frozen = self.proved.frozen().get(&context.feed)?.ordered.index;
+        (frozen < context.index && !plant::is("thawed")).then_some(Disposition::Void { frozen })
+    }
+
+    /// A feed that takes part in the order, or may come to.
+    fn is_enrolled(&self, feed: &FeedKey) -> bool {
+        feed.incarnation < incarnations(self.founded.nodes().count())
+            && self.founded.node(&feed.node).is_some()
+    }
+
+    /// Step 6, "a feed freezes only by an ordered proof": the first one counts.
+    fn take_fork(&mut self, context: &ApplyContext, proof: &ForkProof) -> Disposition {
+        let ForkProof { feed, length, .. } = *proof;
+        if !self.is_enrolled(&feed) || !proof.verify(&self.founded.coalition()) {
+            return Disposition::Refused(Refusal::InvalidForkProof);
+        }
+        if let Some(frozen) = self.proved.frozen().get(&feed) {
+            return Disposition::Duplicate { first: frozen.ordered.index };
+        }
+        self.proved.freeze(feed, length, context, &mut self.root);
+        Disposition::Applied
+    }
+
+    /// Evidence against a seat: the first one counts, and nothing follows from it yet.
+    fn take_equivocation(&mut self, context: &ApplyContext, proof: &Equivocation) -> Disposition {
+        let seat = proof.feed.seat;
+        let key = self.founded.seats().get(seat.index());
+        if !key.is_some_and(|key| proof.verify(&self.founded.coalition(), key)) {
+            return Disposition::Refused(Refusal::InvalidEquivocation);
+        }
+        if let Some(convicted) = self.proved.convicted().get(&seat) {
+            return Disposition::Duplicate { first: convicted.ordered.index };
+        }
+        self.proved.convict(proof, context, &mut self.root);
+        Disposition::Applied
     }
 
     /// Takes a record whose signature holds.
@@ -526,6 +593,7 @@ impl State {
             .into_iter()
             .chain(operations)
             .chain(self.parked.leaves())
+            .chain(self.proved.leaves())
             .map(|(key, value)| (key.0, value.0))
             .collect()
     }

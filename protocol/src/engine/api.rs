@@ -70,6 +70,8 @@ pub enum Effect {
         to: NodeId,
         /// What it lacks.
         want: Want,
+        /// If it wants frames: how many of each seat's this node vouches for. What the store has beyond is not shown.
+        frames: Vec<(Seat, u32)>,
     },
     /// Answer a submission.
     Reply {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_hbbft::{Digest, EpochNumber, Seat, WINDOW, plant};
+use entente_hbbft::{Digest, EpochNumber, Seat, SeatSet, WINDOW, plant};
 
 use super::epochs::ERA;
 use super::feeds::id_of;
@@ -29,6 +29,8 @@ use crate::vote::VoteFeed;
 #[derive(Debug)]
 pub(super) struct Uncertified {
     head: TreeHead,
+    /// The proposers that the epoch before agreed on: they steer this one.
+    pub(super) last_set: SeatSet,
     /// The log before its last leaf, and that leaf: the proof of the epoch.
     before: Frontier,
     leaf: Vec<u8>,
@@ -207,13 +209,16 @@ impl Engine {
             committed.iter().zip(&self.basis.committed).map(|(new, old)| new.length > old.length).collect();
         let leaf = leaves.last().expect("the epoch record").clone();
         let head = TreeHead::new(self.log.size(), root, time);
-        let uncertified = Uncertified { head, before, leaf, events, contrary: BTreeMap::new() };
+        let last_set = self.basis.last_set;
+        let uncertified = Uncertified { head, last_set, before, leaf, events, contrary: BTreeMap::new() };
         let batch = Batch { epoch, agreed, time, first_index, leaves, nodes, root };
         Ok(Applied { batch, uncertified, moved, committed })
     }
 
     fn epoch_record(&self, agreed: &[(Seat, Vec<u8>)], committed: &[Head], time: Time) -> EpochRecord {
-        let heads = self.basis.feeds.iter().zip(committed).zip(&self.basis.frozen);
+        // As of the batch that this record ends.
+        let frozen = |feed| self.state.frozen().contains_key(feed);
+        let heads = self.basis.feeds.iter().zip(committed).map(|(feed, head)| (*feed, *head, frozen(feed)));
         EpochRecord {
             coalition: self.coalition,
             era: ERA,
@@ -221,10 +226,7 @@ impl Engine {
             seats: self.committee.size() as u16,
             charter_version: 1,
             agreed: agreed.iter().map(|(seat, bytes)| (*seat, Digest::of(bytes))).collect(),
-            committed: heads
-                .filter(|((_, head), _)| head.length > 0)
-                .map(|((&feed, &head), &frozen)| (feed, head, frozen))
-                .collect(),
+            committed: heads.filter(|(_, head, frozen)| head.length > 0 || *frozen).collect(),
             state_root: self.state.root(),
             time,
             coin: CoinMode::Public,
@@ -251,6 +253,8 @@ impl Engine {
         self.basis.epoch = epoch + 1;
         self.basis.committed = committed;
         self.basis.time = batch.time;
+        self.basis.last_set = batch.agreed.iter().map(|(seat, _)| *seat).collect();
+        self.freeze();
         self.uncertified.insert(epoch, uncertified);
         if plant::is("prune-above") {
             self.persist(Write::Forget { epoch });

@@ -10,6 +10,7 @@ use entente_hbbft::{Digest, EpochNumber, Refusal, Seat, Step, WINDOW, plant};
 
 use super::peers::Subject;
 use super::{Engine, NodeId};
+use crate::evidence::Equivocation;
 use crate::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
 use crate::identity::Hash;
 use crate::replicate::{PeerMessage, Want};
@@ -26,31 +27,40 @@ pub(super) const ERA: u32 = 1;
 /// The frames of one epoch, by seat.
 #[derive(Debug, Default)]
 pub(super) struct Chains {
-    seats: BTreeMap<Seat, Vec<VoteFrame>>,
+    seats: BTreeMap<Seat, Vec<Link>>,
+}
+
+/// A frame in its chain.
+#[derive(Debug)]
+struct Link {
+    frame: VoteFrame,
+    /// Whether the seat's signature holds; not looked at yet where the frame came from its author.
+    signed: Option<bool>,
 }
 
 impl Chains {
     pub(super) fn count(&self, seat: Seat) -> u32 {
-        self.seats.get(&seat).map_or(0, |frames| frames.len() as u32)
+        self.seats.get(&seat).map_or(0, |links| links.len() as u32)
     }
 
     pub(super) fn frame(&self, seat: Seat, seq: u32) -> Option<&VoteFrame> {
-        self.seats.get(&seat)?.get(seq as usize)
+        self.seats.get(&seat)?.get(seq as usize).map(|link| &link.frame)
     }
 
     pub(super) fn last(&self, seat: Seat) -> Option<&VoteFrame> {
-        self.seats.get(&seat)?.last()
+        self.seats.get(&seat)?.last().map(|link| &link.frame)
     }
 
     /// Forgets the last `count` frames of a seat.
     pub(super) fn shorten(&mut self, seat: Seat, count: usize) {
-        if let Some(frames) = self.seats.get_mut(&seat) {
-            frames.truncate(frames.len().saturating_sub(count));
+        if let Some(links) = self.seats.get_mut(&seat) {
+            links.truncate(links.len().saturating_sub(count));
         }
     }
 
-    pub(super) fn push(&mut self, frame: VoteFrame) {
-        self.seats.entry(frame.feed.seat).or_default().push(frame);
+    /// Appends a frame; `signed` says that its signature was seen to hold.
+    pub(super) fn push(&mut self, frame: VoteFrame, signed: bool) {
+        self.seats.entry(frame.feed.seat).or_default().push(Link { frame, signed: signed.then_some(true) });
     }
 }
 
@@ -98,7 +108,8 @@ impl Engine {
     pub(super) fn open_next(&mut self) {
         let epoch = self.applied + 1;
         if self.start.is_ready() && self.window.permitted(EpochNumber(epoch)) && !self.is_open(epoch) {
-            let step = self.window.open(EpochNumber(epoch)).expect("the epoch is permitted");
+            let step =
+                self.window.open(EpochNumber(epoch), self.basis.last_set).expect("the epoch is permitted");
             self.step(epoch, step);
         }
     }
@@ -156,7 +167,7 @@ impl Engine {
             let claimed = self.proposals.claimed.get(index).copied().unwrap_or(0);
             let left_behind =
                 self.proposals.moved.get(index).copied().unwrap_or(false) && committed < claimed;
-            feed.fork.is_none() && orderable > committed && (orderable > claimed || left_behind)
+            !self.is_forked(index) && orderable > committed && (orderable > claimed || left_behind)
         })
     }
 
@@ -168,7 +179,7 @@ impl Engine {
         self.proposals.contributions.values().any(|contribution| {
             contribution
                 .heads(&self.basis)
-                .any(|(index, head)| self.feeds[index].fork.is_none() && self.feeds[index].chain.holds(&head))
+                .any(|(index, head)| !self.is_forked(index) && self.feeds[index].chain.holds(&head))
         })
     }
 
@@ -231,8 +242,8 @@ impl Engine {
         let Some(own) = &self.own else { return };
         let feed = VoteFeed { seat: own.seat, incarnation: 0, era: ERA, epoch };
         let (seq, previous) = self.place(&feed);
-        let frame = VoteFrame::sign(feed, seq, previous, votes, &own.key);
-        self.chains.entry(epoch).or_default().push(frame.clone());
+        let frame = VoteFrame::sign(&self.coalition, feed, seq, previous, votes, &own.key);
+        self.chains.entry(epoch).or_default().push(frame.clone(), true);
         if plant::is("send-before-persist") {
             self.broadcast(&PeerMessage::Frame(frame.clone()));
         }
@@ -285,7 +296,9 @@ impl Engine {
             // A gap: the frames between are asked for.
             return self.ask_missing();
         }
-        if !frame.verify(&self.seats[seat.index()]) {
+        // The stream vouches for what comes from its author: its signature is for those that it is shown to.
+        let direct = Some(seat) != self.own_seat() && self.seat_of(&node) == Some(seat);
+        if !direct && !frame.verify(&self.coalition, &self.seats[seat.index()]) {
             return self.forged(node, format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0));
         }
         if Some(seat) == self.own_seat() {
@@ -303,12 +316,34 @@ impl Engine {
                 return self.seat_fault(seat, "invalid_frame", what);
             }
         };
-        self.chains.entry(epoch).or_default().push(frame.clone());
+        self.chains.entry(epoch).or_default().push(frame.clone(), !direct);
         // Durable before the next own frame leaves: reporters that also restarted must still know it.
         self.persist(Write::Frame(frame));
         self.progressed(Subject::Frames(epoch), node);
         self.changed();
         self.step(epoch, step);
+    }
+
+    /// How many of a seat's frames from `from` on may be shown to others: up to the first whose signature does not hold.
+    /// They are looked at only now; what such a frame said counts here, as the word of a faulty seat to this one.
+    pub(super) fn vouched(&mut self, epoch: u64, seat: Seat, from: u32) -> u32 {
+        let (coalition, key) = (self.coalition, self.seats[seat.index()]);
+        let links = self.chains.get_mut(&epoch).and_then(|chains| chains.seats.get_mut(&seat));
+        let mut count = 0;
+        for link in links.into_iter().flatten().skip(from as usize) {
+            let first_look = link.signed.is_none();
+            let holds = link.signed.unwrap_or_else(|| link.frame.verify(&coalition, &key));
+            link.signed = Some(holds);
+            if !holds {
+                let what = format!("frame {} of epoch {epoch}, from its own node", link.frame.seq);
+                if first_look {
+                    self.seat_fault(seat, "bad_signature", what);
+                }
+                break;
+            }
+            count += 1;
+        }
+        count
     }
 
     /// A frame of another branch than the one held: somewhere below it lies the proof, which is asked for once.
@@ -324,13 +359,14 @@ impl Engine {
         }
     }
 
-    /// Two frames at one place: proof, if both are signed. Kept once per seat and epoch.
+    /// Two frames at one place: proof, if both are signed. Exchanged once per seat and epoch, kept once per seat, and
+    /// written as evidence.
     fn equivocation(&mut self, node: NodeId, frame: VoteFrame) {
         let VoteFeed { seat, epoch, .. } = frame.feed;
         if self.equivocators.contains(&(epoch, seat)) {
             return;
         }
-        if !frame.verify(&self.seats[seat.index()]) {
+        if !frame.verify(&self.coalition, &self.seats[seat.index()]) {
             return self.forged(node, format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0));
         }
         if Some(seat) == self.own_seat() {
@@ -340,10 +376,19 @@ impl Engine {
         }
         self.equivocators.insert((epoch, seat));
         self.split.insert((epoch, seat));
+        if self.vouched(epoch, seat, frame.seq) == 0 {
+            // The seat's own node gave another one unsigned: its fault, and no proof.
+            return;
+        }
         let known = self.chains[&epoch].frame(seat, frame.seq).expect("checked by the caller").clone();
         let what =
             format!("two frames {} in epoch {epoch}: {:?} and {:?}", frame.seq, known.hash(), frame.hash());
-        self.persist(Write::Equivocation(Box::new([known.clone(), frame.clone()])));
+        // One for each seat is enough, and all that is kept.
+        if !self.equivocations.contains_key(&seat) && !self.state.convicted().contains_key(&seat) {
+            let frames = [known.clone(), frame.clone()];
+            self.equivocations.insert(seat, Equivocation::new(&frames));
+            self.persist(Write::Equivocation(Box::new(frames)));
+        }
         // Both, because each peer holds one of them and lacks the other.
         self.broadcast(&PeerMessage::Frame(known));
         self.broadcast(&PeerMessage::Frame(frame));
@@ -445,8 +490,13 @@ impl Engine {
     }
 
     /// The own seat's signed heads and another's, above an epoch: what a head report carries.
-    pub(super) fn heads_of(&self, seat: Seat, above: u64) -> Vec<VoteHead> {
-        let open = self.chains.range(above + 1..);
-        open.filter_map(|(_, chains)| chains.last(seat).map(VoteFrame::head)).collect()
+    pub(super) fn heads_of(&mut self, seat: Seat, above: u64) -> Vec<VoteHead> {
+        let open: Vec<u64> = self.chains.range(above + 1..).map(|(&epoch, _)| epoch).collect();
+        let mut heads = Vec::new();
+        for epoch in open {
+            let last = self.vouched(epoch, seat, 0).checked_sub(1);
+            heads.extend(last.and_then(|seq| self.chains[&epoch].frame(seat, seq)).map(VoteFrame::head));
+        }
+        heads
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Guarantees: an own entry is durable before it is answered for or leaves, and leaves only towards peers whose
 //! frontier was seen to be a prefix of the own feed, so that a restored store is noticed before it forks anything. A
-//! run is held only under its author's verified signature. Of each feed's forks one proof is kept, and written once.
+//! run is held only under its author's verified signature. Of each feed's forks one proof is kept, with what
+//! the branches say; writing it is in `evidence`.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +13,12 @@ use super::peers::Subject;
 use super::{Effect, Engine, Event, Held, NodeId, Refused, Submission, Ticket};
 use crate::coalition::Refusal;
 use crate::feed::{
-    Chain, Extended, FeedKey, ForkProof, Head, Lane, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run, RunError,
-    body_digest,
+    BodyBytes, Chain, Extended, FeedKey, ForkProof, Head, Lane, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run,
+    RunError, body_digest,
 };
 use crate::identity::RecordId;
 use crate::record::{Act, Body, Due, MAX_BODY_BYTES, Record, SignedRecord};
-use crate::store::Write;
+use crate::store::{FoundFork, Write};
 use crate::time::Time;
 
 /// Most own entries of a lane that may wait to be ordered; more submissions are refused as `backlog`.
@@ -61,6 +62,12 @@ impl Feed {
 
     pub(super) fn drop_branch(&mut self) {
         self.branch = None;
+    }
+
+    /// Forgets what is not ordered: it never will be.
+    pub(super) fn freeze(&mut self) {
+        self.chain.forget_unordered();
+        self.written.clear();
     }
 
     pub(super) fn commit(&mut self, head: Head) {
@@ -160,10 +167,11 @@ impl Engine {
                 }
                 lane.unwrap_or_else(|| self.lane_of(&signed.record))
             }
-            Body::Due(_) | Body::Fork(_) => {
+            Body::Due(_) | Body::Fork(_) | Body::Equivocation(_) => {
                 return Err(refused("denied", "a node writes these by itself"));
             }
         };
+        self.refuse_frozen(lane)?;
         let Some(index) = self.own_feed(lane) else {
             let reason = format!(
                 "incarnation {} of this node is not enrolled yet: the log must order an entry of the one before, or be caught up with",
@@ -226,12 +234,12 @@ impl Engine {
     }
 
     /// Whether the own feed of a lane can take so many entries.
-    fn own_room(&self, lane: Lane, entries: usize) -> bool {
+    pub(super) fn own_room(&self, lane: Lane, entries: usize) -> bool {
         self.own_feed(lane).is_some_and(|index| self.feeds[index].chain.has_room(entries, MAX_BODY_BYTES))
     }
 
     /// Appends to the own feed under one signature and pushes to all peers.
-    fn append(&mut self, lane: Lane, bodies: Vec<Vec<u8>>) -> Vec<Held> {
+    pub(super) fn append(&mut self, lane: Lane, bodies: Vec<Vec<u8>>) -> Vec<Held> {
         let index = self.own_feed(lane).expect("whoever appends has seen that there is room in it");
         let (key, from) = (self.feeds[index].key, self.feeds[index].chain.head());
         let run = Run::sign(&self.coalition, key, from, bodies, &self.node);
@@ -276,6 +284,10 @@ impl Engine {
                 format!("run of {}: {error}", self.name_of(&run.feed.node)),
             );
         }
+        // Of a frozen feed nothing will be ordered any more.
+        if self.basis.frozen[index] {
+            return;
+        }
         let own = self.is_own(&run.feed);
         let last = run.from.length.saturating_add(run.bodies.len() as u64);
         let branch_wanted = self.feeds[index].target.is_some();
@@ -307,6 +319,7 @@ impl Engine {
         }
         let from = run.from.length;
         let part = branch_wanted.then(|| (run.clone(), heads.clone()));
+        let other = run.clone();
         match self.feeds[index].chain.extend(run, heads) {
             Extended::By(run, heads) => {
                 self.persist(Write::Run { run, heads });
@@ -314,7 +327,7 @@ impl Engine {
                 self.changed();
             }
             // Before the own branch is left for the other: it is one half of the proof.
-            Extended::Fork(proof) => self.fork_found(*proof),
+            Extended::Fork(proof) => self.fork_found(*proof, node, &other),
             Extended::Gap => {
                 tracing::debug!(length = from, held = held.length, "run beyond a gap");
                 if let Some(peer) = self.peers.get_mut(&node) {
@@ -378,8 +391,8 @@ impl Engine {
         }
     }
 
-    /// Keeps the first proof of a fork and writes it once, as an entry of the own feed.
-    fn fork_found(&mut self, proof: ForkProof) {
+    /// Keeps the first proof of a fork with what the two branches say, of which `node` brought one.
+    fn fork_found(&mut self, proof: ForkProof, node: NodeId, run: &Run) {
         let Some(&index) = self.index.get(&proof.feed) else { return };
         if self.feeds[index].fork.is_some() {
             return;
@@ -391,12 +404,20 @@ impl Engine {
             proof.feed.lane,
             proof.length
         );
+        let chain = &self.feeds[index].chain;
+        let bodies = proof.branches.each_ref().map(|branch| {
+            let place = Head { length: proof.length, hash: branch.hash };
+            if chain.holds(&place) {
+                return chain.body(place.length).map(|body| BodyBytes(body.to_vec()));
+            }
+            let brought = run.heads().iter().position(|head| *head == place);
+            brought.and_then(|position| run.bodies.get(position).cloned())
+        });
+        let held = Head { length: proof.length, hash: proof.branches[0].hash };
+        let brought = (node, u8::from(chain.holds(&held)));
         self.feeds[index].fork = Some(proof.clone());
-        self.persist(Write::Fork(proof.clone()));
+        self.persist(Write::Fork(Box::new(FoundFork { proof, bodies, brought, found: self.now })));
         self.fault(Some(author), None, "fork", what);
-        if self.own.is_some() && self.own_room(Lane::Immediate, 1) {
-            self.append(Lane::Immediate, vec![Body::Fork(Box::new(proof)).encode()]);
-        }
     }
 
     /// Own entries that no peer is known to hold, and when the oldest was written.
@@ -431,8 +452,9 @@ impl Engine {
         if due.is_empty() {
             return;
         }
+        let Some(lane) = self.own_words_lane() else { return };
         let bodies = due.iter().map(|due| Body::Due(*due).encode()).collect();
-        self.append(Lane::Immediate, bodies);
+        self.append(lane, bodies);
         for due in due {
             let times = self.due_written.get(&due.deadline).map_or(1, |written| written.times + 1);
             let written = Written { times, at: self.now, batch_time: self.basis.time, ordered: false };
@@ -443,7 +465,7 @@ impl Engine {
     /// Whether this seat may write any: it votes, has room, and none of its own waits to be ordered, because the batch
     /// that orders one moves time past all deadlines that it can.
     fn may_write_due(&self) -> bool {
-        let room = || self.own_room(Lane::Immediate, MAX_RUN_ENTRIES);
+        let room = || self.own_words_lane().is_some_and(|lane| self.own_room(lane, MAX_RUN_ENTRIES));
         let none_waits = || self.due_written.values().all(|written| written.ordered);
         self.start.is_ready() && self.own.is_some() && none_waits() && room()
     }

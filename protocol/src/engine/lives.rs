@@ -164,10 +164,9 @@ impl Engine {
         let place: Vec<usize> = self.basis.feeds.iter().map(|key| self.index[key]).collect();
         let mut held: BTreeMap<usize, Feed> =
             place.iter().copied().zip(std::mem::take(&mut self.feeds)).collect();
-        let (mut frozen, mut claimed, mut moved) =
-            (vec![false; keys.len()], vec![0; keys.len()], vec![false; keys.len()]);
+        let frozen = keys.iter().map(|key| self.state.frozen().contains_key(key)).collect();
+        let (mut claimed, mut moved) = (vec![0; keys.len()], vec![false; keys.len()]);
         for (old, &new) in place.iter().enumerate() {
-            frozen[new] = self.basis.frozen[old];
             claimed[new] = self.proposals.claimed.get(old).copied().unwrap_or(0);
             moved[new] = self.proposals.moved.get(old).copied().unwrap_or(false);
         }

@@ -188,6 +188,12 @@ impl Peer {
         self.quiet.retain(|subject, _| subject.is_open(certified));
     }
 
+    /// The feed is frozen: what the peer says it holds of it is of no use.
+    pub(super) fn forget_feed(&mut self, feed: usize) {
+        self.contests.remove(&feed);
+        self.known.remove(&feed);
+    }
+
     /// The feed took another branch: what was told of it means nothing any more.
     pub(super) fn forget_told(&mut self, feed: usize) {
         self.told.feeds.remove(&feed);
@@ -283,6 +289,9 @@ impl Engine {
                 }
                 continue;
             };
+            if self.basis.frozen[index] {
+                continue;
+            }
             let feed = &mut self.feeds[index];
             let held = feed.chain.head();
             let contradicts = head.length <= held.length
@@ -365,7 +374,7 @@ impl Engine {
             let contested = peer.contests.contains_key(&index);
             if self.is_own(&feed.key) && feed.chain.head().length > from && !contested {
                 let want = Want::Entries { feed: feed.key, from, to: None };
-                self.effects.push(super::Effect::Serve { to: node, want });
+                self.serve(node, want);
             }
         }
         let Some(own) = self.own_seat() else { return };
@@ -374,7 +383,7 @@ impl Engine {
             let seq = self.peers[&node].frames(epoch, own);
             let from = vec![(own, seq)];
             if self.chains[&epoch].count(own) > seq {
-                self.effects.push(super::Effect::Serve { to: node, want: Want::Frames { epoch, from } });
+                self.serve(node, Want::Frames { epoch, from });
             }
         }
         let cosigns: Vec<_> =
@@ -382,6 +391,16 @@ impl Engine {
         for cosign in cosigns {
             self.send(node, PeerMessage::Cosign(cosign));
         }
+    }
+
+    /// Has the shell give what is wanted: of frames those that this node can vouch for.
+    fn serve(&mut self, to: NodeId, want: Want) {
+        let mut frames = Vec::new();
+        if let Want::Frames { epoch, from } = &want {
+            let seats: Vec<_> = from.iter().filter(|(seat, _)| self.committee.contains(*seat)).collect();
+            frames.extend(seats.into_iter().map(|&(seat, seq)| (seat, self.vouched(*epoch, seat, seq))));
+        }
+        self.effects.push(super::Effect::Serve { to, want, frames });
     }
 
     fn on_want(&mut self, node: NodeId, want: Want) {
@@ -422,7 +441,7 @@ impl Engine {
             {
                 self.send(node, PeerMessage::Served(want));
             }
-            _ => self.effects.push(super::Effect::Serve { to: node, want }),
+            _ => self.serve(node, want),
         }
     }
 

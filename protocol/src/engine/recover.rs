@@ -16,6 +16,7 @@ use super::feeds::{Feed, id_of};
 use super::start::{OPEN_EPOCHS, Start};
 use super::{Config, Effect, Engine, Event, OwnSeat};
 use crate::coalition::State;
+use crate::evidence::Equivocation;
 use crate::feed::{Chain, FeedKey, Head, Lane, RECENT_LINKS};
 use crate::frontier::{Basis, MAX_FEEDS};
 use crate::ledger::cosignature::{Cosigners, CosignersError};
@@ -124,6 +125,7 @@ impl Engine {
         let step_ms = founded.charter().step_ms;
         let basis = Basis {
             epoch: 1,
+            last_set: committee.all(),
             frozen: vec![false; keys.len()],
             committed: roots,
             quota,
@@ -158,6 +160,8 @@ impl Engine {
             applied: 0,
             certified: 0,
             chains: BTreeMap::new(),
+            equivocations: BTreeMap::new(),
+            reported: Default::default(),
             equivocators: Default::default(),
             split: Default::default(),
             proposals: Proposals::default(),
@@ -174,6 +178,7 @@ impl Engine {
             start: Start::new(request, Vec::new()),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
+            ask_due: false,
             retry_at: None,
             gossip_at: None,
             repeat_at: None,
@@ -249,6 +254,8 @@ impl Engine {
                 }
                 continue;
             };
+            // Of a frozen feed what is not ordered never will be.
+            let head = if self.basis.frozen[index] { committed } else { head };
             self.feeds[index].chain = self.restore_chain(archive, key, committed, head)?;
         }
         // What a restore has said again in an incarnation that the log does not enrol yet.
@@ -259,10 +266,13 @@ impl Engine {
                 self.ahead.insert(key, chain);
             }
         }
-        for proof in archive.forks()? {
-            if let Some(&index) = self.index.get(&proof.feed) {
-                self.feeds[index].fork = Some(proof);
+        for found in archive.forks()? {
+            if let Some(&index) = self.index.get(&found.proof.feed) {
+                self.feeds[index].fork = Some(found.proof);
             }
+        }
+        for frames in archive.equivocations()? {
+            self.equivocations.insert(frames[0].feed.seat, Equivocation::new(&frames));
         }
         Ok(())
     }
@@ -320,7 +330,8 @@ impl Engine {
                         return Err(damage(what(), "breaks the chain"));
                     }
                     previous = frame.hash();
-                    self.chains.entry(epoch).or_default().push(frame.clone());
+                    let own = Some(seat) == self.own_seat();
+                    self.chains.entry(epoch).or_default().push(frame.clone(), own);
                     stored.push(frame);
                 }
             }

@@ -79,7 +79,10 @@ impl Engine {
         self.receive_stored(others);
         // Applied epochs that are not certified: others may still need this seat's votes there.
         for epoch in self.certified + 1..=self.applied {
-            if let Ok(step) = self.window.open(EpochNumber(epoch)) {
+            let Some(last_set) = self.uncertified.get(&epoch).map(|uncertified| uncertified.last_set) else {
+                continue;
+            };
+            if let Ok(step) = self.window.open(EpochNumber(epoch), last_set) {
                 self.step(epoch, step);
             }
         }
@@ -149,8 +152,8 @@ impl Engine {
         for other in others {
             self.send(other, PeerMessage::HeadRequest(request));
         }
+        let heads = self.heads_of(seat, self.certified);
         if let Some(own) = &self.own {
-            let heads = self.heads_of(seat, self.certified);
             let proof = self.last_proof.clone();
             let report = HeadReport::sign(&self.coalition, &request, own.seat, proof, heads, &own.key);
             // Back along the way that the request came, which is open.
@@ -214,7 +217,8 @@ impl Engine {
         for head in &report.heads {
             let own = self.own.as_ref().map(|own| own.key.public());
             let feed = head.feed;
-            let mine = Some(feed.seat) == self.own_seat() && own.is_some_and(|key| head.verify(&key));
+            let mine = Some(feed.seat) == self.own_seat()
+                && own.is_some_and(|key| head.verify(&self.coalition, &key));
             if !mine || head.frames == 0 {
                 let what = format!("head report of seat {}: a head that this seat did not sign", reporter.0);
                 return self.seat_fault(reporter, "bad_signature", what);

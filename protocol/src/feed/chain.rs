@@ -206,6 +206,12 @@ impl Chain {
         }
     }
 
+    /// Forgets all above the committed head: the feed is frozen.
+    pub fn forget_unordered(&mut self) {
+        self.links.truncate(self.committed.length.saturating_sub(self.base.length) as usize);
+        self.bytes = 0;
+    }
+
     /// An empty chain at the committed head, to gather another branch on.
     pub fn branch_off(&self) -> Self {
         Self::at(self.feed, self.committed)

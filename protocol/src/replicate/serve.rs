@@ -3,7 +3,7 @@
 //! Guarantees: an answer is at most [`SERVE_BYTES`] and ends with [`PeerMessage::Served`], after which the peer asks
 //! for the rest; entries are given in runs that end where their author signed, so each can be checked by itself.
 
-use entente_hbbft::Digest;
+use entente_hbbft::{Digest, Seat};
 
 use super::message::{EpochProof, PeerMessage, Want};
 use crate::feed::{BodyBytes, FeedKey, Head, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run};
@@ -16,8 +16,12 @@ pub const SERVE_BYTES: usize = 512 * 1024;
 /// Most frames of one seat that one want is answered with.
 const SERVE_FRAMES: usize = 256;
 
-/// The messages that answer `want`, as far as the store has it.
-pub fn serve(archive: &(impl Archive + ?Sized), want: &Want) -> Result<Vec<PeerMessage>, Damage> {
+/// The messages that answer `want`, as far as the store has it; of each seat's frames no more than `frames` says.
+pub fn serve(
+    archive: &(impl Archive + ?Sized),
+    want: &Want,
+    frames: &[(Seat, u32)],
+) -> Result<Vec<PeerMessage>, Damage> {
     let mut messages = Vec::new();
     match want {
         Want::Entries { feed, from, to } => {
@@ -32,7 +36,9 @@ pub fn serve(archive: &(impl Archive + ?Sized), want: &Want) -> Result<Vec<PeerM
         Want::Frames { epoch, from } => {
             let mut budget = SERVE_BYTES;
             for &(seat, seq) in from {
-                for frame in archive.frames(*epoch, seat, seq, SERVE_FRAMES)? {
+                let vouched =
+                    frames.iter().find(|(of, _)| *of == seat).map_or(0, |(_, count)| *count as usize);
+                for frame in archive.frames(*epoch, seat, seq, SERVE_FRAMES.min(vouched))? {
                     let bytes = wire::encode(&frame).len();
                     if bytes > budget {
                         break;

@@ -9,7 +9,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use entente_hbbft::Committee;
+use entente_hbbft::{Committee, SeatSet};
 use entente_protocol::charter::{Card, Charter, KindName, PartnerName, lint, parse_time, show_time};
 use entente_protocol::coalition::{Decision, find_id};
 use entente_protocol::credential::{Chain, MAX_CHAIN_BYTES};
@@ -74,7 +74,16 @@ pub(crate) static BASIS: LazyLock<Basis> = LazyLock::new(|| {
     let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();
     let mut frozen = vec![false; feeds.len()];
     frozen[3] = true;
-    Basis { epoch: 5, feeds, committed, frozen, quota: [16, 128, 512, 1024], time: Time(0), step_ms: 1000 }
+    Basis {
+        epoch: 5,
+        feeds,
+        committed,
+        frozen,
+        quota: [16, 128, 512, 1024],
+        time: Time(0),
+        last_set: SeatSet::EMPTY,
+        step_ms: 1000,
+    }
 });
 
 static SEAT_KEYS: LazyLock<[PublicKey; 4]> = LazyLock::new(|| ["a", "b", "c", "d"].map(key));
@@ -115,7 +124,7 @@ fn checks_of(frame: &VoteFrame) {
             assert_eq!(again, frame.votes, "a frame that passes is the packed form of its messages");
         }
     }
-    let _ = frame.verify(&SEAT_KEYS[0]);
+    let _ = frame.verify(&coalition(), &SEAT_KEYS[0]);
 }
 
 fn vote_frame(bytes: &[u8]) -> bool {
@@ -134,6 +143,9 @@ fn body(bytes: &[u8]) -> bool {
         }
         Body::Fork(proof) => {
             let _ = proof.verify(&coalition());
+        }
+        Body::Equivocation(proof) => {
+            let _ = proof.verify(&coalition(), &SEAT_KEYS[0]);
         }
         Body::Note(_) | Body::Due(_) => {}
     }

@@ -7,6 +7,7 @@ use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::coalition::{
     Candidate, Decision, Deficit, Disposition, Need, Refusal, Standing, Verdict,
 };
+use entente_protocol::evidence::Equivocation;
 use entente_protocol::feed::{
     Branch, FeedKey, ForkProof, Head, Lane, Run, body_digest, entry_hash, sign_head,
 };
@@ -76,6 +77,14 @@ fn fork() -> ForkProof {
     ForkProof::new(feed, 1, [branch(b"one"), branch(b"two")])
 }
 
+fn equivocation() -> Equivocation {
+    let coalition = coalition();
+    Equivocation::new(&[b"one", b"two"].map(|what| {
+        let votes = Frame::pack([Message::Propose(Digest::of(what))]);
+        VoteFrame::sign(&coalition, vote_feed(), 0, vote_feed().root(&coalition), votes, &key("a"))
+    }))
+}
+
 /// Bodies of entries, one for each variant and act.
 pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
     let signed = |act| Body::Signed(record(act));
@@ -85,6 +94,7 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
         ("note", Body::Note(b"all quiet".to_vec())),
         ("due", Body::Due(Due { operation: id("operation"), deadline: NOW })),
         ("fork", Body::Fork(Box::new(fork()))),
+        ("equivocation", Body::Equivocation(Box::new(equivocation()))),
     ]
 }
 
@@ -117,13 +127,20 @@ pub(crate) fn vote_frames() -> Vec<(&'static str, VoteFrame)> {
         Message::Bval { proposer: Seat(2), round: Round(0), value: false },
         Message::Bval { proposer, round, value: true },
         Message::Aux { proposer, round, value: true },
-        Message::Conf { proposer, round, values: BoolSet::Both },
+        Message::Conf { proposer, round: Round(2), values: BoolSet::Both },
         Message::Term { proposer: Seat(3), round: Round(2), value: true },
     ];
     let wide = [Seat(0), Seat(100)].map(|proposer| Message::Aux { proposer, round: Round(0), value: false });
     let root = vote_feed().root(&coalition());
     let frame = |seq, previous, messages: &[Message]| {
-        VoteFrame::sign(vote_feed(), seq, previous, Frame::pack(messages.iter().copied()), &key("a"))
+        VoteFrame::sign(
+            &coalition(),
+            vote_feed(),
+            seq,
+            previous,
+            Frame::pack(messages.iter().copied()),
+            &key("a"),
+        )
     };
     let first = frame(0, root, &all);
     let second = frame(1, first.hash(), &wide);
@@ -190,6 +207,7 @@ pub(crate) fn leaves() -> Vec<(&'static str, Leaf)> {
         ("entry, said before", entry(Some(id("record")), Disposition::Duplicate { first: 3 })),
         ("entry, refused", entry(None, Disposition::Refused(refusal))),
         ("entry, parked", entry(Some(id("record")), Disposition::Parked { awaits: id("operation") })),
+        ("entry, void", entry(Some(id("record")), Disposition::Void { frozen: 3 })),
         ("decision", Leaf::Decision(Box::new(decision()))),
         ("epoch", Leaf::Epoch(Box::new(epoch_record()))),
     ]

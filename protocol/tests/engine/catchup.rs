@@ -85,7 +85,7 @@ fn epochs_that_are_none_are_laid_at_the_door_of_who_serves_them() {
     }
     net.run_for(1_000);
     let want = Want::Epochs { from: net.nodes[late].store.batches.len() as u64 + 1 };
-    let good: Vec<EpochProof> = serve(&net.nodes[0].store, &want)
+    let good: Vec<EpochProof> = serve(&net.nodes[0].store, &want, &[])
         .expect("whole")
         .into_iter()
         .filter_map(|message| match message {

@@ -33,12 +33,13 @@ pub(crate) fn run(net: &Net, author: usize, lane: Lane, from: Head, bodies: Vec<
 /// The first frame of a member's seat in an epoch.
 pub(crate) fn first_frame(net: &Net, seat: usize, epoch: u64, votes: Frame) -> VoteFrame {
     let feed = VoteFeed { seat: Seat(seat as u16), incarnation: 0, era: 1, epoch };
-    VoteFrame::sign(feed, 0, feed.root(&net.founded.coalition()), votes, &net.keys[seat].seat)
+    let coalition = net.founded.coalition();
+    VoteFrame::sign(&coalition, feed, 0, feed.root(&coalition), votes, &net.keys[seat].seat)
 }
 
 pub(crate) fn next_frame(net: &Net, before: &VoteFrame, votes: Frame) -> VoteFrame {
     let key = &net.keys[before.feed.seat.index()].seat;
-    VoteFrame::sign(before.feed, before.seq + 1, before.hash(), votes, key)
+    VoteFrame::sign(&net.founded.coalition(), before.feed, before.seq + 1, before.hash(), votes, key)
 }
 
 pub(crate) fn no_signature() -> Signature {

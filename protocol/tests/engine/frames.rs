@@ -5,7 +5,7 @@ use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage, Want};
 use entente_protocol::vote::{HeadReport, VoteFrame};
 use entente_protocol::wire;
 
-use crate::forge::{answer_with_nothing, first_frame, greet, inbox, next_frame, wants};
+use crate::forge::{answer_with_nothing, first_frame, greet, inbox, next_frame, no_signature, wants};
 use crate::net::Net;
 
 #[test]
@@ -42,11 +42,52 @@ fn two_frames_at_one_place_are_kept_as_proof_and_stop_nothing() {
         let [one, other] = &proofs[0];
         assert_eq!((one.feed, one.seq), (other.feed, other.seq));
         assert_ne!(one.hash(), other.hash());
-        assert!([one, other].iter().all(|frame| frame.verify(&net.keys[3].seat.public())));
+        assert!(
+            [one, other]
+                .iter()
+                .all(|frame| frame.verify(&net.founded.coalition(), &net.keys[3].seat.public()))
+        );
         for fault in net.convictions(node) {
             assert_eq!((fault.node, fault.seat), (Some(net.node_id(3)), Some(Seat(3))), "{fault:?}");
         }
     }
+}
+
+#[test]
+fn an_unsigned_frame_counts_for_who_has_it_from_its_author_and_is_shown_to_nobody() {
+    let mut net = Net::new(4, 5);
+    net.puppet(3);
+    net.start_all();
+    greet(&mut net, 3);
+    net.run_for(1_000);
+    let propose = Frame::pack([Message::Propose(Digest::of(b"x"))]);
+    let echo = Frame::pack([Message::Echo { proposer: Seat(0), digest: Digest::of(b"x") }]);
+    let signed = first_frame(&net, 3, 1, propose);
+    let unsigned = VoteFrame { signature: no_signature(), ..next_frame(&net, &signed, echo) };
+    net.record = true;
+    // To one alone: the others have to ask it.
+    net.say(3, 0, &PeerMessage::Frame(signed.clone()));
+    net.say(3, 0, &PeerMessage::Frame(unsigned.clone()));
+    net.run_for(5_000);
+    let held = |net: &Net, node: usize| {
+        let frames = &net.nodes[node].store.frames;
+        frames.values().filter(|frame| frame.feed.seat == Seat(3)).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(held(&net, 0), [signed.clone(), unsigned]);
+    for node in [1, 2] {
+        assert_eq!(held(&net, node), [signed.clone()], "node {node} is shown what can be shown");
+        assert_eq!(net.convictions(node), [], "nobody is blamed for the words of another");
+    }
+    let faults = net.convictions(0);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!((faults[0].code, faults[0].seat), ("bad_signature", Some(Seat(3))));
+    let asked = net.traffic.iter().filter(|(from, to, bytes)| {
+        let message = wire::decode(bytes, MAX_MESSAGE_BYTES).expect("an engine's message");
+        *from != 3 && *to == 0 && matches!(message, PeerMessage::Want(Want::Frames { .. }))
+    });
+    assert!(asked.count() < 20, "what it does not get is not asked for all the time");
+    let id = net.note(0, "word").expect("taken");
+    assert!(net.run_until(20_000, |net| (0..3).all(|node| net.ordered(node) == [id])));
 }
 
 #[test]

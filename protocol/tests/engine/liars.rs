@@ -192,7 +192,7 @@ fn a_forged_report_does_not_keep_the_true_one_from_being_passed_on() {
 }
 
 #[test]
-fn reports_to_an_earlier_start_do_not_count() {
+pub(crate) fn reports_to_an_earlier_start_do_not_count() {
     let mut net = Net::new(4, 8);
     net.start_all();
     net.run_for(1_000);

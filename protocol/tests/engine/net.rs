@@ -346,9 +346,9 @@ impl Net {
                     assert!(bytes.len() <= MAX_MESSAGE_BYTES, "a message of {} bytes", bytes.len());
                     self.post(node, to, bytes);
                 }
-                Effect::Serve { to, want } => {
+                Effect::Serve { to, want, frames } => {
                     let to = self.index_of(&to);
-                    let messages = serve(&self.nodes[node].store, &want).expect("memory is whole");
+                    let messages = serve(&self.nodes[node].store, &want, &frames).expect("memory is whole");
                     for message in messages {
                         self.post(node, to, wire::encode(&message));
                     }

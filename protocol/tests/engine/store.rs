@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use entente_hbbft::{Digest, Seat};
-use entente_protocol::feed::{FeedKey, ForkProof, Head};
+use entente_protocol::feed::{FeedKey, Head};
 use entente_protocol::identity::{CoalitionId, Hash};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::{NodeId, Nodes};
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, Lives, StoredEntry, Write};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, Lives, StoredEntry, Write};
 use entente_protocol::vote::VoteFrame;
 
 #[derive(Clone, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct Store {
     pub(crate) certificates: BTreeMap<u64, Certificate>,
     nodes: BTreeMap<NodeId, Hash>,
     proof: Option<EpochProof>,
-    pub(crate) forks: Vec<ForkProof>,
+    pub(crate) forks: Vec<FoundFork>,
     pub(crate) equivocations: Vec<[VoteFrame; 2]>,
     pub(crate) lives: Lives,
 }
@@ -68,7 +68,7 @@ impl Store {
             Write::Certificate { epoch, certificate } => {
                 self.certificates.insert(epoch, certificate);
             }
-            Write::Fork(proof) => self.forks.push(proof),
+            Write::Fork(found) => self.forks.push(*found),
             Write::Equivocation(frames) => self.equivocations.push(*frames),
             write @ (Write::Restored { .. } | Write::RolledBack { .. }) => self.lives.written(&write),
         }
@@ -137,7 +137,11 @@ impl Archive for Store {
         Ok(self.certificates.last_key_value().map(|(epoch, certificate)| (*epoch, certificate.clone())))
     }
 
-    fn forks(&self) -> Result<Vec<ForkProof>, Damage> {
+    fn forks(&self) -> Result<Vec<FoundFork>, Damage> {
         Ok(self.forks.clone())
+    }
+
+    fn equivocations(&self) -> Result<Vec<[VoteFrame; 2]>, Damage> {
+        Ok(self.equivocations.clone())
     }
 }

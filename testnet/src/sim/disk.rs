@@ -8,45 +8,45 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use entente_hbbft::{Digest, Seat};
-use entente_protocol::feed::{FeedKey, ForkProof, Head};
+use entente_protocol::feed::{FeedKey, Head};
 use entente_protocol::identity::{CoalitionId, Hash};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::{NodeId, Nodes};
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, StoredEntry, Write};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, StoredEntry, Write};
 use entente_protocol::vote::VoteFrame;
 
 use super::rng::Rng;
 
 /// A process's disk.
 #[derive(Clone)]
-pub(super) struct Disk {
+pub(crate) struct Disk {
     /// What survives whatever happens.
-    pub(super) durable: Contents,
+    pub(crate) durable: Contents,
     /// Written since the last sync, in order.
     unsynced: Vec<Write>,
 }
 
 /// What a crash did to a disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Lost {
+pub(crate) struct Lost {
     /// Writes that are gone.
-    pub(super) writes: usize,
+    pub(crate) writes: usize,
     /// Whether some that were not synced stayed and some went.
-    pub(super) torn: bool,
+    pub(crate) torn: bool,
 }
 
 impl Disk {
-    pub(super) fn new(coalition: CoalitionId) -> Self {
+    pub(crate) fn new(coalition: CoalitionId) -> Self {
         Self { durable: Contents { coalition, ..Contents::default() }, unsynced: Vec::new() }
     }
 
-    pub(super) fn write(&mut self, write: Write) {
+    pub(crate) fn write(&mut self, write: Write) {
         self.unsynced.push(write);
     }
 
     /// Makes durable all that was written; `seen` hears of each.
-    pub(super) fn sync(&mut self, mut seen: impl FnMut(&Write)) {
+    pub(crate) fn sync(&mut self, mut seen: impl FnMut(&Write)) {
         for write in self.unsynced.drain(..) {
             seen(&write);
             self.durable.apply(write);
@@ -65,18 +65,19 @@ impl Disk {
 
 /// What is on a disk.
 #[derive(Clone, Default)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     coalition: CoalitionId,
-    pub(super) entries: BTreeMap<(FeedKey, u64), StoredEntry>,
-    pub(super) frames: BTreeMap<(u64, Seat, u32), VoteFrame>,
+    pub(crate) entries: BTreeMap<(FeedKey, u64), StoredEntry>,
+    pub(crate) frames: BTreeMap<(u64, Seat, u32), VoteFrame>,
     payloads: BTreeMap<(u64, Digest), Vec<u8>>,
-    pub(super) batches: BTreeMap<u64, Arc<Batch>>,
-    pub(super) certificates: BTreeMap<u64, Certificate>,
+    pub(crate) batches: BTreeMap<u64, Arc<Batch>>,
+    pub(crate) certificates: BTreeMap<u64, Certificate>,
     nodes: BTreeMap<NodeId, Hash>,
     proof: Option<EpochProof>,
-    forks: Vec<ForkProof>,
+    pub(super) forks: Vec<FoundFork>,
+    pub(super) equivocations: Vec<[VoteFrame; 2]>,
     /// Writes that contradict earlier ones, in words: a store must never be asked for these.
-    pub(super) contradictions: Vec<String>,
+    pub(crate) contradictions: Vec<String>,
 }
 
 impl Contents {
@@ -128,8 +129,8 @@ impl Contents {
             Write::Certificate { epoch, certificate } => {
                 self.certificates.insert(epoch, certificate);
             }
-            Write::Fork(proof) => self.forks.push(proof),
-            Write::Equivocation(_) => {}
+            Write::Fork(found) => self.forks.push(*found),
+            Write::Equivocation(frames) => self.equivocations.push(*frames),
         }
     }
 }
@@ -187,7 +188,11 @@ impl Archive for Contents {
         Ok(self.certificates.last_key_value().map(|(epoch, certificate)| (*epoch, certificate.clone())))
     }
 
-    fn forks(&self) -> Result<Vec<ForkProof>, Damage> {
+    fn forks(&self) -> Result<Vec<FoundFork>, Damage> {
         Ok(self.forks.clone())
+    }
+
+    fn equivocations(&self) -> Result<Vec<[VoteFrame; 2]>, Damage> {
+        Ok(self.equivocations.clone())
     }
 }

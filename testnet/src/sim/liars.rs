@@ -18,6 +18,7 @@ mod silence;
 mod tongues;
 mod two_contributions;
 mod unbacked;
+mod unsigned;
 mod withholds;
 mod wrong_digests;
 
@@ -134,10 +135,11 @@ pub(super) enum Way {
     Restless,
     Silence,
     Twins,
+    Unsigned,
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::TwoContributions,
         Self::BothWays,
         Self::Unbacked,
@@ -155,6 +157,7 @@ impl Way {
         Self::Restless,
         Self::Silence,
         Self::Twins,
+        Self::Unsigned,
     ];
 
     /// What people call it.
@@ -177,6 +180,7 @@ impl Way {
             Self::Restless => "restless",
             Self::Silence => "silence",
             Self::Twins => "twins",
+            Self::Unsigned => "unsigned",
         }
     }
 
@@ -213,6 +217,7 @@ impl Way {
             Self::Boasts => Box::new(boasts::Boasts),
             Self::Restless => Box::new(restless::Restless),
             Self::Silence => Box::new(silence::Silence::new(rng)),
+            Self::Unsigned => Box::new(unsigned::Unsigned::new(liars, rng)),
             Self::Twins => return None,
         })
     }

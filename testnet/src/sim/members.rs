@@ -9,20 +9,20 @@ use entente_protocol::record::Nonce;
 use entente_protocol::time::Time;
 
 /// When every history begins.
-pub(super) const START: Time = Time(1_800_000_000_000);
+pub(crate) const START: Time = Time(1_800_000_000_000);
 
 /// One node of a partner. The first nodes hold the seats, in seat order; further ones only author and relay.
-pub(super) struct Member {
+pub(crate) struct Member {
     /// Whose officer speaks through it.
-    pub(super) officer: SecretKey,
-    pub(super) node: SecretKey,
+    pub(crate) officer: SecretKey,
+    pub(crate) node: SecretKey,
     /// The seat that it votes with.
-    pub(super) seat: Option<SecretKey>,
+    pub(crate) seat: Option<SecretKey>,
 }
 
 impl Member {
     /// The member of that index in a coalition of `seats`.
-    pub(super) fn of(i: usize, seats: usize) -> Self {
+    pub(crate) fn of(i: usize, seats: usize) -> Self {
         Self { officer: key(2, i % seats), node: key(4, i), seat: (i < seats).then(|| key(3, i)) }
     }
 }
@@ -35,7 +35,7 @@ fn key(purpose: u8, of: usize) -> SecretKey {
 
 /// A coalition of `seats` partners named p00, p01, ..., which is the order of seats, and of `further` nodes without
 /// a seat that are spread over them.
-pub(super) fn found(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
+pub(crate) fn found(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
     let members: Vec<Member> = (0..seats + further).map(|i| Member::of(i, seats)).collect();
     let card = |i: usize| {
         let name = format!("p{i:02}").parse().expect("lower-case letters and digits");

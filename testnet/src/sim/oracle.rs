@@ -1,10 +1,12 @@
 //! What must hold in every history, recomputed from what was written and sent, without the engine's own predicates.
 //!
 //! Every batch that an honest engine writes is compared with the first one seen for its epoch; that one is recomputed
-//! from its agreed contributions: cut, order, batch time, committed heads, tree. Every certificate is checked line by
+//! from its agreed contributions: cut, order, batch time, committed heads, tree; and from the evidence that entries carry:
+//! void entries, frozen feeds. Every certificate is checked line by
 //! line. What honest members send must be durable first and never contradict what they sent before. Nobody honest may
 //! be accused. What was acknowledged must be in the log, where it was acknowledged.
 
+mod evidence;
 mod recount;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,7 +96,7 @@ impl Oracle {
         let charter = founded.charter();
         Self {
             coalition,
-            recount: Recount::new(coalition, seats, &listed, charter.created, charter.step_ms),
+            recount: Recount::new(coalition, &seat_keys, &listed, charter.created, charter.step_ms),
             seat_keys,
             nodes: members.iter().map(|member| member.node.public()).collect(),
             faulty: (0..members.len()).map(|member| history.is_faulty(member)).collect(),
@@ -137,6 +139,7 @@ impl Oracle {
         }
         match write {
             Write::Batch(batch) => self.batch(process, batch),
+            Write::Run { run, .. } => self.recount.evidence.held(run),
             Write::Certificate { epoch, certificate } => self.certificate(process, *epoch, certificate),
             Write::Proof(proof) => {
                 let is_record = |batch: &Arc<Batch>| {
@@ -152,8 +155,8 @@ impl Oracle {
                     self.fail(format!("process {process}: proof at index {}: {what}", proof.index));
                 }
             }
-            Write::Fork(proof) => {
-                let author = self.nodes.iter().position(|node| *node == proof.feed.node);
+            Write::Fork(found) => {
+                let author = self.nodes.iter().position(|node| *node == found.proof.feed.node);
                 if author.is_none_or(|author| !self.faulty[author]) {
                     self.fail(format!("process {process} keeps a fork proof against honest {author:?}"));
                 }

@@ -56,7 +56,7 @@ impl Plant {
 }
 
 /// All of them.
-pub(super) const ALL: [Plant; 19] = [
+pub(super) const ALL: [Plant; 21] = [
     plant("echo-quorum", "READY upon one ECHO too few").way(Way::TwoContributions),
     plant("bare-bval", "READYs for different digests count together as BVAL(1)").way(Way::WrongDigests),
     plant("stops-after-term", "a seat says nothing more once it has decided").theme(Theme::EarlyZero),
@@ -80,6 +80,8 @@ pub(super) const ALL: [Plant; 19] = [
     plant("due-once", "a due is written once only"),
     plant("fast-due", "a fast clock writes due for ever").theme(Theme::Calm),
     plant("not-parked", "an entry that names one not yet applied is refused"),
+    plant("thawed", "what stands in a frozen feed behind the proof has its effect").way(Way::Forks),
+    plant("proof-unwritten", "proofs are kept and never written").way(Way::ForkPerPeer),
     plant("votes-below-floor", "a seat votes in epochs that others have certified and forgotten")
         .seats(4)
         .roll_back(),

@@ -327,8 +327,19 @@ impl Run {
                     let author = world.members.iter().position(|member| member.node.public() == feed.node);
                     author.is_some_and(|author| which(world, author))
                 });
-                status.certified == last && status.applied == last && !own_waits
+                status.certified == last && status.applied == last && !own_waits && self.has_reported(process)
             })
+    }
+
+    /// Whether all evidence that a seat keeps is ordered.
+    fn has_reported(&self, process: usize) -> bool {
+        let at = &self.world.processes[process];
+        let Some(engine) = at.engine.as_ref().filter(|_| at.member < self.world.history.seats) else {
+            return true;
+        };
+        let (state, disk) = (engine.state(), &at.disk.durable);
+        disk.forks.iter().all(|found| state.frozen().contains_key(&found.proof.feed))
+            && disk.equivocations.iter().all(|frames| state.convicted().contains_key(&frames[0].feed.seat))
     }
 
     fn standing(&self, process: usize) -> String {

@@ -390,8 +390,8 @@ impl World {
                     self.processes[process].disk.write(write);
                 }
                 Effect::Send { to, message } => self.send(process, &to, message),
-                Effect::Serve { to, want } => {
-                    let messages = serve(&self.processes[process].disk.durable, &want);
+                Effect::Serve { to, want, frames } => {
+                    let messages = serve(&self.processes[process].disk.durable, &want, &frames);
                     for message in messages.expect("a disk in memory is whole") {
                         self.send(process, &to, message);
                     }

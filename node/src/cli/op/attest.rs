@@ -97,7 +97,7 @@ impl Attest {
         let record = officer.sign(act, self.key.as_deref())?;
         officer.check_key(context, &record.record, self.key.as_deref()).await?;
         let id = Some(record.record.id());
-        let sent = Submission { path: "/v1/records", id, body: Body::Signed(record).encode() }
+        let sent = Submission { path: "/v1/records", lane: None, id, body: Body::Signed(record).encode() }
             .send(context, &self.waiting)
             .await;
         sent.map_err(|error| match (error.code.as_str(), standing(&known, &partner)) {

@@ -73,7 +73,7 @@ impl Open {
         officer.check_key(context, &record.record, self.key.as_deref()).await?;
         let id = Some(record.record.id());
         let body = texts::encode(&Body::Signed(record), &command)?;
-        Submission { path: "/v1/records", id, body }.send(context, &self.waiting).await
+        Submission { path: "/v1/records", lane: None, id, body }.send(context, &self.waiting).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use entente_protocol::coalition::Verdict;
+use entente_protocol::feed::Lane;
 use entente_protocol::identity::RecordId;
 
 use crate::api::dto::{RecordState, Short, SubmitView, Wait};
@@ -29,6 +30,8 @@ pub(crate) struct Submission {
     pub(crate) path: &'static str,
     /// The encoded body.
     pub(crate) body: Vec<u8>,
+    /// The lane, where it is not the operation type's precedence.
+    pub(crate) lane: Option<Lane>,
     /// The id, where it is known beforehand.
     pub(crate) id: Option<RecordId>,
 }
@@ -36,7 +39,9 @@ pub(crate) struct Submission {
 impl Submission {
     /// Submits, waits, and says what became of it; the id always.
     pub(crate) async fn send(self, context: &Context, waiting: &Waiting) -> Result<(), CliError> {
-        let path = format!("{}?wait={}&timeout_ms={}", self.path, waiting.wait, waiting.timeout.as_millis());
+        let lane = self.lane.map_or(String::new(), |lane| format!("&lane={lane}"));
+        let (wait, timeout_ms) = (waiting.wait, waiting.timeout.as_millis());
+        let path = format!("{}?wait={wait}&timeout_ms={timeout_ms}{lane}", self.path);
         let answer = context.client()?.post::<SubmitView>(&path, self.body, waiting.timeout).await;
         let view = match answer {
             Ok(view) => view,

@@ -42,6 +42,7 @@ fn entry_words(entry: &EntryLeaf, founded: &Founded) -> Words {
         Disposition::Duplicate { first } => format!("said before, at leaf {first}"),
         Disposition::Refused(refusal) => format!("without effect: {refusal}"),
         Disposition::Parked { awaits } => format!("waits for {awaits}"),
+        Disposition::Void { frozen } => format!("void: its feed is frozen since leaf {frozen}"),
     };
     Words {
         lines: vec![

@@ -9,9 +9,23 @@ const OWN: Seat = Seat(0);
 /// The proposer on whose instance the attacks are.
 const TARGET: Seat = Seat(1);
 
+fn committee(n: usize) -> Committee {
+    Committee::new(n).expect("sizes used here are committees")
+}
+
 fn epoch(n: usize) -> Epoch {
-    let committee = Committee::new(n).expect("sizes used here are committees");
-    Epoch::new(&Setup::new(committee, Some(OWN), b"attacks").expect("seat 0 is in"), EpochNumber(1))
+    Epoch::new(&Setup::new(committee(n), Some(OWN), b"attacks").expect("seat 0 is in"), EpochNumber(1))
+}
+
+/// Four seats, the own one in round 2, the first with a common coin, with estimate 0.
+fn epoch_in_round_2() -> Epoch {
+    let mut epoch = epoch(4);
+    hear_all(&mut epoch, 1..4, bval(0, false));
+    assert_eq!(hear_all(&mut epoch, 1..3, aux(0, false)), [bval(1, false)]);
+    assert_eq!(hear_all(&mut epoch, 1..4, bval(1, true)), [bval(1, true), aux(1, true)]);
+    hear_all(&mut epoch, 1..4, bval(1, false));
+    assert_eq!(hear_all(&mut epoch, 1..3, aux(1, false)), [bval(2, false)], "both values, and the coin is 0");
+    epoch
 }
 
 fn hear(epoch: &mut Epoch, from: u16, says: impl IntoIterator<Item = Message>) -> Step {
@@ -47,16 +61,15 @@ fn term(round: u16, value: bool) -> Message {
 }
 
 #[test]
-fn readies_for_two_digests_never_accept_one_in_round_0() {
+pub(crate) fn readies_for_two_digests_never_accept_one_in_round_0() {
     let mut epoch = epoch(7);
     // A quorum of READY, yet `weak` for no digest: as bare votes for 1 they would be accepted.
     let mut said = hear_all(&mut epoch, [1, 2], ready(b"left"));
     said.extend(hear_all(&mut epoch, [3, 4], ready(b"right")));
     said.extend(hear_all(&mut epoch, [5], ready(b"middle")));
     assert_eq!(said, [], "nothing is due");
-    // With liars' AUX and CONF for 1 on top it would be decided, and no payload ever arrive.
+    // With liars' AUX for 1 on top it would be decided, and no payload ever arrive.
     said.extend(hear_all(&mut epoch, 2..7, aux(0, true)));
-    said.extend(hear_all(&mut epoch, 2..7, conf(0, BoolSet::One)));
     assert_eq!((said, epoch.decision(TARGET)), (vec![], None));
 }
 
@@ -70,16 +83,28 @@ fn a_bare_vote_for_one_in_round_0_is_refused() {
 fn ready_is_amplified_after_voting_zero_and_after_deciding_it() {
     let mut epoch = epoch(4);
     assert_eq!(hear_all(&mut epoch, [2, 3], bval(0, false)), [bval(0, false), aux(0, false)]);
-    assert_eq!(hear_all(&mut epoch, [2, 3], term(1, false)), [term(0, false)]);
+    // A TERM of round 1 is not followed by one of round 0: that would speak for this seat in round 1.
+    assert_eq!(hear_all(&mut epoch, [2, 3], term(1, false)), []);
+    assert_eq!(epoch.decision(TARGET), Some(false));
     assert_eq!(hear_all(&mut epoch, [1, 2], ready(b"late")), [ready(b"late")]);
 }
 
 #[test]
-fn after_its_term_a_seat_amplifies_and_votes_up_to_its_round() {
+fn who_decides_by_terms_says_its_own_once_it_is_in_their_round() {
     let mut epoch = epoch(4);
-    hear_all(&mut epoch, 1..4, ready(b"word"));
-    hear_all(&mut epoch, 1..3, aux(0, true));
-    let said = hear_all(&mut epoch, 1..3, conf(0, BoolSet::One));
+    hear_all(&mut epoch, [2, 3], bval(0, false));
+    assert_eq!(hear_all(&mut epoch, [2, 3], term(1, false)), []);
+    assert_eq!(epoch.decision(TARGET), Some(false));
+    // It votes on as if undecided.
+    let said = hear_all(&mut epoch, [2, 3], aux(0, false));
+    assert_eq!(said, [bval(1, false), term(1, false)], "their TERM names round 1");
+}
+
+#[test]
+pub(crate) fn after_its_term_a_seat_amplifies_and_votes_up_to_its_round() {
+    let mut epoch = epoch(4);
+    hear_all(&mut epoch, 1..3, ready(b"word"));
+    let said = hear_all(&mut epoch, 1..3, aux(0, true));
     assert_eq!((said, epoch.decision(TARGET)), (vec![term(0, true)], Some(true)));
     // A late seat and a liar need BVAL(0) to be heard everywhere in the round of the TERM.
     assert_eq!(hear_all(&mut epoch, [2, 3], bval(0, false)), [bval(0, false)]);
@@ -89,37 +114,44 @@ fn after_its_term_a_seat_amplifies_and_votes_up_to_its_round() {
 }
 
 #[test]
-fn a_seat_that_decides_by_others_terms_still_sends_the_aux_and_conf_it_owes() {
-    // n = 7: two liars and an honest seat finish; the others count on the AUX and CONF of this one.
+pub(crate) fn a_seat_that_decides_by_others_terms_still_sends_the_aux_it_owes() {
+    // n = 7: two liars and an honest seat finish; the others count on the AUX of this one.
     let mut epoch = epoch(7);
     assert_eq!(hear_all(&mut epoch, [1, 2], ready(b"word")), []);
     assert_eq!(hear_all(&mut epoch, [4, 5, 6], term(0, true)), [term(0, true)]);
     assert_eq!(epoch.decision(TARGET), Some(true));
     assert_eq!(hear_all(&mut epoch, [3, 6], ready(b"word")), [ready(b"word"), aux(0, true)]);
-    assert_eq!(hear_all(&mut epoch, 1..5, aux(0, true)), [conf(0, BoolSet::One)]);
+}
+
+#[test]
+fn a_seat_that_decides_by_others_terms_still_sends_the_aux_and_conf_it_owes() {
+    let mut epoch = epoch_in_round_2();
+    // As BVAL, AUX and CONF of round 2 they make a quorum with the own ones.
+    let mut said = hear_all(&mut epoch, [2, 3], term(1, false));
+    said.sort_unstable();
+    assert_eq!(said, [aux(2, false), conf(2, BoolSet::Zero), term(2, false)]);
+    assert_eq!(epoch.decision(TARGET), Some(false));
 }
 
 #[test]
 fn a_term_counts_as_votes_of_all_later_rounds_and_not_of_its_own() {
     let mut epoch = epoch(4);
-    // Round 0 ends without a decision: its coin is 1 and 0 is confirmed.
+    // Round 0 ends without a decision: its coin is 1 and all vote 0.
     hear_all(&mut epoch, 1..4, bval(0, false));
-    hear_all(&mut epoch, 1..4, aux(0, false));
+    hear_all(&mut epoch, [2], aux(0, false));
     hear_all(&mut epoch, [1], term(0, false));
-    assert_eq!(epoch.round(TARGET), Some(Round(0)), "the TERM is no CONF of its own round");
-    let said = hear_all(&mut epoch, [2, 3], conf(0, BoolSet::Zero));
-    assert_eq!(said, [bval(1, false)]);
+    assert_eq!(epoch.round(TARGET), Some(Round(0)), "the TERM is no AUX of its own round");
+    assert_eq!(hear_all(&mut epoch, [3], aux(0, false)), [bval(1, false)]);
     // Round 1, coin 0: with the TERM of seat 1, the own votes and those of seat 2 are a quorum.
-    let votes = [bval(1, false), aux(1, false), conf(1, BoolSet::Zero)];
-    let said = hear(&mut epoch, 2, votes).messages;
-    assert_eq!(said, [aux(1, false), conf(1, BoolSet::Zero), term(1, false)]);
+    let said = hear(&mut epoch, 2, [bval(1, false), aux(1, false)]).messages;
+    assert_eq!(said, [aux(1, false), term(1, false)]);
 }
 
 #[test]
 fn a_term_counts_also_in_rounds_that_are_known_already() {
     let mut epoch = epoch(4);
     // Votes of rounds 1 and 2 are here before the TERM of seat 1, and this seat is in round 0.
-    let votes = |round| [bval(round, false), aux(round, false), conf(round, BoolSet::Zero)];
+    let votes = |round| [bval(round, false), aux(round, false)];
     let _ = hear(&mut epoch, 2, [0, 1, 2].into_iter().flat_map(votes));
     let _ = hear(&mut epoch, 1, votes(0));
     let _ = hear(&mut epoch, 1, [term(0, false)]);
@@ -128,7 +160,7 @@ fn a_term_counts_also_in_rounds_that_are_known_already() {
 }
 
 #[test]
-fn votes_are_bounded_by_the_horizon_and_not_by_the_own_round() {
+pub(crate) fn votes_are_bounded_by_the_horizon_and_not_by_the_own_round() {
     let mut epoch = epoch(4);
     let far = ROUNDS_AHEAD + 3;
     // Two seats race ahead; this one stays in round 0 and still takes what they say.
@@ -154,7 +186,7 @@ fn a_liar_alone_cannot_make_room_for_votes() {
 }
 
 #[test]
-fn what_is_not_new_in_its_senders_chain_is_refused_and_leaves_no_mark() {
+pub(crate) fn what_is_not_new_in_its_senders_chain_is_refused_and_leaves_no_mark() {
     let mut epoch = epoch(4);
     let first = [
         Message::Propose(Digest::of(b"word")),
@@ -163,21 +195,21 @@ fn what_is_not_new_in_its_senders_chain_is_refused_and_leaves_no_mark() {
         bval(0, false),
         bval(1, true),
         aux(1, true),
-        conf(1, BoolSet::Both),
+        conf(2, BoolSet::Both),
     ];
     let _ = hear(&mut epoch, 1, first);
-    let _ = hear(&mut epoch, 1, [term(1, true)]);
+    let _ = hear(&mut epoch, 1, [term(2, true)]);
     let again = [
         Message::Propose(Digest::of(b"other")),
         echo(b"other"),
         ready(b"other"),
         bval(1, true),
         aux(1, false),
-        conf(1, BoolSet::One),
-        term(2, true),
-        bval(2, true),
-        aux(2, true),
         conf(2, BoolSet::One),
+        term(3, true),
+        bval(3, true),
+        aux(3, true),
+        conf(3, BoolSet::One),
     ];
     for message in again {
         // Beside something new, which must not stay either.
@@ -277,38 +309,89 @@ fn votes_that_cannot_be_honest_are_named_as_faults() {
 }
 
 #[test]
-fn the_last_seat_cannot_be_kept_apart_once_the_coin_is_out() {
-    // The attack on rounds without CONF: the others confirmed {0, 1}, the coin showed, and this seat alone is fed
-    // AUX for the other value. Its CONF may be {b}, but a quorum of CONF holds {0, 1}: it follows the coin.
+pub(crate) fn the_last_seat_cannot_be_kept_apart_once_the_coin_is_out() {
+    // The attack on rounds without CONF (plain MMR14): the others confirmed {0, 1}, the coin showed, and this seat
+    // alone is fed AUX for the other value. Its CONF is {b}, but a quorum of CONF holds {0, 1}: it follows the coin.
+    let estimate = |fed| {
+        let mut epoch = epoch_in_round_2();
+        hear_all(&mut epoch, 1..4, bval(2, fed));
+        hear_all(&mut epoch, 1..4, bval(2, !fed));
+        assert_eq!(hear_all(&mut epoch, [1, 3], aux(2, fed)), [conf(2, BoolSet::of(fed))]);
+        let mut said = hear_all(&mut epoch, [3], conf(2, BoolSet::of(fed)));
+        said.extend(hear_all(&mut epoch, [2], conf(2, BoolSet::Both)));
+        assert_eq!(epoch.decision(TARGET), None);
+        said
+    };
+    let said = [false, true].map(estimate);
+    assert_eq!(said[0], said[1], "the coin, not the value that was fed");
+    assert!(matches!(said[0][..], [Message::Bval { round: Round(3), .. }]), "{said:?}");
+}
+
+#[test]
+fn ready_of_all_before_any_vote_for_zero_decides_one_at_once() {
     let mut epoch = epoch(4);
-    hear_all(&mut epoch, 1..4, bval(0, false));
+    assert_eq!(hear_all(&mut epoch, 1..3, ready(b"word")), [ready(b"word"), aux(0, true)]);
+    assert_eq!(hear_all(&mut epoch, [3], ready(b"word")), [term(0, true)]);
+}
+
+#[test]
+fn ready_of_all_decides_nothing_where_one_stands_behind_a_vote_for_zero_or_beside_it() {
+    // n = 4: this seat decides 1 on it, and the others 0 with the liar's help, were the order not looked at.
+    for beside in [false, true] {
+        let mut epoch = epoch(4);
+        hear_all(&mut epoch, 1..3, ready(b"word"));
+        let zero = [bval(0, false), ready(b"word")];
+        let said = match beside {
+            true => hear(&mut epoch, 3, zero).messages,
+            false => zero.into_iter().flat_map(|message| hear(&mut epoch, 3, [message]).messages).collect(),
+        };
+        assert_eq!((said, epoch.decision(TARGET)), (vec![], None));
+    }
+}
+
+#[test]
+fn ready_of_all_decides_nothing_where_the_first_coin_is_zero() {
+    let mut epoch = epoch(4);
+    let _ = epoch.resume([Seat(0), Seat(2), Seat(3)].into_iter().collect());
     hear_all(&mut epoch, 1..4, ready(b"word"));
-    let said = hear_all(&mut epoch, [1, 3], aux(0, false));
-    assert_eq!(said, [conf(0, BoolSet::Zero)]);
-    let mut said = hear_all(&mut epoch, [3], conf(0, BoolSet::Zero));
-    said.extend(hear_all(&mut epoch, [2], conf(0, BoolSet::Both)));
-    assert_eq!(said, [bval(1, true)], "coin 1, not the value that was fed");
+    assert_eq!(epoch.decision(TARGET), None);
+    // The target was not in the last agreed set, so it takes a round more to get in ...
+    assert_eq!(hear_all(&mut epoch, 1..3, aux(0, true)), [bval(1, true)]);
+    hear_all(&mut epoch, 1..3, bval(1, true));
+    assert_eq!(hear_all(&mut epoch, 1..3, aux(1, true)), [term(1, true)]);
+}
+
+#[test]
+fn who_stays_away_again_is_decided_out_in_round_0() {
+    let mut epoch = epoch(4);
+    let _ = epoch.resume([Seat(0), Seat(2), Seat(3)].into_iter().collect());
+    hear_all(&mut epoch, 2..4, bval(0, false));
+    assert_eq!(hear_all(&mut epoch, 2..4, aux(0, false)), [term(0, false)]);
+}
+
+#[test]
+fn a_conf_in_a_round_of_a_fixed_coin_is_refused() {
+    for round in [0, 1] {
+        let frame = Frame::pack([conf(round, BoolSet::One)]);
+        let refusal = epoch(4).receive(Seat(2), &frame).expect_err("nobody says it");
+        let fault = FrameFault::ConfOfFixedCoin { proposer: TARGET, round: Round(round) };
+        assert_eq!(refusal, Refusal::Invalid(fault));
+    }
 }
 
 #[test]
 fn own_votes_of_before_a_restart_bind_although_the_peers_are_heard_in_another_order() {
     let mut epoch = epoch(4);
-    // Before: AUX(0) and CONF({0}) in round 0, then round 1.
-    let own = [
-        Frame::pack([bval(0, false)]),
-        Frame::pack([aux(0, false)]),
-        Frame::pack([conf(0, BoolSet::Zero), bval(1, false)]),
-    ];
+    // Before: AUX(0) in round 0, then round 1.
+    let own = [Frame::pack([bval(0, false)]), Frame::pack([aux(0, false)]), Frame::pack([bval(1, false)])];
     for frame in &own {
         epoch.restore_own(frame).expect("as said");
     }
-    assert_eq!(epoch.resume().messages, []);
-    // Now 1 is accepted first, which alone would make AUX(1) and CONF({0, 1}).
-    let mut said = hear_all(&mut epoch, 1..4, ready(b"word"));
-    said.extend(hear_all(&mut epoch, 1..4, aux(0, true)));
-    assert_eq!(said, [ready(b"word")]);
+    assert_eq!(epoch.resume(committee(4).all()).messages, []);
+    // Now 1 is accepted first, which alone would make AUX(1).
+    assert_eq!(hear_all(&mut epoch, 1..4, ready(b"word")), [ready(b"word")]);
     // Recomputed, round 0 decides 1; the TERM covers round 1, in which the seat has voted.
-    assert_eq!(hear_all(&mut epoch, 1..4, conf(0, BoolSet::One)), [term(1, true), bval(1, true)]);
+    assert_eq!(hear_all(&mut epoch, 1..4, aux(0, true)), [term(1, true), bval(1, true)]);
     assert_eq!(epoch.round(TARGET), Some(Round(1)));
     let damaged = epoch.restore_own(&own[0]).expect_err("said before");
     assert!(damaged.to_string().starts_with("own frame is damaged"), "{damaged}");

@@ -38,6 +38,7 @@ impl Chain {
             }
             Message::Conf { proposer, round, .. } => {
                 self.in_time(proposer, round)
+                    && round >= Round(2)
                     && self.conf.insert((proposer, round))
                     && self.reach(proposer, round)
             }

@@ -50,7 +50,7 @@ fn messages(committee: Committee, rng: &mut Rng) -> Vec<Message> {
             messages.push(Message::Bval { proposer, round, value: false });
             messages.push(Message::Aux { proposer, round, value });
             let values = rng.pick(&[BoolSet::Zero, BoolSet::One, BoolSet::Both]);
-            messages.push(Message::Conf { proposer, round, values });
+            messages.extend((round >= Round(2)).then_some(Message::Conf { proposer, round, values }));
         }
         messages.push(Message::Term { proposer, round: last, value: rng.one_in(2) });
     }
@@ -111,7 +111,7 @@ fn every_other_form_is_refused() {
         (ready(&[two, one]), unsorted("ready")),
         (ready(&[outside]), out),
         (votes(&[(1, aux(true), 1), (0, aux(true), 1)]), unsorted("votes")),
-        (votes(&[(0, conf(BoolSet::One), 1), (0, aux(true), 1)]), unsorted("votes")),
+        (votes(&[(2, conf(BoolSet::One), 1), (2, aux(true), 1)]), unsorted("votes")),
         (votes(&[(0, aux(true), 1), (0, aux(true), 2)]), unsorted("votes")),
         (votes(&[(0, aux(true), 0)]), FrameFault::NoProposer { round: Round(0) }),
         (votes(&[(0, aux(true), 0b1_0000)]), out),
@@ -121,13 +121,14 @@ fn every_other_form_is_refused() {
             FrameFault::RoundOutOfRange { round: Round(MAX_ROUND.0 + 1) },
         ),
         (votes(&[(0, Vote::Bval(true), 2)]), FrameFault::BareBval { proposer }),
+        (votes(&[(1, conf(BoolSet::One), 2)]), FrameFault::ConfOfFixedCoin { proposer, round: Round(1) }),
         (
             votes(&[(1, aux(false), 2), (1, aux(true), 3)]),
             not_new(Message::Aux { proposer, round: Round(1), value: true }),
         ),
         (
-            votes(&[(1, conf(BoolSet::Zero), 2), (1, conf(BoolSet::Both), 3)]),
-            not_new(Message::Conf { proposer, round: Round(1), values: BoolSet::Both }),
+            votes(&[(2, conf(BoolSet::Zero), 2), (2, conf(BoolSet::Both), 3)]),
+            not_new(Message::Conf { proposer, round: Round(2), values: BoolSet::Both }),
         ),
         (
             votes(&[(1, Vote::Term(false), 2), (1, Vote::Term(true), 3)]),

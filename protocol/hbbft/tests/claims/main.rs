@@ -7,6 +7,7 @@ mod attacks;
 mod chain;
 mod frames;
 mod liars;
+mod planted;
 mod rng;
 mod runs;
 mod windows;

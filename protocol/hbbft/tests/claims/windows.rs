@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use entente_hbbft::{
     Committee, Digest, EpochError, EpochNumber, Frame, FrameFault, Message, Output, Refusal, Round, Seat,
-    Setup, Step, WINDOW, Window, WindowError,
+    SeatSet, Setup, Step, WINDOW, Window, WindowError,
 };
 
 use crate::rng::Rng;
@@ -13,6 +13,11 @@ fn window(n: usize, own: u16, certified: u64) -> Window {
     let committee = Committee::new(n).expect("sizes used here are committees");
     let setup = Setup::new(committee, Some(Seat(own)), b"windows").expect("the seat is in");
     Window::new(setup, EpochNumber(certified))
+}
+
+/// Of four.
+fn all() -> SeatSet {
+    (0..4).map(Seat).collect()
 }
 
 fn bval(round: u16) -> Frame {
@@ -25,7 +30,7 @@ fn only_epochs_within_the_window_are_permitted() {
     for epoch in [0, 6, 7, 7 + WINDOW + 1, u64::MAX].map(EpochNumber) {
         assert!(!window.permitted(epoch));
         let refused = Err(WindowError::NotPermitted { epoch, certified: EpochNumber(7) });
-        assert_eq!(window.open(epoch).map(|step| step.messages), refused);
+        assert_eq!(window.open(epoch, SeatSet::EMPTY).map(|step| step.messages), refused);
     }
     for epoch in (8..=7 + WINDOW).map(EpochNumber) {
         assert!(window.permitted(epoch));
@@ -59,7 +64,7 @@ fn frames_of_an_epoch_that_is_not_open_wait_and_are_checked_like_any() {
     assert_eq!(window.deliver(epoch, *b"early").map(|step| step.messages), not_open);
     assert_eq!(window.reject(epoch, Digest::of(b"early")).map(|step| step.messages), not_open);
     // Two votes are `weak`, and with the own one a quorum.
-    let said = window.open(epoch).expect("permitted").messages;
+    let said = window.open(epoch, all()).expect("permitted").messages;
     let vote = |message: fn(Seat, Round) -> Message| message(Seat(1), Round(0));
     assert_eq!(
         said,
@@ -68,14 +73,14 @@ fn frames_of_an_epoch_that_is_not_open_wait_and_are_checked_like_any() {
             vote(|proposer, round| Message::Aux { proposer, round, value: false }),
         ]
     );
-    assert_eq!(window.open(epoch).expect("permitted").messages, [], "opening again says nothing");
+    assert_eq!(window.open(epoch, all()).expect("permitted").messages, [], "opening again says nothing");
 }
 
 #[test]
 fn callers_errors_name_their_cause() {
     let mut window = window(4, 0, 0);
     let epoch = EpochNumber(1);
-    let _ = window.open(epoch).expect("permitted");
+    let _ = window.open(epoch, all()).expect("permitted");
     let _ = window.propose(epoch, *b"first").expect("first proposal");
     let digest = Digest::of(b"first");
     let twice = window.propose(epoch, *b"second").expect_err("one per epoch");
@@ -84,7 +89,7 @@ fn callers_errors_name_their_cause() {
     assert!(Setup::new(committee, Some(Seat(4)), b"").is_err());
     let observer = Setup::new(committee, None, b"").expect("observers need no seat");
     let mut observing = Window::new(observer, EpochNumber(0));
-    let _ = observing.open(epoch).expect("permitted");
+    let _ = observing.open(epoch, all()).expect("permitted");
     assert_eq!(
         observing.propose(epoch, *b"word").expect_err("silent"),
         WindowError::Epoch(EpochError::Observer)
@@ -105,7 +110,10 @@ struct Line {
 impl Line {
     fn start(&mut self, seat: Seat, epoch: EpochNumber) {
         let window = &mut self.windows[seat.index()];
-        let step = window.open(epoch).expect("certification keeps up");
+        // The first coins are those of the last output.
+        let last = self.outputs[seat.index()].last_key_value();
+        let last_set = last.map_or(all(), |(_, output)| output.keys().copied().collect());
+        let step = window.open(epoch, last_set).expect("certification keeps up");
         self.take_in(seat, epoch, step);
         let payload = format!("{seat} in {epoch}").into_bytes();
         let step = self.windows[seat.index()].propose(epoch, payload).expect("first proposal");

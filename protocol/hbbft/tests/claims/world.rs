@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use entente_hbbft::{
-    Committee, Digest, Epoch, EpochNumber, Frame, FrameFault, Message, Output, Refusal, Round, Seat, Setup,
-    Step, Want,
+    Committee, Digest, Epoch, EpochNumber, Frame, FrameFault, Message, Output, Refusal, Round, Seat, SeatSet,
+    Setup, Step, Want,
 };
 
 use crate::chain::Chain;
@@ -75,6 +75,8 @@ pub(crate) struct World {
     /// Links whose first frame was refused for now, until the receiver takes another one.
     blocked: BTreeMap<(Seat, Seat), ()>,
     crashes_left: usize,
+    /// Whose first coin is 1.
+    last_set: SeatSet,
     /// How many actions are drawn to take the quickest of.
     skew: usize,
     /// How slow each link is: by sender and receiver, and in the diagonal a seat's payloads.
@@ -88,12 +90,16 @@ impl World {
         let liars: BTreeMap<_, _> =
             plan.liars.iter().map(|(seat, way)| (*seat, way.liar(committee, *seat, &mut rng))).collect();
         let honest = committee.seats().filter(|seat| !liars.contains_key(seat));
-        let nodes = honest.map(|seat| (seat, Node::new(committee, seat))).collect();
+        let last_set: SeatSet = match rng.one_in(2) {
+            true => committee.all(),
+            false => committee.seats().filter(|_| rng.one_in(2)).collect(),
+        };
+        let nodes = honest.map(|seat| (seat, Node::new(committee, seat, last_set))).collect();
         let crashes_left = plan.crashes;
         let (links, blocked) = (BTreeMap::new(), BTreeMap::new());
         let skew = rng.pick(&[1, 2, 4, 16]);
         let ranks = (0..plan.n * plan.n).map(|_| rng.next()).collect();
-        Self { plan, committee, rng, nodes, liars, links, blocked, crashes_left, skew, ranks }
+        Self { plan, committee, rng, nodes, liars, links, blocked, crashes_left, last_set, skew, ranks }
     }
 
     /// Runs to the end: everything sent is delivered and everything wanted is there.
@@ -319,7 +325,7 @@ impl World {
     /// Loses the memory of a seat, and of what it heard a part that was not durable and will be sent again;
     /// then starts it from its disk.
     fn crash(&mut self, seat: Seat) {
-        let committee = self.committee;
+        let (committee, last_set) = (self.committee, self.last_set);
         let node = self.node(seat);
         let heard = std::mem::take(&mut node.heard);
         let durable = std::mem::take(&mut node.durable);
@@ -328,7 +334,7 @@ impl World {
             node.epoch.restore_own(frame).expect("own frames are as said");
         }
         let stored: Vec<_> = node.disk.values().cloned().collect();
-        let mut step = node.epoch.resume();
+        let mut step = node.epoch.resume(last_set);
         for payload in stored {
             step.merge(node.epoch.deliver(payload));
         }
@@ -378,12 +384,12 @@ impl World {
     fn observe(&self, expected: &Output) {
         let setup = Setup::new(self.committee, None, TAG).expect("observers need no seat");
         let mut epoch = Epoch::new(&setup, EpochNumber(1));
+        let mut last = epoch.resume(self.last_set);
         let mut queues: Vec<_> = self
             .nodes
             .iter()
             .map(|(seat, node)| (*seat, node.said.iter().collect::<VecDeque<_>>()))
             .collect();
-        let mut last = Step::default();
         let mut moved = true;
         while std::mem::take(&mut moved) {
             for (seat, frames) in &mut queues {
@@ -413,9 +419,11 @@ impl World {
 }
 
 impl Node {
-    fn new(committee: Committee, seat: Seat) -> Self {
+    fn new(committee: Committee, seat: Seat, last_set: SeatSet) -> Self {
+        let mut epoch = Self::epoch(committee, seat);
+        assert!(epoch.resume(last_set).messages.is_empty(), "nothing was heard");
         Self {
-            epoch: Self::epoch(committee, seat),
+            epoch,
             said: Vec::new(),
             heard: Vec::new(),
             durable: 0,

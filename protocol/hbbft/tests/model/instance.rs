@@ -79,15 +79,15 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// As they are in `src/`: CONF everywhere, first coins 1 and 0.
-    pub(crate) fn in_the_code(n: u8) -> Self {
+    /// As they are in `src/`: no CONF in the rounds of fixed coins, the first of which is `first`.
+    pub(crate) fn in_the_code(n: u8, first: bool) -> Self {
         Self {
             size: Size { n },
-            conf: [true; 3],
-            coins: [true, false],
-            all_ready: AllReady::Off,
+            conf: [false, false, true],
+            coins: [first, !first],
+            all_ready: if first { AllReady::Ordered } else { AllReady::Off },
             after_term: AfterTerm::Votes,
-            term_round: TermRound::Own,
+            term_round: TermRound::Reached,
             term_votes: true,
             term_decides: true,
             weak_accepts: false,
@@ -95,11 +95,9 @@ impl Rules {
         }
     }
 
-    /// With no CONF in the rounds of fixed coins, the first of which is `first`.
-    pub(crate) fn fewer_delays(n: u8, first: bool) -> Self {
-        let all_ready = if first { AllReady::Ordered } else { AllReady::Off };
-        let conf = [false, false, true];
-        Self { conf, coins: [first, !first], all_ready, ..Self::in_the_code(n) }
+    /// As in the papers: CONF in every round, first coins 1 and 0, and no short way.
+    pub(crate) fn in_the_papers(n: u8) -> Self {
+        Self { conf: [true; 3], all_ready: AllReady::Off, ..Self::in_the_code(n, true) }
     }
 }
 

@@ -32,27 +32,21 @@ fn is_large() -> bool {
 const AGREEMENT: &str = "agreement";
 const STARVATION: &str = "nobody starves";
 
-/// The rules to be built, with TERMs as they must be.
-fn fewer_delays(n: u8, first: bool) -> Rules {
-    Rules { term_round: TermRound::Reached, ..Rules::fewer_delays(n, first) }
-}
-
 #[test]
 fn the_rules_in_the_code_hold_with_one_liar() {
     for n in [4, 5, 6] {
-        confirm(&format!("as in the code, n = {n}"), Rules::in_the_code(n));
+        for first in [true, false] {
+            confirm(&format!("as in the code, first coin {first}, n = {n}"), Rules::in_the_code(n, first));
+        }
     }
 }
 
 #[test]
 fn fixed_coins_need_no_conf() {
     for n in [4, 5, 6] {
-        for first in [true, false] {
-            for all_ready in [AllReady::Off, fewer_delays(n, first).all_ready] {
-                let rules = Rules { all_ready, ..fewer_delays(n, first) };
-                confirm(&format!("no CONF, first coin {first}, {all_ready:?}, n = {n}"), rules);
-            }
-        }
+        let rules = Rules { all_ready: AllReady::Off, ..Rules::in_the_code(n, true) };
+        confirm(&format!("no CONF and no short way, n = {n}"), rules);
+        confirm(&format!("CONF everywhere, n = {n}"), Rules::in_the_papers(n));
     }
 }
 
@@ -61,7 +55,7 @@ fn one_is_decided_on_ready_of_all_before_any_vote_for_zero_and_on_nothing_less()
     for n in [4, 5, 6, 7] {
         let rules = |all_ready| {
             let rounds = if n < 7 { 3 } else { 1 };
-            Rules { all_ready, rounds, ..fewer_delays(n, true) }
+            Rules { all_ready, rounds, ..Rules::in_the_code(n, true) }
         };
         for all_ready in [AllReady::OthersUnordered, AllReady::QuorumOrdered] {
             refute(&format!("{all_ready:?}, n = {n}"), rules(all_ready), AGREEMENT);
@@ -77,31 +71,33 @@ fn one_is_decided_on_ready_of_all_before_any_vote_for_zero_and_on_nothing_less()
 
 #[test]
 fn a_seat_that_decides_by_terms_and_leaves_its_aux_unsent_starves_others_with_two_liars() {
-    let rules = |n| Rules { after_term: AfterTerm::LeavesAuxUnsent, ..fewer_delays(n, true) };
+    let rules = |n| Rules { after_term: AfterTerm::LeavesAuxUnsent, ..Rules::in_the_code(n, true) };
     confirm("AUX left unsent, n = 4", rules(4));
     refute("AUX left unsent, n = 7", Rules { rounds: 1, ..rules(7) }, STARVATION);
 }
 
 #[test]
 fn a_seat_that_stops_after_its_term_starves_others() {
-    refute("silent after TERM", Rules { after_term: AfterTerm::Silent, ..fewer_delays(4, true) }, STARVATION);
+    refute(
+        "silent after TERM",
+        Rules { after_term: AfterTerm::Silent, ..Rules::in_the_code(4, true) },
+        STARVATION,
+    );
 }
 
 #[test]
 fn terms_that_count_as_no_votes_starve_others() {
-    refute("TERM is no vote", Rules { term_votes: false, ..fewer_delays(4, true) }, STARVATION);
+    refute("TERM is no vote", Rules { term_votes: false, ..Rules::in_the_code(4, true) }, STARVATION);
 }
 
 #[test]
 fn a_term_of_too_low_a_round_starves_others_with_two_liars() {
-    let rules = |term_round| Rules { term_round, rounds: 2, ..fewer_delays(7, true) };
+    let rules = |term_round| Rules { term_round, rounds: 2, ..Rules::in_the_code(7, true) };
     refute("TERM of the own round, n = 7", rules(TermRound::Own), STARVATION);
     confirm("TERM once the own round is backed, n = 7", rules(TermRound::Reached));
     for n in [4, 5, 6] {
-        let rules = Rules { term_round: TermRound::Backed, ..fewer_delays(n, true) };
+        let rules = Rules { term_round: TermRound::Backed, ..Rules::in_the_code(n, true) };
         confirm(&format!("TERM of a backed round, n = {n}"), rules);
-        let rules = Rules { term_round: TermRound::Reached, ..Rules::in_the_code(n) };
-        confirm(&format!("TERM once the own round is backed, CONF everywhere, n = {n}"), rules);
     }
 }
 
@@ -111,13 +107,13 @@ fn large_checks_with_two_liars() {
         println!("not asked for: ENTENTE_MODEL=large");
         return;
     }
-    let code = Rules { term_round: TermRound::Reached, rounds: 2, ..Rules::in_the_code(7) };
+    let code = Rules { rounds: 2, ..Rules::in_the_papers(7) };
     confirm("CONF everywhere, n = 7, two rounds", code);
     for first in [true, false] {
-        confirm(&format!("first coin {first}, n = 7, three rounds"), fewer_delays(7, first));
-        let backed = Rules { term_round: TermRound::Backed, rounds: 2, ..fewer_delays(7, first) };
+        confirm(&format!("first coin {first}, n = 7, three rounds"), Rules::in_the_code(7, first));
+        let backed = Rules { term_round: TermRound::Backed, rounds: 2, ..Rules::in_the_code(7, first) };
         confirm(&format!("TERM of a backed round, first coin {first}, n = 7, two rounds"), backed);
-        let early = Rules { weak_accepts: true, rounds: 2, ..fewer_delays(7, first) };
+        let early = Rules { weak_accepts: true, rounds: 2, ..Rules::in_the_code(7, first) };
         confirm(&format!("votes on weak READY, first coin {first}, n = 7, two rounds"), early);
     }
 }
@@ -159,7 +155,7 @@ fn weak_ready_delivers_once_one_is_decided_and_not_before() {
 fn votes_on_weak_ready_after_deciding_one_harm_nobody() {
     for n in [4, 5] {
         for first in [true, false] {
-            let rules = Rules { weak_accepts: true, ..fewer_delays(n, first) };
+            let rules = Rules { weak_accepts: true, ..Rules::in_the_code(n, first) };
             confirm(&format!("votes on weak READY, first coin {first}, n = {n}"), rules);
         }
     }

@@ -198,34 +198,13 @@ fn a_partner_changes_its_mind_a_bounded_number_of_times() {
 }
 
 #[test]
-fn a_fork_proof_is_checked_and_notes_and_dues_have_no_effect() {
+fn notes_and_dues_have_no_effect() {
     let mut bench = Bench::four();
     let id = bench.open();
     let root = bench.state.root();
-    let coalition = bench.founded.coalition();
-    let feed = node_feed("sudria");
-    let node = key("sudria", "node");
-    let branch = |hash: Hash, coalition: &CoalitionId| Branch {
-        hash,
-        digests: vec![],
-        signature: crate::feed::sign_head(coalition, &feed, &crate::feed::Head { length: 3, hash }, &node),
-    };
-    let proof = |coalition: &CoalitionId| {
-        let branches = [branch(Hash([1; 32]), coalition), branch(Hash([2; 32]), coalition)];
-        Body::Fork(Box::new(ForkProof::new(feed, 3, branches)))
-    };
-    let bodies = [
-        Body::Note(b"hello".to_vec()),
-        Body::Due(Due { operation: id, deadline: CREATED }),
-        proof(&coalition),
-    ];
-    for body in bodies {
+    for body in [Body::Note(b"hello".to_vec()), Body::Due(Due { operation: id, deadline: CREATED })] {
         assert_eq!(bench.apply_body(&body).disposition, Disposition::Applied);
     }
-    assert_eq!(
-        bench.apply_body(&proof(&CoalitionId::default())).disposition,
-        Disposition::Refused(Refusal::InvalidForkProof)
-    );
     assert_eq!(bench.state.root(), root);
 }
 

@@ -83,8 +83,14 @@ impl Engine {
         }
     }
 
-    /// Asks for everything that lies behind a known frontier and is not asked for.
+    /// At the end of this turn everything is asked for that then lies behind a known frontier and is not asked for.
     pub(in crate::engine) fn ask_missing(&mut self) {
+        self.ask_due = true;
+    }
+
+    /// Asks for it now.
+    pub(in crate::engine) fn ask_now(&mut self) {
+        self.ask_due = false;
         self.retry_at = None;
         let mut wanted: BTreeMap<usize, u64> = BTreeMap::new();
         for peer in self.peers.values() {
@@ -97,7 +103,7 @@ impl Engine {
             let feed = &self.feeds[index];
             let held = feed.chain.head().length;
             // Of a forked feed only what a cut names is of use.
-            let forked = feed.fork.is_some();
+            let forked = self.is_forked(index);
             if most <= held || self.is_own(&feed.key) || forked || !feed.chain.has_room(1, 0) {
                 self.asked.remove(&Subject::Feed(index));
                 continue;

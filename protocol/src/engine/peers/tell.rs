@@ -11,6 +11,13 @@ use crate::feed::Head;
 use crate::replicate::{EpochHave, Have, PeerMessage};
 use crate::time::Time;
 
+/// How far this node is, for all peers alike.
+struct News {
+    frontier: BTreeMap<usize, Head>,
+    epochs: Vec<EpochHave>,
+    linked: Vec<u8>,
+}
+
 impl Engine {
     /// When a peer is told again next.
     pub(in crate::engine) fn next_retell(&self) -> Option<Time> {
@@ -27,16 +34,17 @@ impl Engine {
     /// Tells peers what has changed, when its time has come; repeats the whole while something is unfinished.
     pub(in crate::engine) fn gossip(&mut self) {
         if self.next_ask().is_some_and(|until| until <= self.now) {
-            self.ask_missing();
+            self.ask_now();
             let now = self.now;
             // What nobody offers any more is not waited for.
             self.asked.retain(|_, asked| asked.until > now);
         }
         if self.gossip_at.is_some_and(|at| at <= self.now) {
             self.gossip_at = None;
+            let news = self.news();
             let nodes: Vec<_> = self.peers.keys().copied().collect();
             for node in nodes {
-                self.tell(node, false);
+                self.tell(node, &news, false);
             }
         }
         let unfinished = !self.peers.is_empty()
@@ -88,7 +96,8 @@ impl Engine {
                 self.tell_whole(node);
             } else if let Some(peer) = self.peers.get_mut(&node) {
                 peer.told = Told { whole: true, ..Told::default() };
-                self.tell(node, true);
+                let news = self.news();
+                self.tell(node, &news, true);
             }
         }
     }
@@ -118,6 +127,10 @@ impl Engine {
             any.then_some(EpochHave { epoch, frames, cosigned })
         })
         .collect()
+    }
+
+    fn news(&self) -> News {
+        News { frontier: self.frontier(), epochs: self.epoch_haves(), linked: self.linked() }
     }
 
     fn frontier(&self) -> BTreeMap<usize, Head> {
@@ -152,15 +165,15 @@ impl Engine {
 
     /// What has changed since the peer was told last and it may not know: nothing goes out if it knows all. `again`
     /// asks it for a word in return.
-    fn tell(&mut self, node: NodeId, again: bool) {
-        let (frontier, epochs, linked) = (self.frontier(), self.epoch_haves(), self.linked());
+    fn tell(&mut self, node: NodeId, news: &News, again: bool) {
+        let News { frontier, epochs, linked } = news;
         let (applied, certified) = (self.applied, self.certified);
         let Some(peer) = self.peers.get_mut(&node) else { return };
         if !peer.told.whole {
             return;
         }
         let mut feeds = Vec::new();
-        for (index, head) in frontier {
+        for (&index, &head) in frontier {
             let told = peer.told.feeds.get(&index).copied().unwrap_or(0);
             let key = self.feeds[index].key;
             // An author wants to know who else holds its words; others only what they lack.
@@ -179,20 +192,21 @@ impl Engine {
                 .any(|(i, &count)| count > known.and_then(|known| known.frames.get(i)).copied().unwrap_or(0))
         });
         let epochs_changed =
-            peer.told.epochs != epochs && lacks_frames && peer.applied < applied.max(certified + 1);
-        let cosigns_changed = peer.told.epochs != epochs && peer.certified <= certified;
+            peer.told.epochs != *epochs && lacks_frames && peer.applied < applied.max(certified + 1);
+        let cosigns_changed = peer.told.epochs != *epochs && peer.certified <= certified;
         let ahead = (applied > peer.applied && applied != peer.told.applied)
             || (certified > peer.certified && certified != peer.told.certified);
-        let relinked = peer.told.linked != linked;
+        let relinked = peer.told.linked != *linked;
         let owed = std::mem::take(&mut peer.owed) || again;
         if feeds.is_empty() && !epochs_changed && !cosigns_changed && !ahead && !relinked && !owed {
             return;
         }
         peer.told.applied = applied;
         peer.told.certified = certified;
-        peer.told.epochs.clone_from(&epochs);
-        peer.told.linked.clone_from(&linked);
+        peer.told.epochs.clone_from(epochs);
+        peer.told.linked.clone_from(linked);
         let seat = self.own_seat();
+        let (epochs, linked) = (epochs.clone(), linked.clone());
         let have = Have { whole: again, feeds, applied, certified, epochs, linked, seat };
         self.send(node, PeerMessage::Have(have));
     }

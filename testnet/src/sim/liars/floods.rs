@@ -30,7 +30,14 @@ impl Liar for FutureFlood {
                 2 => Message::Bval { proposer, round, value: false },
                 _ => Message::Aux { proposer, round, value: rng.chance(50) },
             };
-            let frame = VoteFrame::sign(feed, 0, feed.root(&me.coalition), Frame::pack([message]), key);
+            let frame = VoteFrame::sign(
+                &me.coalition,
+                feed,
+                0,
+                feed.root(&me.coalition),
+                Frame::pack([message]),
+                key,
+            );
             said.push((*rng.pick(&others), PeerMessage::Frame(frame)));
         }
         said
@@ -57,7 +64,14 @@ impl Liar for Repeats {
         let (Some((last, previous)), Some(key)) = (&mut self.last, &me.keys.seat) else { return Vec::new() };
         let mut said = Vec::new();
         for _ in 0..BURST {
-            let next = VoteFrame::sign(last.feed, previous.seq + 1, previous.hash(), last.votes.clone(), key);
+            let next = VoteFrame::sign(
+                &me.coalition,
+                last.feed,
+                previous.seq + 1,
+                previous.hash(),
+                last.votes.clone(),
+                key,
+            );
             said.extend(me.others().map(|to| (to, PeerMessage::Frame(next.clone()))));
             *previous = next;
         }

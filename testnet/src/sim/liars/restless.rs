@@ -17,7 +17,7 @@ impl Liar for Restless {
         let bytes = Contribution { clock: me.now, claims: Vec::new() }.encode();
         let feed = VoteFeed { seat: me.seat(), incarnation: 0, era: 1, epoch };
         let votes = Frame::pack([Message::Propose(Digest::of(&bytes))]);
-        let frame = VoteFrame::sign(feed, 0, feed.root(&me.coalition), votes, key);
+        let frame = VoteFrame::sign(&me.coalition, feed, 0, feed.root(&me.coalition), votes, key);
         let said = |to| {
             let payload = PeerMessage::Payload { epoch, bytes: bytes.clone() };
             [(to, payload), (to, PeerMessage::Frame(frame.clone()))]

@@ -48,7 +48,7 @@ impl Tongues {
                 chain.frames.last().map_or_else(|| frame.feed.root(&me.coalition), VoteFrame::hash);
             let seq = chain.frames.len() as u32;
             chain.places.push(Some(chain.frames.len()));
-            chain.frames.push(VoteFrame::sign(frame.feed, seq, previous, votes, key));
+            chain.frames.push(VoteFrame::sign(&me.coalition, frame.feed, seq, previous, votes, key));
         }
     }
 

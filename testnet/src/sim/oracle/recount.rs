@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::evidence::Evidence;
 use ed25519_dalek::{Signature, VerifyingKey};
 use entente_hbbft::Seat;
 use entente_protocol::coalition::{Disposition, Refusal};
@@ -27,6 +28,7 @@ pub(super) struct Recount {
     size: u64,
     time: Time,
     step_ms: u64,
+    pub(super) evidence: Evidence,
 }
 
 /// RFC 6962, section 2.1, as it stands there.
@@ -45,7 +47,7 @@ pub(super) fn tree_hash(leaves: &[&[u8]]) -> [u8; 32] {
 impl Recount {
     pub(super) fn new(
         coalition: CoalitionId,
-        seats: usize,
+        seats: &[PublicKey],
         nodes: &[PublicKey],
         created: Time,
         step_ms: u64,
@@ -54,8 +56,9 @@ impl Recount {
         let lanes = [Lane::Flash, Lane::Immediate, Lane::Priority, Lane::Routine];
         let feeds: Vec<FeedKey> = lanes.iter().flat_map(|&lane| nodes.iter().map(feed(lane))).collect();
         let committed = feeds.iter().map(|feed| Head { length: 0, hash: feed.root(&coalition) }).collect();
-        let f = (seats - 1) / 3;
-        Self { coalition, seats, f, feeds, committed, epoch: 0, size: 0, time: created, step_ms }
+        let evidence = Evidence::new(coalition, seats);
+        let (seats, f) = (seats.len(), (seats.len() - 1) / 3);
+        Self { coalition, seats, f, feeds, committed, epoch: 0, size: 0, time: created, step_ms, evidence }
     }
 
     fn weak(&self) -> usize {
@@ -107,6 +110,9 @@ impl Recount {
         let mut cut = self.committed.clone();
         for ((feed, beyond), hashes) in claims {
             let before = self.committed.get(feed).ok_or_else(|| format!("a claim on feed {feed}"))?;
+            if self.evidence.is_frozen(&self.feeds[feed]) {
+                return Err(format!("a claim on feed {feed}, which is frozen"));
+            }
             let backed =
                 hashes.into_iter().filter(|(_, count)| *count >= self.weak()).map(|(hash, _)| hash).min();
             if let Some(hash) = backed {
@@ -134,7 +140,7 @@ impl Recount {
 
     /// The leaves are the entries between the committed heads and the cut, lane by lane, each feed in one piece; what
     /// they bring about; and the epoch's record.
-    fn leaves(&self, batch: &Batch, cut: &[Head]) -> Result<(), String> {
+    fn leaves(&mut self, batch: &Batch, cut: &[Head]) -> Result<(), String> {
         let decode =
             |bytes: &Vec<u8>| wire::decode::<Leaf>(bytes, MAX_LEAF_BYTES).map_err(|error| error.to_string());
         let leaves: Vec<Leaf> = batch.leaves.iter().map(decode).collect::<Result<_, _>>()?;
@@ -143,7 +149,7 @@ impl Recount {
         };
         let mut expected: BTreeMap<usize, u64> = BTreeMap::new();
         let mut pieces: Vec<usize> = Vec::new();
-        for leaf in rest {
+        for (index, leaf) in (batch.first_index..).zip(rest) {
             let Leaf::Entry(entry) = leaf else { continue };
             if matches!(&entry.disposition, Disposition::Refused(Refusal::NotYetApplied { .. })) {
                 return Err(format!(
@@ -167,6 +173,7 @@ impl Recount {
                     entry.length
                 ));
             }
+            self.evidence.ordered(index, &entry.feed, &entry.hash, &entry.disposition)?;
             expected.insert(feed, next);
             if pieces.last() != Some(&feed) {
                 pieces.push(feed);
@@ -185,11 +192,13 @@ impl Recount {
         if once.len() != pieces.len() || !lanes.is_sorted() {
             return Err(format!("feeds are ordered {pieces:?}"));
         }
-        let committed: Vec<_> = self.feeds.iter().zip(cut).filter(|(_, head)| head.length > 0).collect();
-        let stated: Vec<_> = record.committed.iter().map(|(feed, head, _)| (feed, head)).collect();
+        // What this batch has frozen is frozen in its record.
+        let heads =
+            self.feeds.iter().zip(cut).map(|(feed, head)| (*feed, *head, self.evidence.is_frozen(feed)));
+        let committed: Vec<_> = heads.filter(|(_, head, frozen)| head.length > 0 || *frozen).collect();
         let agreed: Vec<Seat> = record.agreed.iter().map(|(seat, _)| *seat).collect();
         let stated_of = (record.coalition, record.epoch, record.time, usize::from(record.seats));
-        if stated != committed
+        if record.committed != committed
             || stated_of != (self.coalition, batch.epoch, batch.time, self.seats)
             || agreed != batch.agreed.iter().map(|(seat, _)| *seat).collect::<Vec<_>>()
         {
