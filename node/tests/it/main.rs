@@ -5,6 +5,7 @@ mod cli_founding;
 mod cli_live;
 mod cli_operations_page;
 mod cli_refusals;
+mod cli_restore;
 mod cli_support;
 mod cli_verify;
 mod cli_words;

@@ -346,8 +346,12 @@ impl Engine {
     /// A peer holds own entries that the store lacks.
     fn own_run_lost(&mut self, node: NodeId, run: &Run) {
         let last = run.from.length.saturating_add(run.bodies.len() as u64);
-        let what = format!("{} holds own {} entries up to length {last}", self.name_of(&node), run.feed.lane);
-        self.rolled_back(run.feed.incarnation, what);
+        let Run { feed: FeedKey { lane, incarnation, .. }, .. } = run;
+        let what = format!(
+            "{} holds own {lane} entries of incarnation {incarnation} up to length {last}",
+            self.name_of(&node)
+        );
+        self.rolled_back(*incarnation, what);
     }
 
     /// Adds a run to the branch that a decided cut names; moves the feed there once it is whole.

@@ -116,7 +116,7 @@ fn proofs_that_do_not_hold_freeze_nothing() {
     let here = bench.founded.coalition();
     let feed = node_feed("sudria");
     let root = bench.state.root();
-    let unenrolled = FeedKey { incarnation: 1, ..feed };
+    let unenrolled = FeedKey { incarnation: u32::MAX, ..feed };
     let stranger = FeedKey { node: stranger(), ..feed };
     for body in [
         fork_of(&CoalitionId::default(), "sudria", feed, 3, [1, 2]),
