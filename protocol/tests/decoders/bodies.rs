@@ -68,7 +68,7 @@ fn key(label: &str) -> PublicKey {
     SecretKey::from_seed(&hash("decoders/key", &[label.as_bytes()]).0).public()
 }
 
-/// Four nodes, sixteen feeds, ten entries of each committed.
+/// Four nodes, two incarnations of four feeds each, ten entries of each committed.
 pub(crate) static BASIS: LazyLock<Basis> = LazyLock::new(|| {
     let feeds = Basis::feeds_of(&["a", "b", "c", "d"].map(key), []);
     let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();

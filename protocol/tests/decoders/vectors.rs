@@ -292,7 +292,7 @@ fn contributions() {
     invalid.extend([
         claims.but("claims[0].feed", "0", &[3], "a claim on a frozen feed"),
         claims.but("claims[0].feed", "0", &[5], "the same feed twice"),
-        claims.but("claims[3].feed", "15", &[16], "a feed that there is not"),
+        claims.but("claims[3].feed", "15", &[32], "a feed that there is not"),
         claims.but("claims[0].heads[1].0", "2", &[3], "a claim that is at no power of two"),
         claims.but("claims[0].heads[3].0", "7", &[17], "a claim beyond the quota"),
     ]);
