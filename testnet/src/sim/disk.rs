@@ -13,7 +13,7 @@ use entente_protocol::identity::{CoalitionId, Hash};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::{NodeId, Nodes};
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, FoundFork, StoredEntry, Write};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, Lives, StoredEntry, Write};
 use entente_protocol::vote::VoteFrame;
 
 use super::rng::Rng;
@@ -73,6 +73,7 @@ pub(crate) struct Contents {
     pub(crate) batches: BTreeMap<u64, Arc<Batch>>,
     pub(crate) certificates: BTreeMap<u64, Certificate>,
     nodes: BTreeMap<NodeId, Hash>,
+    lives: Lives,
     proof: Option<EpochProof>,
     pub(super) forks: Vec<FoundFork>,
     pub(super) equivocations: Vec<[VoteFrame; 2]>,
@@ -129,6 +130,7 @@ impl Contents {
             Write::Certificate { epoch, certificate } => {
                 self.certificates.insert(epoch, certificate);
             }
+            write @ (Write::Restored { .. } | Write::RolledBack { .. }) => self.lives.written(&write),
             Write::Fork(found) => self.forks.push(*found),
             Write::Equivocation(frames) => self.equivocations.push(*frames),
         }
@@ -142,6 +144,10 @@ impl Nodes for Contents {
 }
 
 impl Archive for Contents {
+    fn lives(&self) -> Result<Lives, Damage> {
+        Ok(self.lives)
+    }
+
     fn feed_root(&self, feed: &FeedKey) -> Hash {
         feed.root(&self.coalition)
     }
