@@ -21,6 +21,7 @@ pub(super) struct Recount {
     coalition: CoalitionId,
     seats: usize,
     f: usize,
+    nodes: Vec<PublicKey>,
     /// In the order that claims refer to.
     feeds: Vec<FeedKey>,
     committed: Vec<Head>,
@@ -52,13 +53,33 @@ impl Recount {
         created: Time,
         step_ms: u64,
     ) -> Self {
-        let feed = |lane| move |&node: &PublicKey| FeedKey { node, lane, incarnation: 0 };
-        let lanes = [Lane::Flash, Lane::Immediate, Lane::Priority, Lane::Routine];
-        let feeds: Vec<FeedKey> = lanes.iter().flat_map(|&lane| nodes.iter().map(feed(lane))).collect();
-        let committed = feeds.iter().map(|feed| Head { length: 0, hash: feed.root(&coalition) }).collect();
         let evidence = Evidence::new(coalition, seats);
-        let (seats, f) = (seats.len(), (seats.len() - 1) / 3);
-        Self { coalition, seats, f, feeds, committed, epoch: 0, size: 0, time: created, step_ms, evidence }
+        let (seats, f, nodes) = (seats.len(), (seats.len() - 1) / 3, nodes.to_vec());
+        let (feeds, committed) = (Vec::new(), Vec::new());
+        let (epoch, size, time) = (0, 0, created);
+        let mut recount =
+            Self { coalition, seats, f, nodes, feeds, committed, epoch, size, time, step_ms, evidence };
+        recount.enrol();
+        recount
+    }
+
+    /// Of each node the incarnations up to the greatest with an ordered entry, and the next one.
+    fn enrol(&mut self) {
+        let most = (2048 / (4 * self.nodes.len())).clamp(1, 16) as u32;
+        let known: BTreeMap<FeedKey, Head> =
+            self.feeds.iter().copied().zip(self.committed.iter().copied()).collect();
+        self.feeds.clear();
+        for lane in [Lane::Flash, Lane::Immediate, Lane::Priority, Lane::Routine] {
+            for &node in &self.nodes {
+                let ordered = known.iter().filter(|(feed, head)| feed.node == node && head.length > 0);
+                let greatest = ordered.map(|(feed, _)| feed.incarnation).max().unwrap_or(0);
+                let incarnations = 0..(greatest + 2).min(most);
+                self.feeds.extend(incarnations.map(|incarnation| FeedKey { node, lane, incarnation }));
+            }
+        }
+        let root = |feed: &FeedKey| Head { length: 0, hash: feed.root(&self.coalition) };
+        self.committed =
+            self.feeds.iter().map(|feed| known.get(feed).copied().unwrap_or_else(|| root(feed))).collect();
     }
 
     fn weak(&self) -> usize {
@@ -94,6 +115,7 @@ impl Recount {
         }
         self.leaves(batch, &cut)?;
         self.committed = cut;
+        self.enrol();
         self.epoch = batch.epoch;
         self.size = batch.size();
         self.time = time;
