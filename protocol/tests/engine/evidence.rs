@@ -255,8 +255,9 @@ fn a_contribution_that_claims_a_frozen_feed_is_refused_and_its_seat_is_named() {
     assert!(net.run_until(20_000, |net| frozen_at(net, 0..3, &feed).is_some()));
     settle(&mut net, 0..3);
     let applied = net.status(0).applied;
-    let index = Lane::Routine as usize * 4
-        + net.founded.nodes().position(|(key, _)| key == net.node_id(3)).expect("enrolled");
+    // Of each lane and node two incarnations are enrolled.
+    let position = net.founded.nodes().position(|(key, _)| key == net.node_id(3)).expect("enrolled");
+    let index = (Lane::Routine as usize * 4 + position) * 2;
     let head = fork(&net, root)[0].heads()[0];
     let claims = vec![FeedClaims { feed: index as u16, heads: vec![(1, head.hash)] }];
     let bytes = Contribution { clock: net.now, claims }.encode();

@@ -13,7 +13,7 @@ use entente_protocol::identity::{CoalitionId, Hash};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::{NodeId, Nodes};
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, FoundFork, StoredEntry, Write};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, Lives, StoredEntry, Write};
 use entente_protocol::vote::VoteFrame;
 
 use super::rng::Rng;
@@ -76,6 +76,7 @@ pub(crate) struct Contents {
     proof: Option<EpochProof>,
     pub(super) forks: Vec<FoundFork>,
     pub(super) equivocations: Vec<[VoteFrame; 2]>,
+    lives: Lives,
     /// Writes that contradict earlier ones, in words: a store must never be asked for these.
     pub(crate) contradictions: Vec<String>,
 }
@@ -131,6 +132,7 @@ impl Contents {
             }
             Write::Fork(found) => self.forks.push(*found),
             Write::Equivocation(frames) => self.equivocations.push(*frames),
+            write @ (Write::Restored { .. } | Write::RolledBack { .. }) => self.lives.written(&write),
         }
     }
 }
@@ -144,6 +146,10 @@ impl Nodes for Contents {
 impl Archive for Contents {
     fn feed_root(&self, feed: &FeedKey) -> Hash {
         feed.root(&self.coalition)
+    }
+
+    fn lives(&self) -> Result<Lives, Damage> {
+        Ok(self.lives)
     }
 
     fn feeds(&self) -> Result<Vec<(FeedKey, Head)>, Damage> {

@@ -21,6 +21,7 @@ pub(super) struct Recount {
     coalition: CoalitionId,
     seats: usize,
     f: usize,
+    nodes: Vec<PublicKey>,
     /// In the order that claims refer to.
     feeds: Vec<FeedKey>,
     committed: Vec<Head>,
@@ -29,6 +30,29 @@ pub(super) struct Recount {
     time: Time,
     step_ms: u64,
     pub(super) evidence: Evidence,
+}
+
+/// The incarnations of a node that may be ordered, if there are not very many nodes.
+const MOST_INCARNATIONS: u32 = 16;
+
+/// The feeds that an epoch may order, with their heads: lane by lane, node by node; of each node all incarnations up to
+/// one behind the last of which something was ordered in any lane.
+fn enrolled(
+    coalition: &CoalitionId,
+    nodes: &[PublicKey],
+    ordered: &BTreeMap<FeedKey, Head>,
+) -> (Vec<FeedKey>, Vec<Head>) {
+    let mut feeds = Vec::new();
+    for lane in [Lane::Flash, Lane::Immediate, Lane::Priority, Lane::Routine] {
+        for &node in nodes {
+            let used = ordered.keys().filter(|feed| feed.node == node).map(|feed| feed.incarnation).max();
+            let last = (used.unwrap_or(0) + 1).min(MOST_INCARNATIONS - 1);
+            feeds.extend((0..=last).map(|incarnation| FeedKey { node, lane, incarnation }));
+        }
+    }
+    let start = |feed: &FeedKey| Head { length: 0, hash: feed.root(coalition) };
+    let heads = feeds.iter().map(|feed| ordered.get(feed).copied().unwrap_or(start(feed))).collect();
+    (feeds, heads)
 }
 
 /// RFC 6962, section 2.1, as it stands there.
@@ -52,13 +76,23 @@ impl Recount {
         created: Time,
         step_ms: u64,
     ) -> Self {
-        let feed = |lane| move |&node: &PublicKey| FeedKey { node, lane, incarnation: 0 };
-        let lanes = [Lane::Flash, Lane::Immediate, Lane::Priority, Lane::Routine];
-        let feeds: Vec<FeedKey> = lanes.iter().flat_map(|&lane| nodes.iter().map(feed(lane))).collect();
-        let committed = feeds.iter().map(|feed| Head { length: 0, hash: feed.root(&coalition) }).collect();
+        let (feeds, committed) = enrolled(&coalition, nodes, &BTreeMap::new());
         let evidence = Evidence::new(coalition, seats);
         let (seats, f) = (seats.len(), (seats.len() - 1) / 3);
-        Self { coalition, seats, f, feeds, committed, epoch: 0, size: 0, time: created, step_ms, evidence }
+        let nodes = nodes.to_vec();
+        Self {
+            coalition,
+            seats,
+            f,
+            nodes,
+            feeds,
+            committed,
+            epoch: 0,
+            size: 0,
+            time: created,
+            step_ms,
+            evidence,
+        }
     }
 
     fn weak(&self) -> usize {
@@ -93,7 +127,8 @@ impl Recount {
             return Err(format!("batch time {:?}, recomputed {time:?}", batch.time));
         }
         self.leaves(batch, &cut)?;
-        self.committed = cut;
+        let heads = self.feeds.iter().copied().zip(cut).filter(|(_, head)| head.length > 0).collect();
+        (self.feeds, self.committed) = enrolled(&self.coalition, &self.nodes, &heads);
         self.epoch = batch.epoch;
         self.size = batch.size();
         self.time = time;
