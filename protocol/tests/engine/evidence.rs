@@ -4,7 +4,7 @@ use entente_hbbft::{Digest, Frame, Message, Seat};
 use entente_protocol::coalition::Disposition;
 use entente_protocol::engine::{Input, Submission, Ticket};
 use entente_protocol::feed::{FeedKey, Head, Lane, Run};
-use entente_protocol::frontier::{Contribution, FeedClaims};
+use entente_protocol::frontier::{Basis, Contribution, FeedClaims};
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::record::Body;
 use entente_protocol::replicate::PeerMessage;
@@ -255,9 +255,8 @@ fn a_contribution_that_claims_a_frozen_feed_is_refused_and_its_seat_is_named() {
     assert!(net.run_until(20_000, |net| frozen_at(net, 0..3, &feed).is_some()));
     settle(&mut net, 0..3);
     let applied = net.status(0).applied;
-    // Of each lane and node two incarnations are enrolled.
-    let position = net.founded.nodes().position(|(key, _)| key == net.node_id(3)).expect("enrolled");
-    let index = (Lane::Routine as usize * 4 + position) * 2;
+    let nodes: Vec<_> = net.founded.nodes().map(|(key, _)| key).collect();
+    let index = Basis::feeds_of(&nodes, []).iter().position(|key| *key == feed).expect("enrolled");
     let head = fork(&net, root)[0].heads()[0];
     let claims = vec![FeedClaims { feed: index as u16, heads: vec![(1, head.hash)] }];
     let bytes = Contribution { clock: net.now, claims }.encode();

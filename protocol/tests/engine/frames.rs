@@ -75,7 +75,7 @@ fn an_unsigned_frame_counts_for_who_has_it_from_its_author_and_is_shown_to_nobod
     };
     assert_eq!(held(&net, 0), [signed.clone(), unsigned]);
     for node in [1, 2] {
-        assert_eq!(held(&net, node), [signed.clone()], "node {node} is shown what can be shown");
+        assert_eq!(held(&net, node), std::slice::from_ref(&signed), "node {node} is shown what can be shown");
         assert_eq!(net.convictions(node), [], "nobody is blamed for the words of another");
     }
     let faults = net.convictions(0);

@@ -73,10 +73,10 @@ pub(crate) struct Contents {
     pub(crate) batches: BTreeMap<u64, Arc<Batch>>,
     pub(crate) certificates: BTreeMap<u64, Certificate>,
     nodes: BTreeMap<NodeId, Hash>,
+    lives: Lives,
     proof: Option<EpochProof>,
     pub(super) forks: Vec<FoundFork>,
     pub(super) equivocations: Vec<[VoteFrame; 2]>,
-    lives: Lives,
     /// Writes that contradict earlier ones, in words: a store must never be asked for these.
     pub(crate) contradictions: Vec<String>,
 }
@@ -130,9 +130,9 @@ impl Contents {
             Write::Certificate { epoch, certificate } => {
                 self.certificates.insert(epoch, certificate);
             }
+            write @ (Write::Restored { .. } | Write::RolledBack { .. }) => self.lives.written(&write),
             Write::Fork(found) => self.forks.push(*found),
             Write::Equivocation(frames) => self.equivocations.push(*frames),
-            write @ (Write::Restored { .. } | Write::RolledBack { .. }) => self.lives.written(&write),
         }
     }
 }
@@ -144,12 +144,12 @@ impl Nodes for Contents {
 }
 
 impl Archive for Contents {
-    fn feed_root(&self, feed: &FeedKey) -> Hash {
-        feed.root(&self.coalition)
-    }
-
     fn lives(&self) -> Result<Lives, Damage> {
         Ok(self.lives)
+    }
+
+    fn feed_root(&self, feed: &FeedKey) -> Hash {
+        feed.root(&self.coalition)
     }
 
     fn feeds(&self) -> Result<Vec<(FeedKey, Head)>, Damage> {
