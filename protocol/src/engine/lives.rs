@@ -142,7 +142,9 @@ impl Engine {
             }
             None => true,
         };
-        let lost = committed.iter().filter(|(feed, head, _)| self.is_own(feed) && lacks(feed, head));
+        let lost = committed
+            .iter()
+            .filter(|(feed, head, _)| head.length > 0 && self.is_own(feed) && lacks(feed, head));
         if let Some(incarnation) = lost.map(|(feed, ..)| feed.incarnation).max() {
             let size = proof.certificate.head.size;
             let what = format!(

@@ -213,6 +213,10 @@ impl Run {
         if self.failed() {
             return;
         }
+        self.restored_go_on();
+        if self.failed() {
+            return;
+        }
         self.look();
         for member in self.world.oracle.must_have_stopped() {
             if self.world.is_running(member) {
@@ -231,6 +235,29 @@ impl Run {
             self.world.oracle.fail(format!("{begun} epochs in {QUIET_MS} ms although nobody says anything"));
         }
         self.all_decided();
+    }
+
+    /// Whoever noticed that its disk was rolled back is restored; what it says after that must be ordered.
+    fn restored_go_on(&mut self) {
+        let members = 0..self.world.history.members();
+        let restored: Vec<usize> = members.filter(|&member| self.world.restore(member)).collect();
+        for &member in &restored {
+            self.world.counts.add(Count::Restore, 1);
+            let text = format!("member {member} after its restore");
+            self.world.submit(member, vec![Body::Note(text.into_bytes()).encode()]);
+        }
+        let until = self.world.now.plus(PROGRESS_MS);
+        let open = |run: &Self| {
+            let promises = run.world.oracle.unkept(|process| restored.contains(&process));
+            promises.into_iter().filter(|promise| promise.feed.incarnation > 0).count()
+        };
+        while !self.failed() && open(self) > 0 {
+            if !self.step_some(until) {
+                let standing: Vec<_> = restored.iter().map(|&process| self.standing(process)).collect();
+                let what = format!("what was said after a restore is not ordered: {}", standing.join("; "));
+                return self.world.oracle.fail(what);
+            }
+        }
     }
 
     /// Operations whose window has ended are decided, if no more than f clocks are wrong.

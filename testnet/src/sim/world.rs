@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_protocol::engine::{
-    Config, Effect, Engine, Event, Halt, Input, NodeId, Submission, Ticket, Timing,
+    Config, Effect, Engine, Event, Halt, Input, NodeId, RecoverError, Submission, Ticket, Timing,
 };
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::RecordId;
@@ -195,22 +195,53 @@ impl World {
 
     // ---- starting, stopping ----
 
-    pub(super) fn start(&mut self, process: usize) {
-        if self.is_running(process) || self.processes[process].halted.is_some() {
-            return;
-        }
-        self.processes[process].starts += 1;
+    fn config(&self, process: usize) -> Config {
         let member = Member::of(self.processes[process].member, self.history.seats);
         let mut nonce = [0; 32];
         nonce[..8].copy_from_slice(&(process as u64).to_le_bytes());
         nonce[8..16].copy_from_slice(&self.processes[process].starts.to_le_bytes());
         let founded = Arc::clone(&self.founded);
-        let config = Config { founded, node: member.node, seat: member.seat, timing: self.timing, nonce };
+        Config { founded, node: member.node, seat: member.seat, timing: self.timing, nonce }
+    }
+
+    /// Restores and starts a process that has noticed that its disk was rolled back; false for any other.
+    pub(super) fn restore(&mut self, process: usize) -> bool {
+        let at = &self.processes[process];
+        if at.liar.is_some() || !matches!(at.halted, Some(Halt::Rollback { .. })) {
+            return false;
+        }
+        match Engine::restore(self.config(process), &at.disk.durable, self.local(process)) {
+            Ok(restored) => {
+                let disk = &mut self.processes[process].disk;
+                restored.writes.into_iter().for_each(|write| disk.write(write));
+                disk.sync(|_| {});
+                self.processes[process].halted = None;
+                self.start(process);
+                true
+            }
+            Err(error) => {
+                self.oracle.fail(format!("process {process} cannot be restored: {error}"));
+                false
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, process: usize) {
+        if self.is_running(process) || self.processes[process].halted.is_some() {
+            return;
+        }
+        self.processes[process].starts += 1;
+        let config = self.config(process);
         let now = self.local(process);
         let floor = self.least_certified();
         self.oracle.starts(self.processes[process].member, floor);
         let (engine, effects) = match Engine::recover(config, &self.processes[process].disk.durable, now) {
             Ok(recovered) => recovered,
+            // It crashed between noting and stopping.
+            Err(error @ RecoverError::RolledBack(_)) => {
+                self.processes[process].halted = Some(Halt::Rollback { what: error.to_string() });
+                return;
+            }
             Err(error) => {
                 self.oracle.fail(format!("process {process} cannot read its own store: {error}"));
                 return;

@@ -29,7 +29,7 @@ fn lie(feed: u16, beyond: u64) -> Hash {
 
 fn falsify(contribution: &mut Contribution, of_all: bool, members: usize) {
     if of_all {
-        let feeds = 0..(members * 4) as u16;
+        let feeds = 0..(members * 8) as u16;
         contribution.claims = feeds
             .map(|feed| FeedClaims { feed, heads: [1, 2, 3].map(|at| (at, lie(feed, at))).to_vec() })
             .collect();

@@ -32,6 +32,29 @@ pub(super) struct Recount {
     pub(super) evidence: Evidence,
 }
 
+/// The incarnations of a node that may be ordered, if there are not very many nodes.
+const MOST_INCARNATIONS: u32 = 16;
+
+/// The feeds that an epoch may order, with their heads: lane by lane, node by node; of each node all incarnations up to
+/// one behind the last of which something was ordered in any lane.
+fn enrolled(
+    coalition: &CoalitionId,
+    nodes: &[PublicKey],
+    ordered: &BTreeMap<FeedKey, Head>,
+) -> (Vec<FeedKey>, Vec<Head>) {
+    let mut feeds = Vec::new();
+    for lane in [Lane::Flash, Lane::Immediate, Lane::Priority, Lane::Routine] {
+        for &node in nodes {
+            let used = ordered.keys().filter(|feed| feed.node == node).map(|feed| feed.incarnation).max();
+            let last = (used.unwrap_or(0) + 1).min(MOST_INCARNATIONS - 1);
+            feeds.extend((0..=last).map(|incarnation| FeedKey { node, lane, incarnation }));
+        }
+    }
+    let start = |feed: &FeedKey| Head { length: 0, hash: feed.root(coalition) };
+    let heads = feeds.iter().map(|feed| ordered.get(feed).copied().unwrap_or(start(feed))).collect();
+    (feeds, heads)
+}
+
 /// RFC 6962, section 2.1, as it stands there.
 pub(super) fn tree_hash(leaves: &[&[u8]]) -> [u8; 32] {
     match leaves {
@@ -53,33 +76,23 @@ impl Recount {
         created: Time,
         step_ms: u64,
     ) -> Self {
+        let (feeds, committed) = enrolled(&coalition, nodes, &BTreeMap::new());
         let evidence = Evidence::new(coalition, seats);
-        let (seats, f, nodes) = (seats.len(), (seats.len() - 1) / 3, nodes.to_vec());
-        let (feeds, committed) = (Vec::new(), Vec::new());
-        let (epoch, size, time) = (0, 0, created);
-        let mut recount =
-            Self { coalition, seats, f, nodes, feeds, committed, epoch, size, time, step_ms, evidence };
-        recount.enrol();
-        recount
-    }
-
-    /// Of each node the incarnations up to the greatest with an ordered entry, and the next one.
-    fn enrol(&mut self) {
-        let most = (2048 / (4 * self.nodes.len())).clamp(1, 16) as u32;
-        let known: BTreeMap<FeedKey, Head> =
-            self.feeds.iter().copied().zip(self.committed.iter().copied()).collect();
-        self.feeds.clear();
-        for lane in [Lane::Flash, Lane::Immediate, Lane::Priority, Lane::Routine] {
-            for &node in &self.nodes {
-                let ordered = known.iter().filter(|(feed, head)| feed.node == node && head.length > 0);
-                let greatest = ordered.map(|(feed, _)| feed.incarnation).max().unwrap_or(0);
-                let incarnations = 0..(greatest + 2).min(most);
-                self.feeds.extend(incarnations.map(|incarnation| FeedKey { node, lane, incarnation }));
-            }
+        let (seats, f) = (seats.len(), (seats.len() - 1) / 3);
+        let nodes = nodes.to_vec();
+        Self {
+            coalition,
+            seats,
+            f,
+            nodes,
+            feeds,
+            committed,
+            epoch: 0,
+            size: 0,
+            time: created,
+            step_ms,
+            evidence,
         }
-        let root = |feed: &FeedKey| Head { length: 0, hash: feed.root(&self.coalition) };
-        self.committed =
-            self.feeds.iter().map(|feed| known.get(feed).copied().unwrap_or_else(|| root(feed))).collect();
     }
 
     fn weak(&self) -> usize {
@@ -114,8 +127,8 @@ impl Recount {
             return Err(format!("batch time {:?}, recomputed {time:?}", batch.time));
         }
         self.leaves(batch, &cut)?;
-        self.committed = cut;
-        self.enrol();
+        let heads = self.feeds.iter().copied().zip(cut).filter(|(_, head)| head.length > 0).collect();
+        (self.feeds, self.committed) = enrolled(&self.coalition, &self.nodes, &heads);
         self.epoch = batch.epoch;
         self.size = batch.size();
         self.time = time;
