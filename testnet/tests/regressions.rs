@@ -32,7 +32,7 @@ const PLANTED: [(&str, u64); 13] = [
     ("prune-above", 5),
     ("time-cap", 0),
     ("fast-due", 0),
-    ("not-parked", 21),
+    ("not-parked", 25),
     ("votes-below-floor", 14),
     ("due-once", 15),
     ("thawed", 2),
