@@ -213,10 +213,6 @@ impl Run {
         if self.failed() {
             return;
         }
-        self.restored_go_on();
-        if self.failed() {
-            return;
-        }
         self.look();
         for member in self.world.oracle.must_have_stopped() {
             if self.world.is_running(member) {
@@ -225,6 +221,7 @@ impl Run {
                     .fail(format!("member {member} was rolled back, is proved to equivocate, and goes on"));
             }
         }
+        self.restored_go_on();
         self.world.silence_liars();
         let (before, until) = (self.world.oracle.epochs(), self.world.now.plus(QUIET_MS));
         self.run_to(until);
