@@ -135,6 +135,17 @@ pub(crate) fn history() -> Vec<(Vec<Write>, Vec<Mark>)> {
             ],
             vec![],
         ),
+        (vec![Write::RolledBack { incarnation: 1 }, Write::RolledBack { incarnation: 0 }], vec![]),
+        // A restore: what was not ordered is said again in the next incarnation.
+        (
+            vec![
+                Write::Truncate { feed: feed(1, Lane::Routine), length: 0 },
+                said_again(),
+                Write::Restored { incarnation: 2 },
+            ],
+            vec![],
+        ),
+        (vec![Write::RolledBack { incarnation: 2 }], vec![]),
     ];
     for epoch in 2..6 {
         let texts =
@@ -143,6 +154,15 @@ pub(crate) fn history() -> Vec<(Vec<Write>, Vec<Mark>)> {
         commits.push((vec![Write::Batch(batch(epoch, &mut log, &leaves)), certificate(epoch, &log)], vec![]));
     }
     commits
+}
+
+/// Entries of an incarnation after the first.
+fn said_again() -> Write {
+    let feed = FeedKey { incarnation: 2, ..feed(1, Lane::Routine) };
+    let from = Head { length: 0, hash: feed.root(&coalition("one")) };
+    let run = Run::sign(&coalition("one"), feed, from, vec![note("a"), note("b")], &key(1));
+    let heads = run.heads();
+    Write::Run { run, heads }
 }
 
 /// Everything that a store answers, as text, or the first damage. Never more than one state of the store.
@@ -165,6 +185,7 @@ pub(crate) fn report(store: &Store) -> Result<String, Damage> {
         say(&store.batch(epoch)?);
         say(&store.certificate(epoch)?);
     }
+    say(&store.lives()?);
     say(&store.last_certificate()?);
     say(&store.forks()?);
     say(&store.equivocations()?);
