@@ -222,6 +222,10 @@ impl Run {
             }
         }
         self.restored_go_on();
+        if self.failed() {
+            return;
+        }
+        self.look();
         self.world.silence_liars();
         let (before, until) = (self.world.oracle.epochs(), self.world.now.plus(QUIET_MS));
         self.run_to(until);
