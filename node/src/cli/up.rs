@@ -101,13 +101,16 @@ impl Up {
             .into_iter()
             .map(|address| address.with_p2p(mesh.local_peer()).unwrap_or_else(|address| address).to_string())
             .collect::<Vec<_>>();
+        let silent = node.handle().ask(|engine, now| engine.status(now).silent).await.flatten().is_some();
         if context.json {
             render::print_json(&json!({
                 "ready": true, "coalition": coalition, "name": name, "partner": partner, "seat": seat,
+                "silent": silent,
                 "listeners": listeners,
             }));
         } else {
-            let seat = seat.map_or("no seat".into(), |seat| format!("seat {seat}"));
+            let since = if silent { " (silent since restore)" } else { "" };
+            let seat = seat.map_or("no seat".into(), |seat| format!("seat {seat}{since}"));
             let listeners = listeners.join(" ");
             render::print(&format!(
                 "ready: {partner}, {seat}, in {name} ({coalition}), listening on {listeners}\n"

@@ -78,6 +78,7 @@ fn a_store_that_is_copied_back_is_noticed_restored_and_gone_on_from() {
     }
     assert!(run(&dir, &["restore"]).done().contains("restored before"));
     node = up(&dir, &peers);
+    assert!(node.ready.contains("seat 3 (silent since restore)"), "{}", node.ready);
     note(&dir, "of the second life");
     let status = run(&dir, &["status"]);
     for word in ["seat 3 of 4", "margin +0", "silent", "since restore (incarnation 1)"] {

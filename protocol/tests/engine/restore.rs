@@ -355,3 +355,65 @@ fn feeds_that_become_enrolled_disturb_nothing_that_is_under_way() {
         nobody_is_accused(&net);
     }
 }
+
+#[test]
+fn what_was_said_on_the_old_copy_before_it_was_noticed_is_not_lost_and_forks_nothing() {
+    let (mut net, _, before) = rolled_back(80);
+    (0..3).for_each(|other| net.cut(3, other));
+    net.start(3);
+    // At the place of a word that the others hold.
+    let mine = net.note(3, "on the old copy").expect("taken");
+    net.heal_all();
+    let stopped = net.run_until(60_000, |net| net.nodes[3].halted.is_some());
+    assert!(stopped && matches!(net.nodes[3].halted, Some(Halt::Rollback { .. })));
+    assert_eq!(net.restore(3).expect("possible").again, 2);
+    net.start(3);
+    ordered_at(&mut net, &[0, 1, 2, 3], &[mine]);
+    net.run_for(5_000);
+    let log = log_of(&net, 0);
+    let own = feed_of(&net, 3, Lane::Routine);
+    assert_eq!(log.iter().filter(|(feed, _)| *feed == own).count(), before.len());
+    assert_eq!(net.nodes[3].store.batches, net.nodes[0].store.batches);
+    nobody_is_accused(&net);
+}
+
+#[test]
+fn a_new_and_empty_store_under_an_old_key_is_noticed_and_restored_like_an_old_copy() {
+    let (mut net, ..) = rolled_back(81);
+    net.nodes[3].store = Store::new(net.founded.coalition());
+    must_stop(&mut net);
+    assert_eq!(net.restore(3).expect("possible").incarnation, 1);
+    net.start(3);
+    let id = net.note(3, "from nothing").expect("taken");
+    ordered_at(&mut net, &[0, 1, 2, 3], &[id]);
+    net.run_for(5_000);
+    assert_eq!(net.nodes[3].store.batches, net.nodes[0].store.batches);
+    nobody_is_accused(&net);
+}
+
+#[test]
+fn all_start_again_beside_a_restored_node_and_go_on() {
+    let (mut net, ..) = rolled_back(82);
+    must_stop(&mut net);
+    net.restore(3).expect("possible");
+    net.start(3);
+    net.run_for(5_000);
+    let id = net.note(3, "before all went").expect("taken");
+    net.run_for(20);
+    (0..4).for_each(|node| net.crash(node));
+    net.start_all();
+    let last = net.note(0, "after").expect("taken");
+    ordered_at(&mut net, &[0, 1, 2], &[last]);
+    net.run_for(10_000);
+    assert!(net.nodes[3].store.leaves() == net.nodes[0].store.leaves());
+    let bodies = |id: &RecordId| {
+        net.nodes[0]
+            .store
+            .entries
+            .values()
+            .any(|entry| RecordId(entente_protocol::feed::body_digest(&entry.body)) == *id)
+    };
+    assert!(bodies(&id) && bodies(&last));
+    assert_eq!(net.status(3).held, 0);
+    nobody_is_accused(&net);
+}
