@@ -120,12 +120,13 @@ pub struct FailureView {
 /// From this many seeds on the minima hold.
 const MEANINGFUL_SEEDS: u64 = 200;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 14] = [
+const MINIMA: [(Count, u64); 15] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
     (Count::TornCommit, 10),
     (Count::RollBack, 10),
+    (Count::Restore, 5),
     (Count::Cut, 500),
     (Count::OneWay, 100),
     (Count::Partition, 100),
