@@ -34,7 +34,7 @@ mod state;
 mod tests;
 mod view;
 
-pub use evidence::{Convicted, Frozen, Ordered};
+pub use evidence::{Convicted, Frozen};
 pub use find::{FindError, MAX_CANDIDATES, MIN_PREFIX_CHARS, find_id};
 pub use operation::{Attestation, Operation};
 pub use outcome::{Assessment, Candidate, Decision, Deficit, MAX_DECISION_BYTES, Need, Standing, Verdict};

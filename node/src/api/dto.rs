@@ -29,13 +29,19 @@
 //! | `GET /v1/events?from=` | server-sent events, each [`EventView`] |
 //! | `POST /v1/stop` | `{}`, then the node stops |
 
+mod evidence;
+mod metrics;
+
 use std::collections::BTreeMap;
 
 use entente_protocol::feed::{FeedKey, Lane};
-use entente_protocol::identity::{CoalitionId, EvidenceId, Hash, PublicKey, RecordId, Signature};
+use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};
 use entente_protocol::record::{Role, Stance};
 use entente_protocol::time::Time;
 use serde::{Deserialize, Serialize};
+
+pub use evidence::{EvidenceKind, EvidencePage, EvidenceView, OrderedView, SideView, VotesView};
+pub use metrics::{Histogram, MetricsView};
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -486,104 +492,6 @@ pub struct EntryView {
     pub signature: Option<Signature>,
 }
 
-/// What evidence is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EvidenceKind {
-    /// A record feed with two branches.
-    Fork,
-    /// A seat that signed two vote frames at one place.
-    Equivocation,
-}
-
-/// A piece of evidence: one for each feed or seat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EvidenceView {
-    /// Its id, the same at all nodes.
-    pub id: EvidenceId,
-    /// What it is about.
-    pub kind: EvidenceKind,
-    /// Whose feed or seat.
-    pub partner: String,
-    /// The feed, and where its branches differ.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub feed: Option<FeedView>,
-    /// The place of the two frames.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub votes: Option<VotesView>,
-    /// When this node found it by itself; it may know it from the log alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub found: Option<Time>,
-    /// Where it stands in the log; none while it is only held here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ordered: Option<OrderedView>,
-    /// Whether the feed is frozen since that leaf.
-    pub frozen: bool,
-}
-
-/// A place in a seat's vote feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VotesView {
-    /// The seat.
-    pub seat: u16,
-    /// The epoch.
-    pub epoch: u64,
-    /// The frame's place in the epoch, from 0.
-    pub seq: u32,
-}
-
-/// Where evidence stands in the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderedView {
-    /// Index of the leaf.
-    pub index: u64,
-    /// The epoch that ordered it.
-    pub epoch: u64,
-    /// Batch time.
-    pub time: Time,
-    /// The partner whose entry it is.
-    pub reporter: String,
-}
-
-/// The story of a piece of evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EvidencePage {
-    /// What, whose and where.
-    #[serde(flatten)]
-    pub evidence: EvidenceView,
-    /// The two that contradict each other: entries or frames.
-    pub sides: Vec<SideView>,
-    /// How far the feed is ordered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub committed: Option<u64>,
-    /// Leaves that have no effect because the feed is frozen, at most 1,000.
-    pub void: Vec<u64>,
-    /// The encoded body of the entry that carries the proof, in lower-case hex: all that its signatures are checked with.
-    pub proof: String,
-}
-
-/// One of two that contradict each other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SideView {
-    /// Hash of the entry or frame.
-    pub hash: Hash,
-    /// The author's signature, over the head that follows or over the frame.
-    pub signature: Signature,
-    /// How many entries behind this one the signature stands.
-    pub behind: u64,
-    /// What it says, where that is held.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub says: Option<String>,
-    /// Its body in lower-case hex, where that is held.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    /// The partner from whose node this one had it, as far as that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// Whether the coalition's order took it.
-    pub ordered: bool,
-}
-
 /// Who did what it must not, how often, and when that was seen: one row for each node and kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultView {
@@ -616,63 +524,6 @@ impl FaultView {
     ) -> Self {
         Self { first: Time(0), last: Time(0), count: 1, partner, node, seat, code: code.into(), what }
     }
-}
-
-/// Counters since the start.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct MetricsView {
-    /// Milliseconds since the start.
-    pub uptime_ms: u64,
-    /// Durable transactions.
-    pub commits: u64,
-    /// Writes in them.
-    pub writes: u64,
-    /// Time that a durable transaction takes.
-    pub commit_us: Histogram,
-    /// Inputs that the engine took in one turn.
-    pub turn_inputs: Histogram,
-    /// Time that the engine computes in one turn, without storage and sending.
-    pub handle_us: Histogram,
-    /// Epochs applied since the start.
-    pub epochs: u64,
-    /// Entries ordered since the start.
-    pub entries: u64,
-    /// Submissions taken since the start.
-    pub submissions: u64,
-    /// Submissions refused since the start.
-    pub refused: u64,
-    /// Frames received from peers.
-    pub frames_in: u64,
-    /// Their bytes.
-    pub bytes_in: u64,
-    /// Frames handed to the mesh.
-    pub frames_out: u64,
-    /// Their bytes.
-    pub bytes_out: u64,
-    /// Frames that the mesh did not take, because the stream was gone or full.
-    pub frames_dropped: u64,
-    /// Other nodes in the peer book as it was stored last since the start.
-    #[serde(default)]
-    pub remembered: u64,
-    /// Resident memory of the process.
-    pub rss_kb: u64,
-    /// CPU time of the process.
-    pub cpu_ms: u64,
-}
-
-/// A distribution in powers of two.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Histogram {
-    /// How many values.
-    pub count: u64,
-    /// Their sum.
-    pub sum: u64,
-    /// The greatest.
-    pub max: u64,
-    /// Half of them lie at or below this; exact to within 1/8.
-    pub p50: u64,
-    /// 99 of 100 lie at or below this; exact to within 1/8.
-    pub p99: u64,
 }
 
 /// What happened, for those who follow.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use data_encoding::HEXLOWER;
-use entente_protocol::coalition::{Disposition, MIN_PREFIX_CHARS, Ordered};
+use entente_protocol::coalition::{ApplyContext, Disposition, MIN_PREFIX_CHARS};
 use entente_protocol::evidence::{Equivocation, Subject};
 use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{EvidenceId, Hash};
@@ -29,7 +29,7 @@ const MAX_NOTE_CHARS: usize = 200;
 /// What is known of one feed or seat.
 struct Piece {
     subject: Subject,
-    ordered: Option<Ordered>,
+    ordered: Option<ApplyContext>,
     fork: Option<FoundFork>,
     frames: Option<[VoteFrame; 2]>,
     committed: Option<Head>,
@@ -223,7 +223,7 @@ fn frames(piece: &Piece, proof: &Equivocation) -> Vec<SideView> {
 }
 
 /// Leaves of a frozen feed behind the proof: they stand in the same batch, because no later one claims the feed.
-fn void(node: &Handle, feed: &FeedKey, ordered: &Ordered) -> Result<Vec<u64>, ApiError> {
+fn void(node: &Handle, feed: &FeedKey, ordered: &ApplyContext) -> Result<Vec<u64>, ApiError> {
     let (mut void, mut from) = (Vec::new(), ordered.index + 1);
     loop {
         let leaves = node.store().leaves(from, MAX_VOID)?;

@@ -12,7 +12,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use entente_hbbft::Seat;
 use entente_protocol::engine::NodeId;
 use entente_protocol::replicate::{Want, serve};
 use entente_protocol::wire;
@@ -64,11 +63,11 @@ impl Serving {
     }
 }
 
-/// A want, and how many of each seat's frames may be shown.
+/// A want, and how many frames may be shown of each seat that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) want: Want,
-    pub(super) frames: Vec<(Seat, u32)>,
+    pub(super) frames: Vec<u32>,
 }
 
 /// What one peer wants.
@@ -237,7 +236,7 @@ mod tests {
         let queue = Queue::default();
         assert!((0..MAX_WANTS as u64).all(|epoch| queue.push(want(epoch))));
         assert!(!queue.push(want(MAX_WANTS as u64)), "full");
-        let again = Asked { frames: vec![(Seat(1), 2)], ..want(3) };
+        let again = Asked { frames: vec![2], ..want(3) };
         assert!(queue.push(again.clone()), "waits already");
         assert_eq!(
             queue.lock().iter().find(|asked| asked.want == again.want),

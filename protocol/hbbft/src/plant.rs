@@ -21,6 +21,16 @@ pub fn is(name: &str) -> bool {
     PLANTED.get() == name
 }
 
+/// Whether a claim, which holds without it, fails with this bug.
+#[cfg(feature = "plant")]
+pub fn is_caught_by(name: &'static str, claim: fn()) -> bool {
+    claim();
+    plant(name);
+    let caught = std::panic::catch_unwind(claim).is_err();
+    plant("");
+    caught
+}
+
 /// Whether this bug is planted on this thread: none is.
 #[cfg(not(feature = "plant"))]
 #[inline(always)]

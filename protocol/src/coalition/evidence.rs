@@ -13,7 +13,6 @@ use super::state::ApplyContext;
 use crate::evidence::Equivocation;
 use crate::feed::FeedKey;
 use crate::identity::{Hash, hash};
-use crate::time::Time;
 use crate::vote::VoteFeed;
 use crate::wire;
 
@@ -22,37 +21,13 @@ const FROZEN_KEY_DOMAIN: &str = "entente/state/key/frozen/v1";
 const CONVICTED_DOMAIN: &str = "entente/state/convicted/v1";
 const CONVICTED_KEY_DOMAIN: &str = "entente/state/key/convicted/v1";
 
-/// Where evidence stands in the log, and who reported it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Ordered {
-    /// Log index.
-    pub index: u64,
-    /// The epoch that ordered it.
-    pub epoch: u64,
-    /// Batch time.
-    pub time: Time,
-    /// The feed that carries it.
-    pub feed: FeedKey,
-    /// Its length there.
-    pub length: u64,
-    /// Its hash there.
-    pub hash: Hash,
-}
-
-impl From<&ApplyContext> for Ordered {
-    fn from(context: &ApplyContext) -> Self {
-        let ApplyContext { index, epoch, time, feed, length, hash } = *context;
-        Self { index, epoch, time, feed, length, hash }
-    }
-}
-
 /// A feed whose fork is proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Frozen {
     /// Where the branches differ.
     pub length: u64,
     /// The proof.
-    pub ordered: Ordered,
+    pub ordered: ApplyContext,
 }
 
 /// A seat that is proved to have signed two frames at one place.
@@ -63,7 +38,7 @@ pub struct Convicted {
     /// The place in it.
     pub seq: u32,
     /// The proof.
-    pub ordered: Ordered,
+    pub ordered: ApplyContext,
 }
 
 /// All that is proved.
@@ -83,14 +58,14 @@ impl Proved {
     }
 
     pub(super) fn freeze(&mut self, feed: FeedKey, length: u64, context: &ApplyContext, root: &mut Map) {
-        let frozen = Frozen { length, ordered: Ordered::from(context) };
+        let frozen = Frozen { length, ordered: *context };
         let (key, value) = frozen_pair(&feed, &frozen);
         root.insert(key, value);
         self.frozen.insert(feed, frozen);
     }
 
     pub(super) fn convict(&mut self, proof: &Equivocation, context: &ApplyContext, root: &mut Map) {
-        let convicted = Convicted { feed: proof.feed, seq: proof.seq, ordered: Ordered::from(context) };
+        let convicted = Convicted { feed: proof.feed, seq: proof.seq, ordered: *context };
         let (key, value) = convicted_pair(&convicted);
         root.insert(key, value);
         self.convicted.insert(proof.feed.seat, convicted);

@@ -37,7 +37,7 @@ const COALITION_DOMAIN: &str = "entente/state/coalition/v1";
 const OPERATION_KEY_DOMAIN: &str = "entente/state/key/operation/v1";
 
 /// Where an ordered entry stands, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ApplyContext {
     /// Its index in the log.
     pub index: u64,

@@ -70,8 +70,9 @@ pub enum Effect {
         to: NodeId,
         /// What it lacks.
         want: Want,
-        /// If it wants frames: how many of each seat's this node vouches for. What the store has beyond is not shown.
-        frames: Vec<(Seat, u32)>,
+        /// If it wants frames: for each seat that it names, how many from there on this node vouches for. What the store
+        /// has beyond is not shown.
+        frames: Vec<u32>,
     },
     /// Answer a submission.
     Reply {

@@ -327,7 +327,8 @@ impl Engine {
     /// How many of a seat's frames from `from` on may be shown to others: up to the first whose signature does not hold.
     /// They are looked at only now; what such a frame said counts here, as the word of a faulty seat to this one.
     pub(super) fn vouched(&mut self, epoch: u64, seat: Seat, from: u32) -> u32 {
-        let (coalition, key) = (self.coalition, self.seats[seat.index()]);
+        let Some(&key) = self.seats.get(seat.index()) else { return 0 };
+        let coalition = self.coalition;
         let links = self.chains.get_mut(&epoch).and_then(|chains| chains.seats.get_mut(&seat));
         let mut count = 0;
         for link in links.into_iter().flatten().skip(from as usize) {

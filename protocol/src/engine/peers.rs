@@ -395,11 +395,12 @@ impl Engine {
 
     /// Has the shell give what is wanted: of frames those that this node can vouch for.
     fn serve(&mut self, to: NodeId, want: Want) {
-        let mut frames = Vec::new();
-        if let Want::Frames { epoch, from } = &want {
-            let seats: Vec<_> = from.iter().filter(|(seat, _)| self.committee.contains(*seat)).collect();
-            frames.extend(seats.into_iter().map(|&(seat, seq)| (seat, self.vouched(*epoch, seat, seq))));
-        }
+        let frames = match &want {
+            Want::Frames { epoch, from } => {
+                from.iter().map(|&(seat, seq)| self.vouched(*epoch, seat, seq)).collect()
+            }
+            _ => Vec::new(),
+        };
         self.effects.push(super::Effect::Serve { to, want, frames });
     }
 

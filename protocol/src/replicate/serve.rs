@@ -3,7 +3,7 @@
 //! Guarantees: an answer is at most [`SERVE_BYTES`] and ends with [`PeerMessage::Served`], after which the peer asks
 //! for the rest; entries are given in runs that end where their author signed, so each can be checked by itself.
 
-use entente_hbbft::{Digest, Seat};
+use entente_hbbft::Digest;
 
 use super::message::{EpochProof, PeerMessage, Want};
 use crate::feed::{BodyBytes, FeedKey, Head, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run};
@@ -16,11 +16,12 @@ pub const SERVE_BYTES: usize = 512 * 1024;
 /// Most frames of one seat that one want is answered with.
 const SERVE_FRAMES: usize = 256;
 
-/// The messages that answer `want`, as far as the store has it; of each seat's frames no more than `frames` says.
+/// The messages that answer `want`, as far as the store has it; of the frames, for each seat that it names,
+/// no more than `frames` says in the same order.
 pub fn serve(
     archive: &(impl Archive + ?Sized),
     want: &Want,
-    frames: &[(Seat, u32)],
+    frames: &[u32],
 ) -> Result<Vec<PeerMessage>, Damage> {
     let mut messages = Vec::new();
     match want {
@@ -35,10 +36,8 @@ pub fn serve(
         }
         Want::Frames { epoch, from } => {
             let mut budget = SERVE_BYTES;
-            for &(seat, seq) in from {
-                let vouched =
-                    frames.iter().find(|(of, _)| *of == seat).map_or(0, |(_, count)| *count as usize);
-                for frame in archive.frames(*epoch, seat, seq, SERVE_FRAMES.min(vouched))? {
+            for (&(seat, seq), &vouched) in from.iter().zip(frames) {
+                for frame in archive.frames(*epoch, seat, seq, SERVE_FRAMES.min(vouched as usize))? {
                     let bytes = wire::encode(&frame).len();
                     if bytes > budget {
                         break;

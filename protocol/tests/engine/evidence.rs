@@ -10,16 +10,12 @@ use entente_protocol::record::Body;
 use entente_protocol::replicate::PeerMessage;
 use entente_protocol::wire;
 
-use crate::forge::{feed_of, first_frame, greet, notes, root_of};
+use crate::forge::{feed_of, first_frame, greet, notes, root_of, with_liar};
 use crate::net::Net;
 
 /// Three engines and an author that the test speaks for.
 fn with_author(seed: u64) -> (Net, FeedKey, Head) {
-    let mut net = Net::new(4, seed);
-    net.puppet(3);
-    net.start_all();
-    greet(&mut net, 3);
-    net.run_for(1_000);
+    let net = with_liar(seed);
     let feed = feed_of(&net, 3, Lane::Routine);
     let root = root_of(&net, &feed);
     (net, feed, root)

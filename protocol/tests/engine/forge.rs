@@ -46,6 +46,16 @@ pub(crate) fn no_signature() -> Signature {
     Signature::from_ed25519([7; 64])
 }
 
+/// Four members, of which the test speaks for the last; all have started.
+pub(crate) fn with_liar(seed: u64) -> Net {
+    let mut net = Net::new(4, seed);
+    net.puppet(3);
+    net.start_all();
+    greet(&mut net, 3);
+    net.run_for(1_000);
+    net
+}
+
 /// A whole frontier without anything in it, so that the others take up relations.
 pub(crate) fn greet(net: &mut Net, puppet: usize) {
     for to in 0..net.nodes.len() {

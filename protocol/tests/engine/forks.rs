@@ -4,15 +4,11 @@ use entente_protocol::feed::{Head, Lane};
 use entente_protocol::record::Body;
 use entente_protocol::replicate::{PeerMessage, Want};
 
-use crate::forge::{feed_of, greet, inbox, notes, root_of, run};
+use crate::forge::{feed_of, inbox, notes, root_of, run, with_liar};
 use crate::net::Net;
 
 fn with_author(seed: u64) -> (Net, Head) {
-    let mut net = Net::new(4, seed);
-    net.puppet(3);
-    net.start_all();
-    greet(&mut net, 3);
-    net.run_for(1_000);
+    let net = with_liar(seed);
     let root = root_of(&net, &feed_of(&net, 3, Lane::Routine));
     (net, root)
 }

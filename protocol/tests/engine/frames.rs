@@ -5,16 +5,14 @@ use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage, Want};
 use entente_protocol::vote::{HeadReport, VoteFrame};
 use entente_protocol::wire;
 
-use crate::forge::{answer_with_nothing, first_frame, greet, inbox, next_frame, no_signature, wants};
+use crate::forge::{
+    answer_with_nothing, first_frame, greet, inbox, next_frame, no_signature, wants, with_liar,
+};
 use crate::net::Net;
 
 #[test]
 fn two_frames_at_one_place_are_kept_as_proof_and_stop_nothing() {
-    let mut net = Net::new(4, 1);
-    net.puppet(3);
-    net.start_all();
-    greet(&mut net, 3);
-    net.run_for(1_000);
+    let mut net = with_liar(1);
     let propose = |what: &[u8]| Frame::pack([Message::Propose(Digest::of(what))]);
     let echo = |what: &[u8]| Frame::pack([Message::Echo { proposer: Seat(0), digest: Digest::of(what) }]);
     let (x, y) = (first_frame(&net, 3, 1, propose(b"x")), first_frame(&net, 3, 1, propose(b"y")));
@@ -55,11 +53,7 @@ fn two_frames_at_one_place_are_kept_as_proof_and_stop_nothing() {
 
 #[test]
 fn an_unsigned_frame_counts_for_who_has_it_from_its_author_and_is_shown_to_nobody() {
-    let mut net = Net::new(4, 5);
-    net.puppet(3);
-    net.start_all();
-    greet(&mut net, 3);
-    net.run_for(1_000);
+    let mut net = with_liar(5);
     let propose = Frame::pack([Message::Propose(Digest::of(b"x"))]);
     let echo = Frame::pack([Message::Echo { proposer: Seat(0), digest: Digest::of(b"x") }]);
     let signed = first_frame(&net, 3, 1, propose);
@@ -86,6 +80,16 @@ fn an_unsigned_frame_counts_for_who_has_it_from_its_author_and_is_shown_to_nobod
         *from != 3 && *to == 0 && matches!(message, PeerMessage::Want(Want::Frames { .. }))
     });
     assert!(asked.count() < 20, "what it does not get is not asked for all the time");
+    // Nor by asking for the same seat twice.
+    inbox(&mut net, 3);
+    let want = Want::Frames { epoch: 1, from: vec![(Seat(3), 0), (Seat(3), 1)] };
+    net.say(3, 0, &PeerMessage::Want(want));
+    net.run_for(100);
+    let shown = inbox(&mut net, 3).into_iter().filter_map(|(_, message)| match message {
+        PeerMessage::Frame(frame) if frame.feed.seat == Seat(3) => Some(frame),
+        _ => None,
+    });
+    assert_eq!(shown.collect::<Vec<_>>(), [signed]);
     let id = net.note(0, "word").expect("taken");
     assert!(net.run_until(20_000, |net| (0..3).all(|node| net.ordered(node) == [id])));
 }

@@ -9,20 +9,12 @@ use entente_protocol::vote::{HeadReport, HeadRequest};
 use entente_protocol::wire;
 
 use crate::forge::{
-    answer_with_nothing, boast, feed_of, first_frame, greet, inbox, no_signature, notes, root_of, run, wants,
+    answer_with_nothing, boast, feed_of, first_frame, inbox, no_signature, notes, root_of, run, wants,
+    with_liar,
 };
 use crate::net::Net;
 
 /// Three honest members and the liar, node 3.
-fn with_liar(seed: u64) -> Net {
-    let mut net = Net::new(4, seed);
-    net.puppet(3);
-    net.start_all();
-    greet(&mut net, 3);
-    net.run_for(1_000);
-    net
-}
-
 /// A word of an honest member is ordered by all three.
 fn orders(net: &mut Net, node: usize, text: &str) {
     let id = net.note(node, text).expect("taken");

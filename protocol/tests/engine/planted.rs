@@ -1,14 +1,12 @@
 //! Scripted schedules show the attacks that their rules answer: with the rule's bug planted, its claim fails.
 
-use std::panic::catch_unwind;
-
-use entente_hbbft::plant::plant;
+use entente_hbbft::plant::is_caught_by;
 use entente_hbbft::{Digest, Frame, Message};
 use entente_protocol::frontier::Contribution;
 use entente_protocol::replicate::PeerMessage;
 use entente_protocol::wire;
 
-use crate::forge::{first_frame, greet};
+use crate::forge::{first_frame, with_liar};
 use crate::liars;
 use crate::net::Net;
 
@@ -23,22 +21,14 @@ const PLANTED: [(&str, fn()); 4] = [
 #[test]
 fn scripted_schedules_catch_what_they_were_written_against() {
     for (name, claim) in PLANTED {
-        claim();
-        plant(name);
-        let caught = catch_unwind(claim).is_err();
-        plant("");
-        assert!(caught, "{name} is planted and its claim holds");
+        assert!(is_caught_by(name, claim), "{name} is planted and its claim holds");
     }
 }
 
 /// Another process with the same keys has said something else at the same place: not longer, different.
 #[test]
 fn an_own_frame_other_than_the_one_on_the_disk_stops_the_node() {
-    let mut net = Net::new(4, 1);
-    net.puppet(3);
-    net.start_all();
-    greet(&mut net, 3);
-    net.run_for(1_000);
+    let mut net = with_liar(1);
     // Two of four are silent, so that the epoch stays open.
     net.crash(2);
     net.note(0, "word").expect("taken");
@@ -54,11 +44,7 @@ fn an_own_frame_other_than_the_one_on_the_disk_stops_the_node() {
 /// A liar alone must not keep a net of 9.6 kbit/s busy with empty epochs.
 #[test]
 fn one_contribution_starts_nobody() {
-    let mut net = Net::new(4, 2);
-    net.puppet(3);
-    net.start_all();
-    greet(&mut net, 3);
-    net.run_for(1_000);
+    let mut net = with_liar(2);
     let bytes = wire::encode(&Contribution { clock: net.now, claims: Vec::new() });
     let frame = first_frame(&net, 3, 1, Frame::pack([Message::Propose(Digest::of(&bytes))]));
     for to in 0..3 {

@@ -1,5 +1,7 @@
 //! Processes, links and one queue of events: production engines and replication, no threads, sockets or clocks.
 
+mod links;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -180,19 +182,6 @@ impl World {
         self.processes[process].engine.is_some()
     }
 
-    fn is_up(&self, a: usize, b: usize) -> bool {
-        a != b
-            && self.is_running(a)
-            && self.is_running(b)
-            && !self.cuts.contains_key(&pair(a, b))
-            && !self.processes[a].apart.contains(&b)
-    }
-
-    /// The process of a member that another one is linked with.
-    fn linked(&self, from: usize, to: &NodeId) -> Option<usize> {
-        (0..self.processes.len()).find(|&other| self.node_id(other) == *to && self.is_up(from, other))
-    }
-
     // ---- starting, stopping ----
 
     fn config(&self, process: usize) -> Config {
@@ -273,15 +262,6 @@ impl World {
         self.push(self.now.plus(wait), Happening::Start { process });
     }
 
-    fn connect(&mut self, a: usize, b: usize) {
-        if self.is_up(a, b) {
-            *self.lives.entry(pair(a, b)).or_default() += 1;
-            let (ida, idb) = (self.node_id(a), self.node_id(b));
-            self.input(a, Input::PeerUp(idb));
-            self.input(b, Input::PeerUp(ida));
-        }
-    }
-
     /// Power is lost: what is in memory and under way is gone, and of what was not synced some.
     pub(super) fn crash(&mut self, process: usize) {
         self.processes[process].waiting.clear();
@@ -322,49 +302,6 @@ impl World {
         if let Some(backup) = self.processes[process].backup.take() {
             self.processes[process].disk.durable = backup;
             self.counts.add(Count::RollBack, 1);
-        }
-    }
-
-    // ---- links ----
-
-    pub(super) fn cut(&mut self, a: usize, b: usize, span: u64) {
-        if a == b {
-            return;
-        }
-        let was_up = self.is_up(a, b);
-        let until = self.now.plus(span.max(1));
-        let end = self.cuts.entry(pair(a, b)).or_insert(until);
-        *end = until.max(*end);
-        let end = *end;
-        self.push(end, Happening::Mend { a, b });
-        if was_up {
-            *self.lives.entry(pair(a, b)).or_default() += 1;
-            let (ida, idb) = (self.node_id(a), self.node_id(b));
-            self.input(a, Input::PeerDown(idb));
-            self.input(b, Input::PeerDown(ida));
-        }
-    }
-
-    fn mend(&mut self, a: usize, b: usize) {
-        if self.cuts.get(&pair(a, b)).is_some_and(|until| *until <= self.now) {
-            self.cuts.remove(&pair(a, b));
-            self.connect(a, b);
-        }
-    }
-
-    pub(super) fn deafen(&mut self, from: usize, to: usize, span: u64) {
-        self.deaf.insert((from, to), self.now.plus(span));
-    }
-
-    pub(super) fn heal(&mut self) {
-        self.calm = true;
-        self.deaf.clear();
-        let cuts: Vec<_> = std::mem::take(&mut self.cuts).into_keys().collect();
-        for (a, b) in cuts {
-            self.connect(a, b);
-        }
-        for process in 0..self.processes.len() {
-            self.processes[process].crash_in = None;
         }
     }
 
