@@ -402,6 +402,8 @@ impl Engine {
         if proof.is_last() {
             return self.certified_by(epoch, proof.certificate);
         }
+        // While the own chains are known: later these words would begin them anew.
+        self.speak();
         self.persist(Write::Proof(Box::new(proof.clone())));
         self.settle(epoch, Some(proof));
     }

@@ -233,6 +233,10 @@ impl Engine {
     /// signature and one frame.
     pub(super) fn speak(&mut self) {
         for (epoch, messages) in std::mem::take(&mut self.unsaid) {
+            // Its chain is forgotten, and nobody needs the words any more.
+            if epoch <= self.certified {
+                continue;
+            }
             self.say(epoch, entente_hbbft::Frame::pack(messages));
         }
     }
