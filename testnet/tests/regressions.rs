@@ -22,6 +22,13 @@ fn the_same_seed_takes_the_same_course() {
     }
 }
 
+/// Histories that showed a fault which is mended: an own frame at a place of an epoch that was certified in the same turn.
+#[test]
+fn histories_that_failed_once_pass() {
+    let summary = played(&seed(30_000_011));
+    assert!(summary.failures.is_empty(), "{:#?}", summary.failures);
+}
+
 /// Planted bugs, and a seed that catches each.
 const PLANTED: [(&str, u64); 13] = [
     ("repeats-stored", 17),
