@@ -21,6 +21,7 @@
 
 mod evidence;
 mod find;
+mod items;
 mod judge;
 pub mod map;
 mod operation;
@@ -29,6 +30,7 @@ mod park;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod rng;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -36,10 +38,12 @@ mod view;
 
 pub use evidence::{Convicted, Frozen};
 pub use find::{FindError, MAX_CANDIDATES, MIN_PREFIX_CHARS, find_id};
+pub use items::MAX_ITEM_BYTES;
 pub use operation::{Attestation, Operation};
 pub use outcome::{Assessment, Candidate, Decision, Deficit, MAX_DECISION_BYTES, Need, Standing, Verdict};
 pub use park::MAX_PARKED_PER_PARTNER;
 pub use refusal::{Part, Refusal};
+pub use snapshot::{Changes, MAX_PAGE_BYTES, Page, PageError, Taking};
 pub use state::{
     Advanced, Applied, ApplyContext, Disposition, MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER,
     Released, Seen, State,

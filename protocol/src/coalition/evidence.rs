@@ -6,23 +6,15 @@
 use std::collections::BTreeMap;
 
 use entente_hbbft::Seat;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::map::Map;
+use super::items::{Item, Tree};
 use super::state::ApplyContext;
-use crate::evidence::Equivocation;
 use crate::feed::FeedKey;
-use crate::identity::{Hash, hash};
 use crate::vote::VoteFeed;
-use crate::wire;
-
-const FROZEN_DOMAIN: &str = "entente/state/frozen/v1";
-const FROZEN_KEY_DOMAIN: &str = "entente/state/key/frozen/v1";
-const CONVICTED_DOMAIN: &str = "entente/state/convicted/v1";
-const CONVICTED_KEY_DOMAIN: &str = "entente/state/key/convicted/v1";
 
 /// A feed whose fork is proved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frozen {
     /// Where the branches differ.
     pub length: u64,
@@ -31,7 +23,7 @@ pub struct Frozen {
 }
 
 /// A seat that is proved to have signed two frames at one place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Convicted {
     /// The chain.
     pub feed: VoteFeed,
@@ -57,33 +49,15 @@ impl Proved {
         &self.convicted
     }
 
-    pub(super) fn freeze(&mut self, feed: FeedKey, length: u64, context: &ApplyContext, root: &mut Map) {
-        let frozen = Frozen { length, ordered: *context };
-        let (key, value) = frozen_pair(&feed, &frozen);
-        root.insert(key, value);
+    /// The first proof against a feed.
+    pub(super) fn freeze(&mut self, feed: FeedKey, frozen: Frozen, root: &mut Tree) {
+        root.put(&Item::Frozen(feed, frozen));
         self.frozen.insert(feed, frozen);
     }
 
-    pub(super) fn convict(&mut self, proof: &Equivocation, context: &ApplyContext, root: &mut Map) {
-        let convicted = Convicted { feed: proof.feed, seq: proof.seq, ordered: *context };
-        let (key, value) = convicted_pair(&convicted);
-        root.insert(key, value);
-        self.convicted.insert(proof.feed.seat, convicted);
+    /// The first proof against a seat.
+    pub(super) fn convict(&mut self, convicted: Convicted, root: &mut Tree) {
+        root.put(&Item::Convicted(convicted));
+        self.convicted.insert(convicted.feed.seat, convicted);
     }
-
-    /// Everything that is proved, with its key and value under the state root.
-    #[cfg(test)]
-    pub(super) fn leaves(&self) -> impl Iterator<Item = (Hash, Hash)> {
-        let frozen = self.frozen.iter().map(|(feed, frozen)| frozen_pair(feed, frozen));
-        frozen.chain(self.convicted.values().map(convicted_pair))
-    }
-}
-
-fn frozen_pair(feed: &FeedKey, frozen: &Frozen) -> (Hash, Hash) {
-    (hash(FROZEN_KEY_DOMAIN, &[&wire::encode(feed)]), hash(FROZEN_DOMAIN, &[&wire::encode(frozen)]))
-}
-
-fn convicted_pair(convicted: &Convicted) -> (Hash, Hash) {
-    let key = hash(CONVICTED_KEY_DOMAIN, &[&wire::encode(&convicted.feed.seat)]);
-    (key, hash(CONVICTED_DOMAIN, &[&wire::encode(convicted)]))
 }

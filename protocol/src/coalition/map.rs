@@ -36,8 +36,15 @@ pub struct Map {
 #[derive(Debug, Clone)]
 struct Node {
     /// Computed when asked for, cleared when anything below changes.
-    hash: OnceLock<Hash>,
+    sum: OnceLock<Sum>,
     kind: Kind,
+}
+
+/// What a node says of all that is below it.
+#[derive(Debug, Clone, Copy)]
+struct Sum {
+    hash: Hash,
+    weight: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -45,6 +52,7 @@ enum Kind {
     Leaf {
         key: Hash,
         value: Hash,
+        weight: u32,
     },
     Branch {
         /// Where the two sides differ first.
@@ -72,11 +80,11 @@ fn first_difference(a: &Hash, b: &Hash) -> Option<u8> {
 
 impl Node {
     fn new(kind: Kind) -> Arc<Self> {
-        Arc::new(Self { hash: OnceLock::new(), kind })
+        Arc::new(Self { sum: OnceLock::new(), kind })
     }
 
-    fn leaf(key: Hash, value: Hash) -> Arc<Self> {
-        Self::new(Kind::Leaf { key, value })
+    fn leaf(key: Hash, value: Hash, weight: u32) -> Arc<Self> {
+        Self::new(Kind::Leaf { key, value, weight })
     }
 
     fn sample(&self) -> &Hash {
@@ -87,19 +95,65 @@ impl Node {
     }
 
     /// Depth of recursion is at most 256, the number of bits.
-    fn hash(&self) -> Hash {
-        *self.hash.get_or_init(|| match &self.kind {
-            Kind::Leaf { key, value } => hash(LEAF_DOMAIN, &[key.as_bytes(), value.as_bytes()]),
+    fn sum(&self) -> Sum {
+        *self.sum.get_or_init(|| match &self.kind {
+            Kind::Leaf { key, value, weight } => Sum {
+                hash: hash(LEAF_DOMAIN, &[key.as_bytes(), value.as_bytes()]),
+                weight: u64::from(*weight),
+            },
             Kind::Branch { bit, sides, .. } => {
-                let [zero, one] = sides.each_ref().map(|side| side.hash());
-                hash(BRANCH_DOMAIN, &[&[*bit], zero.as_bytes(), one.as_bytes()])
+                let [zero, one] = sides.each_ref().map(|side| side.sum());
+                Sum {
+                    hash: branch_hash(*bit, &zero.hash, &one.hash),
+                    weight: zero.weight.saturating_add(one.weight),
+                }
             }
         })
+    }
+
+    fn last_key(&self) -> Hash {
+        match &self.kind {
+            Kind::Leaf { key, .. } => *key,
+            Kind::Branch { sides: [_, one], .. } => one.last_key(),
+        }
+    }
+}
+
+/// The hash of a set that branches at `bit` into two others.
+pub(super) fn branch_hash(bit: u8, zero: &Hash, one: &Hash) -> Hash {
+    hash(BRANCH_DOMAIN, &[&[bit], zero.as_bytes(), one.as_bytes()])
+}
+
+/// A part of a map that is a subtree of it, and the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Hash of the greatest subtree that begins with the first key of the part.
+    pub of: Hash,
+    /// From that subtree down: where each branches, and the hash of its other side, whose keys come later.
+    pub branches: Vec<(u8, Hash)>,
+    /// Hash of the part itself.
+    pub hash: Hash,
+    /// Its last key.
+    pub last: Hash,
+}
+
+/// The greatest subtree whose first key is the first one behind `after`.
+fn behind<'a>(node: &'a Arc<Node>, after: &Hash) -> Option<&'a Arc<Node>> {
+    let differs = first_difference(node.sample(), after);
+    match (&node.kind, differs) {
+        (Kind::Leaf { .. }, None) => None,
+        (Kind::Leaf { .. }, Some(at)) => (bit_of(after, at) == 0).then_some(node),
+        // All keys below come behind it, or none does.
+        (Kind::Branch { bit, .. }, Some(at)) if at < *bit => (bit_of(after, at) == 0).then_some(node),
+        (Kind::Branch { bit, sides: [zero, one], .. }, _) => match bit_of(after, *bit) {
+            0 => behind(zero, after).or(Some(one)),
+            _ => behind(one, after),
+        },
     }
 }
 
 /// Sets `key` below `node`; true if the key is new.
-fn insert(node: &mut Arc<Node>, key: Hash, value: Hash) -> bool {
+fn insert(node: &mut Arc<Node>, key: Hash, value: Hash, weight: u32) -> bool {
     let differs = first_difference(node.sample(), &key);
     let splits_here = match (&node.kind, differs) {
         (_, None) => None,
@@ -107,20 +161,20 @@ fn insert(node: &mut Arc<Node>, key: Hash, value: Hash) -> bool {
         (Kind::Branch { bit, .. }, Some(at)) => (at < *bit).then_some(at),
     };
     if let Some(bit) = splits_here {
-        let new = Node::leaf(key, value);
+        let new = Node::leaf(key, value, weight);
         let old = Arc::clone(node);
         let sides = if bit_of(&key, bit) == 0 { [new, old] } else { [old, new] };
         *node = Node::new(Kind::Branch { bit, sample: key, sides });
         return true;
     }
     let node = Arc::make_mut(node);
-    node.hash.take();
+    node.sum.take();
     match &mut node.kind {
-        Kind::Leaf { value: held, .. } => {
-            *held = value;
+        Kind::Leaf { value: held, weight: weighs, .. } => {
+            (*held, *weighs) = (value, weight);
             false
         }
-        Kind::Branch { bit, sides, .. } => insert(&mut sides[bit_of(&key, *bit)], key, value),
+        Kind::Branch { bit, sides, .. } => insert(&mut sides[bit_of(&key, *bit)], key, value, weight),
     }
 }
 
@@ -131,7 +185,7 @@ fn remove(node: &mut Arc<Node>, key: &Hash) -> bool {
     };
     let side = bit_of(key, *bit);
     let inner = Arc::make_mut(node);
-    inner.hash.take();
+    inner.sum.take();
     if let Kind::Branch { sides, .. } = &mut inner.kind
         && remove(&mut sides[side], key)
     {
@@ -144,7 +198,7 @@ fn remove(node: &mut Arc<Node>, key: &Hash) -> bool {
 fn lookup<'a>(mut node: &'a Node, key: &Hash) -> Option<&'a Hash> {
     loop {
         match &node.kind {
-            Kind::Leaf { key: held, value } => return (held == key).then_some(value),
+            Kind::Leaf { key: held, value, .. } => return (held == key).then_some(value),
             Kind::Branch { bit, sides, .. } => node = &sides[bit_of(key, *bit)],
         }
     }
@@ -154,7 +208,7 @@ impl Map {
     /// The root hash.
     pub fn root(&self) -> Hash {
         match &self.root {
-            Some(node) => node.hash(),
+            Some(node) => node.sum().hash,
             None => hash(EMPTY_DOMAIN, &[]),
         }
     }
@@ -174,12 +228,30 @@ impl Map {
         lookup(self.root.as_ref()?, key)
     }
 
-    /// Sets the value of `key`.
-    pub fn insert(&mut self, key: Hash, value: Hash) {
+    /// The next part behind the key `after`, from the first key on if there is none: the greatest that begins there and
+    /// weighs at most `room`, or a single pair. Nothing where no key follows.
+    pub fn part(&self, after: Option<&Hash>, room: u64) -> Option<Part> {
+        let root = self.root.as_ref()?;
+        let mut node = match after {
+            Some(after) => behind(root, after)?,
+            None => root,
+        };
+        let (of, mut branches) = (node.sum().hash, Vec::new());
+        while let Kind::Branch { bit, sides: [zero, one], .. } = &node.kind
+            && node.sum().weight > room
+        {
+            branches.push((*bit, one.sum().hash));
+            node = zero;
+        }
+        Some(Part { of, branches, hash: node.sum().hash, last: node.last_key() })
+    }
+
+    /// Sets the value of `key`, and how much it weighs, of which the root says nothing.
+    pub fn insert(&mut self, key: Hash, value: Hash, weight: u32) {
         let new = match &mut self.root {
-            Some(node) => insert(node, key, value),
+            Some(node) => insert(node, key, value, weight),
             empty => {
-                *empty = Some(Node::leaf(key, value));
+                *empty = Some(Node::leaf(key, value, weight));
                 true
             }
         };
@@ -254,7 +326,7 @@ pub(super) mod tests {
                     assert_eq!(map.remove(&key), oracle.remove(&key.0).is_some(), "seed {seed} step {step}");
                 } else {
                     let value = rng.bytes();
-                    map.insert(key, Hash(value));
+                    map.insert(key, Hash(value), 1);
                     oracle.insert(key.0, value);
                 }
                 assert_eq!(map.len(), oracle.len(), "seed {seed} step {step}");
@@ -278,14 +350,51 @@ pub(super) mod tests {
     fn a_clone_keeps_its_root_when_the_original_changes() {
         let mut map = Map::default();
         for n in 0..50u8 {
-            map.insert(hash("k", &[&[n]]), hash("v", &[&[n]]));
+            map.insert(hash("k", &[&[n]]), hash("v", &[&[n]]), 1);
         }
         let before = map.root();
         let kept = map.clone();
-        map.insert(hash("k", &[&[7]]), hash("v", &[b"new"]));
+        map.insert(hash("k", &[&[7]]), hash("v", &[b"new"]), 1);
         map.remove(&hash("k", &[&[8]]));
         assert_ne!(map.root(), before);
         assert_eq!(kept.root(), before);
         assert_eq!(kept.get(&hash("k", &[&[8]])), Some(&hash("v", &[&[8]])));
+    }
+
+    #[test]
+    fn parts_follow_each_other_fit_and_lead_to_the_root() {
+        for seed in 0..40 {
+            let mut rng = Rng::new(seed);
+            let mut map = Map::default();
+            let mut oracle = BTreeMap::new();
+            for _ in 0..1 + rng.below(200) {
+                let (key, value, weight) = (key(&mut rng), rng.bytes(), 1 + rng.below(9) as u32);
+                map.insert(key, Hash(value), weight);
+                oracle.insert(key.0, (value, u64::from(weight)));
+            }
+            let room = 1 + rng.below(60);
+            let (mut pending, mut after, mut taken) = (vec![map.root()], None, BTreeMap::new());
+            while let Some(part) = map.part(after.as_ref(), room) {
+                assert_eq!(
+                    Some(part.of),
+                    pending.pop(),
+                    "seed {seed}: a part begins where the one before ends"
+                );
+                let inside = |key: &[u8; 32]| *key <= part.last.0 && after.is_none_or(|after| *key > after.0);
+                let pairs: BTreeMap<_, _> = oracle.iter().filter(|(key, _)| inside(key)).collect();
+                let weight: u64 = pairs.values().map(|(_, weight)| weight).sum();
+                assert!(weight <= room || pairs.len() == 1, "seed {seed}: {weight}");
+                let pairs: BTreeMap<_, _> =
+                    pairs.into_iter().map(|(key, (value, _))| (*key, *value)).collect();
+                assert_eq!(naive_root(&pairs), part.hash, "seed {seed}");
+                let up = |hash, (bit, one): &(u8, Hash)| branch_hash(*bit, &hash, one);
+                assert_eq!(part.branches.iter().rev().fold(part.hash, up), part.of, "seed {seed}");
+                pending.extend(part.branches.iter().map(|(_, one)| *one));
+                taken.extend(pairs);
+                after = Some(part.last);
+            }
+            assert!(pending.is_empty(), "seed {seed}");
+            assert_eq!(naive_root(&taken), map.root(), "seed {seed}");
+        }
     }
 }

@@ -1,18 +1,15 @@
 //! An operation as ordered records make it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::outcome::{Assessment, Decision, Standing};
 use crate::charter::{Charter, OperationType, PartnerName};
-use crate::identity::{Hash, RecordId, hash};
+use crate::identity::RecordId;
 use crate::record::{Open, Role, Stance};
 use crate::time::Time;
-use crate::wire;
-
-const OPERATION_DOMAIN: &str = "entente/state/operation/v1";
 
 /// An operation: what opened it, what was said, how it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
     /// The record that opened it.
     pub id: RecordId,
@@ -26,14 +23,15 @@ pub struct Operation {
     pub opened_at: Time,
     /// When its window ends, in batch time.
     pub closes: Time,
-    /// All that was said, in the order of application.
+    /// All that was said, in the order of application. Under the state root each stands by itself.
+    #[serde(skip)]
     pub attestations: Vec<Attestation>,
     /// How it ended.
     pub decision: Option<Decision>,
 }
 
 /// An attestation that was applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attestation {
     /// The record.
     pub record: RecordId,
@@ -99,17 +97,5 @@ impl Operation {
         };
         self.decision = Some(decision.clone());
         Some(decision)
-    }
-
-    /// What the state root says of it. The id stands for what opened it; a decision follows from the rest, but for its
-    /// time and cause.
-    pub(super) fn digest(&self) -> Hash {
-        let decision = self
-            .decision
-            .as_ref()
-            .map(|decision| (decision.verdict, decision.decided_at, decision.decided_by));
-        let content =
-            wire::encode(&(&self.id, self.index, self.opened_at, self.closes, &self.attestations, decision));
-        hash(OPERATION_DOMAIN, &[&content])
     }
 }

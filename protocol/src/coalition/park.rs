@@ -3,26 +3,23 @@
 //! Bounded: at most [`MAX_PARKED_PER_PARTNER`] of one partner, and none longer than its operation can be open. The
 //! bound counts against the partner whose officer signed, not against the carrier, so that nobody can fill another's.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::map::Map;
+use super::items::{Item, ItemId, Tree};
 use crate::charter::PartnerName;
 use crate::feed::FeedKey;
-use crate::identity::{Hash, RecordId, hash};
-use crate::record::SignedRecord;
+use crate::identity::{Hash, RecordId};
+use crate::record::Record;
 use crate::time::Time;
-use crate::wire;
 
 /// Most parked records of one partner.
 pub const MAX_PARKED_PER_PARTNER: usize = 256;
 
-const PARKED_DOMAIN: &str = "entente/state/parked/v1";
-const PARKED_KEY_DOMAIN: &str = "entente/state/key/parked/v1";
-
 /// Where an entry stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
     /// Log index.
     pub(super) index: u64,
@@ -34,12 +31,12 @@ pub(super) struct Place {
     pub(super) hash: Hash,
 }
 
-/// A record that waits.
-#[derive(Debug, Clone)]
+/// A record that waits. Its signature held when it was ordered, and is of no consequence since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Waiting {
     pub(super) place: Place,
     pub(super) partner: PartnerName,
-    pub(super) signed: SignedRecord,
+    pub(super) record: Record,
     /// What it names.
     pub(super) awaits: RecordId,
     /// From this batch time on it is refused.
@@ -56,10 +53,6 @@ pub(super) struct Parked {
     counts: BTreeMap<PartnerName, usize>,
 }
 
-fn key(id: &RecordId) -> Hash {
-    hash(PARKED_KEY_DOMAIN, &[id.as_bytes()])
-}
-
 impl Parked {
     pub(super) fn get(&self, id: &RecordId) -> Option<&Waiting> {
         self.records.get(id)
@@ -73,23 +66,22 @@ impl Parked {
         self.counts.get(partner).is_some_and(|count| *count >= MAX_PARKED_PER_PARTNER)
     }
 
-    /// Everything that waits, with its key and value under the state root.
     #[cfg(test)]
-    pub(super) fn leaves(&self) -> impl Iterator<Item = (Hash, Hash)> {
-        self.records.iter().map(|(id, waiting)| (key(id), waiting.digest()))
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.records.values()
     }
 
-    pub(super) fn insert(&mut self, id: RecordId, waiting: Waiting, root: &mut Map) {
-        root.insert(key(&id), waiting.digest());
+    pub(super) fn insert(&mut self, id: RecordId, waiting: Waiting, root: &mut Tree) {
+        root.put(&Item::Parked(Cow::Borrowed(&waiting)));
         self.awaited.entry(waiting.awaits).or_default().insert(waiting.place.index, id);
         self.ends.insert((waiting.until, waiting.place.index, id));
         *self.counts.entry(waiting.partner.clone()).or_default() += 1;
         self.records.insert(id, waiting);
     }
 
-    fn remove(&mut self, id: &RecordId, root: &mut Map) -> Option<Waiting> {
+    fn remove(&mut self, id: &RecordId, root: &mut Tree) -> Option<Waiting> {
         let waiting = self.records.remove(id)?;
-        root.remove(&key(id));
+        root.remove(ItemId::Parked(*id));
         self.ends.remove(&(waiting.until, waiting.place.index, *id));
         if let Some(ids) = self.awaited.get_mut(&waiting.awaits) {
             ids.remove(&waiting.place.index);
@@ -107,13 +99,13 @@ impl Parked {
     }
 
     /// Takes out all that wait for `named`, in the order of the log.
-    pub(super) fn release(&mut self, named: &RecordId, root: &mut Map) -> Vec<Waiting> {
+    pub(super) fn release(&mut self, named: &RecordId, root: &mut Tree) -> Vec<Waiting> {
         let ids = self.awaited.get(named).cloned().unwrap_or_default();
         ids.values().filter_map(|id| self.remove(id, root)).collect()
     }
 
     /// Takes out all that have waited too long at `time`, the first to end first.
-    pub(super) fn expire(&mut self, time: Time, root: &mut Map) -> Vec<Waiting> {
+    pub(super) fn expire(&mut self, time: Time, root: &mut Tree) -> Vec<Waiting> {
         let mut expired = Vec::new();
         while let Some((until, _, id)) = self.ends.first().copied() {
             if until > time {
@@ -122,13 +114,5 @@ impl Parked {
             expired.extend(self.remove(&id, root));
         }
         expired
-    }
-}
-
-impl Waiting {
-    /// The record's id is bound by the key, its signature is of no consequence.
-    fn digest(&self) -> Hash {
-        let content = wire::encode(&(&self.signed.record, &self.place, &self.awaits, self.until));
-        hash(PARKED_DOMAIN, &[&content])
     }
 }

@@ -1,5 +1,6 @@
 //! The state machine: batch time, operations, parked records, and the root over them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -9,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{Convicted, Frozen, Proved};
 use super::find::{FindError, find_id};
+use super::items::{Item, Tree};
 use super::judge::{Judgement, authenticate, bad_signature, too_many_parked, unexpired};
-use super::map::Map;
 use super::operation::{Attestation, Operation};
 use super::outcome::Decision;
 use super::park::{Parked, Place, Waiting};
@@ -20,24 +21,17 @@ use crate::evidence::Equivocation;
 use crate::feed::{FeedKey, ForkProof};
 use crate::founding::Founded;
 use crate::frontier::incarnations;
-use crate::identity::{Hash, PublicKey, RecordId, hash};
+use crate::identity::{Hash, PublicKey, RecordId};
 use crate::record::{Act, Body, Record, SignedRecord};
 use crate::time::Time;
-use crate::wire;
 
 /// Most operations that one partner may have open at a time.
 pub const MAX_OPEN_PER_PARTNER: usize = 32_768;
 /// Most attestations of one partner to one operation, those that are superseded included.
 pub const MAX_ATTESTATIONS_PER_PARTNER: usize = 16;
 
-const TIME_KEY_DOMAIN: &str = "entente/state/key/time/v1";
-const TIME_DOMAIN: &str = "entente/state/time/v1";
-const COALITION_KEY_DOMAIN: &str = "entente/state/key/coalition/v1";
-const COALITION_DOMAIN: &str = "entente/state/coalition/v1";
-const OPERATION_KEY_DOMAIN: &str = "entente/state/key/operation/v1";
-
 /// Where an ordered entry stands, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyContext {
     /// Its index in the log.
     pub index: u64,
@@ -149,8 +143,8 @@ pub struct State {
     /// How many operations each partner has open. Follows from `operations`.
     pub(super) open: BTreeMap<PartnerName, usize>,
     pub(super) parked: Parked,
-    proved: Proved,
-    root: Map,
+    pub(super) proved: Proved,
+    pub(super) tree: Tree,
 }
 
 impl State {
@@ -159,13 +153,10 @@ impl State {
         Self::empty(Arc::new(founded.clone()), founded.charter().created)
     }
 
-    fn empty(founded: Arc<Founded>, time: Time) -> Self {
-        let mut root = Map::default();
-        root.insert(
-            hash(COALITION_KEY_DOMAIN, &[]),
-            hash(COALITION_DOMAIN, &[founded.coalition().as_bytes()]),
-        );
-        root.insert(hash(TIME_KEY_DOMAIN, &[]), time_digest(time));
+    pub(super) fn empty(founded: Arc<Founded>, time: Time) -> Self {
+        let mut tree = Tree::default();
+        tree.put(&Item::Coalition(founded.coalition()));
+        tree.put(&Item::Time(time));
         Self {
             founded,
             time,
@@ -175,7 +166,7 @@ impl State {
             open: BTreeMap::new(),
             parked: Parked::default(),
             proved: Proved::default(),
-            root,
+            tree,
         }
     }
 
@@ -197,7 +188,7 @@ impl State {
     /// The hash of everything that influences later results: coalition, batch time, operations with all that was
     /// said, parked records.
     pub fn root(&self) -> Hash {
-        self.root.root()
+        self.tree.root()
     }
 
     /// An operation.
@@ -262,8 +253,7 @@ impl State {
         if time <= self.time {
             return advanced;
         }
-        self.time = time;
-        self.root.insert(hash(TIME_KEY_DOMAIN, &[]), time_digest(time));
+        self.set_time(time);
         while let Some((closes, id)) = self.deadlines.first().copied() {
             if closes > time {
                 break;
@@ -271,15 +261,20 @@ impl State {
             self.deadlines.pop_first();
             self.decide(&id, None, &mut advanced.decisions);
         }
-        for waiting in self.parked.expire(time, &mut self.root) {
-            let id = waiting.signed.record.id();
-            let refusal = match self.judge(&waiting.partner, &id, &waiting.signed.record, time) {
+        for waiting in self.parked.expire(time, &mut self.tree) {
+            let id = waiting.record.id();
+            let refusal = match self.judge(&waiting.partner, &id, &waiting.record, time) {
                 Err(refusal) => refusal,
                 Ok(_) => Refusal::NeverApplied { awaits: waiting.awaits },
             };
             advanced.released.push(released(id, &waiting.place, Disposition::Refused(refusal)));
         }
         advanced
+    }
+
+    pub(super) fn set_time(&mut self, time: Time) {
+        self.time = time;
+        self.tree.put(&Item::Time(time));
     }
 
     /// Applies an entry's bytes; bytes that are no body are refused.
@@ -372,7 +367,7 @@ impl State {
         if let Some(frozen) = self.proved.frozen().get(&feed) {
             return Disposition::Duplicate { first: frozen.ordered.index };
         }
-        self.proved.freeze(feed, length, context, &mut self.root);
+        self.proved.freeze(feed, Frozen { length, ordered: *context }, &mut self.tree);
         Disposition::Applied
     }
 
@@ -386,7 +381,8 @@ impl State {
         if let Some(convicted) = self.proved.convicted().get(&seat) {
             return Disposition::Duplicate { first: convicted.ordered.index };
         }
-        self.proved.convict(proof, context, &mut self.root);
+        let convicted = Convicted { feed: proof.feed, seq: proof.seq, ordered: *context };
+        self.proved.convict(convicted, &mut self.tree);
         Disposition::Applied
     }
 
@@ -406,11 +402,11 @@ impl State {
                     let waiting = Waiting {
                         place,
                         partner: partner.clone(),
-                        signed: signed.clone(),
+                        record: signed.record.clone(),
                         awaits,
                         until: self.waits_until(&signed.record),
                     };
-                    self.parked.insert(id, waiting, &mut self.root);
+                    self.parked.insert(id, waiting, &mut self.tree);
                     Disposition::Parked { awaits }
                 }
             }
@@ -425,10 +421,10 @@ impl State {
     /// Applies what waited for `named`, each followed by what waited for it: depth first, in the order of the log.
     /// Each parked record is taken out once and parked again at most for another cause, so this ends.
     fn release(&mut self, named: RecordId, now_index: u64, applied: &mut Applied) {
-        let mut stack = self.parked.release(&named, &mut self.root);
+        let mut stack = self.parked.release(&named, &mut self.tree);
         stack.reverse();
         while let Some(mut waiting) = stack.pop() {
-            let record = &waiting.signed.record;
+            let record = &waiting.record;
             let id = record.id();
             let disposition = match self.judge(&waiting.partner, &id, record, self.time) {
                 Err(refusal) => Disposition::Refused(refusal),
@@ -437,7 +433,7 @@ impl State {
                 Ok(Judgement::Wait { awaits }) => {
                     waiting.until = waiting.until.min(self.waits_until(record));
                     waiting.awaits = awaits;
-                    self.parked.insert(id, waiting, &mut self.root);
+                    self.parked.insert(id, waiting, &mut self.tree);
                     continue;
                 }
                 Ok(Judgement::Apply) => {
@@ -449,7 +445,7 @@ impl State {
                         now_index,
                         &mut applied.decisions,
                     );
-                    let mut next = self.parked.release(&id, &mut self.root);
+                    let mut next = self.parked.release(&id, &mut self.tree);
                     next.reverse();
                     stack.append(&mut next);
                     Disposition::Applied
@@ -485,31 +481,30 @@ impl State {
             Act::Open(open) => {
                 let window_ms = self.charter().kind(&open.kind).map_or(0, |kind| kind.window_ms);
                 let closes = self.time.plus(window_ms);
-                self.operations.insert(
+                let operation = Operation {
                     id,
-                    Operation {
-                        id,
-                        open: open.clone(),
-                        opened_by: partner.clone(),
-                        index: place.index,
-                        opened_at: self.time,
-                        closes,
-                        attestations: Vec::new(),
-                        decision: None,
-                    },
-                );
+                    open: open.clone(),
+                    opened_by: partner.clone(),
+                    index: place.index,
+                    opened_at: self.time,
+                    closes,
+                    attestations: Vec::new(),
+                    decision: None,
+                };
+                self.tree.put(&Item::Operation(Cow::Borrowed(&operation)));
+                self.operations.insert(id, operation);
                 self.deadlines.insert((closes, id));
                 *self.open.entry(partner.clone()).or_default() += 1;
             }
             Act::Attest(attest) => {
                 let at = self.time;
-                if let Some(operation) = self.operations.get_mut(&operation) {
-                    let replaced =
-                        operation.attestations.iter_mut().find(|said| attest.supersedes == Some(said.record));
+                if let Some(said_on) = self.operations.get_mut(&operation) {
+                    let said = &mut said_on.attestations;
+                    let replaced = said.iter().position(|said| attest.supersedes == Some(said.record));
                     if let Some(replaced) = replaced {
-                        replaced.superseded_by = Some(id);
+                        said[replaced].superseded_by = Some(id);
                     }
-                    operation.attestations.push(Attestation {
+                    said.push(Attestation {
                         record: id,
                         partner: partner.clone(),
                         role: attest.role,
@@ -519,6 +514,10 @@ impl State {
                         at,
                         superseded_by: None,
                     });
+                    for place in replaced.into_iter().chain([said.len() - 1]) {
+                        let item = Item::Attestation(operation, place as u32, Cow::Borrowed(&said[place]));
+                        self.tree.put(&item);
+                    }
                 }
             }
         }
@@ -537,8 +536,8 @@ impl State {
                 *open -= 1;
             }
             decisions.push(decision);
+            self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
         }
-        self.root.insert(operation_key(id), operation.digest());
     }
 
     /// A state that holds only the operations named by `held` and nothing parked, to try records on at the time `now`:
@@ -551,17 +550,22 @@ impl State {
             .flatten()
             .collect::<BTreeSet<_>>();
         for operation in named.iter().filter_map(|id| self.operations.get(id)) {
-            overlay.operations.insert(operation.id, operation.clone());
-            if operation.decision.is_none() {
-                overlay.deadlines.insert((operation.closes, operation.id));
-                *overlay.open.entry(operation.opened_by.clone()).or_default() += 1;
-            }
-            let records = operation.attestations.iter().map(|said| (said.record, said.index));
-            for (id, index) in records.chain([(operation.id, operation.index)]) {
-                overlay.records.insert(id, Seen { index, operation: operation.id });
-            }
+            overlay.adopt(operation.clone());
         }
         overlay
+    }
+
+    /// Takes an operation as it stands, with all that follows from it but the root.
+    pub(super) fn adopt(&mut self, operation: Operation) {
+        if operation.decision.is_none() {
+            self.deadlines.insert((operation.closes, operation.id));
+            *self.open.entry(operation.opened_by.clone()).or_default() += 1;
+        }
+        let records = operation.attestations.iter().map(|said| (said.record, said.index));
+        for (id, index) in records.chain([(operation.id, operation.index)]) {
+            self.records.insert(id, Seen { index, operation: operation.id });
+        }
+        self.operations.insert(operation.id, operation);
     }
 
     /// Takes a record that is held but not ordered, as if it came next. Its signature was verified when it was held.
@@ -580,31 +584,6 @@ impl State {
         }
         applied
     }
-
-    /// Everything under the root, from scratch.
-    #[cfg(test)]
-    pub(super) fn leaves(&self) -> BTreeMap<[u8; 32], [u8; 32]> {
-        let coalition =
-            (hash(COALITION_KEY_DOMAIN, &[]), hash(COALITION_DOMAIN, &[self.founded.coalition().as_bytes()]));
-        let time = (hash(TIME_KEY_DOMAIN, &[]), time_digest(self.time));
-        let operations =
-            self.operations.values().map(|operation| (operation_key(&operation.id), operation.digest()));
-        [coalition, time]
-            .into_iter()
-            .chain(operations)
-            .chain(self.parked.leaves())
-            .chain(self.proved.leaves())
-            .map(|(key, value)| (key.0, value.0))
-            .collect()
-    }
-}
-
-fn time_digest(time: Time) -> Hash {
-    hash(TIME_DOMAIN, &[&wire::encode(&time)])
-}
-
-fn operation_key(id: &RecordId) -> Hash {
-    hash(OPERATION_KEY_DOMAIN, &[id.as_bytes()])
 }
 
 fn released(record: RecordId, place: &Place, disposition: Disposition) -> Released {

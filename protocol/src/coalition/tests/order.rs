@@ -216,7 +216,7 @@ fn one_word_each_gives_the_same_verdict_in_every_order() {
 }
 
 /// A few of everything, sound or not.
-fn random_record(bench: &Bench, rng: &mut Rng, known: &[RecordId]) -> SignedRecord {
+pub(super) fn random_record(bench: &Bench, rng: &mut Rng, known: &[RecordId]) -> SignedRecord {
     let pick = |rng: &mut Rng, count: usize| usize::try_from(rng.below(count as u64)).expect("small");
     let partner = FOUR[pick(rng, 4)];
     let named = |rng: &mut Rng| match known.len() {
@@ -380,10 +380,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "jsrvf5qhkjenhlnrvfjv4o333oc5w5b5lpduoribl2zczuybgjva",
+            "vqalw4gmwmkq6f6bed4uxweggbnleagwl5cwky44v7ydoodf5vua",
             "op-7iugtcblgony44ecalcmiqn3d5vq7lhlkwxl2o66zu3wq2tphjja",
             "op-va52gsuvtkcrrysyzv6tsg5jv3ygeiug3a5w2vtnby3g7rrcgiya",
-            "fapru4z2t3vicdziy4wtfrp4zvrcj3nmo2xavho3gg6de6lmljcq",
+            "jmelx6kkmydidiako2x7fuohd3rojunhzgtbhqey3ieoeavwoiza",
         ]
     );
 }

@@ -1,0 +1,130 @@
+//! What stands under the state root, item by item, and the tree over it.
+//!
+//! Guarantees: the items determine the state, so who has all items of a root has the state; each is small, because an
+//! attestation is an item of its own. The tree notes which items have changed, so that keeping a copy of the state up to
+//! date costs what has changed.
+//!
+//! ```text
+//! key   = H("entente/state/key/v1", ItemId)
+//! value = H("entente/state/item/v1", Item)
+//! ```
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use entente_hbbft::Seat;
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{Convicted, Frozen};
+use super::map::Map;
+use super::operation::{Attestation, Operation};
+use super::park::Waiting;
+use crate::feed::FeedKey;
+use crate::identity::{CoalitionId, Hash, RecordId, hash};
+use crate::time::Time;
+use crate::wire::{self, WireError};
+
+/// Largest encoded item, in bytes: an operation with its decision.
+pub const MAX_ITEM_BYTES: usize = 96 * 1024;
+
+const KEY_DOMAIN: &str = "entente/state/key/v1";
+const ITEM_DOMAIN: &str = "entente/state/item/v1";
+
+/// Which item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) enum ItemId {
+    Coalition,
+    Time,
+    Operation(RecordId),
+    /// The operation, and which of its attestations in the order of application.
+    Attestation(RecordId, u32),
+    Parked(RecordId),
+    Frozen(FeedKey),
+    Convicted(Seat),
+}
+
+impl ItemId {
+    fn key(&self) -> Hash {
+        hash(KEY_DOMAIN, &[&wire::encode(self)])
+    }
+}
+
+/// A piece of the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Item<'a> {
+    /// Whose state it is.
+    Coalition(CoalitionId),
+    /// Batch time.
+    Time(Time),
+    /// An operation without its attestations.
+    Operation(Cow<'a, Operation>),
+    /// The operation, which of its attestations, and that.
+    Attestation(RecordId, u32, Cow<'a, Attestation>),
+    /// A record that waits.
+    Parked(Cow<'a, Waiting>),
+    /// A frozen feed.
+    Frozen(FeedKey, Frozen),
+    /// A convicted seat.
+    Convicted(Convicted),
+}
+
+impl Item<'_> {
+    pub(super) fn id(&self) -> ItemId {
+        match self {
+            Self::Coalition(_) => ItemId::Coalition,
+            Self::Time(_) => ItemId::Time,
+            Self::Operation(operation) => ItemId::Operation(operation.id),
+            Self::Attestation(operation, place, _) => ItemId::Attestation(*operation, *place),
+            Self::Parked(waiting) => ItemId::Parked(waiting.record.id()),
+            Self::Frozen(feed, _) => ItemId::Frozen(*feed),
+            Self::Convicted(convicted) => ItemId::Convicted(convicted.feed.seat),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        wire::encode(self)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Item<'static>, WireError> {
+        wire::decode(bytes, MAX_ITEM_BYTES)
+    }
+
+    /// Key, value and weight under the root; `bytes` is its encoding.
+    pub(super) fn leaf(&self, bytes: &[u8]) -> (Hash, Hash, u32) {
+        (self.id().key(), hash(ITEM_DOMAIN, &[bytes]), u32::try_from(bytes.len()).unwrap_or(u32::MAX))
+    }
+}
+
+/// The items under their root, and which of them have changed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tree {
+    map: Map,
+    changed: BTreeSet<ItemId>,
+}
+
+impl Tree {
+    pub(super) fn root(&self) -> Hash {
+        self.map.root()
+    }
+
+    pub(super) fn put(&mut self, item: &Item<'_>) {
+        let (key, value, weight) = item.leaf(&item.encode());
+        self.map.insert(key, value, weight);
+        self.changed.insert(item.id());
+    }
+
+    pub(super) fn remove(&mut self, id: ItemId) {
+        self.map.remove(&id.key());
+        self.changed.insert(id);
+    }
+
+    /// The tree as it is, and what has changed since this was asked last.
+    pub(super) fn take_changes(&mut self) -> (Map, Vec<(Hash, ItemId)>) {
+        let changed = std::mem::take(&mut self.changed);
+        (self.map.clone(), changed.into_iter().map(|id| (id.key(), id)).collect())
+    }
+
+    pub(super) fn changes(&self) -> usize {
+        self.changed.len()
+    }
+}
