@@ -33,6 +33,17 @@ impl fmt::Display for Profile {
     }
 }
 
+/// What a node that was away for long keeps of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum History {
+    /// From the state on that it takes from a peer: quick, and what was ordered while it was away stays with others.
+    #[default]
+    Recent,
+    /// All of it: every epoch that it missed is fetched and applied.
+    Whole,
+}
+
 /// What can be set.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -45,6 +56,8 @@ pub struct Config {
     pub peers: Vec<Multiaddr>,
     /// The link profile.
     pub profile: Profile,
+    /// What is kept of the log after a long absence.
+    pub history: History,
 }
 
 impl Config {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use entente_discovery::{
     CoalitionSecret, LinkProfile, Mesh, MeshConfig, MeshError, Multiaddr, PortPolicy, decode_book,
 };
-use entente_protocol::engine::{Config, Effect, Engine, Halt, Input, RecoverError, Timing};
+use entente_protocol::engine::{Config, Effect, Engine, Halt, Input, RecoverError, Snapshots, Timing};
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::SecretKey;
 use thiserror::Error;
@@ -76,6 +76,8 @@ pub struct NodeConfig {
     pub profile: LinkProfile,
     /// The engine's spans on that kind of link.
     pub timing: Timing,
+    /// When the state is copied, and when a peer's copy is taken.
+    pub snapshots: Snapshots,
 }
 
 /// Why a node did not start.
@@ -243,6 +245,7 @@ impl Node {
             peers,
             profile,
             timing,
+            snapshots,
         } = config;
         let coalition = founded.coalition();
         let Some(credential) = founded.chain(&node.public()).map(|chain| chain.encode()) else {
@@ -253,7 +256,7 @@ impl Node {
         getrandom::fill(&mut nonce)
             .map_err(|error| StartError::System { what: "random bytes", source: error.into() })?;
         let seed = node.seed();
-        let engine_config = Config { founded: Arc::clone(&founded), node, seat, timing, nonce };
+        let engine_config = Config { founded: Arc::clone(&founded), node, seat, timing, snapshots, nonce };
         let opened = tokio::task::spawn_blocking(move || {
             let store = Store::open(&store, &identity)?;
             let (engine, effects) = Engine::recover(engine_config, &store, clock::now())?;

@@ -39,7 +39,7 @@ pub use self::read::{MAX_ROWS, Place, StoredLeaf};
 pub use self::write::{Mark, body_id};
 
 /// Version of the tables; a store of another one is refused.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Memory that redb uses for pages, in bytes.
 pub const CACHE_BYTES: usize = 32 << 20;
 /// Largest row that is decoded as a whole, in bytes: an entry.
@@ -382,6 +382,10 @@ mod meta {
     pub(super) const EXTENT: &str = "extent";
     /// The last proof that an epoch is certified by a later one's checkpoint.
     pub(super) const PROOF: &str = "proof";
+    /// Of which epoch the copy of the state is.
+    pub(super) const COPY: &str = "copy";
+    /// The last copy that was taken from others: what lies at or below it may be missing.
+    pub(super) const FLOOR: &str = "floor";
     /// Which incarnation the node is in.
     pub(super) const LIVES: &str = "lives";
     /// What the names of the node's own values begin with.

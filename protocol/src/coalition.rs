@@ -43,6 +43,7 @@ pub use operation::{Attestation, Operation};
 pub use outcome::{Assessment, Candidate, Decision, Deficit, MAX_DECISION_BYTES, Need, Standing, Verdict};
 pub use park::MAX_PARKED_PER_PARTNER;
 pub use refusal::{Part, Refusal};
+pub(crate) use snapshot::part_hash;
 pub use snapshot::{Changes, MAX_PAGE_BYTES, Page, PageError, Taking};
 pub use state::{
     Advanced, Applied, ApplyContext, Disposition, MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER,

@@ -7,7 +7,7 @@
 //! How: record feeds (`feeds`) hold what is said; contributions over them are agreed on (`epochs`, by
 //! `entente-hbbft`), cut, ordered and applied (`apply`); peers exchange frontiers and ask for what they lack
 //! (`peers`); who is behind takes
-//! certified epochs as they are (`catchup`); after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
+//! certified epochs as they are (`catchup`) or a copy of the state (`snapshots`); after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
 //! from the store, and `lives` goes on from a store that was rolled back.
 
 mod api;
@@ -19,6 +19,7 @@ mod feeds;
 mod lives;
 mod peers;
 mod recover;
+mod snapshots;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,8 @@ pub use epochs::MAX_STASHED_PAYLOADS;
 pub use feeds::MAX_BACKLOG;
 pub use lives::Restored;
 pub use recover::RecoverError;
+pub(crate) use snapshots::prove;
+pub use snapshots::{MAX_KEPT_SPANS, Snapshots};
 
 use crate::coalition::State;
 use crate::evidence::Equivocation;
@@ -49,6 +52,7 @@ use catchup::Catchup;
 use epochs::{Chains, Proposals};
 use feeds::{Feed, Written};
 use peers::{Asked, Peer, Subject};
+use snapshots::Copies;
 use start::Start;
 
 /// Spans that a link profile sets, in ms.
@@ -79,6 +83,8 @@ pub struct Config {
     pub seat: Option<SecretKey>,
     /// Spans of the link profile.
     pub timing: Timing,
+    /// When the state is copied, and when another's copy is taken.
+    pub snapshots: Snapshots,
     /// Fresh and random for every start.
     pub nonce: [u8; 32],
 }
@@ -144,6 +150,7 @@ pub struct Engine {
     /// Cosignatures for epochs that are not applied yet, and who sent them.
     early_cosigns: BTreeMap<(u64, Seat), (NodeId, Cosign)>,
     catchup: Catchup,
+    copies: Copies,
     clock_astray: bool,
     last_proof: Option<Box<EpochProof>>,
 
@@ -226,6 +233,7 @@ impl Engine {
             peer.clock_set_back(now, &self.timing);
         }
         self.proposals.clock_set_back(now);
+        self.copies.clock_set_back(now);
         self.due_written.values_mut().for_each(|written| written.clock_set_back(now));
         self.missing.values_mut().for_each(|since| *since = now.min(*since));
         self.woken_for = None;
@@ -358,6 +366,7 @@ impl Engine {
             custody,
             custody_since: custody_since.map(|since| since.min(now)),
             faults: self.faults,
+            floor: self.copies.floor,
         }
     }
 

@@ -3,16 +3,21 @@
 //! Guarantees asked of a store: the [`Write`]s of one commit become durable together and in order, or not at all;
 //! reads see every write before them. Damage is reported as [`Damage`] and never guessed around.
 
+mod memory;
+
 use entente_hbbft::{Digest, Seat};
 use thiserror::Error;
 
+pub use self::memory::Memory;
 use crate::feed::{BodyBytes, FeedKey, ForkProof, Head, Run};
 use crate::identity::{Hash, PublicKey, Signature};
+use crate::leaf::Leaf;
 use crate::ledger::cosignature::Certificate;
 use crate::ledger::merkle::Nodes;
 use crate::replicate::EpochProof;
 use crate::time::Time;
 use crate::vote::VoteFrame;
+use crate::wire::byte_string;
 
 /// Something to make durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +63,8 @@ pub enum Write {
         /// The epoch.
         epoch: u64,
     },
+    /// The copy of the state moves on.
+    Snapshot(Box<Snapshot>),
     /// Proof that an author forked its record feed: at most one for each feed.
     Fork(Box<FoundFork>),
     /// Proof that a seat signed two frames at one place: at most one for each seat.
@@ -95,6 +102,56 @@ impl Lives {
             _ => {}
         }
     }
+}
+
+/// Of which epoch a copy of the state is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Mark {
+    /// The epoch.
+    pub epoch: u64,
+    /// Log index of its record.
+    pub index: u64,
+    /// Its record, as it stands in the log.
+    #[serde(with = "byte_string")]
+    pub leaf: Vec<u8>,
+}
+
+impl Mark {
+    /// How far the epoch's record says that a feed is ordered; nothing if it is none, or does not name it.
+    pub fn committed_of(&self, feed: &FeedKey) -> Option<Head> {
+        self.committed().into_iter().find(|(of, _)| of == feed).map(|(_, head)| head)
+    }
+
+    /// How far the epoch's record says that feeds are ordered; nothing if it is none.
+    pub fn committed(&self) -> Vec<(FeedKey, Head)> {
+        match Leaf::decode(&self.leaf) {
+            Ok(Leaf::Epoch(record)) => {
+                record.committed.into_iter().map(|(feed, head, _)| (feed, head)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// A copy of the state as of an epoch's end, as it differs from the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Which epoch's.
+    pub mark: Mark,
+    /// The bytes of each item by key; none for one that is gone.
+    pub items: Vec<(Hash, Option<Vec<u8>>)>,
+    /// Where the state was taken from others. Then `items` are all that there are; batches, leaves and entries up to there
+    /// may be missing, the log goes on behind them, and feeds behind their committed heads.
+    pub taken: Option<Taken>,
+}
+
+/// What a copy of the state that was taken from others stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Roots of perfect subtrees of the log up to the epoch's record: level, index, hash.
+    pub nodes: Vec<(u8, u64, Hash)>,
+    /// Proof that the epoch is certified; from now on the last one.
+    pub proof: EpochProof,
 }
 
 /// A fork as it was found.
@@ -181,6 +238,18 @@ pub trait Archive: Nodes {
     fn last_certificate(&self) -> Result<Option<(u64, Certificate)>, Damage>;
     /// The last proof that an epoch is certified by a later one's checkpoint.
     fn last_proof(&self) -> Result<Option<EpochProof>, Damage>;
+    /// Of which epoch the copy of the state is.
+    fn snapshot(&self) -> Result<Option<Mark>, Damage>;
+    /// The last copy that was taken from others: what lies at or below it may be missing.
+    fn floor(&self) -> Result<Option<Mark>, Damage>;
+    /// Items of the copy by ascending key, behind `after` and up to `last` where these are given: no more than
+    /// `limit` bytes of them, but one at least.
+    fn items(
+        &self,
+        after: Option<&Hash>,
+        last: Option<&Hash>,
+        limit: usize,
+    ) -> Result<Vec<(Hash, Vec<u8>)>, Damage>;
     /// Proofs of forks, by feed.
     fn forks(&self) -> Result<Vec<FoundFork>, Damage>;
     /// Proofs that seats signed two frames at one place.

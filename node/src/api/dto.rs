@@ -570,6 +570,13 @@ pub enum EventView {
         /// Seats needed.
         quorum: usize,
     },
+    /// The state was taken as of an epoch's end; what was ordered before was not seen here.
+    Taken {
+        /// The epoch.
+        epoch: u64,
+        /// The index from which on this node has the log.
+        size: u64,
+    },
     /// This node was restored: its seat signs nothing any more.
     Silent {
         /// The seat.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use entente_hbbft::Committee;
-use entente_protocol::engine::{Config, Engine, RecoverError, Restored, Timing};
+use entente_protocol::engine::{Config, Engine, RecoverError, Restored, Snapshots, Timing};
 use entente_protocol::founding::Founded;
 use serde_json::json;
 
@@ -46,6 +46,7 @@ impl Restore {
             node: membership.node,
             seat: membership.seat.map(|(_, key)| key),
             timing: Timing::LAN,
+            snapshots: Snapshots::DEFAULT,
             // Nothing is asked of anybody here.
             nonce: [0; 32],
         };

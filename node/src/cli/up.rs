@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use entente_discovery::{LinkProfile, MeshError, PortPolicy};
-use entente_protocol::engine::{RecoverError, Timing};
+use entente_protocol::engine::{RecoverError, Snapshots, Timing};
 use libp2p::Multiaddr;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
 use super::{Context, check};
-use crate::config::{Config, Profile, check_address};
+use crate::config::{Config, History, Profile, check_address};
 use crate::errors::{CliError, Exit};
 use crate::membership::{Membership, check_member};
 use crate::render;
@@ -156,6 +156,10 @@ impl Up {
             peers: config.peers.into_iter().chain(self.peer.iter().cloned()).collect(),
             profile,
             timing,
+            snapshots: Snapshots {
+                behind: Snapshots::DEFAULT.behind.filter(|_| config.history == History::Recent),
+                ..Snapshots::DEFAULT
+            },
         })
     }
 }

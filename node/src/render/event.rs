@@ -29,6 +29,11 @@ pub(crate) fn line(event: &EventView) -> String {
             reachable.len() + missing.len(),
             plain(&missing.join(", "))
         ),
+        EventView::Taken { epoch, size } => {
+            format!(
+                "taken     the state of epoch {epoch}: far behind, so the log is here from index {size} on"
+            )
+        }
         EventView::Silent { seat, incarnation } => {
             format!(
                 "silent    seat {seat} since restore (incarnation {incarnation}): it signs nothing any more"

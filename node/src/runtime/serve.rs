@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use entente_protocol::coalition::map::Part;
 use entente_protocol::engine::NodeId;
 use entente_protocol::replicate::{Want, serve};
 use entente_protocol::wire;
@@ -63,11 +64,12 @@ impl Serving {
     }
 }
 
-/// A want, and how many frames may be shown of each seat that it names.
+/// A want, how many frames may be shown of each seat that it names, and which part of the copy of the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) want: Want,
     pub(super) frames: Vec<u32>,
+    pub(super) part: Option<Part>,
 }
 
 /// What one peer wants.
@@ -85,7 +87,7 @@ impl Queue {
     fn push(&self, asked: Asked) -> bool {
         let mut wants = self.lock();
         if let Some(waiting) = wants.iter_mut().find(|waiting| waiting.want == asked.want) {
-            waiting.frames = asked.frames;
+            (waiting.frames, waiting.part) = (asked.frames, asked.part);
             return true;
         }
         if wants.len() >= MAX_WANTS {
@@ -161,7 +163,7 @@ impl Served for Peer {
         let (node, peer) = (&self.node, self.id);
         let store = Arc::clone(node.store());
         let frames = tokio::task::spawn_blocking(move || {
-            let messages = serve(&*store, &asked.want, &asked.frames)?;
+            let messages = serve(&*store, &asked.want, &asked.frames, asked.part.as_ref())?;
             Ok(messages.iter().map(wire::encode).collect::<Vec<_>>())
         });
         let frames = match frames.await {
@@ -201,7 +203,7 @@ mod tests {
     use super::*;
 
     fn want(epoch: u64) -> Asked {
-        Asked { want: Want::Certificate { epoch }, frames: Vec::new() }
+        Asked { want: Want::Certificate { epoch }, frames: Vec::new(), part: None }
     }
 
     /// One that has room for so many answers, and tells of each.

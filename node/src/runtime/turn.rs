@@ -224,8 +224,8 @@ impl Turn {
                     encoded = Some((message, frame.clone()));
                     self.send(&to, frame);
                 }
-                Effect::Serve { to, want, frames } => {
-                    if !self.served.push(&to, Asked { want, frames }) {
+                Effect::Serve { to, want, frames, part } => {
+                    if !self.served.push(&to, Asked { want, frames, part }) {
                         // The peer asks again.
                         self.node.metrics().frames_dropped.fetch_add(1, Relaxed);
                     }
@@ -337,6 +337,14 @@ impl Turn {
                 }
                 follow.set_reach(reached.len() >= quorum);
                 follow.tell(EventView::Reach { reachable: reached, missing, quorum });
+            }
+            Event::Taken { epoch, size } => {
+                tracing::info!(
+                    epoch,
+                    size,
+                    "far behind: took the state as of this epoch; what was ordered before was not seen here"
+                );
+                follow.tell(EventView::Taken { epoch, size });
             }
             Event::Silent { seat, incarnation } => {
                 tracing::warn!(

@@ -1,12 +1,14 @@
 //! Reading back: for the engine, for peers, and for the local API.
 
+use std::ops::Bound;
+
 use entente_hbbft::{Digest, Seat};
 use entente_protocol::feed::{FeedKey, Head};
 use entente_protocol::identity::{Hash, RecordId};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::ledger::merkle::Nodes;
 use entente_protocol::replicate::EpochProof;
-use entente_protocol::store::{Archive, Batch, Damage, FoundFork, Lives, StoredEntry};
+use entente_protocol::store::{Archive, Batch, Damage, FoundFork, Lives, Mark as Copied, StoredEntry};
 use entente_protocol::vote::{MAX_VOTE_FRAME_BYTES, VoteFrame};
 use entente_protocol::wire::{self, MAX_OBJECT_BYTES};
 use redb::{ReadTransaction, ReadableTable, TableError};
@@ -14,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::table::{
     AGREED, BATCH, CERTIFICATE, DECISION, ENTRY, EQUIVOCATION, FEED, FEED_KEY_BYTES, FORK, FRAME, FRAMES,
-    Failure, Key, Kind, LEAF, META, NODE, ORDERED, PAYLOAD, PLACE, guarded, number, split_feed,
+    Failure, Key, Kind, LEAF, META, NODE, ORDERED, PAYLOAD, PLACE, STATE, guarded, number, split_feed,
 };
 use super::write::{BatchRow, EntryRow, Extent, NODE_PLACE_BYTES};
 use super::{MAX_ROW_BYTES, Store, meta};
@@ -97,6 +99,27 @@ impl Snapshot {
         self.row(META, meta::EXTENT.as_bytes(), MAX_ROW_BYTES)
     }
 
+    /// The last copy of the state that was taken from others.
+    fn floor(&self) -> Result<Option<Copied>, Failure> {
+        self.row(META, meta::FLOOR.as_bytes(), MAX_OBJECT_BYTES)
+    }
+
+    /// Entries of a feed up to this length may be missing.
+    fn skipped(&self, feed: &FeedKey) -> Result<u64, Failure> {
+        let head = self.floor()?.and_then(|floor| floor.committed_of(feed));
+        Ok(head.map_or(0, |head| head.length))
+    }
+
+    /// Batches up to this epoch may be missing.
+    fn floor_epoch(&self) -> Result<u64, Failure> {
+        Ok(self.floor()?.map_or(0, |floor| floor.epoch))
+    }
+
+    /// Leaves before this index may be missing.
+    fn floor_index(&self) -> Result<u64, Failure> {
+        Ok(self.floor()?.map_or(0, |floor| floor.index))
+    }
+
     fn certified(&self) -> Result<u64, Failure> {
         let key = meta::CERTIFIED.as_bytes();
         match self.value(META, key)? {
@@ -110,7 +133,9 @@ impl Snapshot {
         let damage = |why: &str| Failure::from(BATCH.damage(&key, why));
         let Some(value) = self.value(BATCH, &key)? else {
             return match self.extent()? {
-                Some(extent) if (extent.first..=extent.last).contains(&epoch) => {
+                Some(extent)
+                    if (extent.first..=extent.last).contains(&epoch) && epoch > self.floor_epoch()? =>
+                {
                     Err(damage(&format!("missing below epoch {}", extent.last)))
                 }
                 _ => Ok(None),
@@ -163,7 +188,7 @@ impl Snapshot {
                 None => Err(LEAF.damage(&key, "it has no epoch").into()),
             },
             None => match self.extent()? {
-                Some(extent) if index < extent.size => {
+                Some(extent) if index < extent.size && index >= self.floor_index()? => {
                     Err(LEAF.damage(&key, format!("missing in a log of {} leaves", extent.size)).into())
                 }
                 _ => Ok(None),
@@ -175,6 +200,12 @@ impl Snapshot {
         let key = Key::default().u8(level).u64(index);
         let value = self.value(NODE, &key)?;
         value.map(|value| hash_of(NODE, &key, &value)).transpose()
+    }
+
+    /// The first index from `from` on at which a leaf is held.
+    fn next_leaf(&self, from: u64) -> Result<u64, Failure> {
+        let next = self.rows(LEAF, &[], &Key::default().u64(from), 1)?.pop();
+        Ok(next.and_then(|(key, _)| number(&key)).unwrap_or(u64::MAX))
     }
 
     fn certificate(&self, epoch: u64) -> Result<Option<(u64, Certificate)>, Failure> {
@@ -252,10 +283,15 @@ impl Store {
     pub fn leaves(&self, from: u64, limit: usize) -> Result<Vec<(u64, StoredLeaf)>, Damage> {
         self.reading(LEAF.0, |snapshot| {
             let size = snapshot.extent()?.map_or(0, |extent| extent.size);
-            let mut leaves = Vec::new();
-            for index in (from..size).take(limit.min(MAX_ROWS)) {
-                if let Some(leaf) = snapshot.leaf(index)? {
-                    leaves.push((index, leaf));
+            let (mut leaves, mut next) = (Vec::new(), from);
+            while leaves.len() < limit.min(MAX_ROWS) && next < size {
+                match snapshot.leaf(next)? {
+                    Some(leaf) => {
+                        leaves.push((next, leaf));
+                        next += 1;
+                    }
+                    // What a copy of the state has taken the place of.
+                    None => next = snapshot.next_leaf(next)?,
                 }
             }
             Ok(leaves)
@@ -336,15 +372,15 @@ impl Archive for Store {
         })
     }
 
-    fn entry(&self, feed: &FeedKey, length: u64) -> Result<Option<StoredEntry>, Damage> {
-        let feed = Key::default().feed(feed);
+    fn entry(&self, of: &FeedKey, length: u64) -> Result<Option<StoredEntry>, Damage> {
+        let feed = Key::default().feed(of);
         let key = feed.clone().u64(length);
         self.reading(ENTRY.0, |snapshot| {
             if let Some(row) = snapshot.row::<EntryRow>(ENTRY, &key, MAX_ROW_BYTES)? {
                 return Ok(Some(StoredEntry { hash: row.hash, body: row.body.0, signature: row.signature }));
             }
             match snapshot.row::<Head>(FEED, &feed, MAX_ROW_BYTES)? {
-                Some(head) if (1..=head.length).contains(&length) => {
+                Some(head) if (1..=head.length).contains(&length) && length > snapshot.skipped(of)? => {
                     Err(ENTRY.damage(&key, format!("missing below length {}", head.length)).into())
                 }
                 _ => Ok(None),
@@ -406,6 +442,39 @@ impl Archive for Store {
                 return Err(CERTIFICATE.damage(&Key::default().u64(certified), why).into());
             }
             Ok(found)
+        })
+    }
+
+    fn snapshot(&self) -> Result<Option<Copied>, Damage> {
+        self.reading(META.0, |snapshot| snapshot.row(META, meta::COPY.as_bytes(), MAX_OBJECT_BYTES))
+    }
+
+    fn floor(&self) -> Result<Option<Copied>, Damage> {
+        self.reading(META.0, Snapshot::floor)
+    }
+
+    fn items(
+        &self,
+        after: Option<&Hash>,
+        last: Option<&Hash>,
+        limit: usize,
+    ) -> Result<Vec<(Hash, Vec<u8>)>, Damage> {
+        self.reading(STATE.0, |snapshot| {
+            let table = snapshot.0.open_table(STATE.definition())?;
+            let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(&after.as_bytes()[..]));
+            let (mut items, mut bytes) = (Vec::new(), 0);
+            for row in table.range::<&[u8]>((from, Bound::Unbounded))? {
+                let (key, stored) = row?;
+                let key = key.value();
+                let item = STATE.unseal(key, stored.value())?;
+                let key = hash_of(STATE, key, key)?;
+                bytes += item.len();
+                if last.is_some_and(|last| key > *last) || (bytes > limit && !items.is_empty()) {
+                    break;
+                }
+                items.push((key, item.to_vec()));
+            }
+            Ok(items)
         })
     }
 

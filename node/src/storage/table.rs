@@ -159,6 +159,8 @@ pub(super) const CERTIFICATE: Kind = Kind("certificate/v1");
 pub(super) const FORK: Kind = Kind("fork/v2");
 /// Epoch, seat, seq: proof of an equivocation.
 pub(super) const EQUIVOCATION: Kind = Kind("equivocation/v1");
+/// Key of an item of the copy of the state: its bytes.
+pub(super) const STATE: Kind = Kind("state/v1");
 /// Record id, feed, length: nothing; where a record is held.
 pub(super) const PLACE: Kind = Kind("place/v1");
 /// Record id: index of the leaf of the first entry with that record.
@@ -167,7 +169,7 @@ pub(super) const ORDERED: Kind = Kind("ordered/v1");
 pub(super) const DECISION: Kind = Kind("decision/v1");
 
 /// All tables.
-pub(super) const ALL: [Kind; 16] = [
+pub(super) const ALL: [Kind; 17] = [
     META,
     FEED,
     ENTRY,
@@ -181,6 +183,7 @@ pub(super) const ALL: [Kind; 16] = [
     CERTIFICATE,
     FORK,
     EQUIVOCATION,
+    STATE,
     PLACE,
     ORDERED,
     DECISION,
@@ -310,6 +313,7 @@ pub(super) struct Tables<'t> {
     pub(super) certificate: Open<'t>,
     pub(super) fork: Open<'t>,
     pub(super) equivocation: Open<'t>,
+    pub(super) state: Open<'t>,
     pub(super) place: Open<'t>,
     pub(super) ordered: Open<'t>,
     pub(super) decision: Open<'t>,
@@ -332,6 +336,7 @@ impl<'t> Tables<'t> {
             certificate: open(CERTIFICATE)?,
             fork: open(FORK)?,
             equivocation: open(EQUIVOCATION)?,
+            state: open(STATE)?,
             place: open(PLACE)?,
             ordered: open(ORDERED)?,
             decision: open(DECISION)?,

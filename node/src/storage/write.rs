@@ -8,10 +8,10 @@ use entente_protocol::feed::{BodyBytes, FeedKey, Head, Run, body_digest};
 use entente_protocol::identity::{Hash, RecordId, Signature};
 use entente_protocol::leaf::{EntryLeaf, Leaf};
 use entente_protocol::record::Body;
-use entente_protocol::store::{Batch, Lives, Write};
+use entente_protocol::store::{Batch, Lives, Mark as Copied, Snapshot, Taken, Write};
 use entente_protocol::time::Time;
 use entente_protocol::vote::VoteFrame;
-use entente_protocol::wire;
+use entente_protocol::wire::{self, MAX_OBJECT_BYTES};
 use serde::{Deserialize, Serialize};
 
 use super::table::{Failure, Key, Open, Tables};
@@ -117,6 +117,7 @@ impl Tables<'_> {
                 }
                 Ok(())
             }
+            Write::Snapshot(snapshot) => self.snapshot(snapshot),
             Write::Fork(found) => {
                 let key = Key::default().feed(&found.proof.feed).u64(found.proof.length);
                 self.fork.put(&key, &wire::encode(found))
@@ -173,8 +174,12 @@ impl Tables<'_> {
         let feed = Key::default().feed(&run.feed);
         let held = self.head(&run.feed)?;
         let follows = match held {
-            Some(head) => head == run.from,
-            None => run.from.length == 0,
+            Some(head) if head == run.from => true,
+            None if run.from.length == 0 => true,
+            held => {
+                let skipped = held.is_none_or(|head| head.length < run.from.length);
+                skipped && self.floor_of(&run.feed)? == Some(run.from)
+            }
         };
         let Some(last) = heads.last().filter(|_| follows && heads.len() == run.bodies.len()) else {
             let held = held.map_or(0, |head| head.length);
@@ -216,12 +221,44 @@ impl Tables<'_> {
         if length < held {
             let entry = key.clone().u64(length);
             let row: Option<EntryRow> = row(&self.entry, &entry, MAX_ROW_BYTES)?;
-            let Some(row) = row else {
+            let floor = self.floor_of(feed)?.filter(|head| head.length == length);
+            let Some(hash) = row.map(|row| row.hash).or(floor.map(|head| head.hash)) else {
                 return Err(self.entry.damage(&entry, format!("missing below length {held}")));
             };
-            self.feed.put(&key, &wire::encode(&Head { length, hash: row.hash }))?;
+            self.feed.put(&key, &wire::encode(&Head { length, hash }))?;
         }
         Ok(())
+    }
+
+    /// How far a feed was ordered in the last copy of the state that was taken.
+    fn floor_of(&self, feed: &FeedKey) -> Result<Option<Head>, Failure> {
+        let floor: Option<Copied> = row(&self.meta, meta::FLOOR.as_bytes(), MAX_OBJECT_BYTES)?;
+        Ok(floor.and_then(|floor| floor.committed_of(feed)))
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot) -> Result<(), Failure> {
+        let Snapshot { mark, items, taken } = snapshot;
+        if let Some(Taken { nodes, proof }) = taken {
+            self.state.remove_below(&[0xff; 33])?;
+            for (level, index, hash) in nodes {
+                self.node.put(&Key::default().u8(*level).u64(*index), hash.as_bytes())?;
+            }
+            self.meta.put(meta::PROOF.as_bytes(), &wire::encode(proof))?;
+            self.meta.put(meta::FLOOR.as_bytes(), &wire::encode(mark))?;
+            let leaf = [&mark.epoch.to_be_bytes()[..], &mark.leaf].concat();
+            self.leaf.put(&Key::default().u64(mark.index), &leaf)?;
+            let extent: Option<Extent> = row(&self.meta, meta::EXTENT.as_bytes(), MAX_ROW_BYTES)?;
+            let first = extent.map_or(mark.epoch, |extent| extent.first);
+            let extent = Extent { first, last: mark.epoch, size: mark.index + 1 };
+            self.put_meta(meta::EXTENT, &wire::encode(&extent))?;
+        }
+        for (key, bytes) in items {
+            match bytes {
+                Some(bytes) => self.state.put(key.as_bytes(), bytes)?,
+                None => self.state.remove(key.as_bytes())?,
+            }
+        }
+        self.meta.put(meta::COPY.as_bytes(), &wire::encode(mark))
     }
 
     fn frame(&mut self, frame: &VoteFrame) -> Result<(), Failure> {

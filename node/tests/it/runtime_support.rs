@@ -10,7 +10,7 @@ use entente_node::runtime::{Node, NodeConfig, StartError};
 use entente_protocol::charter::{
     AtLeast, CHARTER_VERSION, Charter, OperationType, OutcomeRule, Partner, PartnerName, Quota, Veto,
 };
-use entente_protocol::engine::Timing;
+use entente_protocol::engine::{Snapshots, Timing};
 use entente_protocol::feed::Lane;
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::{RecordId, SecretKey};
@@ -136,6 +136,7 @@ pub(crate) fn config(
         peers,
         profile: LinkProfile::lan(),
         timing: Timing::LAN,
+        snapshots: Snapshots::DEFAULT,
     }
 }
 

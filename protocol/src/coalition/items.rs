@@ -107,6 +107,10 @@ impl Tree {
         self.map.root()
     }
 
+    pub(super) fn map(&self) -> &Map {
+        &self.map
+    }
+
     pub(super) fn put(&mut self, item: &Item<'_>) {
         let (key, value, weight) = item.leaf(&item.encode());
         self.map.insert(key, value, weight);

@@ -177,6 +177,11 @@ impl State {
         Ok(state)
     }
 
+    /// The map of all items.
+    pub fn map(&self) -> Map {
+        self.tree.map().clone()
+    }
+
     /// How many items have changed since [`State::take_changes`].
     pub fn changes(&self) -> usize {
         self.tree.changes()

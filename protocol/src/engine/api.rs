@@ -6,6 +6,7 @@ use entente_hbbft::Seat;
 use serde::{Deserialize, Serialize};
 
 use crate::coalition::Decision;
+use crate::coalition::map::Part;
 use crate::feed::{FeedKey, Lane};
 use crate::identity::{Hash, PublicKey, RecordId};
 use crate::replicate::{PeerMessage, Want};
@@ -73,6 +74,8 @@ pub enum Effect {
         /// If it wants frames: for each seat that it names, how many from there on this node vouches for. What the store
         /// has beyond is not shown.
         frames: Vec<u32>,
+        /// If it wants a part of the copy of the state: which.
+        part: Option<Part>,
     },
     /// Answer a submission.
     Reply {
@@ -152,6 +155,13 @@ pub enum Event {
         size: u64,
         /// Root of the log.
         root: Hash,
+    },
+    /// The state was taken as of an epoch's end; what came before was not seen.
+    Taken {
+        /// The epoch.
+        epoch: u64,
+        /// Size of the log: the index from which on this node has it.
+        size: u64,
     },
     /// Whether a quorum of seats can be reached has changed.
     Reach {
@@ -257,4 +267,7 @@ pub struct Status {
     pub custody_since: Option<Time>,
     /// Faults seen since the start.
     pub faults: u64,
+    /// The epoch of the last copy of the state that was taken from others, and the size of the log then: before that nothing
+    /// need be there.
+    pub floor: Option<(u64, u64)>,
 }

@@ -255,6 +255,7 @@ impl Engine {
         self.basis.time = batch.time;
         self.basis.last_set = batch.agreed.iter().map(|(seat, _)| *seat).collect();
         self.freeze();
+        self.copy_state(epoch, &uncertified.leaf);
         self.uncertified.insert(epoch, uncertified);
         if plant::is("prune-above") {
             self.persist(Write::Forget { epoch });
@@ -409,7 +410,7 @@ impl Engine {
     }
 
     /// `epoch` and all before it are certified.
-    fn settle(&mut self, epoch: u64, proof: Option<EpochProof>) {
+    pub(super) fn settle(&mut self, epoch: u64, proof: Option<EpochProof>) {
         let later = self.uncertified.split_off(&(epoch + 1));
         let done = std::mem::replace(&mut self.uncertified, later);
         self.certified = epoch;
@@ -422,6 +423,7 @@ impl Engine {
         }
         let epoch = if plant::is("prune-above") { self.applied } else { epoch };
         self.persist(Write::Forget { epoch });
+        self.keep_copy(epoch);
         self.window.certified(EpochNumber(epoch));
         self.chains = self.chains.split_off(&(epoch + 1));
         self.cosigns = self.cosigns.split_off(&(epoch + 1));

@@ -36,6 +36,13 @@ struct Proven {
     contributions: BTreeMap<Digest, Vec<u8>>,
 }
 
+impl Catchup {
+    /// What a copy of the state has taken the place of.
+    pub(super) fn forget_up_to(&mut self, epoch: u64) {
+        self.proven.retain(|of, _| *of > epoch);
+    }
+}
+
 impl Proven {
     fn lacking(&self) -> impl Iterator<Item = Digest> {
         let digests = self.agreed.iter().map(|(_, digest)| *digest);
@@ -114,6 +121,11 @@ impl Engine {
         let from = (self.applied + 1..).find(|epoch| !self.catchup.proven.contains_key(epoch));
         let from = from.expect("what waits is bounded");
         let holders = self.peers_where(|peer| peer.certified >= from);
+        // A copy of the state spares them.
+        if self.is_taking() {
+            self.asked.remove(&Subject::Epochs);
+            return;
+        }
         if holders.is_empty() || from - self.applied > MAX_PROVEN_EPOCHS / 2 {
             self.asked.remove(&Subject::Epochs);
         } else {

@@ -69,6 +69,8 @@ pub(super) enum Subject {
     Cosignatures(u64),
     Certificate,
     Epochs,
+    Snapshot,
+    State,
 }
 
 /// Whom something was asked of, and until when an answer is awaited.
@@ -125,7 +127,7 @@ impl Subject {
         match self {
             Self::Frames(epoch) | Self::Payload(epoch, _) | Self::Cosignatures(epoch) => *epoch > certified,
             Self::Certificate => false,
-            Self::Feed(_) | Self::Branch(_) | Self::Epochs => true,
+            Self::Feed(_) | Self::Branch(_) | Self::Epochs | Self::Snapshot | Self::State => true,
         }
     }
 }
@@ -199,6 +201,11 @@ impl Peer {
         self.told.feeds.remove(&feed);
     }
 
+    /// Nothing that it had not is of concern any more.
+    pub(super) fn ask_again(&mut self, subject: Subject) {
+        self.quiet.remove(&subject);
+    }
+
     fn is_quiet(&self, subject: &Subject, now: Time) -> Option<Time> {
         self.quiet.get(subject).map(|quiet| quiet.until).filter(|until| *until > now)
     }
@@ -254,6 +261,8 @@ impl Engine {
             PeerMessage::Frame(frame) => self.on_frame(peer, frame),
             PeerMessage::Payload { epoch, bytes } => self.on_payload(peer, epoch, bytes),
             PeerMessage::Epoch(proof) => self.on_epoch(peer, proof),
+            PeerMessage::Snapshot(proof) => self.on_snapshot(peer, proof),
+            PeerMessage::State { epoch, after, page } => self.on_state(peer, epoch, after, &page),
             PeerMessage::Cosign(cosign) => self.on_cosign(peer, cosign),
             PeerMessage::Certificate { epoch, certificate } => self.on_certificate(peer, epoch, certificate),
             PeerMessage::HeadRequest(request) => self.on_head_request(peer, request),
@@ -401,7 +410,11 @@ impl Engine {
             }
             _ => Vec::new(),
         };
-        self.effects.push(super::Effect::Serve { to, want, frames });
+        let part = match &want {
+            Want::State { epoch, after } => self.part_of_copy(*epoch, after.as_ref()),
+            _ => None,
+        };
+        self.effects.push(super::Effect::Serve { to, want, frames, part });
     }
 
     fn on_want(&mut self, node: NodeId, want: Want) {
@@ -442,6 +455,9 @@ impl Engine {
             {
                 self.send(node, PeerMessage::Served(want));
             }
+            Want::Snapshot { above } if !self.has_copy_above(*above) => {
+                self.send(node, PeerMessage::Served(want));
+            }
             _ => self.serve(node, want),
         }
     }
@@ -458,6 +474,8 @@ impl Engine {
             Want::Cosignatures { epoch, .. } => Subject::Cosignatures(*epoch),
             Want::Certificate { .. } => Subject::Certificate,
             Want::Epochs { .. } => Subject::Epochs,
+            Want::Snapshot { .. } => Subject::Snapshot,
+            Want::State { .. } => Subject::State,
         };
         if let Some(asked) = self.asked.get(&subject).copied().filter(|asked| asked.peer == node) {
             self.asked.remove(&subject);

@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::catchup::Catchup;
 use super::epochs::Proposals;
 use super::feeds::{Feed, id_of};
+use super::snapshots::Copies;
 use super::start::{OPEN_EPOCHS, Start};
 use super::{Config, Effect, Engine, Event, OwnSeat};
 use crate::coalition::State;
@@ -56,7 +57,7 @@ impl From<CosignersError> for RecoverError {
     }
 }
 
-fn damage(what: impl ToString, why: impl ToString) -> RecoverError {
+pub(super) fn damage(what: impl ToString, why: impl ToString) -> RecoverError {
     RecoverError::Damage(Damage { what: what.to_string(), why: why.to_string() })
 }
 
@@ -89,7 +90,7 @@ impl Engine {
     }
 
     pub(super) fn empty(config: Config, lives: Lives, now: Time) -> Result<Self, RecoverError> {
-        let Config { founded, node, seat, timing, nonce } = config;
+        let Config { founded, node, seat, timing, snapshots, nonce } = config;
         let coalition = founded.coalition();
         let committee = Committee::new(founded.committee_size())
             .map_err(|error| RecoverError::Charter(error.to_string()))?;
@@ -171,6 +172,7 @@ impl Engine {
             cosigns: BTreeMap::new(),
             early_cosigns: BTreeMap::new(),
             catchup: Catchup::default(),
+            copies: Copies::new(snapshots),
             clock_astray: false,
             last_proof: None,
             own_records: BTreeMap::new(),
@@ -194,8 +196,9 @@ impl Engine {
             .expect("checked when it was first made")
     }
 
-    /// Applies every stored batch again.
+    /// Applies every stored batch again, from the copy of the state on if there is one.
     pub(super) fn replay(&mut self, archive: &(impl Archive + ?Sized)) -> Result<(), RecoverError> {
+        self.resume_stored(archive)?;
         let last = archive.last_certificate()?;
         let proof = archive.last_proof()?;
         while let Some(batch) = archive.batch(self.applied + 1)? {
@@ -245,10 +248,15 @@ impl Engine {
     /// Takes in what is held of each feed: a few ordered entries' hashes, and all that is not ordered.
     pub(super) fn restore_feeds(&mut self, archive: &(impl Archive + ?Sized)) -> Result<(), RecoverError> {
         let held: BTreeMap<_, _> = archive.feeds()?.into_iter().collect();
+        let floor: BTreeMap<_, _> =
+            archive.floor()?.map(|mark| mark.committed()).into_iter().flatten().collect();
         for index in 0..self.feeds.len() {
             let key = self.feeds[index].key;
             let committed = self.basis.committed[index];
-            let Some(&head) = held.get(&key) else {
+            let floor = floor.get(&key).copied();
+            // Of what was skipped nothing is there.
+            let head = held.get(&key).copied().into_iter().chain(floor).max_by_key(|head| head.length);
+            let Some(head) = head else {
                 if committed.length > 0 {
                     return Err(damage(format!("feed {}/{}", key.node, key.lane), "is ordered and missing"));
                 }
@@ -256,13 +264,13 @@ impl Engine {
             };
             // Of a frozen feed what is not ordered never will be.
             let head = if self.basis.frozen[index] { committed } else { head };
-            self.feeds[index].chain = self.restore_chain(archive, key, committed, head)?;
+            self.feeds[index].chain = self.restore_chain(archive, key, committed, head, floor)?;
         }
         // What a restore has said again in an incarnation that the log does not enrol yet.
         for (key, head) in held {
             if self.is_own(&key) && !self.index.contains_key(&key) {
                 let root = Head { length: 0, hash: key.root(&self.coalition) };
-                let chain = self.restore_chain(archive, key, root, head)?;
+                let chain = self.restore_chain(archive, key, root, head, None)?;
                 self.ahead.insert(key, chain);
             }
         }
@@ -277,19 +285,21 @@ impl Engine {
         Ok(())
     }
 
-    /// A feed's chain, held up to `head` and ordered up to `committed`.
+    /// A feed's chain, held up to `head` and ordered up to `committed`; at and below `floor` entries may be missing.
     fn restore_chain(
         &mut self,
         archive: &(impl Archive + ?Sized),
         key: FeedKey,
         committed: Head,
         head: Head,
+        floor: Option<Head>,
     ) -> Result<Chain, RecoverError> {
-        let base = committed.length.saturating_sub(RECENT_LINKS as u64);
+        let floor = floor.unwrap_or_else(|| Head { length: 0, hash: key.root(&self.coalition) });
+        let base = committed.length.saturating_sub(RECENT_LINKS as u64).max(floor.length);
         let entry_of = |length| format!("entry {length} of feed {}/{}", key.node, key.lane);
         let missing = |length| damage(entry_of(length), "is missing");
         let base_hash = match base {
-            0 => key.root(&self.coalition),
+            base if base == floor.length => floor.hash,
             _ => archive.entry(&key, base)?.ok_or_else(|| missing(base))?.hash,
         };
         let mut chain = Chain::at(key, Head { length: base, hash: base_hash });

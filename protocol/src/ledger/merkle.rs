@@ -179,6 +179,40 @@ impl Frontier {
         Ok(Self { size, roots })
     }
 
+    /// The frontier of the leaves before leaf `index`, out of the proof that this leaf is in a tree of `size`: the
+    /// hashes that join it from the left are that frontier's roots. Says nothing of whether the proof holds; none where it
+    /// is of another form than that of a proof.
+    pub fn before(index: u64, size: u64, path: &[Hash]) -> Option<Self> {
+        let (mut node, mut last) = (index, size.checked_sub(1).filter(|last| index <= *last)?);
+        let mut roots = Vec::new();
+        // As in [`verify_inclusion`].
+        for sibling in path {
+            if node & 1 == 1 || node == last {
+                roots.push(*sibling);
+                while node & 1 == 0 && node != 0 {
+                    node >>= 1;
+                    last >>= 1;
+                }
+            }
+            node >>= 1;
+            last >>= 1;
+        }
+        roots.reverse();
+        FrontierParts { size: index, roots }.try_into().ok()
+    }
+
+    /// Its perfect subtrees, for a caller to store who has not seen them grow.
+    pub fn nodes(&self) -> Vec<(NodeId, Hash)> {
+        let mut start = 0;
+        let levels = (0..64u8).rev().filter(|level| self.size >> level & 1 == 1);
+        let places = levels.map(|level| {
+            let index = start >> level;
+            start += 1 << level;
+            NodeId { level, index }
+        });
+        places.zip(self.roots.iter().copied()).collect()
+    }
+
     /// Number of leaves.
     pub fn size(&self) -> u64 {
         self.size

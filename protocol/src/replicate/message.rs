@@ -7,6 +7,7 @@
 use entente_hbbft::{Digest, Seat};
 use serde::{Deserialize, Serialize};
 
+use crate::coalition::Page;
 use crate::feed::{FeedKey, Head, Run};
 use crate::identity::{CoalitionId, Hash, Signature};
 use crate::leaf::{EpochRecord, Leaf};
@@ -54,6 +55,17 @@ pub enum PeerMessage {
     HeadRequest(HeadRequest),
     /// The answer.
     HeadReport(HeadReport),
+    /// The epoch of which the sender has a copy of the state: that it is certified.
+    Snapshot(EpochProof),
+    /// A part of that copy.
+    State {
+        /// The epoch.
+        epoch: u64,
+        /// The last key before it; none for the first.
+        after: Option<Hash>,
+        /// The part.
+        page: Page,
+    },
 }
 
 /// A frontier: the whole on connecting, later what has changed. To a whole one that comes again its receiver answers
@@ -131,6 +143,18 @@ pub enum Want {
     Epochs {
         /// The first.
         from: u64,
+    },
+    /// The epoch of the peer's copy of the state, if it lies above this one.
+    Snapshot {
+        /// The epoch.
+        above: u64,
+    },
+    /// The next part of the copy of the state of an epoch.
+    State {
+        /// The epoch.
+        epoch: u64,
+        /// The last key that is there.
+        after: Option<Hash>,
     },
 }
 

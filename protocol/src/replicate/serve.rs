@@ -6,8 +6,11 @@
 use entente_hbbft::Digest;
 
 use super::message::{EpochProof, PeerMessage, Want};
+use crate::coalition::map::Part;
+use crate::coalition::{MAX_PAGE_BYTES, Page, part_hash};
+use crate::engine::prove;
 use crate::feed::{BodyBytes, FeedKey, Head, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run};
-use crate::ledger::merkle::prove_inclusion;
+use crate::ledger::merkle::{MerkleError, prove_inclusion};
 use crate::store::{Archive, Damage};
 use crate::wire;
 
@@ -17,11 +20,12 @@ pub const SERVE_BYTES: usize = 512 * 1024;
 const SERVE_FRAMES: usize = 256;
 
 /// The messages that answer `want`, as far as the store has it; of the frames, for each seat that it names,
-/// no more than `frames` says in the same order.
+/// no more than `frames` says in the same order; of the copy of the state the `part`.
 pub fn serve(
     archive: &(impl Archive + ?Sized),
     want: &Want,
     frames: &[u32],
+    part: Option<&Part>,
 ) -> Result<Vec<PeerMessage>, Damage> {
     let mut messages = Vec::new();
     match want {
@@ -60,6 +64,26 @@ pub fn serve(
             }
         }
         Want::Epochs { from } => epochs(archive, *from, &mut messages)?,
+        Want::Snapshot { .. } => {
+            if let (Some(mark), Some((_, certificate))) = (archive.snapshot()?, archive.last_certificate()?)
+                && certificate.head.size > mark.index
+            {
+                let proof =
+                    prove(archive, &mark, certificate).map_err(|error| missing_nodes(mark.index, error))?;
+                messages.push(PeerMessage::Snapshot(proof));
+            }
+        }
+        Want::State { epoch, after } => {
+            if let Some(part) = part {
+                let items = archive.items(after.as_ref(), Some(&part.last), 2 * MAX_PAGE_BYTES as usize)?;
+                let items: Vec<_> = items.into_iter().map(|(_, bytes)| BodyBytes(bytes)).collect();
+                // The copy may have moved on since the part was found.
+                if part_hash(items.iter().map(|item| item.0.as_slice())) == Some(part.hash) {
+                    let page = Page { branches: part.branches.clone(), items };
+                    messages.push(PeerMessage::State { epoch: *epoch, after: *after, page });
+                }
+            }
+        }
         // The engine answers these from memory.
         Want::Cosignatures { .. } => {}
     }
@@ -85,10 +109,8 @@ fn epochs(
         let Some(batch) = archive.batch(epoch)? else { return Ok(()) };
         let Some(leaf) = batch.leaves.last().cloned() else { return Ok(()) };
         let index = batch.first_index + batch.leaves.len() as u64 - 1;
-        let path = prove_inclusion(archive, certificate.head.size, index).map_err(|error| Damage {
-            what: format!("Merkle nodes for leaf {index}"),
-            why: error.to_string(),
-        })?;
+        let path = prove_inclusion(archive, certificate.head.size, index)
+            .map_err(|error| missing_nodes(index, error))?;
         let proof = EpochProof { certificate: certificate.clone(), index, leaf, path };
         let payloads = batch.agreed.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         let bytes = wire::encode(&proof).len() + payloads;
@@ -104,6 +126,10 @@ fn epochs(
     Ok(())
 }
 
+fn missing_nodes(index: u64, error: MerkleError) -> Damage {
+    Damage { what: format!("Merkle nodes for leaf {index}"), why: error.to_string() }
+}
+
 /// Runs from `from` on, each up to a length that its author signed.
 fn entries(
     archive: &(impl Archive + ?Sized),
@@ -116,7 +142,11 @@ fn entries(
         0 => None,
         _ => match archive.entry(feed, from)? {
             Some(entry) => Some(entry.hash),
-            None => return Ok(()),
+            // A node that took a copy of the state holds what comes behind it.
+            None => match archive.floor()?.and_then(|mark| mark.committed_of(feed)) {
+                Some(head) if head.length == from => Some(head.hash),
+                _ => return Ok(()),
+            },
         },
     };
     let (mut budget, mut length) = (SERVE_BYTES, from);

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use entente_hbbft::{BoolSet, Digest, Frame, Message, Round, Seat};
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
+use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
     Candidate, Decision, Deficit, Disposition, Need, Refusal, Standing, Verdict,
 };
 use entente_protocol::evidence::Equivocation;
 use entente_protocol::feed::{
-    Branch, FeedKey, ForkProof, Head, Lane, Run, body_digest, entry_hash, sign_head,
+    BodyBytes, Branch, FeedKey, ForkProof, Head, Lane, Run, body_digest, entry_hash, sign_head,
 };
 use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
 use entente_protocol::frontier::Contribution;
@@ -250,6 +251,11 @@ pub(crate) fn peer_messages() -> Vec<(&'static str, PeerMessage)> {
     let head = Head { length: 11, hash: hash("decoders/entry", &[]) };
     let digest = Digest::of(b"a contribution");
     let proof = epoch_proof();
+    let key_of_item = hash("decoders/key", &[]);
+    let page = Page {
+        branches: vec![(3, hash("decoders/other side", &[])), (17, hash("decoders/other side below", &[]))],
+        items: vec![BodyBytes(b"an item".to_vec()), BodyBytes(b"another".to_vec())],
+    };
     let have = Have {
         whole: true,
         feeds: vec![(feed, head)],
@@ -282,15 +288,22 @@ pub(crate) fn peer_messages() -> Vec<(&'static str, PeerMessage)> {
         ),
         ("want, certificate", PeerMessage::Want(Want::Certificate { epoch: 5 })),
         ("want, epochs", PeerMessage::Want(Want::Epochs { from: 1 << 40 })),
+        ("want, copy of the state", PeerMessage::Want(Want::Snapshot { above: 300 })),
+        (
+            "want, page of the state",
+            PeerMessage::Want(Want::State { epoch: 1_024, after: Some(key_of_item) }),
+        ),
         ("run", PeerMessage::Run(a_run())),
         ("frame", PeerMessage::Frame(frame)),
         ("payload", PeerMessage::Payload { epoch: 6, bytes: a_contribution().encode() }),
         ("cosign", PeerMessage::Cosign(cosign)),
         ("certificate", PeerMessage::Certificate { epoch: 5, certificate }),
-        ("epoch", PeerMessage::Epoch(proof)),
+        ("epoch", PeerMessage::Epoch(proof.clone())),
         ("served", PeerMessage::Served(entries)),
         ("head request", PeerMessage::HeadRequest(head_request())),
         ("head report", PeerMessage::HeadReport(head_report())),
+        ("copy of the state", PeerMessage::Snapshot(proof)),
+        ("page of the state", PeerMessage::State { epoch: 1_024, after: Some(key_of_item), page }),
     ]
 }
 

@@ -10,7 +10,7 @@ use crate::forge::greet;
 use crate::net::Net;
 
 /// Three seats order a word an epoch while the fourth is away.
-fn while_away(net: &mut Net, epochs: u64) {
+pub(crate) fn while_away(net: &mut Net, epochs: u64) {
     let before = net.status(0).certified;
     let mut word = 0;
     while net.status(0).certified < before + epochs {
@@ -85,7 +85,7 @@ fn epochs_that_are_none_are_laid_at_the_door_of_who_serves_them() {
     }
     net.run_for(1_000);
     let want = Want::Epochs { from: net.nodes[late].store.batches.len() as u64 + 1 };
-    let good: Vec<EpochProof> = serve(&net.nodes[0].store, &want, &[])
+    let good: Vec<EpochProof> = serve(&net.nodes[0].store, &want, &[], None)
         .expect("whole")
         .into_iter()
         .filter_map(|message| match message {

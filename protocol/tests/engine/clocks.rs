@@ -43,7 +43,7 @@ fn decided(net: &Net, node: usize, operation: RecordId) -> bool {
 /// Leaves that came of a record.
 fn fate(net: &Net, node: usize, id: RecordId) -> Vec<Disposition> {
     let leaves = net.nodes[node].store.leaves();
-    let entry = |leaf: &Vec<u8>| match Leaf::decode(leaf).expect("a leaf") {
+    let entry = |leaf: &&[u8]| match Leaf::decode(leaf).expect("a leaf") {
         Leaf::Entry(entry) if entry.record == Some(id) => Some(entry.disposition),
         _ => None,
     };

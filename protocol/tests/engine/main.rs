@@ -20,4 +20,4 @@ mod reach;
 mod restore;
 mod rng;
 mod seeds;
-mod store;
+mod snapshots;

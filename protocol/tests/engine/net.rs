@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use entente_protocol::charter::{Card, DraftSpec, RoleHints, draft};
 use entente_protocol::engine::{
-    Config, Effect, Engine, Event, Fault, Halt, Held, Input, NodeId, RecoverError, Restored, Status,
-    Submission, Ticket, Timing,
+    Config, Effect, Engine, Event, Fault, Halt, Held, Input, NodeId, RecoverError, Restored, Snapshots,
+    Status, Submission, Ticket, Timing,
 };
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::{RecordId, SecretKey};
@@ -16,7 +16,7 @@ use entente_protocol::time::Time;
 use entente_protocol::wire;
 
 use crate::rng::Rng;
-use crate::store::Store;
+use entente_protocol::store::Memory as Store;
 
 pub(crate) const START: Time = Time(1_800_000_000_000);
 
@@ -114,6 +114,8 @@ pub(crate) struct Net {
     /// Bytes of each message that a node has sent, by sender and receiver, if `record` is set.
     pub(crate) traffic: Vec<(usize, usize, Vec<u8>)>,
     pub(crate) record: bool,
+    /// The rule of nodes that start from now on.
+    pub(crate) snapshots: Snapshots,
     ticket: u64,
     pub(crate) steps: u64,
     /// Messages handed over.
@@ -163,6 +165,7 @@ impl Net {
             crash_in: None,
             traffic: Vec::new(),
             record: false,
+            snapshots: Snapshots::DEFAULT,
             ticket: 0,
             steps: 0,
             delivered: 0,
@@ -203,6 +206,7 @@ impl Net {
             node: keys.node,
             seat: Some(keys.seat),
             timing: Timing::LAN,
+            snapshots: self.snapshots,
             nonce: [self.nodes[node].starts; 32],
         }
     }
@@ -339,16 +343,21 @@ impl Net {
                 *left -= 1;
             }
             match effect {
-                Effect::Persist(write) => self.nodes[node].store.write(write),
+                Effect::Persist(write) => {
+                    let store = &mut self.nodes[node].store;
+                    store.write(write);
+                    assert!(store.contradictions.is_empty(), "{:?}", store.contradictions);
+                }
                 Effect::Send { to, message } => {
                     let to = self.index_of(&to);
                     let bytes = wire::encode(&message);
                     assert!(bytes.len() <= MAX_MESSAGE_BYTES, "a message of {} bytes", bytes.len());
                     self.post(node, to, bytes);
                 }
-                Effect::Serve { to, want, frames } => {
+                Effect::Serve { to, want, frames, part } => {
                     let to = self.index_of(&to);
-                    let messages = serve(&self.nodes[node].store, &want, &frames).expect("memory is whole");
+                    let messages = serve(&self.nodes[node].store, &want, &frames, part.as_ref());
+                    let messages = messages.expect("memory is whole");
                     for message in messages {
                         self.post(node, to, wire::encode(&message));
                     }

@@ -12,7 +12,7 @@ use entente_protocol::wire;
 
 use crate::forge::{feed_of, greet, root_of};
 use crate::net::Net;
-use crate::store::Store;
+use entente_protocol::store::Memory as Store;
 
 /// Runs until all named nodes have been told that `ids` are ordered.
 fn ordered_at(net: &mut Net, nodes: &[usize], ids: &[RecordId]) {
@@ -32,7 +32,7 @@ fn ordered_at(net: &mut Net, nodes: &[usize], ids: &[RecordId]) {
 /// What the log of a node says of the record feed entries in it, in order.
 fn log_of(net: &Net, node: usize) -> Vec<(FeedKey, u64)> {
     let leaves = net.nodes[node].store.leaves();
-    let entry = |leaf: &Vec<u8>| match Leaf::decode(leaf).expect("a leaf") {
+    let entry = |leaf: &&[u8]| match Leaf::decode(leaf).expect("a leaf") {
         Leaf::Entry(entry) => Some((entry.feed, entry.length)),
         _ => None,
     };

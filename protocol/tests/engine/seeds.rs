@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 
 use crate::net::Net;
 use crate::rng::Rng;
-use crate::store::Store;
+use entente_protocol::store::Memory as Store;
 
 const REPLAY: &str = "cargo test -p entente-protocol --test engine";
 
 /// RFC 6962, section 2.1, as it stands there.
-fn tree_hash(leaves: &[Vec<u8>]) -> [u8; 32] {
+fn tree_hash(leaves: &[&[u8]]) -> [u8; 32] {
     match leaves {
         [] => Sha256::digest([]).into(),
         [leaf] => Sha256::new().chain_update([0]).chain_update(leaf).finalize().into(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entente_protocol::engine::{
-    Config, Effect, Engine, Event, Halt, Input, NodeId, Submission, Ticket, Timing,
+    Config, Effect, Engine, Event, Halt, Input, NodeId, Snapshots, Submission, Ticket, Timing,
 };
 use entente_protocol::record::Body;
 use entente_protocol::replicate::{PeerMessage, serve};
@@ -173,7 +173,14 @@ impl Net {
             nonce[..8].copy_from_slice(&(i as u64).to_le_bytes());
             let disk = Disk::new(founded.coalition());
             let founded = Arc::clone(&founded);
-            let config = Config { founded, node: member.node, seat: member.seat, timing: Timing::LAN, nonce };
+            let config = Config {
+                founded,
+                node: member.node,
+                seat: member.seat,
+                timing: Timing::LAN,
+                snapshots: Snapshots::DEFAULT,
+                nonce,
+            };
             let (engine, effects) = Engine::recover(config, &disk.durable, START).map_err(|error| {
                 Error::input(
                     format!("an empty store cannot be read: {error}"),
@@ -343,9 +350,9 @@ impl Net {
                     node.disk.write(write);
                 }
                 Effect::Send { to, message } => self.send(from, &to, &message),
-                Effect::Serve { to, want, frames } => {
-                    let messages =
-                        serve(&node.disk.durable, &want, &frames).expect("a store in memory is whole");
+                Effect::Serve { to, want, frames, part } => {
+                    let messages = serve(&node.disk.durable, &want, &frames, part.as_ref())
+                        .expect("a store in memory is whole");
                     for message in messages {
                         self.send(from, &to, &message);
                     }

@@ -18,7 +18,7 @@ use entente_protocol::feed::FeedKey;
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
 use entente_protocol::ledger::cosignature::Certificate;
-use entente_protocol::replicate::PeerMessage;
+use entente_protocol::replicate::{EpochProof, PeerMessage};
 use entente_protocol::store::{Batch, Write};
 use sha2::{Digest as _, Sha256};
 
@@ -141,18 +141,18 @@ impl Oracle {
             Write::Batch(batch) => self.batch(process, batch),
             Write::Run { run, .. } => self.recount.evidence.held(run),
             Write::Certificate { epoch, certificate } => self.certificate(process, *epoch, certificate),
-            Write::Proof(proof) => {
-                let is_record = |batch: &Arc<Batch>| {
-                    batch.size() == proof.index + 1 && batch.leaves.last() == Some(&proof.leaf)
-                };
-                if !self.log.values().any(is_record) {
+            Write::Proof(proof) => self.proof(process, proof),
+            Write::Snapshot(snapshot) => {
+                let mark = &snapshot.mark;
+                let record = self.log.get(&mark.epoch).and_then(|batch| batch.leaves.last());
+                if record != Some(&mark.leaf) {
                     self.fail(format!(
-                        "process {process} takes a record at index {} that is none",
-                        proof.index
+                        "process {process} keeps a state of epoch {} that is none",
+                        mark.epoch
                     ));
                 }
-                if let Err(what) = self.recount.certificate(&proof.certificate, &self.seat_keys) {
-                    self.fail(format!("process {process}: proof at index {}: {what}", proof.index));
+                if let Some(taken) = &snapshot.taken {
+                    self.proof(process, &taken.proof);
                 }
             }
             Write::Fork(found) => {
@@ -180,6 +180,17 @@ impl Oracle {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn proof(&mut self, process: usize, proof: &EpochProof) {
+        let is_record =
+            |batch: &Arc<Batch>| batch.size() == proof.index + 1 && batch.leaves.last() == Some(&proof.leaf);
+        if !self.log.values().any(is_record) {
+            self.fail(format!("process {process} takes a record at index {} that is none", proof.index));
+        }
+        if let Err(what) = self.recount.certificate(&proof.certificate, &self.seat_keys) {
+            self.fail(format!("process {process}: proof at index {}: {what}", proof.index));
         }
     }
 

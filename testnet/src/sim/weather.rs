@@ -145,7 +145,9 @@ fn kinds(message: &PeerMessage) -> u32 {
         | PeerMessage::Epoch(_)
         | PeerMessage::Certificate { .. }
         | PeerMessage::HeadRequest(_)
-        | PeerMessage::HeadReport(_) => 1 << 3,
+        | PeerMessage::HeadReport(_)
+        | PeerMessage::Snapshot(_)
+        | PeerMessage::State { .. } => 1 << 3,
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_protocol::engine::{
-    Config, Effect, Engine, Event, Halt, Input, NodeId, RecoverError, Submission, Ticket, Timing,
+    Config, Effect, Engine, Event, Halt, Input, NodeId, RecoverError, Snapshots, Submission, Ticket, Timing,
 };
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::RecordId;
@@ -96,8 +96,18 @@ pub(super) struct World {
     /// Until when a slow link is busy.
     busy: BTreeMap<(usize, usize), Time>,
     timing: Timing,
+    snapshots: Snapshots,
     tickets: u64,
     trace: Sha256,
+}
+
+/// When the state is copied: often enough for a history of a few dozen epochs to see it.
+fn drawn_snapshots(rng: &mut Rng) -> Snapshots {
+    Snapshots {
+        epochs: *rng.pick(&[1, 3, 8, 1_024]),
+        leaves: *rng.pick(&[20, 1_000]),
+        behind: *rng.pick(&[None, Some(1), Some(5), Some(12)]),
+    }
 }
 
 fn pair(a: usize, b: usize) -> (usize, usize) {
@@ -127,6 +137,7 @@ impl World {
             lives: BTreeMap::new(),
             busy: BTreeMap::new(),
             timing,
+            snapshots: drawn_snapshots(&mut Rng::new(history.seed, 9)),
             tickets: 0,
             trace: Sha256::new(),
             processes: Vec::new(),
@@ -190,7 +201,8 @@ impl World {
         nonce[..8].copy_from_slice(&(process as u64).to_le_bytes());
         nonce[8..16].copy_from_slice(&self.processes[process].starts.to_le_bytes());
         let founded = Arc::clone(&self.founded);
-        Config { founded, node: member.node, seat: member.seat, timing: self.timing, nonce }
+        let (timing, snapshots) = (self.timing, self.snapshots);
+        Config { founded, node: member.node, seat: member.seat, timing, snapshots, nonce }
     }
 
     /// Restores and starts a process that has noticed that its disk was rolled back; false for any other.
@@ -358,8 +370,9 @@ impl World {
                     self.processes[process].disk.write(write);
                 }
                 Effect::Send { to, message } => self.send(process, &to, message),
-                Effect::Serve { to, want, frames } => {
-                    let messages = serve(&self.processes[process].disk.durable, &want, &frames);
+                Effect::Serve { to, want, frames, part } => {
+                    let messages =
+                        serve(&self.processes[process].disk.durable, &want, &frames, part.as_ref());
                     for message in messages.expect("a disk in memory is whole") {
                         self.send(process, &to, message);
                     }
@@ -391,6 +404,7 @@ impl World {
                 self.oracle.accused(process, member, &fault);
             }
             Event::Ordered { id, index, .. } => self.ordered(process, id, index),
+            Event::Taken { .. } => self.counts.add(Count::Taken, 1),
             Event::Certified { .. } => self.counts.add(Count::Certified, 1),
             _ => {}
         }

@@ -11,11 +11,16 @@ use crate::replicate::Want;
 use crate::time::Time;
 
 impl Engine {
-    /// Something that is asked for has come on, by what `node` sent.
-    pub(in crate::engine) fn progressed(&mut self, subject: Subject, node: NodeId) {
+    /// What was asked for has had an answer, of which it is not known yet what it is worth.
+    pub(in crate::engine) fn answered(&mut self, subject: Subject) {
         if let Some(asked) = self.asked.get_mut(&subject) {
             asked.progress = true;
         }
+    }
+
+    /// Something that is asked for has come on, by what `node` sent.
+    pub(in crate::engine) fn progressed(&mut self, subject: Subject, node: NodeId) {
+        self.answered(subject);
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.quiet.remove(&subject);
         }
@@ -71,6 +76,11 @@ impl Engine {
         self.retry_at = self.retry_at.into_iter().chain(retry_at).min();
     }
 
+    /// Whether a peer had nothing of this and is not asked again yet.
+    pub(in crate::engine) fn had_nothing_of_late(&self, subject: Subject, node: &NodeId) -> bool {
+        self.peers.get(node).is_some_and(|peer| peer.is_quiet(&subject, self.now).is_some())
+    }
+
     /// An epoch was applied: who had nothing for it may have something for the next.
     pub(in crate::engine) fn ask_anew_after(&mut self, epoch: u64, moved: &[bool]) {
         for peer in self.peers.values_mut() {
@@ -79,6 +89,7 @@ impl Engine {
                 Subject::Frames(of) => *of != epoch + 1,
                 Subject::Certificate => false,
                 Subject::Payload(..) | Subject::Cosignatures(_) | Subject::Epochs => true,
+                Subject::Snapshot | Subject::State => true,
             });
         }
     }
@@ -116,6 +127,7 @@ impl Engine {
         self.ask_for_branches();
         self.ask_for_frames();
         self.ask_for_payloads();
+        self.ask_for_copy();
         self.ask_for_epochs();
         self.ask_for_cosignatures();
     }
