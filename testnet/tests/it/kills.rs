@@ -203,8 +203,9 @@ fn decide(net: &Net, ended: &AtomicBool) -> Vec<DecisionView> {
                 Some(0) => return said.split_whitespace().next().map(str::to_owned),
                 // Said before, and the answer was lost with the node: the operation is decided.
                 Some(6) => return None,
-                // No node there, a quorum away, no answer in time: it is said again.
+                // No node there, a quorum away, no answer in time, or not heard of yet: it is said again.
                 Some(4 | 5 | 8) => thread::park_timeout(Duration::from_millis(100)),
+                Some(1) if said.contains("(unknown)") => {}
                 _ => panic!("{partner} {arguments:?}: {code:?} {said}"),
             }
         }
