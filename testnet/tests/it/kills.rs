@@ -296,6 +296,7 @@ fn kills_at_effect_boundaries_lose_nothing_fork_nothing_and_hold_nobody_up() {
                     *exact.entry(boundary.name()).or_default() += 1;
                 }
                 orders(net, other);
+                assert!(!decider.is_finished(), "who says the operations has failed");
             }
             nodes.insert(victim, plain(victim));
             back(net, victim);
