@@ -142,7 +142,7 @@ pub(crate) fn swarm(
     Ok(Swarm::new(transport, behaviour, local, config))
 }
 
-fn kademlia(local: PeerId, names: &Names, profile: &LinkProfile) -> kad::Behaviour<MemoryStore> {
+pub(crate) fn kademlia(local: PeerId, names: &Names, profile: &LinkProfile) -> kad::Behaviour<MemoryStore> {
     let store = MemoryStoreConfig {
         max_records: 0,
         max_value_bytes: 0,
