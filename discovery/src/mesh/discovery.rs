@@ -164,7 +164,7 @@ impl MeshTask {
                 request: kad::InboundRequest::AddProvider { record: Some(record) },
             }) if record.key == self.names.provider_key => {
                 if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
-                    && let Err(error) = kad.store_mut().add_provider(record)
+                    && let Err(error) = kad.store_mut().add_provider(showable(record))
                 {
                     tracing::debug!(%error, "provider record not kept");
                 }
@@ -260,6 +260,14 @@ impl MeshTask {
     }
 }
 
+/// A provider record with as many addresses as a member may have: an answer carries those of all providers, and one that is
+/// too large is sent to nobody.
+fn showable(mut record: kad::ProviderRecord) -> kad::ProviderRecord {
+    let addresses = record.addresses.iter().filter_map(split_address).map(|(bare, _)| bare);
+    record.addresses = addresses.take(MAX_ADDRESSES).collect();
+    record
+}
+
 /// Kademlia keeps of a peer these addresses and no others: by itself it keeps all that it is ever given, and an answer
 /// in which a peer has too many is sent to nobody.
 fn set_route(kad: &mut kad::Behaviour<MemoryStore>, peer: PeerId, addresses: &[Multiaddr]) {
@@ -284,7 +292,7 @@ fn routed(kad: &mut kad::Behaviour<MemoryStore>, peer: PeerId) -> Vec<Multiaddr>
 mod tests {
     use super::*;
     use crate::{
-        behaviour::{Names, kademlia},
+        behaviour::{MAX_KAD_PACKET_BYTES, MAX_PROVIDERS, Names, kademlia},
         config::{CoalitionSecret, LinkProfile},
     };
 
@@ -308,5 +316,21 @@ mod tests {
         wanted.sort();
         assert_eq!(held, wanted);
         assert_eq!(routed(&mut kad, other).len(), 1, "another's route is its own");
+    }
+
+    #[test]
+    fn the_longest_records_of_all_providers_fit_one_answer() {
+        let address = |at: u16| format!("/ip6/2001:db8::{at:x}/udp/65535/quic-v1").parse().expect("address");
+        let dns = "/dns/a-name-that-is-long.example.org/udp/7/quic-v1".parse().expect("address");
+        let addresses = std::iter::once(dns).chain((0..2000).map(address)).collect();
+        let key = kad::RecordKey::new(&"key");
+        let record =
+            showable(kad::ProviderRecord { key, provider: PeerId::random(), expires: None, addresses });
+        assert_eq!(record.addresses.len(), MAX_ADDRESSES);
+        // Each part with its tag and length.
+        let part = |bytes: usize| bytes + 4;
+        let addresses = record.addresses.iter().map(|address| part(address.len())).sum::<usize>();
+        let provider = part(part(record.provider.to_bytes().len()) + addresses + 2);
+        assert!(MAX_PROVIDERS * provider < MAX_KAD_PACKET_BYTES, "{provider} bytes each");
     }
 }
