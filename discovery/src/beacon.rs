@@ -14,10 +14,11 @@ use crate::book;
 
 /// At most this many bytes make a beacon.
 pub(crate) const MAX_BEACON_BYTES: usize = 4096;
-/// So many beacons of one member are taken at once; more are not passed on.
-const BEACON_BURST: u32 = 16;
-/// So often one more is taken.
-const BEACON_EVERY: Duration = Duration::from_secs(1);
+/// So many beacons of one member are taken at once, and so many of its words in identify and streams; more beacons are not
+/// passed on.
+const WORD_BURST: u32 = 16;
+/// So often one more of each is taken.
+const WORD_EVERY: Duration = Duration::from_secs(1);
 /// The version of the beacon's format.
 const BEACON_VERSION: u8 = 1;
 
@@ -29,8 +30,8 @@ pub(crate) struct Beacon {
     pub(crate) addresses: Vec<Multiaddr>,
 }
 
-/// How many more beacons of one member are taken: each costs every member a check, a dial and a place in its book, and is
-/// passed on. A member that keeps to the format sends one on a change and one per interval.
+/// How many more words of one kind are taken of one member: a beacon or identify costs a check, a dial and a place in the book,
+/// a stream ends the link before it. A member that keeps to the format sends one on a change and one per interval.
 pub(crate) struct Allowance {
     left: u32,
     at: Instant,
@@ -38,15 +39,15 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { left: BEACON_BURST, at: now }
+        Self { left: WORD_BURST, at: now }
     }
 
     /// Whether one more is taken.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let since = now.saturating_duration_since(self.at);
-        let more = u32::try_from(since.as_nanos() / BEACON_EVERY.as_nanos()).unwrap_or(u32::MAX);
+        let more = u32::try_from(since.as_nanos() / WORD_EVERY.as_nanos()).unwrap_or(u32::MAX);
         if more > 0 {
-            self.left = self.left.saturating_add(more).min(BEACON_BURST);
+            self.left = self.left.saturating_add(more).min(WORD_BURST);
             self.at = now;
         }
         let enough = self.left > 0;
@@ -94,11 +95,11 @@ mod tests {
     fn a_member_that_sends_beacons_in_a_loop_is_heard_once_a_second() {
         let start = Instant::now();
         let mut allowance = Allowance::new(start);
-        assert_eq!((0..1000).filter(|_| allowance.take(start)).count(), BEACON_BURST as usize);
-        let later = start + 3 * BEACON_EVERY;
+        assert_eq!((0..1000).filter(|_| allowance.take(start)).count(), WORD_BURST as usize);
+        let later = start + 3 * WORD_EVERY;
         assert_eq!((0..1000).filter(|_| allowance.take(later)).count(), 3);
-        let long_after = later + 1000 * BEACON_EVERY;
-        assert_eq!((0..1000).filter(|_| allowance.take(long_after)).count(), BEACON_BURST as usize);
+        let long_after = later + 1000 * WORD_EVERY;
+        assert_eq!((0..1000).filter(|_| allowance.take(long_after)).count(), WORD_BURST as usize);
     }
 
     #[test]

@@ -41,11 +41,11 @@ const MAX_STREAMS: u32 = 64;
 /// Addresses of one peer that are dialled at once.
 const DIAL_CONCURRENCY: NonZeroU8 = NonZeroU8::new(4).expect("four");
 /// At most this many providers of the coalition's key are kept; their addresses must fit one answer.
-const MAX_PROVIDERS: usize = 128;
+pub(crate) const MAX_PROVIDERS: usize = 128;
 /// At most this many provider keys are kept.
 const MAX_PROVIDED_KEYS: usize = 16;
 /// At most this many bytes make a Kademlia message.
-const MAX_KAD_PACKET_BYTES: usize = 64 * 1024;
+pub(crate) const MAX_KAD_PACKET_BYTES: usize = 64 * 1024;
 /// Room for one beacon with gossipsub's framing, signature and control messages.
 const MAX_GOSSIP_BYTES: usize = 4 * MAX_BEACON_BYTES;
 
@@ -142,7 +142,7 @@ pub(crate) fn swarm(
     Ok(Swarm::new(transport, behaviour, local, config))
 }
 
-fn kademlia(local: PeerId, names: &Names, profile: &LinkProfile) -> kad::Behaviour<MemoryStore> {
+pub(crate) fn kademlia(local: PeerId, names: &Names, profile: &LinkProfile) -> kad::Behaviour<MemoryStore> {
     let store = MemoryStoreConfig {
         max_records: 0,
         max_value_bytes: 0,

@@ -183,6 +183,7 @@ impl Mesh {
             announced: Vec::new(),
             sequence: own.map_or(0, |own| own.sequence),
             beacons: BTreeMap::new(),
+            identified: BTreeMap::new(),
             recheck_at: now,
             beacon_due: None,
             providers_due: None,
@@ -232,8 +233,9 @@ struct MeshTask {
     announce: Vec<Multiaddr>,
     announced: Vec<Multiaddr>,
     sequence: u64,
-    /// How many beacons of a member are taken; there are no more rows than members.
+    /// How many beacons of a member are taken, and how many of its words in identify; there are no more rows than members.
     beacons: BTreeMap<PeerId, Allowance>,
+    identified: BTreeMap<PeerId, Allowance>,
     recheck_at: Instant,
     beacon_due: Option<Instant>,
     providers_due: Option<Instant>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::Either;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
@@ -134,6 +134,12 @@ impl Client {
     async fn collect(&self, response: Response<Incoming>) -> Result<Bytes, CliError> {
         match Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await {
             Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(CliError::new(
+                Exit::Failure,
+                "the node's answer is too large",
+                format!("more than {MAX_ANSWER_BYTES} bytes are not read"),
+                "ask for less: one operation (entente op show ID), or fewer leaves or entries (--limit N)",
+            )),
             Err(error) => Err(self.broken(&*error)),
         }
     }

@@ -16,6 +16,7 @@ mod catchup;
 mod epochs;
 mod evidence;
 mod feeds;
+mod holdings;
 mod lives;
 mod peers;
 mod recover;
@@ -31,6 +32,7 @@ pub use api::{Effect, Event, Fault, Halt, Held, Input, NodeId, Refused, Status, 
 pub use catchup::MAX_PROVEN_EPOCHS;
 pub use epochs::MAX_STASHED_PAYLOADS;
 pub use feeds::MAX_BACKLOG;
+pub use holdings::Holding;
 pub use lives::Restored;
 pub use recover::RecoverError;
 pub(crate) use snapshots::prove;

@@ -10,7 +10,10 @@ use libp2p::{
     core::Endpoint,
     gossipsub::{self, MessageAcceptance, PublishError},
     identify,
-    kad::{self, GetProvidersOk, QueryResult, store::RecordStore as _},
+    kad::{
+        self, GetProvidersOk, QueryResult,
+        store::{MemoryStore, RecordStore as _},
+    },
     swarm::{ConnectionId, NetworkBehaviour},
 };
 
@@ -20,6 +23,7 @@ use crate::{
     behaviour::BehaviourEvent,
     book::{BookEntry, MAX_ADDRESSES},
     config::{split_address, udp_port, with_udp_port},
+    dial::Target,
     event::LinkFault,
     handle::PeerSource,
 };
@@ -160,7 +164,7 @@ impl MeshTask {
                 request: kad::InboundRequest::AddProvider { record: Some(record) },
             }) if record.key == self.names.provider_key => {
                 if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
-                    && let Err(error) = kad.store_mut().add_provider(record)
+                    && let Err(error) = kad.store_mut().add_provider(showable(record))
                 {
                     tracing::debug!(%error, "provider record not kept");
                 }
@@ -176,12 +180,16 @@ impl MeshTask {
         if !self.check.is_member(&peer) {
             return;
         }
+        let now = Instant::now();
+        if !self.identified.entry(peer).or_insert_with(|| Allowance::new(now)).take(now) {
+            tracing::debug!(%peer, "it says where it listens too often: ignored");
+            return;
+        }
         let addresses = addresses.iter().filter_map(split_address).map(|(bare, _)| bare).take(MAX_ADDRESSES);
         for address in addresses {
-            let now = Instant::now();
-            self.book_dirty |= self.targets.learn(peer, address.clone(), PeerSource::Beacon, now, unix_ms());
-            self.route(peer, address);
+            self.book_dirty |= self.targets.learn(peer, address, PeerSource::Beacon, now, unix_ms());
         }
+        self.route(peer);
     }
 
     fn on_beacon(&mut self, source: Option<PeerId>, bytes: &[u8]) -> MessageAcceptance {
@@ -206,12 +214,10 @@ impl MeshTask {
         }
         tracing::debug!(%peer, sequence = beacon.sequence, unix_ms = beacon.unix_ms, "beacon");
         let addresses = beacon.addresses;
-        let changed = self.targets.learn_own_word(peer, addresses.clone(), now, unix_ms());
+        let changed = self.targets.learn_own_word(peer, addresses, now, unix_ms());
         self.targets.set_sequence(&peer, beacon.sequence);
         self.book_dirty = true;
-        for address in addresses {
-            self.route(peer, address);
-        }
+        self.route(peer);
         if changed {
             self.targets.nudge(&peer, now);
         }
@@ -243,12 +249,88 @@ impl MeshTask {
         }
     }
 
-    /// Puts a member's address into Kademlia's routing table, which takes nobody by itself.
-    pub(super) fn route(&mut self, peer: PeerId, address: Multiaddr) {
+    /// Puts a member's addresses into Kademlia's routing table, which takes nobody by itself.
+    pub(super) fn route(&mut self, peer: PeerId) {
+        let addresses = self.targets.get(&peer).map(Target::addresses).unwrap_or_default();
         if self.check.is_member(&peer)
             && let Some(kad) = self.swarm.behaviour_mut().kad.as_mut()
         {
-            kad.add_address(&peer, address);
+            set_route(kad, peer, &addresses);
         }
+    }
+}
+
+/// A provider record with as many addresses as a member may have: an answer carries those of all providers, and one that is
+/// too large is sent to nobody.
+fn showable(mut record: kad::ProviderRecord) -> kad::ProviderRecord {
+    let addresses = record.addresses.iter().filter_map(split_address).map(|(bare, _)| bare);
+    record.addresses = addresses.take(MAX_ADDRESSES).collect();
+    record
+}
+
+/// Kademlia keeps of a peer these addresses and no others: by itself it keeps all that it is ever given, and an answer
+/// in which a peer has too many is sent to nobody.
+fn set_route(kad: &mut kad::Behaviour<MemoryStore>, peer: PeerId, addresses: &[Multiaddr]) {
+    for address in addresses {
+        kad.add_address(&peer, address.clone());
+    }
+    for address in routed(kad, peer) {
+        if !split_address(&address).is_some_and(|(bare, _)| addresses.contains(&bare)) {
+            kad.remove_address(&peer, &address);
+        }
+    }
+}
+
+/// The addresses of a peer in Kademlia's routing table.
+fn routed(kad: &mut kad::Behaviour<MemoryStore>, peer: PeerId) -> Vec<Multiaddr> {
+    let Some(bucket) = kad.kbucket(peer) else { return Vec::new() };
+    let of_peer = bucket.iter().filter(|entry| *entry.node.key.preimage() == peer);
+    of_peer.flat_map(|entry| entry.node.value.iter().cloned().collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        behaviour::{MAX_KAD_PACKET_BYTES, MAX_PROVIDERS, Names, kademlia},
+        config::{CoalitionSecret, LinkProfile},
+    };
+
+    #[test]
+    fn however_often_a_member_moves_its_route_has_its_present_addresses_alone() {
+        let names = Names::new(&CoalitionSecret::new([1; 32]));
+        let mut kad = kademlia(PeerId::random(), &names, &LinkProfile::lan());
+        let (peer, other) = (PeerId::random(), PeerId::random());
+        let addresses = |round: usize| -> Vec<Multiaddr> {
+            let address = |at: usize| format!("/ip4/10.0.{round}.{at}/udp/7/quic-v1").parse();
+            (0..MAX_ADDRESSES).map(|at| address(at).expect("address")).collect()
+        };
+        set_route(&mut kad, other, &addresses(0)[..1]);
+        for round in 0..100 {
+            set_route(&mut kad, peer, &addresses(round));
+        }
+        let bare = |address: &Multiaddr| split_address(address).expect("a quic address").0;
+        let mut held: Vec<Multiaddr> = routed(&mut kad, peer).iter().map(bare).collect();
+        held.sort();
+        let mut wanted = addresses(99);
+        wanted.sort();
+        assert_eq!(held, wanted);
+        assert_eq!(routed(&mut kad, other).len(), 1, "another's route is its own");
+    }
+
+    #[test]
+    fn the_longest_records_of_all_providers_fit_one_answer() {
+        let address = |at: u16| format!("/ip6/2001:db8::{at:x}/udp/65535/quic-v1").parse().expect("address");
+        let dns = "/dns/a-name-that-is-long.example.org/udp/7/quic-v1".parse().expect("address");
+        let addresses = std::iter::once(dns).chain((0..2000).map(address)).collect();
+        let key = kad::RecordKey::new(&"key");
+        let record =
+            showable(kad::ProviderRecord { key, provider: PeerId::random(), expires: None, addresses });
+        assert_eq!(record.addresses.len(), MAX_ADDRESSES);
+        // Each part with its tag and length.
+        let part = |bytes: usize| bytes + 4;
+        let addresses = record.addresses.iter().map(|address| part(address.len())).sum::<usize>();
+        let provider = part(part(record.provider.to_bytes().len()) + addresses + 2);
+        assert!(MAX_PROVIDERS * provider < MAX_KAD_PACKET_BYTES, "{provider} bytes each");
     }
 }

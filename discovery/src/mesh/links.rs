@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{MeshTask, unix_ms};
 use crate::{
+    beacon::Allowance,
     behaviour::{Behaviour, Names},
     config::LinkProfile,
     event::{Instance, LinkFault, Refusal, RefusalReason},
@@ -87,8 +88,15 @@ pub(super) fn accept_streams(
     let task = tokio::spawn(async move {
         // One hello per peer: a new stream ends the wait for the older one. Bounded by the number of members.
         let mut hellos: BTreeMap<PeerId, AbortHandle> = BTreeMap::new();
+        let mut allowed: BTreeMap<PeerId, Allowance> = BTreeMap::new();
         while let Some((peer, mut stream)) = incoming.next().await {
             hellos.retain(|_, hello| !hello.is_finished());
+            // Each new stream ends the link before it, which the node is told: one that is let go is opened again.
+            let now = Instant::now();
+            if !allowed.entry(peer).or_insert_with(|| Allowance::new(now)).take(now) {
+                tracing::debug!(%peer, "streams come too often: one let go");
+                continue;
+            }
             if local < peer {
                 let fault = LinkFault::BadHello("stream opened by the end that should accept".into());
                 // Waiting here would lose streams; one that opens them faster than they are looked at is told of once.

@@ -88,7 +88,7 @@ impl MeshTask {
                     }
                 }
                 self.targets.proved(&peer, &remote);
-                self.route(peer, remote);
+                self.route(peer);
                 self.book_dirty = true;
             } else if self.targets.get(&peer).is_none_or(|target| target.addresses().is_empty()) {
                 // Nodes dial from the port that they listen on, so this is likely where it can be dialled, if nothing better

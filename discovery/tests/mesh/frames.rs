@@ -79,6 +79,19 @@ async fn a_frame_too_large_is_a_fault_and_the_link_comes_back() {
     assert_eq!(fault, (rogue.peer, LinkFault::FrameTooLarge { announced_bytes: u32::MAX }));
     a.until_down(rogue.peer).await;
     // The connection lives; a new stream makes a new link.
-    rogue.reopen().await;
+    assert!(rogue.reopen().await);
     a.until_up(rogue.peer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_opens_streams_in_a_loop_is_soon_let_wait() {
+    let (low, high) = ordered(1, 2);
+    let mut a = Node::start(config(high), &Enrolled::of([low])).await;
+    let address = a.address().await;
+    let mut rogue = Rogue::connect(low, a.peer, &address).await;
+    let mut taken = 0;
+    while taken < 100 && rogue.reopen().await {
+        taken += 1;
+    }
+    assert!((8..100).contains(&taken), "{taken} streams were taken");
 }

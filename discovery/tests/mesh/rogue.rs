@@ -51,7 +51,7 @@ impl Rogue {
             let peer = peer_id(seed);
             let instance = [seed; 16];
             Self::pass(peer, listener, instance, &mut connection).await;
-            let stream = Self::open(&mut connection, instance).await;
+            let stream = Self::open(&mut connection, instance).await.expect("open");
             Self { peer, instance, connection, stream }
         };
         tokio::time::timeout(SAFETY_NET, connect).await.expect("in time")
@@ -88,30 +88,37 @@ impl Rogue {
         stream.flush().await.expect("open");
     }
 
-    async fn open(connection: &mut quic::Connection, instance: [u8; 16]) -> quic::Stream {
-        let mut stream = poll_fn(|cx| connection.poll_outbound_unpin(cx)).await.expect("a stream");
+    async fn open(connection: &mut quic::Connection, instance: [u8; 16]) -> std::io::Result<quic::Stream> {
+        let mut stream =
+            poll_fn(|cx| connection.poll_outbound_unpin(cx)).await.map_err(std::io::Error::other)?;
         let name: String = derive("stream protocol")[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let negotiation =
             [b"\x13/multistream/1.0.0\n".as_slice(), &[34], b"/", name.as_bytes(), b"\n"].concat();
-        stream.write_all(&negotiation).await.expect("open");
-        stream.flush().await.expect("open");
+        stream.write_all(&negotiation).await?;
+        stream.flush().await?;
         let mut echo = vec![0; negotiation.len()];
-        stream.read_exact(&mut echo).await.expect("the same names");
-        assert_eq!(echo, negotiation);
-        stream.write_all(&[&[1], instance.as_slice()].concat()).await.expect("open");
-        stream.flush().await.expect("open");
+        stream.read_exact(&mut echo).await?;
+        assert_eq!(echo, negotiation, "the same names");
+        stream.write_all(&[&[1], instance.as_slice()].concat()).await?;
+        stream.flush().await?;
         let mut hello = [0; 17];
-        stream.read_exact(&mut hello).await.expect("a hello");
+        stream.read_exact(&mut hello).await?;
         assert_eq!(hello[0], 1);
-        stream.write_all(&[1]).await.expect("open");
-        stream.flush().await.expect("open");
-        stream
+        stream.write_all(&[1]).await?;
+        stream.flush().await?;
+        Ok(stream)
     }
 
-    /// Opens another stream on the same connection.
-    pub(crate) async fn reopen(&mut self) {
+    /// Opens another stream on the same connection; says whether it was taken.
+    pub(crate) async fn reopen(&mut self) -> bool {
         let open = Self::open(&mut self.connection, self.instance);
-        self.stream = tokio::time::timeout(SAFETY_NET, open).await.expect("in time");
+        match tokio::time::timeout(SAFETY_NET, open).await.expect("in time") {
+            Ok(stream) => {
+                self.stream = stream;
+                true
+            }
+            Err(_) => false,
+        }
     }
 
     /// Sends raw bytes on the stream.

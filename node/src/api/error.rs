@@ -42,6 +42,12 @@ impl ApiError {
         self
     }
 
+    /// Of several that were submitted together some were taken all the same.
+    pub(super) fn in_part(mut self, taken: usize, all: usize) -> Self {
+        self.view.error = format!("{}; {taken} of {all} were taken and are held", self.view.error);
+        self
+    }
+
     pub(super) fn bad_request(error: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", error)
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use entente_protocol::coalition::{self, Decision, Deficit, Provisional, Status, find_id};
-use entente_protocol::engine::Engine;
+use entente_protocol::engine::{Engine, NodeId};
+use entente_protocol::feed::FeedKey;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::Leaf;
 use entente_protocol::record::{Body, SignedRecord};
@@ -16,10 +17,12 @@ use super::dto::{AttestationView, DecisionView, OperationView, RecordState};
 use super::error::{Answer, ApiError, LIST, Params};
 use crate::runtime::Handle;
 
-/// Most held records that provisional views take in; each costs a signature check.
+/// Most held records that provisional views take in, the same share of each node; each costs a signature check.
 const MAX_HELD: usize = 512;
 /// Most operations of a list.
 const MAX_OPERATIONS: usize = 1000;
+/// What the operations of a list may come to, in bytes as JSON: well below what a client reads.
+const MAX_LIST_BYTES: usize = 32 << 20;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Listed {
@@ -32,6 +35,7 @@ pub(super) async fn list(
     Params(listed): Params<Listed>,
 ) -> Answer<Vec<OperationView>> {
     let limit = listed.limit.unwrap_or(MAX_OPERATIONS).min(MAX_OPERATIONS);
+    let mut room = MAX_LIST_BYTES;
     let known = node
         .ask(move |engine, now| Known::latest(engine, now, limit))
         .await
@@ -39,13 +43,31 @@ pub(super) async fn list(
     let views = known.operations.into_values().map(|both| both.view(&node)).collect::<Result<Vec<_>, _>>();
     let mut views = views?;
     views.sort_by_key(|view| (view.index.unwrap_or(u64::MAX), view.id));
-    Ok(Json(views))
+    // The latest that fit: members decide how much there is to say.
+    let fits = views.iter().rev().take_while(|view| {
+        let fits = json_bytes(view) <= room;
+        room = room.saturating_sub(json_bytes(view));
+        fits
+    });
+    let older = views.len() - fits.count();
+    Ok(Json(views.split_off(older)))
 }
 
 pub(super) async fn show(State(node): State<Handle>, Path(text): Path<String>) -> Answer<OperationView> {
     let found =
         node.ask(move |engine, now| Known::one(engine, now, &text)).await.ok_or_else(ApiError::stopping)?;
     Ok(Json(found?.view(&node)?))
+}
+
+/// What an operation comes to as JSON, in bytes: at most, since a byte of text may be written as two.
+fn json_bytes(view: &OperationView) -> usize {
+    const FIXED: usize = 1024;
+    let body = view.body.iter().map(|(name, value)| name.len() + 2 * value.len() + 8).sum::<usize>();
+    let caveat = |said: &AttestationView| FIXED + said.caveat.as_ref().map_or(0, |caveat| 2 * caveat.len());
+    let said = view.attestations.iter().map(caveat).sum::<usize>();
+    let texts = view.deficit.iter().map(|line| line.len() + 4).sum::<usize>() + view.explanation.len();
+    let decided = view.decision.as_ref().map_or(0, |decision| FIXED + decision.explanation.len());
+    FIXED + 2 * view.title.len() + body + said + 2 * texts + 2 * decided
 }
 
 /// The operation whose id begins with `text`.
@@ -111,13 +133,25 @@ impl Known {
 /// What would be if the held records came next. Their officers' signatures are checked here: the engine vouches only
 /// for the nodes that carry them.
 fn provisional(engine: &Engine, now: Time) -> Provisional {
-    let signed = |body: &[u8]| match Body::decode(body) {
-        Ok(Body::Signed(signed)) => Some(signed),
+    let signed = |(feed, _, body): (FeedKey, u64, &[u8])| match Body::decode(body) {
+        Ok(Body::Signed(signed)) => Some((feed.node, signed)),
         _ => None,
     };
-    let held = engine.held().filter_map(|(_, _, body)| signed(body));
-    let held = held.take(MAX_HELD).filter(SignedRecord::verify).collect::<Vec<_>>();
+    let each = MAX_HELD / engine.founded().nodes().count().max(1);
+    let held = shares(engine.held().filter_map(signed), each.max(1));
+    let held = held.into_iter().filter(SignedRecord::verify).collect::<Vec<_>>();
     engine.state().provisional(&held, now)
+}
+
+/// The first of each author, at most `each`, in the order in which they come: who holds back much hides nobody else's words.
+fn shares<T>(held: impl Iterator<Item = (NodeId, T)>, each: usize) -> Vec<T> {
+    let mut counts = BTreeMap::<NodeId, usize>::new();
+    let within = held.filter(|(author, _)| {
+        let count = counts.entry(*author).or_default();
+        *count += 1;
+        *count <= each
+    });
+    within.map(|(_, item)| item).collect()
 }
 
 impl Both {
@@ -212,5 +246,66 @@ impl DecisionView {
             outcome: decision.verdict.name().to_owned(),
             explanation: decision.explain().into_iter().skip(1).collect::<Vec<_>>().join("; "),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_protocol::identity::{SecretKey, hash};
+    use entente_protocol::record::{Role, Stance};
+
+    use super::*;
+
+    #[test]
+    fn a_node_that_holds_much_hides_nobody_elses_words() {
+        let node = |seed| SecretKey::from_seed(&[seed; 32]).public();
+        let (noisy, one, other) = (node(1), node(2), node(3));
+        let flood = (0..100_000).map(|number| (noisy, number));
+        let held = flood.chain([(one, 7), (other, 8), (one, 9)]);
+        let taken = shares(held, MAX_HELD / 4);
+        assert_eq!(taken.len(), MAX_HELD / 4 + 3);
+        assert_eq!(taken[MAX_HELD / 4..], [7, 8, 9]);
+    }
+
+    #[test]
+    fn what_an_operation_comes_to_is_never_underestimated() {
+        let id = RecordId(hash("test", &[b"an operation"]));
+        let said = AttestationView {
+            id,
+            partner: "p".repeat(32),
+            role: Role::Supporting,
+            stance: Stance::Endorse,
+            caveat: Some("\"".repeat(256)),
+            supersedes: Some(id),
+            state: RecordState::Ordered,
+            counts: true,
+            index: Some(u64::MAX),
+        };
+        let decision = DecisionView {
+            operation: id,
+            index: u64::MAX,
+            outcome: "agreed".into(),
+            explanation: "\\".repeat(999),
+        };
+        let view = OperationView {
+            id,
+            kind: "k".repeat(32),
+            title: "\"".repeat(120),
+            body: (0..32).map(|name| (format!("{name:032}"), "\\".repeat(512))).collect(),
+            opened_by: "p".repeat(32),
+            opened_at: Some(Time(u64::MAX)),
+            closes_at: Some(Time(u64::MAX)),
+            state: RecordState::Agreed,
+            outcome: "agreed".into(),
+            explanation: "\"".repeat(999),
+            deficit: vec!["\"".repeat(99); 9],
+            provisional: Some("agreed".into()),
+            index: Some(u64::MAX),
+            decision: Some(decision),
+            attestations: vec![said; 64],
+        };
+        let bytes = serde_json::to_vec(&view).expect("plain values").len();
+        assert!(bytes <= json_bytes(&view), "{bytes} bytes, {} were reckoned", json_bytes(&view));
+        assert!(json_bytes(&view) < 3 * bytes);
     }
 }

@@ -82,7 +82,11 @@ pub(super) async fn batch(
     let registered =
         works.into_iter().map(|work| Registered::new(&node, work)).collect::<Result<Vec<_>, _>>()?;
     let submitted = join_all(registered.into_iter().map(|work| work.submit(&node, deadline))).await;
-    Ok(Json(submitted.into_iter().collect::<Result<_, _>>()?))
+    let all = submitted.len();
+    let taken = submitted.iter().filter(|result| result.is_ok()).count();
+    let views = submitted.into_iter().collect::<Result<_, _>>();
+    // Who submits all of it again should know that some would be said twice.
+    Ok(Json(views.map_err(|error: ApiError| if taken > 0 { error.in_part(taken, all) } else { error })?))
 }
 
 /// The notes of a batch, each behind its length.

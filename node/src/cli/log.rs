@@ -20,8 +20,23 @@ pub(super) struct Log {
 
 impl Log {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
-        let path = format!("/v1/log?from={}&limit={}", self.from, self.limit);
-        let page: LogPage = context.client()?.get(&path).await?;
+        let client = context.client()?;
+        let next = |from: u64, limit: u64| format!("/v1/log?from={from}&limit={limit}");
+        let mut page: LogPage = client.get(&next(self.from, self.limit)).await?;
+        // The node gives so many at once as it thinks fit.
+        loop {
+            let shown = page.leaves.len() as u64;
+            let from = self.from.saturating_add(shown);
+            if shown >= self.limit || from >= page.size {
+                break;
+            }
+            let more: LogPage = client.get(&next(from, self.limit - shown)).await?;
+            if more.leaves.is_empty() {
+                break;
+            }
+            (page.size, page.certified) = (more.size, more.certified);
+            page.leaves.extend(more.leaves);
+        }
         if context.json {
             render::print_json(&page);
         } else {

@@ -2,6 +2,12 @@
 //! that was waited for.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use entente_node::api::MAX_LOG_PAGE;
+use entente_node::api::dto::{LogPage, SubmitView};
+use entente_node::client::Client;
+use entente_node::paths::DataDir;
 
 use crate::cli_live::{Up, first_line};
 use crate::cli_support::{DAY_MS, Hosts, entente, now, run};
@@ -101,6 +107,32 @@ fn an_id_that_names_nothing_or_too_much_leads_to_the_list_of_this_folder() {
     }
     run(&dir, &["peer", "block", "nordne"]).refused(1, &["no partner and no node", "entente peer list"]);
     run(&dir, &["peer", "block", "a/b"]).refused(2, &["entente peer list"]);
+}
+
+#[test]
+fn as_many_leaves_are_shown_as_were_asked_for_also_where_the_node_gives_fewer_at_once() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let note = |number: u32| [4_u32.to_le_bytes(), number.to_le_bytes()].concat();
+    let batch = (0..MAX_LOG_PAGE as u32 + 20).flat_map(note).collect::<Vec<_>>();
+    let client = Client::new(&DataDir::new(dir.clone())).expect("a short path");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let wait = Duration::from_secs(60);
+    let ordered: Vec<SubmitView> = runtime
+        .block_on(client.post("/v1/notes/batch?wait=ordered&timeout_ms=60000", batch, wait))
+        .expect("it runs");
+    assert!(ordered.iter().all(|view| view.index.is_some()));
+    let shown = |arguments: &[&str]| {
+        let page: LogPage =
+            serde_json::from_str(run(&dir, &[&["--json", "log"], arguments].concat()).done()).expect("JSON");
+        page.leaves.iter().map(|leaf| leaf.index).collect::<Vec<_>>()
+    };
+    let all = shown(&["--limit", "10000"]);
+    assert!(all.len() >= ordered.len() && (0..).zip(&all).all(|(index, leaf)| index == *leaf));
+    assert_eq!(shown(&["--from", "7", "--limit", "1010"]), (7..1017).collect::<Vec<_>>());
+    assert_eq!(shown(&["--from", "18446744073709551615"]), [0; 0]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use entente_node::api::dto::{
     EventView, FaultView, LeafKind, LogPage, MetricsView, OperationView, PeerView, RecordState, SubmitView,
 };
-use entente_protocol::engine::Status;
+use entente_protocol::engine::{MAX_BACKLOG, Status};
 use entente_protocol::record::{MAX_BODY_BYTES, Role, Stance};
 use futures::StreamExt as _;
 use http_body_util::{BodyExt as _, Empty};
@@ -95,6 +95,30 @@ async fn an_undecided_operation_shows_its_deficit_and_has_no_receipt_but_its_rec
     assert!(policy.contains("quorum seats"), "{policy}");
     let charter = get_text(&socket, "/v1/charter").await;
     assert!(charter.contains("aquila") && !charter.contains("secret"), "{charter}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_is_refused_in_part_says_how_much_was_taken() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // The second never comes: nothing is ordered, and the backlog fills.
+    let (founded, socket) = (found(2), socket(folder.path(), 0));
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
+    let batch = |round: u64| {
+        let note = |number: u64| [&8_u32.to_le_bytes()[..], &(round << 32 | number).to_le_bytes()].concat();
+        (0..1000).flat_map(note).collect::<Vec<u8>>()
+    };
+    let path = "/v1/notes/batch?wait=held";
+    let whole = MAX_BACKLOG / 1000;
+    for round in 0..whole {
+        assert_eq!(post::<Vec<SubmitView>>(&socket, path, batch(round)).await.len(), 1000);
+    }
+    let room = MAX_BACKLOG - whole * 1000;
+    let (status, error) = refused(&socket, Method::POST, path, batch(whole)).await;
+    assert_eq!((status, error.code.as_str()), (429, "backlog"));
+    assert!(error.error.ends_with(&format!("{room} of 1000 were taken and are held")), "{}", error.error);
+    let (_, error) = refused(&socket, Method::POST, path, batch(whole + 1)).await;
+    assert!(!error.error.contains("were taken"), "{}", error.error);
     node.stop().await;
 }
 

@@ -195,6 +195,12 @@ impl Agreement {
         round.0 <= reached.0.saturating_add(ROUNDS_AHEAD)
     }
 
+    /// Rounds that hold votes beyond those that `weak` seats or this one have reached: at most [`ROUNDS_AHEAD`].
+    pub(crate) fn rounds_ahead(&self, own: Option<Seat>) -> usize {
+        let said = own.map_or(Round::FIRST, |own| self.reached[own.index()]);
+        self.rounds.len() - 1 - self.horizon.max(self.round).max(said).index()
+    }
+
     /// Records a vote that passed [`Agreement::check`].
     pub(crate) fn record(&mut self, from: Seat, round: Round, vote: Vote, committee: Committee) {
         if let Vote::Term(value) = vote {

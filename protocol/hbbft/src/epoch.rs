@@ -22,7 +22,7 @@ use crate::coin::Coins;
 use crate::committee::{Committee, Seat, SeatSet};
 use crate::fault::{Fault, FaultKind, FrameFault, Refusal};
 use crate::frame::Frame;
-use crate::message::{Digest, Message, Round};
+use crate::message::{Digest, MAX_ROUND, Message, Round};
 use crate::subset::{Instance, Subset};
 
 /// Bytes of a contribution, shared without copying.
@@ -322,6 +322,29 @@ impl Epoch {
     /// The agreed contributions, once all are decided and held.
     pub fn output(&self) -> Option<&Output> {
         self.output.as_ref()
+    }
+
+    /// How many payloads are held.
+    pub fn payload_count(&self) -> usize {
+        self.payloads.len()
+    }
+
+    /// The most payloads that can be held of one proposer: the one that it named, those that `weak` seats did, each by an
+    /// ECHO and a READY, and the one that the own seat echoed before a restart.
+    pub fn most_payloads(committee: &Committee) -> usize {
+        2 + 2 * committee.size() / committee.weak()
+    }
+
+    /// The most rounds of an agreement that hold votes beyond those that `weak` seats or this one have reached.
+    pub fn rounds_ahead(&self) -> usize {
+        let ahead = |(_, instance): (Seat, &Instance)| instance.agreement.rounds_ahead(self.party.own);
+        self.subset.instances().map(ahead).max().unwrap_or(0)
+    }
+
+    /// The most messages that one seat can say, each once: its proposal, of each seat's an ECHO, a READY and a TERM, and
+    /// of each round BVAL of both values, AUX and CONF. A frame has one at least.
+    pub fn most_messages(committee: &Committee) -> usize {
+        1 + committee.size() * (3 + 4 * (MAX_ROUND.index() + 1))
     }
 
     fn instance(&self, proposer: Seat) -> &Instance {

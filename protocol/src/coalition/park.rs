@@ -62,6 +62,11 @@ impl Parked {
         self.records.len()
     }
 
+    /// The most that wait of one partner.
+    pub(super) fn most(&self) -> usize {
+        self.counts.values().copied().max().unwrap_or(0)
+    }
+
     pub(super) fn is_full(&self, partner: &PartnerName) -> bool {
         self.counts.get(partner).is_some_and(|count| *count >= MAX_PARKED_PER_PARTNER)
     }

@@ -185,6 +185,16 @@ impl State {
         self.time
     }
 
+    /// The most records that wait of one partner.
+    pub fn most_parked(&self) -> usize {
+        self.parked.most()
+    }
+
+    /// The most operations that one partner has open.
+    pub fn most_open(&self) -> usize {
+        self.open.values().copied().max().unwrap_or(0)
+    }
+
     /// The hash of everything that influences later results: coalition, batch time, operations with all that was
     /// said, parked records.
     pub fn root(&self) -> Hash {

@@ -50,6 +50,18 @@ impl Proven {
     }
 }
 
+impl Catchup {
+    /// How many epochs are proven.
+    pub(super) fn proven(&self) -> usize {
+        self.proven.len()
+    }
+
+    /// How many contributions to them are there.
+    pub(super) fn contributions(&self) -> usize {
+        self.proven.values().map(|proven| proven.contributions.len()).sum()
+    }
+}
+
 impl Engine {
     pub(super) fn on_epoch(&mut self, node: NodeId, proof: EpochProof) {
         let checked = self.catchup.checked.as_ref() == Some(&proof.certificate);

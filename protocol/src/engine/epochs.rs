@@ -86,6 +86,16 @@ impl Proposals {
         self.stash.insert((epoch, Digest::of(&bytes)), (None, bytes));
     }
 
+    /// Payloads that wait for the frame that names them.
+    pub(super) fn stashed(&self) -> usize {
+        self.stash.len()
+    }
+
+    /// Contributions to the next epoch.
+    pub(super) fn known(&self) -> usize {
+        self.contributions.len()
+    }
+
     pub(super) fn clock_set_back(&mut self, now: Time) {
         self.started_at = self.started_at.map(|at| at.min(now));
     }
@@ -102,6 +112,12 @@ impl Proposals {
 impl Engine {
     pub(super) fn frames_held(&self, epoch: u64, seat: Seat) -> u32 {
         self.chains.get(&epoch).map_or(0, |chains| chains.count(seat))
+    }
+
+    /// The most frames that are held of one epoch.
+    pub(super) fn frames_of_an_epoch(&self) -> usize {
+        let frames = |chains: &Chains| chains.seats.values().map(Vec::len).sum();
+        self.chains.values().map(frames).max().unwrap_or(0)
     }
 
     /// Opens the epoch whose steering is known, if it is permitted, and acts on what came for it before.

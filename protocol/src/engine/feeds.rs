@@ -60,6 +60,11 @@ impl Feed {
         self.branch.as_ref().map(|branch| (branch.from, branch.chain.head().length))
     }
 
+    /// Entries of the branch that a cut names, as far as it has come.
+    pub(super) fn branch_entries(&self) -> usize {
+        self.branch.as_ref().map_or(0, |branch| branch.chain.unordered() as usize)
+    }
+
     pub(super) fn drop_branch(&mut self) {
         self.branch = None;
     }

@@ -185,6 +185,22 @@ impl Peer {
         }
     }
 
+    pub(super) fn feeds_known(&self) -> usize {
+        self.known.len().max(self.contests.len()).max(self.told.feeds.len())
+    }
+
+    pub(super) fn feeds_early(&self) -> usize {
+        self.early.len()
+    }
+
+    pub(super) fn epochs_known(&self) -> usize {
+        self.epochs.len()
+    }
+
+    pub(super) fn unanswered(&self) -> usize {
+        self.quiet.len()
+    }
+
     fn forget_up_to(&mut self, certified: u64) {
         self.epochs.retain(|epoch, _| *epoch > certified);
         self.quiet.retain(|subject, _| subject.is_open(certified));

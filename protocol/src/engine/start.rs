@@ -42,6 +42,12 @@ impl Start {
         self.reports.len()
     }
 
+    /// Seats that have reported or whose requests were passed on, and of one request the reporters: the most of these.
+    pub(super) fn holds(&self) -> usize {
+        let reporters = self.relayed.values().map(|(.., reporters)| reporters.len()).max().unwrap_or(0);
+        self.reports.len().max(self.relayed.len()).max(reporters)
+    }
+
     /// No own vote is said in epochs up to this one.
     pub(super) fn floor(&self) -> u64 {
         self.reports.values().copied().max().unwrap_or(0)

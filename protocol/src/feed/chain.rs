@@ -77,6 +77,16 @@ impl Chain {
         self.head().length.saturating_sub(self.committed.length)
     }
 
+    /// Bytes of the bodies that are not ordered.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Entries in memory.
+    pub fn links(&self) -> usize {
+        self.links.len()
+    }
+
     fn link(&self, length: u64) -> Option<&Link> {
         self.links.get(length.checked_sub(self.base.length + 1)? as usize)
     }

@@ -7,6 +7,7 @@ mod catchup;
 mod claims;
 mod clocks;
 mod evidence;
+mod floods;
 mod forge;
 mod forks;
 mod frames;

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_hbbft::Seat;
-use entente_protocol::engine::{Fault, Halt, Held, Refused, Ticket};
+use entente_protocol::engine::{Fault, Halt, Held, Holding, Refused, Ticket};
 use entente_protocol::feed::FeedKey;
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
@@ -354,6 +354,13 @@ impl Oracle {
         let lost: Vec<_> = lost.map(|promise| (promise.feed.lane, promise.length)).take(3).collect();
         if !lost.is_empty() {
             self.failures.push(format!("process {process} has lost what it acknowledged: {lost:?}"));
+        }
+    }
+
+    /// What an engine holds is within the named limits.
+    pub(super) fn holds(&mut self, process: usize, holdings: &[Holding]) {
+        if let Some(Holding { what, count, limit }) = holdings.iter().find(|held| held.count > held.limit) {
+            self.fail(format!("process {process} holds {count} {what}, at most {limit}"));
         }
     }
 

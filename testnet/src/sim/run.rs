@@ -22,7 +22,7 @@ const QUIET_MS: u64 = 3_600_000;
 const QUIET_EPOCHS: u64 = 12;
 /// Clocks that are off by more are wrong.
 const TOLERANCE_MS: u64 = 60_000;
-/// Disks are looked at after so many events.
+/// Disks and engines are looked at after so many events.
 const LOOK_EVERY: u64 = 2_000;
 
 /// How a history went.
@@ -46,6 +46,7 @@ pub(super) fn play(history: History, planted: Option<Plant>) -> Outcome {
     let mut run = Run { rng, world: World::new(history), opened: Vec::new(), nonce: 0 };
     run.hostile();
     run.judge();
+    run.look();
     let mut world = run.world;
     world.oracle.check_tree();
     Outcome {
@@ -96,12 +97,16 @@ impl Run {
         }
     }
 
-    /// Looks at all disks.
+    /// Looks at what all hold, on the disk and in memory.
     fn look(&mut self) {
-        for process in 0..self.world.processes.len() {
-            let member = self.world.processes[process].member;
-            if !self.world.history.is_faulty(member) {
-                self.world.oracle.keeps(process, &self.world.processes[process].disk.durable);
+        let World { processes, oracle, history, .. } = &mut self.world;
+        for (number, process) in processes.iter().enumerate() {
+            if history.is_faulty(process.member) {
+                continue;
+            }
+            oracle.keeps(number, &process.disk.durable);
+            if let Some(engine) = &process.engine {
+                oracle.holds(number, &engine.holdings());
             }
         }
     }

@@ -3,4 +3,5 @@
 mod demo;
 mod faults;
 mod folders;
+mod kills;
 mod support;
