@@ -11,6 +11,7 @@ mod contributions;
 mod false_claims;
 mod floods;
 mod forks;
+mod hollow;
 mod partial;
 mod replays;
 mod restless;
@@ -136,10 +137,11 @@ pub(super) enum Way {
     Silence,
     Twins,
     Unsigned,
+    Hollow,
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::TwoContributions,
         Self::BothWays,
         Self::Unbacked,
@@ -158,6 +160,7 @@ impl Way {
         Self::Silence,
         Self::Twins,
         Self::Unsigned,
+        Self::Hollow,
     ];
 
     /// What people call it.
@@ -181,6 +184,7 @@ impl Way {
             Self::Silence => "silence",
             Self::Twins => "twins",
             Self::Unsigned => "unsigned",
+            Self::Hollow => "hollow",
         }
     }
 
@@ -218,6 +222,7 @@ impl Way {
             Self::Restless => Box::new(restless::Restless),
             Self::Silence => Box::new(silence::Silence::new(rng)),
             Self::Unsigned => Box::new(unsigned::Unsigned::new(liars, rng)),
+            Self::Hollow => Box::new(hollow::Hollow::new(rng)),
             Self::Twins => return None,
         })
     }

@@ -48,6 +48,8 @@ pub(super) struct Oracle {
     recount: Recount,
     /// The first batch that any honest engine wrote, by epoch.
     log: BTreeMap<u64, Arc<Batch>>,
+    /// How many of them order no entry.
+    empty: u64,
     /// Epochs whose certificate was checked, and those that came before their batch.
     certified: BTreeMap<u64, Certificate>,
     frames: BTreeMap<(Seat, u64, u32), Hash>,
@@ -104,6 +106,7 @@ impl Oracle {
                 .map(|member| history.liars.iter().any(|(liar, _)| *liar == member))
                 .collect(),
             log: BTreeMap::new(),
+            empty: 0,
             certified: BTreeMap::new(),
             frames: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -130,6 +133,11 @@ impl Oracle {
     /// The log as far as any honest engine has it.
     pub(super) fn epochs(&self) -> u64 {
         self.log.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// How many epochs of the log order no entry.
+    pub(super) fn empty_epochs(&self) -> u64 {
+        self.empty
     }
 
     /// What an engine has written became durable.
@@ -195,6 +203,7 @@ impl Oracle {
                 if let Err(what) = self.recount.batch(batch) {
                     self.fail(format!("epoch {} at process {process}: {what}", batch.epoch));
                 }
+                self.empty += u64::from(!recount::orders_any(batch));
                 self.log.insert(batch.epoch, Arc::new(batch.clone()));
             }
         }

@@ -46,10 +46,15 @@ pub(super) enum Theme {
     Halves,
     /// Votes for the coin's value come late to half of the members, votes against it to the others.
     PlayCoins,
+    /// One seat's contribution comes late, and entries come late to another: this one alone has not claimed them once
+    /// they are left behind.
+    LoneStarter,
+    /// Cosignatures and certificates come late: votes are kept and shown for long.
+    Uncertified,
 }
 
 impl Theme {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Random,
         Self::Calm,
         Self::Starve,
@@ -57,6 +62,8 @@ impl Theme {
         Self::EarlyZero,
         Self::Halves,
         Self::PlayCoins,
+        Self::LoneStarter,
+        Self::Uncertified,
     ];
 }
 
@@ -113,6 +120,16 @@ impl Weather {
             }
             Theme::HoldKind => kinds(message) >> (self.target % KINDS) & 1 == 1,
             Theme::EarlyZero => serves(message, Seat((self.target % self.latency.len()) as u16)),
+            Theme::LoneStarter => {
+                let (left_out, late) =
+                    (self.target % self.latency.len(), (self.target + 1) % self.latency.len());
+                let is_run = matches!(message, PeerMessage::Run(_));
+                serves(message, Seat(left_out as u16)) || (to == late && is_run)
+            }
+            Theme::Uncertified => matches!(
+                message,
+                PeerMessage::Cosign(_) | PeerMessage::Epoch(_) | PeerMessage::Certificate { .. }
+            ),
             Theme::Halves => (from ^ to) & 1 == 1,
             Theme::PlayCoins => votes_for(message, to & 1 == 1),
         }
