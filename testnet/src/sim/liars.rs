@@ -9,6 +9,7 @@ mod both_ways;
 mod clocks;
 mod contributions;
 mod false_claims;
+mod favours;
 mod floods;
 mod forks;
 mod hollow;
@@ -114,6 +115,8 @@ fn forget_own(me: &Me<'_>, message: PeerMessage) -> Option<PeerMessage> {
 /// What making a liar takes.
 pub(super) struct Liars {
     pub(super) members: usize,
+    /// The same for all liars of a history.
+    pub(super) seed: u64,
 }
 
 /// The ways to lie.
@@ -138,10 +141,12 @@ pub(super) enum Way {
     Twins,
     Unsigned,
     Hollow,
+    Torn,
+    Favours,
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::TwoContributions,
         Self::BothWays,
         Self::Unbacked,
@@ -161,6 +166,8 @@ impl Way {
         Self::Twins,
         Self::Unsigned,
         Self::Hollow,
+        Self::Torn,
+        Self::Favours,
     ];
 
     /// What people call it.
@@ -185,6 +192,8 @@ impl Way {
             Self::Twins => "twins",
             Self::Unsigned => "unsigned",
             Self::Hollow => "hollow",
+            Self::Torn => "torn",
+            Self::Favours => "favours",
         }
     }
 
@@ -223,6 +232,8 @@ impl Way {
             Self::Silence => Box::new(silence::Silence::new(rng)),
             Self::Unsigned => Box::new(unsigned::Unsigned::new(liars, rng)),
             Self::Hollow => Box::new(hollow::Hollow::new(rng)),
+            Self::Torn => Box::new(two_contributions::TwoContributions::torn(liars, rng)),
+            Self::Favours => Box::new(favours::Favours::new(liars)),
             Self::Twins => return None,
         })
     }

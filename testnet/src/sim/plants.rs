@@ -70,10 +70,14 @@ impl Plant {
 /// All of them.
 pub(super) const ALL: [Plant; 22] = [
     plant("echo-quorum", "READY upon one ECHO too few").way(Way::TwoContributions),
-    plant("bare-bval", "READYs for different digests count together as BVAL(1)").way(Way::WrongDigests),
-    plant("stops-after-term", "a seat says nothing more once it has decided").theme(Theme::EarlyZero),
+    plant("bare-bval", "READYs for different digests count together as BVAL(1)").seats(4).way(Way::Torn),
+    plant("stops-after-term", "a seat says nothing more once it has decided")
+        .seats(7)
+        .way(Way::Favours)
+        .theme(Theme::EarlyZero),
     plant("term-without-aux", "a seat that has decided leaves its AUX unsent")
         .seats(7)
+        .way(Way::Favours)
         .theme(Theme::EarlyZero),
     plant("own-round-window", "votes are refused by the own round, not by the one that others have reached")
         .theme(Theme::PlayCoins),

@@ -14,6 +14,8 @@ use super::world::World;
 const PROGRESS_MS: u64 = 600_000;
 /// And in events.
 const PROGRESS_STEPS: u64 = 3_000_000;
+/// Epochs in a row that may order nothing in that time: whatever is held everywhere is claimed by all.
+const EMPTY_IN_A_ROW: u64 = 30;
 /// How long it is then listened for who does not come to rest.
 const QUIET_MS: u64 = 3_600_000;
 /// Epochs that may begin in that time, for each operation and one more: windows end, and a clock that is ahead writes
@@ -319,6 +321,9 @@ impl Run {
         loop {
             if self.failed() || self.is_done(which) {
                 return;
+            }
+            if self.world.oracle.empty_in_a_row() > EMPTY_IN_A_ROW {
+                return self.world.oracle.fail(format!("{who} agrees on nothing in epoch after epoch"));
             }
             if self.world.steps > last_step || !self.step_some(until) {
                 break;
