@@ -146,7 +146,7 @@ impl History {
             _ => rng.below(200) as i64 - 100,
         });
         let skews = skews.collect();
-        let weather = Weather::draw(rng, members, wish.theme);
+        let weather = Weather::draw(rng, members, &liars, wish.theme);
         let calm_at = rng.between(2_000, MAX_HOSTILE_MS);
         let mut items = Vec::new();
         for _ in 0..rng.between(3, 25) {

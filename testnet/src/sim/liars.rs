@@ -117,6 +117,8 @@ pub(super) struct Liars {
     pub(super) members: usize,
     /// The same for all liars of a history.
     pub(super) seed: u64,
+    /// The scheduler's, who is on their side.
+    pub(super) target: usize,
 }
 
 /// The ways to lie.

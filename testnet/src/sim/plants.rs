@@ -78,7 +78,7 @@ pub(super) const ALL: [Plant; 22] = [
     plant("term-without-aux", "a seat that has decided leaves its AUX unsent")
         .seats(7)
         .way(Way::Favours)
-        .theme(Theme::EarlyZero),
+        .theme(Theme::Behind),
     plant("own-round-window", "votes are refused by the own round, not by the one that others have reached")
         .theme(Theme::PlayCoins),
     plant("repeats-stored", "frames that repeat what was said are stored").way(Way::Repeats),

@@ -5,6 +5,7 @@
 use entente_hbbft::{Message, Seat, Vote};
 use entente_protocol::replicate::PeerMessage;
 
+use super::liars::Way;
 use super::rng::Rng;
 
 /// How the network behaves while a history is hostile.
@@ -25,7 +26,9 @@ pub(super) struct Weather {
     pub(super) together: u64,
     pub(super) theme: Theme,
     /// Whom or what the theme is about.
-    target: usize,
+    pub(super) target: usize,
+    /// Those who lie, on the scheduler's side.
+    allies: Vec<usize>,
     hold_ms: u64,
 }
 
@@ -51,10 +54,12 @@ pub(super) enum Theme {
     LoneStarter,
     /// Cosignatures and certificates come late: votes are kept and shown for long.
     Uncertified,
+    /// One member hears the votes of all but one other late, if they do not lie.
+    Behind,
 }
 
 impl Theme {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Random,
         Self::Calm,
         Self::Starve,
@@ -64,6 +69,7 @@ impl Theme {
         Self::PlayCoins,
         Self::LoneStarter,
         Self::Uncertified,
+        Self::Behind,
     ];
 }
 
@@ -71,7 +77,7 @@ impl Theme {
 const KINDS: usize = 11;
 
 impl Weather {
-    pub(super) fn draw(rng: &mut Rng, members: usize, theme: Option<Theme>) -> Self {
+    pub(super) fn draw(rng: &mut Rng, members: usize, liars: &[(usize, Way)], theme: Option<Theme>) -> Self {
         let theme = theme.unwrap_or_else(|| *rng.pick(&[&Theme::ALL[..], &[Theme::Random; 4]].concat()));
         let (low, high) = *rng.pick(&[(1, 3), (1, 40), (20, 80), (5, 400), (200, 900)]);
         let mut row = |_| (0..members).map(|_| rng.between(low, high)).collect();
@@ -88,6 +94,7 @@ impl Weather {
             together: *rng.pick(&[0, 0, 30, 70]),
             theme,
             target: rng.index(members.max(KINDS)),
+            allies: liars.iter().map(|(liar, _)| *liar).collect(),
             hold_ms: rng.between(500, 15_000),
         }
     }
@@ -125,6 +132,12 @@ impl Weather {
                     (self.target % self.latency.len(), (self.target + 1) % self.latency.len());
                 let is_run = matches!(message, PeerMessage::Run(_));
                 serves(message, Seat(left_out as u16)) || (to == late && is_run)
+            }
+            Theme::Behind => {
+                let (behind, heard) =
+                    (self.target % self.latency.len(), (self.target + 1) % self.latency.len());
+                let in_time = from == heard || self.allies.contains(&from);
+                to == behind && !in_time && matches!(message, PeerMessage::Frame(_))
             }
             Theme::Uncertified => matches!(
                 message,

@@ -138,7 +138,11 @@ impl World {
             let way = world.history.liars.iter().find(|(liar, _)| *liar == member).map(|(_, way)| *way);
             let liar = way.and_then(|way| {
                 world.counts.add(Count::Liar(way.name()), 1);
-                let liars = Liars { members: world.members.len(), seed: world.history.seed };
+                let liars = Liars {
+                    members: world.members.len(),
+                    seed: world.history.seed,
+                    target: world.history.weather.target,
+                };
                 way.liar(&liars, &mut world.rng)
             });
             let skew = way.and_then(|way| way.skew(&mut world.rng)).unwrap_or(world.history.skews[member]);

@@ -31,12 +31,10 @@ pub(super) struct Favours {
 
 impl Favours {
     pub(super) fn new(liars: &Liars) -> Self {
-        let mut rng = Rng::new(liars.seed, 4);
         let mut told = vec![3; liars.members];
-        let mut order: Vec<usize> = (0..liars.members).collect();
-        rng.shuffle(&mut order);
-        told[order[0]] = 0;
-        order.get(1).into_iter().for_each(|second| told[*second] = 1 + rng.index(2));
+        // Whom the scheduler is after as well.
+        told[liars.target % liars.members] = 1 + Rng::new(liars.seed, 4).index(2);
+        told[(liars.target + 1) % liars.members] = 0;
         Self { told, tongues: Tongues::default() }
     }
 }
