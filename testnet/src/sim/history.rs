@@ -80,6 +80,8 @@ pub(super) struct Wish {
     pub(super) roll_back: Option<Past>,
     /// All say something at once.
     pub(super) all_busy: bool,
+    /// All correct members restart at once, again and again, while something is under way.
+    pub(super) all_restart: bool,
 }
 
 /// How a correct seat comes back with an old store.
@@ -173,6 +175,14 @@ impl History {
             let at = calm_at - rng.below(calm_at / 2);
             let count = rng.between(1, 8);
             items.extend((0..members).map(|member| Item { at, what: What::Notes { member, count } }));
+        }
+        if wish.all_restart {
+            for _ in 0..rng.between(2, 6) {
+                let at = rng.below(calm_at);
+                items.push(Item { at, what: What::Notes { member: rng.index(members), count: 1 } });
+                let (at, down) = (at + rng.below(500), rng.below(200));
+                items.push(Item { at, what: What::CrashAll { down } });
+            }
         }
         items.sort_by_key(|item| item.at);
         Self { seed, seats, further, liars, weather, skews, items, calm_at, away }

@@ -18,12 +18,23 @@ pub(super) struct Plant {
     theme: Option<Theme>,
     roll_back: Option<Past>,
     all_busy: bool,
+    all_restart: bool,
     /// What is planted in its place where its histories are tried without it; most often nothing.
     pub(super) control: &'static str,
 }
 
 const fn plant(name: &'static str, what: &'static str) -> Plant {
-    Plant { name, what, seats: None, way: None, theme: None, roll_back: None, all_busy: false, control: "" }
+    Plant {
+        name,
+        what,
+        seats: None,
+        way: None,
+        theme: None,
+        roll_back: None,
+        all_busy: false,
+        all_restart: false,
+        control: "",
+    }
 }
 
 impl Plant {
@@ -47,6 +58,10 @@ impl Plant {
         Self { all_busy: true, ..self }
     }
 
+    const fn all_restart(self) -> Self {
+        Self { all_restart: true, ..self }
+    }
+
     const fn control(self, control: &'static str) -> Self {
         Self { control, ..self }
     }
@@ -59,6 +74,7 @@ impl Plant {
             theme: wish.theme.or(self.theme),
             roll_back: self.roll_back,
             all_busy: self.all_busy,
+            all_restart: self.all_restart,
         }
     }
 
@@ -83,7 +99,7 @@ pub(super) const ALL: [Plant; 22] = [
         .theme(Theme::PlayCoins),
     plant("repeats-stored", "frames that repeat what was said are stored").way(Way::Repeats),
     plant("send-before-persist", "a frame leaves before it is durable"),
-    plant("echo-volatile", "ECHO for a payload that is not durable"),
+    plant("echo-volatile", "ECHO for a payload that is not durable").way(Way::Silence).all_restart(),
     plant("cut-at-f", "f claims carry a cut").way(Way::FalseClaims),
     plant("start-without-ii", "a contribution that claims what a seat holds does not start it")
         .seats(4)
