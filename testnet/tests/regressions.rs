@@ -23,19 +23,20 @@ fn the_same_seed_takes_the_same_course() {
 }
 
 /// Planted bugs, and a seed that catches each.
-const PLANTED: [(&str, u64); 20] = [
-    ("repeats-stored", 17),
+const PLANTED: [(&str, u64); 21] = [
+    ("repeats-stored", 15),
     ("echo-quorum", 0),
     ("bare-bval", 12),
+    ("stops-after-term", 14),
     ("term-without-aux", 14),
     ("send-before-persist", 0),
-    ("echo-volatile", 0),
+    ("echo-volatile", 11),
     ("cut-at-f", 0),
     ("start-without-ii", 49),
     ("one-starts-all", 0),
     ("quota-own-order", 0),
     ("prune-above", 2),
-    ("no-nonce", 12),
+    ("no-nonce", 1),
     ("only-longer", 3),
     ("time-cap", 0),
     ("fast-due", 0),
