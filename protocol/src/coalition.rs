@@ -44,7 +44,7 @@ pub use outcome::{Assessment, Candidate, Decision, Deficit, MAX_DECISION_BYTES, 
 pub use park::MAX_PARKED_PER_PARTNER;
 pub use refusal::{Part, Refusal};
 pub(crate) use snapshot::part_hash;
-pub use snapshot::{Changes, MAX_PAGE_BYTES, Page, PageError, Taking};
+pub use snapshot::{Changes, MAX_PAGE_BYTES, MAX_PENDING_PARTS, Page, PageError, Taking};
 pub use state::{
     Advanced, Applied, ApplyContext, Disposition, MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER,
     Released, Seen, State,

@@ -102,6 +102,12 @@ impl Options {
         if cfg!(feature = "plant") { Ok(Some(found)) } else { Err(OptionsError::NotPlanted) }
     }
 
+    /// What is planted: the bug, or what stands in its place without it.
+    fn planted(&self) -> Result<&'static str, OptionsError> {
+        let name = |plant: Plant| if self.disarmed { plant.control } else { plant.name };
+        Ok(self.plant()?.map_or("", name))
+    }
+
     /// The command that runs one seed of these, without some items.
     fn replay(&self, seed: u64, without: &BTreeSet<usize>) -> String {
         let mut command = format!("entente-testnet sim --seed {seed}");
@@ -126,7 +132,7 @@ impl Options {
 /// Runs histories over as many threads as there are cores; `progress` hears of each.
 pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summary, OptionsError> {
     let wish = options.wish()?;
-    let planted = options.plant()?.filter(|_| !options.disarmed);
+    let planted = options.planted()?;
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(options.seeds.max(1) as usize);
     let begun = Instant::now();
@@ -139,7 +145,8 @@ pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summ
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     // A planted bug need be caught only once.
-                    let caught = planted.is_some() && failed.load(Ordering::Relaxed) > 0;
+                    let caught =
+                        !planted.is_empty() && !options.disarmed && failed.load(Ordering::Relaxed) > 0;
                     let late = options.within.is_some_and(|within| begun.elapsed() >= within);
                     if at >= options.seeds || caught || late {
                         break;
@@ -164,7 +171,7 @@ pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summ
 /// Most failures that are shrunk and shown whole.
 const MAX_SHRUNK: usize = 5;
 
-fn summarise(options: &Options, wish: Wish, planted: Option<Plant>, done: Vec<(u64, Outcome)>) -> Summary {
+fn summarise(options: &Options, wish: Wish, planted: &'static str, done: Vec<(u64, Outcome)>) -> Summary {
     let mut summary = Summary { seeds: done.len() as u64, ..Summary::default() };
     let mut trace = Sha256::new();
     for (seed, outcome) in done {
@@ -180,7 +187,8 @@ fn summarise(options: &Options, wish: Wish, planted: Option<Plant>, done: Vec<(u
                 without = shrink::shrink(&whole, planted, without, &what);
             }
             let mut history = shrink::describe(&whole.without(&without));
-            history.extend(planted.map(|plant| format!("planted: {}", plant.what)));
+            let what_is = Plant::named(planted).map(|plant| format!("planted: {}", plant.what));
+            history.extend(what_is);
             let replay = options.replay(seed, &without);
             summary.failures.push(FailureView { seed, what, replay, history });
         }

@@ -35,6 +35,9 @@ pub struct Page {
     pub items: Vec<BodyBytes>,
 }
 
+/// Most subtrees that are known and still to come while a state is taken: one for each bit of a key.
+pub const MAX_PENDING_PARTS: usize = 256;
+
 /// Why a page or a set of items is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PageError {
@@ -100,6 +103,11 @@ impl Taking {
     /// Whether all pages are there.
     pub fn is_complete(&self) -> bool {
         self.pending.is_empty()
+    }
+
+    /// How many subtrees are known and still to come.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
     }
 
     /// How many items have been taken.

@@ -11,7 +11,7 @@ use super::Engine;
 use super::catchup::MAX_PROVEN_EPOCHS;
 use super::epochs::MAX_STASHED_PAYLOADS;
 use super::peers::Peer;
-use crate::coalition::{MAX_OPEN_PER_PARTNER, MAX_PARKED_PER_PARTNER};
+use crate::coalition::{MAX_OPEN_PER_PARTNER, MAX_PARKED_PER_PARTNER, MAX_PENDING_PARTS};
 use crate::feed::{Lane, MAX_UNORDERED_BYTES, MAX_UNORDERED_ENTRIES, RECENT_LINKS};
 use crate::frontier::{MAX_FEEDS, MAX_INCARNATIONS};
 
@@ -38,8 +38,9 @@ impl Engine {
         let stashed = window * (nodes * MAX_STASHED_PAYLOADS + payloads);
         let own_feeds = Lane::ALL.len() * MAX_INCARNATIONS as usize;
         let proven = MAX_PROVEN_EPOCHS as usize;
-        // A feed and its branch; frames and cosignatures; certificates, epochs, payloads of the next epoch.
-        let subjects = 2 * feeds + 2 * (window + 1) + 2 + payloads + seats;
+        // A feed and its branch; frames and cosignatures; certificates, epochs, a copy of the state and its next page, payloads of
+        // the next epoch.
+        let subjects = 2 * feeds + 2 * (window + 1) + 4 + payloads + seats;
         let unordered = MAX_UNORDERED_ENTRIES as usize;
         let of_feed = |count: fn(&super::Feed) -> usize| self.feeds.iter().map(count).max().unwrap_or(0);
         let of_peer = |count: fn(&Peer) -> usize| self.peers.values().map(count).max().unwrap_or(0);
@@ -76,6 +77,7 @@ impl Engine {
             ("cosignatures of later epochs", self.early_cosigns.len(), 2 * window * seats),
             ("proven epochs", self.catchup.proven(), proven),
             ("contributions to proven epochs", self.catchup.contributions(), proven * seats),
+            ("parts of a state that are still to come", self.copies.pending(), MAX_PENDING_PARTS),
             ("head reports and requests by seat", early_votes, seats),
             ("peers", self.peers.len(), nodes),
             ("feeds known of a peer", of_peer(Peer::feeds_known), feeds),

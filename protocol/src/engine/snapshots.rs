@@ -98,6 +98,11 @@ impl Copies {
         due && !held && self.forming.is_none()
     }
 
+    /// Subtrees of a state on its way that are known and not taken.
+    pub(super) fn pending(&self) -> usize {
+        self.incoming.as_ref().map_or(0, |incoming| incoming.taking.pending())
+    }
+
     pub(super) fn clock_set_back(&mut self, now: Time) {
         self.given_at = self.given_at.map(|at| at.min(now));
     }

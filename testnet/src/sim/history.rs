@@ -60,6 +60,8 @@ pub(super) enum What {
     Partition { side: u32, span: u64 },
     /// Off the network, running on.
     Isolate { member: usize, span: u64 },
+    /// Linked with one other member alone.
+    Gateway { member: usize, by: usize, span: u64 },
     /// A clock is set.
     Clock { member: usize, by: i64 },
     /// A copy of the store is kept.
@@ -74,8 +76,24 @@ pub(super) struct Wish {
     pub(super) seats: Option<usize>,
     pub(super) way: Option<Way>,
     pub(super) theme: Option<Theme>,
-    /// One correct seat is rolled back, and one liar less lies for it.
-    pub(super) roll_back: bool,
+    /// One correct seat is rolled back in this way, and one liar less lies for it.
+    pub(super) roll_back: Option<Past>,
+    /// All say something at once.
+    pub(super) all_busy: bool,
+    /// All correct members restart at once, again and again, while something is under way.
+    pub(super) all_restart: bool,
+}
+
+/// How a correct seat comes back with an old store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Past {
+    /// At any time.
+    Plain,
+    /// Linked with a liar alone, as when it started once before.
+    Ambush,
+    /// One other seat, which is off for a while, has heard what it does not know to have said; it says something else
+    /// at the same place.
+    TwoLives,
 }
 
 /// Longest time for which a history is hostile, in ms.
@@ -103,7 +121,7 @@ impl History {
         let members = seats + further;
         let mut order: Vec<usize> = (0..seats).collect();
         rng.shuffle(&mut order);
-        let spared = usize::from(wish.roll_back);
+        let spared = usize::from(wish.roll_back.is_some());
         let lying = if wish.way.is_some() { f - spared.min(f) } else { rng.index(f + 1 - spared.min(f)) };
         // A member lies in one way; one draw in three, all do in the same.
         let all_alike = rng.chance(33).then(|| *rng.pick(&Way::ALL));
@@ -119,7 +137,7 @@ impl History {
             }
         }
         let spare = f - lying;
-        let roll_back = (spare > 0 && (wish.roll_back || rng.chance(30))).then(|| order[lying]);
+        let roll_back = (spare > 0 && (wish.roll_back.is_some() || rng.chance(30))).then(|| order[lying]);
         let away = order[lying..].iter().rev().take(rng.index(spare + 1)).copied();
         let away: BTreeSet<usize> = away.filter(|seat| Some(*seat) != roll_back).collect();
         // Who is rolled back halts for good, so it is one of the f.
@@ -130,7 +148,7 @@ impl History {
             _ => rng.below(200) as i64 - 100,
         });
         let skews = skews.collect();
-        let weather = Weather::draw(rng, members, wish.theme);
+        let weather = Weather::draw(rng, members, &liars, wish.theme);
         let calm_at = rng.between(2_000, MAX_HOSTILE_MS);
         let mut items = Vec::new();
         for _ in 0..rng.between(3, 25) {
@@ -142,10 +160,29 @@ impl History {
             items.push(Item { at: rng.below(calm_at), what: blow(rng, members, &correct) });
         }
         if let Some(member) = roll_back {
-            let backup = rng.below(calm_at);
-            let later = rng.between(backup + 1, calm_at);
-            items.push(Item { at: backup, what: What::Backup { member } });
-            items.push(Item { at: later, what: What::RollBack { member, down: rng.below(3_000) } });
+            let past =
+                wish.roll_back.unwrap_or_else(|| *rng.pick(&[Past::Plain, Past::Ambush, Past::TwoLives]));
+            let liar = liars.iter().map(|(liar, _)| *liar).find(|liar| *liar < seats);
+            let others: Vec<usize> =
+                correct.iter().copied().filter(|other| *other != member && *other < seats).collect();
+            items.extend(match (past, liar) {
+                (Past::Ambush, Some(liar)) => ambush(rng, calm_at, member, liar),
+                (Past::TwoLives, _) => two_lives(rng, calm_at, member, &others),
+                _ => old_store(rng, calm_at, member),
+            });
+        }
+        if wish.all_busy || rng.chance(10) {
+            let at = calm_at - rng.below(calm_at / 2);
+            let count = rng.between(1, 8);
+            items.extend((0..members).map(|member| Item { at, what: What::Notes { member, count } }));
+        }
+        if wish.all_restart {
+            for _ in 0..rng.between(2, 6) {
+                let at = rng.below(calm_at);
+                items.push(Item { at, what: What::Notes { member: rng.index(members), count: 1 } });
+                let (at, down) = (at + rng.below(500), rng.below(200));
+                items.push(Item { at, what: What::CrashAll { down } });
+            }
         }
         items.sort_by_key(|item| item.at);
         Self { seed, seats, further, liars, weather, skews, items, calm_at, away }
@@ -191,6 +228,52 @@ fn work(rng: &mut Rng, members: usize) -> What {
         7 => What::Open { member },
         _ => What::Attest { member, nth: rng.next() },
     }
+}
+
+/// A copy of the store at some time, and back to it at a later one.
+fn old_store(rng: &mut Rng, calm_at: u64, member: usize) -> Vec<Item> {
+    let backup = rng.below(calm_at);
+    let later = rng.between(backup + 1, calm_at);
+    let down = rng.below(3_000);
+    let items = [(backup, What::Backup { member }), (later, What::RollBack { member, down })];
+    items.map(|(at, what)| Item { at, what }).to_vec()
+}
+
+/// It starts once behind a liar, which gets to see what the others report, and later with an old store, again behind the
+/// liar; then it has something to say.
+fn ambush(rng: &mut Rng, calm_at: u64, member: usize, by: usize) -> Vec<Item> {
+    let first = rng.below(calm_at / 4);
+    let span = rng.between(500, 5_000);
+    let backup = (first + span).min(calm_at / 2) + rng.below(calm_at / 4);
+    let later = rng.between(backup + 1, calm_at);
+    let down = rng.below(200);
+    let items = [
+        (first, What::Gateway { member, by, span }),
+        (first, What::Crash { member, down: rng.below(100) }),
+        (backup, What::Backup { member }),
+        (later, What::Gateway { member, by, span: rng.between(1_000, 10_000) }),
+        (later, What::RollBack { member, down }),
+        (later + down + rng.below(3_000), What::Notes { member, count: 1 }),
+    ];
+    items.map(|(at, what)| Item { at, what }).to_vec()
+}
+
+/// It speaks with one other seat, is rolled back to before that, and speaks with all but this one.
+fn two_lives(rng: &mut Rng, calm_at: u64, member: usize, others: &[usize]) -> Vec<Item> {
+    let (Some(&witness), Some(&other)) = (others.first(), others.last()) else { return Vec::new() };
+    let before = rng.below(calm_at);
+    let span = rng.between(200, 3_000);
+    let later = before + span;
+    let down = rng.below(100);
+    let items = [
+        (before, What::Backup { member }),
+        (before, What::Partition { side: 1 << member | 1 << witness, span }),
+        (before, What::Notes { member: witness, count: 1 }),
+        (later, What::Isolate { member: witness, span: rng.between(200, 6_000) }),
+        (later, What::RollBack { member, down }),
+        (later + down + rng.below(1_000), What::Notes { member: other, count: 1 }),
+    ];
+    items.map(|(at, what)| Item { at, what }).to_vec()
 }
 
 fn blow(rng: &mut Rng, members: usize, correct: &[usize]) -> What {

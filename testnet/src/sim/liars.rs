@@ -9,8 +9,10 @@ mod both_ways;
 mod clocks;
 mod contributions;
 mod false_claims;
+mod favours;
 mod floods;
 mod forks;
+mod hollow;
 mod partial;
 mod replays;
 mod restless;
@@ -113,6 +115,10 @@ fn forget_own(me: &Me<'_>, message: PeerMessage) -> Option<PeerMessage> {
 /// What making a liar takes.
 pub(super) struct Liars {
     pub(super) members: usize,
+    /// The same for all liars of a history.
+    pub(super) seed: u64,
+    /// The scheduler's, who is on their side.
+    pub(super) target: usize,
 }
 
 /// The ways to lie.
@@ -136,10 +142,13 @@ pub(super) enum Way {
     Silence,
     Twins,
     Unsigned,
+    Hollow,
+    Torn,
+    Favours,
 }
 
 impl Way {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::TwoContributions,
         Self::BothWays,
         Self::Unbacked,
@@ -158,6 +167,9 @@ impl Way {
         Self::Silence,
         Self::Twins,
         Self::Unsigned,
+        Self::Hollow,
+        Self::Torn,
+        Self::Favours,
     ];
 
     /// What people call it.
@@ -181,6 +193,9 @@ impl Way {
             Self::Silence => "silence",
             Self::Twins => "twins",
             Self::Unsigned => "unsigned",
+            Self::Hollow => "hollow",
+            Self::Torn => "torn",
+            Self::Favours => "favours",
         }
     }
 
@@ -218,6 +233,9 @@ impl Way {
             Self::Restless => Box::new(restless::Restless),
             Self::Silence => Box::new(silence::Silence::new(rng)),
             Self::Unsigned => Box::new(unsigned::Unsigned::new(liars, rng)),
+            Self::Hollow => Box::new(hollow::Hollow::new(rng)),
+            Self::Torn => Box::new(two_contributions::TwoContributions::torn(liars, rng)),
+            Self::Favours => Box::new(favours::Favours::new(liars)),
             Self::Twins => return None,
         })
     }

@@ -48,6 +48,9 @@ pub(super) struct Oracle {
     recount: Recount,
     /// The first batch that any honest engine wrote, by epoch.
     log: BTreeMap<u64, Arc<Batch>>,
+    /// How many of them order no entry, and how many of those are the last ones.
+    empty: u64,
+    empty_in_a_row: u64,
     /// Epochs whose certificate was checked, and those that came before their batch.
     certified: BTreeMap<u64, Certificate>,
     frames: BTreeMap<(Seat, u64, u32), Hash>,
@@ -104,6 +107,8 @@ impl Oracle {
                 .map(|member| history.liars.iter().any(|(liar, _)| *liar == member))
                 .collect(),
             log: BTreeMap::new(),
+            empty: 0,
+            empty_in_a_row: 0,
             certified: BTreeMap::new(),
             frames: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -130,6 +135,21 @@ impl Oracle {
     /// The log as far as any honest engine has it.
     pub(super) fn epochs(&self) -> u64 {
         self.log.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// How many epochs of the log order no entry.
+    pub(super) fn empty_epochs(&self) -> u64 {
+        self.empty
+    }
+
+    /// The network heals: what comes to nothing is counted from here.
+    pub(super) fn heals(&mut self) {
+        self.empty_in_a_row = 0;
+    }
+
+    /// How many of the last epochs order no entry.
+    pub(super) fn empty_in_a_row(&self) -> u64 {
+        self.empty_in_a_row
     }
 
     /// What an engine has written became durable.
@@ -206,6 +226,9 @@ impl Oracle {
                 if let Err(what) = self.recount.batch(batch) {
                     self.fail(format!("epoch {} at process {process}: {what}", batch.epoch));
                 }
+                let is_empty = !recount::orders_any(batch);
+                self.empty += u64::from(is_empty);
+                self.empty_in_a_row = if is_empty { self.empty_in_a_row + 1 } else { 0 };
                 self.log.insert(batch.epoch, Arc::new(batch.clone()));
             }
         }

@@ -3,7 +3,7 @@
 //! They are compiled with the feature `plant` only; tests have it. Where blind search is slow, a plant brings the
 //! hostility that finds it: the size of the coalition, the way that its faulty seats lie, the plan of the scheduler.
 
-use super::history::Wish;
+use super::history::{Past, Wish};
 use super::liars::Way;
 use super::weather::Theme;
 
@@ -16,11 +16,25 @@ pub(super) struct Plant {
     seats: Option<usize>,
     way: Option<Way>,
     theme: Option<Theme>,
-    roll_back: bool,
+    roll_back: Option<Past>,
+    all_busy: bool,
+    all_restart: bool,
+    /// What is planted in its place where its histories are tried without it; most often nothing.
+    pub(super) control: &'static str,
 }
 
 const fn plant(name: &'static str, what: &'static str) -> Plant {
-    Plant { name, what, seats: None, way: None, theme: None, roll_back: false }
+    Plant {
+        name,
+        what,
+        seats: None,
+        way: None,
+        theme: None,
+        roll_back: None,
+        all_busy: false,
+        all_restart: false,
+        control: "",
+    }
 }
 
 impl Plant {
@@ -36,8 +50,20 @@ impl Plant {
         Self { theme: Some(theme), ..self }
     }
 
-    const fn roll_back(self) -> Self {
-        Self { roll_back: true, ..self }
+    const fn roll_back(self, past: Past) -> Self {
+        Self { roll_back: Some(past), ..self }
+    }
+
+    const fn all_busy(self) -> Self {
+        Self { all_busy: true, ..self }
+    }
+
+    const fn all_restart(self) -> Self {
+        Self { all_restart: true, ..self }
+    }
+
+    const fn control(self, control: &'static str) -> Self {
+        Self { control, ..self }
     }
 
     /// What its histories are drawn with, where nothing else is asked for.
@@ -47,6 +73,8 @@ impl Plant {
             way: wish.way.or(self.way),
             theme: wish.theme.or(self.theme),
             roll_back: self.roll_back,
+            all_busy: self.all_busy,
+            all_restart: self.all_restart,
         }
     }
 
@@ -56,26 +84,33 @@ impl Plant {
 }
 
 /// All of them.
-pub(super) const ALL: [Plant; 21] = [
+pub(super) const ALL: [Plant; 22] = [
     plant("echo-quorum", "READY upon one ECHO too few").way(Way::TwoContributions),
-    plant("bare-bval", "READYs for different digests count together as BVAL(1)").way(Way::WrongDigests),
-    plant("stops-after-term", "a seat says nothing more once it has decided").theme(Theme::EarlyZero),
+    plant("bare-bval", "READYs for different digests count together as BVAL(1)").seats(4).way(Way::Torn),
+    plant("stops-after-term", "a seat says nothing more once it has decided")
+        .seats(7)
+        .way(Way::Favours)
+        .theme(Theme::EarlyZero),
     plant("term-without-aux", "a seat that has decided leaves its AUX unsent")
         .seats(7)
-        .theme(Theme::EarlyZero),
+        .way(Way::Favours)
+        .theme(Theme::Behind),
     plant("own-round-window", "votes are refused by the own round, not by the one that others have reached")
         .theme(Theme::PlayCoins),
     plant("repeats-stored", "frames that repeat what was said are stored").way(Way::Repeats),
     plant("send-before-persist", "a frame leaves before it is durable"),
-    plant("echo-volatile", "ECHO for a payload that is not durable"),
+    plant("echo-volatile", "ECHO for a payload that is not durable").way(Way::Silence).all_restart(),
     plant("cut-at-f", "f claims carry a cut").way(Way::FalseClaims),
     plant("start-without-ii", "a contribution that claims what a seat holds does not start it")
         .seats(4)
-        .way(Way::Silence),
+        .way(Way::Hollow)
+        .theme(Theme::LoneStarter),
     plant("one-starts-all", "any one contribution starts everyone").way(Way::Restless),
     plant("prune-above", "votes are forgotten before their epoch is certified"),
-    plant("no-nonce", "reports of earlier starts count").seats(7).way(Way::Replays).roll_back(),
-    plant("only-longer", "own frames that differ from those on the disk are not noticed").roll_back(),
+    plant("no-nonce", "reports of earlier starts count").seats(7).way(Way::Replays).roll_back(Past::Ambush),
+    plant("only-longer", "own frames that differ from those on the disk are not noticed")
+        .theme(Theme::Uncertified)
+        .roll_back(Past::TwoLives),
     plant("time-cap", "f + 1 clocks throw batch time forward").way(Way::FarClock),
     plant("due-once", "a due is written once only"),
     plant("fast-due", "a fast clock writes due for ever").theme(Theme::Calm),
@@ -84,5 +119,9 @@ pub(super) const ALL: [Plant; 21] = [
     plant("proof-unwritten", "proofs are kept and never written").way(Way::ForkPerPeer),
     plant("votes-below-floor", "a seat votes in epochs that others have certified and forgotten")
         .seats(4)
-        .roll_back(),
+        .roll_back(Past::Plain),
+    plant("quota-own-order", "where the limit of bytes bites, each takes its own feeds first")
+        .seats(7)
+        .all_busy()
+        .control("small-contributions"),
 ];

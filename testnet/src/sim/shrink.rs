@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::history::History;
-use super::plants::Plant;
 use super::run::play;
 
 /// How long to look for one.
@@ -13,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Items to leave out of `history`, `dropped` among them, so that it still fails in the same way.
 pub(super) fn shrink(
     history: &History,
-    planted: Option<Plant>,
+    planted: &'static str,
     dropped: BTreeSet<usize>,
     what: &str,
 ) -> BTreeSet<usize> {

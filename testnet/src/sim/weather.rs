@@ -5,6 +5,7 @@
 use entente_hbbft::{Message, Seat, Vote};
 use entente_protocol::replicate::PeerMessage;
 
+use super::liars::Way;
 use super::rng::Rng;
 
 /// How the network behaves while a history is hostile.
@@ -25,7 +26,9 @@ pub(super) struct Weather {
     pub(super) together: u64,
     pub(super) theme: Theme,
     /// Whom or what the theme is about.
-    target: usize,
+    pub(super) target: usize,
+    /// Those who lie, on the scheduler's side.
+    allies: Vec<usize>,
     hold_ms: u64,
 }
 
@@ -46,10 +49,17 @@ pub(super) enum Theme {
     Halves,
     /// Votes for the coin's value come late to half of the members, votes against it to the others.
     PlayCoins,
+    /// One seat's contribution comes late, and entries come late to another: this one alone has not claimed them once
+    /// they are left behind.
+    LoneStarter,
+    /// Cosignatures and certificates come late: votes are kept and shown for long.
+    Uncertified,
+    /// One member hears the votes of all but one other late, if they do not lie.
+    Behind,
 }
 
 impl Theme {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Random,
         Self::Calm,
         Self::Starve,
@@ -57,6 +67,9 @@ impl Theme {
         Self::EarlyZero,
         Self::Halves,
         Self::PlayCoins,
+        Self::LoneStarter,
+        Self::Uncertified,
+        Self::Behind,
     ];
 }
 
@@ -64,7 +77,7 @@ impl Theme {
 const KINDS: usize = 11;
 
 impl Weather {
-    pub(super) fn draw(rng: &mut Rng, members: usize, theme: Option<Theme>) -> Self {
+    pub(super) fn draw(rng: &mut Rng, members: usize, liars: &[(usize, Way)], theme: Option<Theme>) -> Self {
         let theme = theme.unwrap_or_else(|| *rng.pick(&[&Theme::ALL[..], &[Theme::Random; 4]].concat()));
         let (low, high) = *rng.pick(&[(1, 3), (1, 40), (20, 80), (5, 400), (200, 900)]);
         let mut row = |_| (0..members).map(|_| rng.between(low, high)).collect();
@@ -81,6 +94,7 @@ impl Weather {
             together: *rng.pick(&[0, 0, 30, 70]),
             theme,
             target: rng.index(members.max(KINDS)),
+            allies: liars.iter().map(|(liar, _)| *liar).collect(),
             hold_ms: rng.between(500, 15_000),
         }
     }
@@ -113,6 +127,22 @@ impl Weather {
             }
             Theme::HoldKind => kinds(message) >> (self.target % KINDS) & 1 == 1,
             Theme::EarlyZero => serves(message, Seat((self.target % self.latency.len()) as u16)),
+            Theme::LoneStarter => {
+                let (left_out, late) =
+                    (self.target % self.latency.len(), (self.target + 1) % self.latency.len());
+                let is_run = matches!(message, PeerMessage::Run(_));
+                serves(message, Seat(left_out as u16)) || (to == late && is_run)
+            }
+            Theme::Behind => {
+                let (behind, heard) =
+                    (self.target % self.latency.len(), (self.target + 1) % self.latency.len());
+                let in_time = from == heard || self.allies.contains(&from);
+                to == behind && !in_time && matches!(message, PeerMessage::Frame(_))
+            }
+            Theme::Uncertified => matches!(
+                message,
+                PeerMessage::Cosign(_) | PeerMessage::Epoch(_) | PeerMessage::Certificate { .. }
+            ),
             Theme::Halves => (from ^ to) & 1 == 1,
             Theme::PlayCoins => votes_for(message, to & 1 == 1),
         }

@@ -149,7 +149,12 @@ impl World {
             let way = world.history.liars.iter().find(|(liar, _)| *liar == member).map(|(_, way)| *way);
             let liar = way.and_then(|way| {
                 world.counts.add(Count::Liar(way.name()), 1);
-                way.liar(&Liars { members: world.members.len() }, &mut world.rng)
+                let liars = Liars {
+                    members: world.members.len(),
+                    seed: world.history.seed,
+                    target: world.history.weather.target,
+                };
+                way.liar(&liars, &mut world.rng)
             });
             let skew = way.and_then(|way| way.skew(&mut world.rng)).unwrap_or(world.history.skews[member]);
             world.processes.push(Process::new(member, Disk::new(coalition), skew, liar));

@@ -1,6 +1,6 @@
 //! Own contributions that some are shown otherwise than the engine made them, and the votes that go with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_hbbft::{Digest, Message};
 use entente_protocol::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
@@ -20,9 +20,18 @@ pub(super) struct Contributions {
     tongues: Tongues,
     written: BTreeMap<(u64, Digest), Vec<u8>>,
     instead: BTreeMap<Digest, (Digest, Vec<u8>)>,
+    /// Those that nobody hears of.
+    withheld: BTreeSet<Digest>,
+    /// Whether no broadcast of them is to end: the second audience hears no ECHO of its own, and all a READY for what
+    /// nobody holds.
+    torn: bool,
 }
 
 impl Contributions {
+    pub(super) fn torn() -> Self {
+        Self { torn: true, ..Self::default() }
+    }
+
     /// Takes what the engine has written; `edit` changes an own contribution for the last of so many audiences.
     pub(super) fn wrote(
         &mut self,
@@ -40,10 +49,17 @@ impl Contributions {
                 if let Some(digest) = frame.votes.proposal() {
                     self.change(frame.feed.epoch, digest, edit);
                 }
-                let instead = &self.instead;
+                let (instead, withheld, torn) = (&self.instead, &self.withheld, self.torn);
                 let shown = |digest: Digest| instead.get(&digest).map_or(digest, |(other, _)| *other);
                 self.tongues.wrote(me, write, audiences, |audience, _, message| {
                     vec![match message {
+                        Message::Propose(digest) if withheld.contains(&digest) => return Vec::new(),
+                        Message::Ready { proposer, digest } if torn && proposer == me.seat() => {
+                            Message::Ready { proposer, digest: Digest::of(&digest.0) }
+                        }
+                        Message::Echo { proposer, .. } if torn && proposer == me.seat() && audience == 1 => {
+                            return Vec::new();
+                        }
                         _ if audience + 1 < audiences => message,
                         Message::Propose(digest) => Message::Propose(shown(digest)),
                         Message::Echo { proposer, digest } => {
@@ -58,6 +74,11 @@ impl Contributions {
             }
             _ => {}
         }
+    }
+
+    /// Leaves an own contribution unsaid, by the digest of what the engine made. To be called before it is written.
+    pub(super) fn withhold(&mut self, digest: Digest) {
+        self.withheld.insert(digest);
     }
 
     fn change(&mut self, epoch: u64, digest: Digest, edit: impl FnOnce(&mut Contribution)) {

@@ -55,6 +55,11 @@ fn enrolled(
     (feeds, heads)
 }
 
+/// Whether a batch has an entry among its leaves.
+pub(super) fn orders_any(batch: &Batch) -> bool {
+    batch.leaves.iter().any(|leaf| matches!(wire::decode(leaf, MAX_LEAF_BYTES), Ok(Leaf::Entry(_))))
+}
+
 /// RFC 6962, section 2.1, as it stands there.
 pub(super) fn tree_hash(leaves: &[&[u8]]) -> [u8; 32] {
     match leaves {

@@ -58,6 +58,7 @@ impl World {
 
     pub(in crate::sim) fn heal(&mut self) {
         self.calm = true;
+        self.oracle.heals();
         self.deaf.clear();
         let cuts: Vec<_> = std::mem::take(&mut self.cuts).into_keys().collect();
         for (a, b) in cuts {
