@@ -4,7 +4,7 @@
 //! shows or stores is an HMAC of the coalition secret (except identify's own name, which only members ever see); Kademlia stores
 //! nothing but provider records of the coalition's key, and routes only to peers inserted by the mesh task.
 
-use std::{collections::HashSet, num::NonZeroU8, sync::Arc};
+use std::{collections::HashSet, num::NonZeroU8, sync::Arc, time::Duration};
 
 use libp2p::{
     PeerId, StreamProtocol, Swarm, Transport,
@@ -42,6 +42,8 @@ const MAX_STREAMS: u32 = 64;
 const DIAL_CONCURRENCY: NonZeroU8 = NonZeroU8::new(4).expect("four");
 /// At most this many providers of the coalition's key are kept; their addresses must fit one answer.
 pub(crate) const MAX_PROVIDERS: usize = 128;
+/// The longest wait between two askings for providers, in intervals; records are kept for twice as long.
+pub(crate) const MAX_PROVIDERS_WAIT: u32 = 16;
 /// At most this many provider keys are kept.
 const MAX_PROVIDED_KEYS: usize = 16;
 /// At most this many bytes make a Kademlia message.
@@ -103,7 +105,7 @@ pub(crate) fn swarm(
     quic.handshake_timeout = profile.handshake_timeout;
     quic.max_idle_timeout = u32::try_from(profile.idle_timeout.as_millis())
         .map_err(|_| MeshError::Config(format!("idle time-out of {:?} is too long", profile.idle_timeout)))?;
-    quic.keep_alive_interval = profile.keep_alive;
+    quic.keep_alive_interval = keep_alive(&local, profile.keep_alive);
     quic.max_concurrent_stream_limit = MAX_STREAMS;
     quic.max_stream_data = STREAM_WINDOW_BYTES;
     quic.max_connection_data = CONNECTION_WINDOW_BYTES;
@@ -142,6 +144,12 @@ pub(crate) fn swarm(
     Ok(Swarm::new(transport, behaviour, local, config))
 }
 
+/// Any packet puts off the keep-alive of both ends, so the end with the shorter interval sends them all.
+fn keep_alive(local: &PeerId, longest: Duration) -> Duration {
+    let last = local.to_bytes().last().copied().unwrap_or_default();
+    longest - longest / 8 * u32::from(last) / 256
+}
+
 pub(crate) fn kademlia(local: PeerId, names: &Names, profile: &LinkProfile) -> kad::Behaviour<MemoryStore> {
     let store = MemoryStoreConfig {
         max_records: 0,
@@ -157,7 +165,7 @@ pub(crate) fn kademlia(local: PeerId, names: &Names, profile: &LinkProfile) -> k
         .set_record_ttl(None)
         .set_publication_interval(None)
         .set_replication_interval(None)
-        .set_provider_record_ttl(Some(profile.providers_interval * 8))
+        .set_provider_record_ttl(Some(profile.providers_interval * (2 * MAX_PROVIDERS_WAIT)))
         .set_provider_publication_interval(None)
         .set_max_packet_size(MAX_KAD_PACKET_BYTES)
         .set_query_timeout(profile.handshake_timeout + profile.gate_timeout);

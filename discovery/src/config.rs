@@ -64,8 +64,11 @@ pub struct LinkProfile {
     pub gate_timeout: Duration,
     /// A connection without any packet for this long is dead.
     pub idle_timeout: Duration,
-    /// A packet is sent at least this often; must be below half of `idle_timeout`.
+    /// A packet is sent at least this often; must be below half of `idle_timeout`. Each node takes up to an eighth less, so
+    /// that of two nodes one keeps their connection alive and not both.
     pub keep_alive: Duration,
+    /// A link is dead on which nothing is heard for this long after something was said.
+    pub answer_timeout: Duration,
     /// How long the higher peer id lets the lower one dial first.
     pub yield_interval: Duration,
     /// The first delay of the redial back-off.
@@ -88,7 +91,8 @@ pub struct LinkProfile {
     pub gossip_heartbeat: Duration,
     /// Whether Kademlia runs.
     pub kademlia: bool,
-    /// How often the providers of the coalition's key are asked for.
+    /// How soon the providers of the coalition's key are asked for again after a change; then ever more rarely, up to
+    /// 16 times as long.
     pub providers_interval: Duration,
     /// How often identify repeats on a living connection.
     pub identify_interval: Duration,
@@ -103,8 +107,9 @@ impl LinkProfile {
             name: "lan",
             handshake_timeout: Duration::from_secs(5),
             gate_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(6),
-            keep_alive: Duration::from_millis(2_500),
+            idle_timeout: Duration::from_secs(40),
+            keep_alive: Duration::from_secs(16),
+            answer_timeout: Duration::from_secs(6),
             yield_interval: Duration::from_millis(500),
             redial_min: Duration::from_millis(250),
             redial_max: Duration::from_secs(5),

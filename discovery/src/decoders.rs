@@ -12,6 +12,7 @@ use crate::beacon::{Beacon, MAX_BEACON_BYTES};
 use crate::event::{Instance, LinkFault, MeshEvent};
 use crate::gate::{self, GateError, MAX_CREDENTIAL_BYTES};
 use crate::link::{self, MAX_FRAME_BYTES};
+use crate::pulse::Pulse;
 use crate::{MAX_BOOK_BYTES, decode_book, encode_book};
 
 /// Bytes from a peer, and nobody who reads the answers.
@@ -44,17 +45,18 @@ pub fn frame_reader(bytes: &[u8]) -> bool {
     let peer = PeerId::from_multihash(Default::default()).expect("an empty identity");
     // Each event takes four bytes at least, so the channel never fills and the reader never waits.
     let (events, mut received) = mpsc::channel(bytes.len() / 4 + 2);
-    link::read_frames(peer, Cursor::new(bytes), &events).now_or_never().expect("all bytes are there");
+    let pulse = Pulse::default();
+    link::read_frames(peer, Cursor::new(bytes), &events, &pulse).now_or_never().expect("all bytes are there");
     let mut rest = bytes;
     let mut accepted = false;
     while let Some((length, behind)) = rest.split_first_chunk::<4>() {
         let announced_bytes = u32::from_be_bytes(*length);
-        let fault = match announced_bytes as usize {
-            0 => Some(LinkFault::EmptyFrame),
-            length if length > MAX_FRAME_BYTES => Some(LinkFault::FrameTooLarge { announced_bytes }),
-            _ => None,
-        };
-        if let Some(fault) = fault {
+        if announced_bytes == 0 {
+            rest = behind;
+            continue;
+        }
+        if announced_bytes as usize > MAX_FRAME_BYTES {
+            let fault = LinkFault::FrameTooLarge { announced_bytes };
             assert_eq!(received.try_recv(), Ok(MeshEvent::Fault { peer, fault }));
             break;
         }

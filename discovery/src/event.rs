@@ -136,8 +136,6 @@ pub enum LinkFault {
         /// The length it announced.
         announced_bytes: u32,
     },
-    /// It sent a frame without content; its stream was closed.
-    EmptyFrame,
     /// It opened a stream that does not begin with a well-formed hello.
     BadHello(String),
     /// It published a beacon that is not well-formed.
@@ -150,7 +148,6 @@ impl fmt::Display for LinkFault {
             Self::FrameTooLarge { announced_bytes } => {
                 write!(f, "frame of {announced_bytes} bytes, at most {} are taken", crate::MAX_FRAME_BYTES)
             }
-            Self::EmptyFrame => f.write_str("empty frame"),
             Self::BadHello(what) => write!(f, "bad hello: {what}"),
             Self::BadBeacon(what) => write!(f, "bad beacon: {what}"),
         }

@@ -138,6 +138,14 @@ impl MeshHandle {
         self.outboxes.of(&peer)?.push(frame.into())
     }
 
+    /// Queues frames for a peer that is up, to leave together if they can; says how many were not taken, and why.
+    pub fn send_all(&self, peer: PeerId, frames: Vec<Bytes>) -> Result<(), (usize, SendError)> {
+        match self.outboxes.of(&peer) {
+            Ok(outbox) => outbox.push_all(frames),
+            Err(error) => Err((frames.len(), error)),
+        }
+    }
+
     /// Queues a frame for a peer that is up, waiting for room; fails when the link ends meanwhile.
     pub async fn send_when_room(&self, peer: PeerId, frame: impl Into<Bytes>) -> Result<(), SendError> {
         self.outboxes.of(&peer)?.push_when_room(frame.into()).await

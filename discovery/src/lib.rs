@@ -50,6 +50,7 @@ mod handle;
 mod link;
 mod mesh;
 mod pairs;
+mod pulse;
 
 pub use libp2p::{Multiaddr, PeerId, bytes::Bytes};
 

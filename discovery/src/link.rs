@@ -4,14 +4,15 @@
 //! allocated; the queue towards a peer is bounded in bytes and frames, and a full queue refuses the new frame (nothing queued is
 //! ever dropped while the link lives); a reader waits for room in the event channel, so a slow node slows its peers instead of
 //! filling its memory. All frames that wait are written at once, then flushed. What is queued when a link ends is lost:
-//! whoever sends over links must be able to ask again.
+//! whoever sends over links must be able to ask again. An end that hears nothing after it has spoken is given up ([`Pulse`]).
 //!
 //! On the wire: the opener (the lower peer id) sends a version byte and its instance, the other end answers the same, the
-//! opener confirms with one byte; then both ways frames, each a big-endian u32 length and that many bytes.
+//! opener confirms with one byte; then both ways frames, each a big-endian u32 length and that many bytes. A length of 0 is a beat.
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, io::BufReader};
@@ -22,7 +23,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::event::{Instance, LinkFault, MeshEvent};
+use crate::{
+    event::{Instance, LinkFault, MeshEvent},
+    pulse::Pulse,
+};
 
 /// At most this many bytes make a frame.
 pub const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -79,6 +83,8 @@ struct Queue {
     /// Bytes and frames queued or being written.
     bytes: usize,
     count: usize,
+    /// An empty frame is to be written if no other is.
+    beat: bool,
     closed: bool,
 }
 
@@ -93,10 +99,29 @@ impl Outbox {
 
     /// Takes a frame or says why not.
     pub(crate) fn push(&self, frame: Bytes) -> Result<(), SendError> {
+        self.take(&mut self.queue(), frame)?;
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Takes frames that are to leave together; says how many it has not taken, and why the last of these.
+    pub(crate) fn push_all(&self, frames: Vec<Bytes>) -> Result<(), (usize, SendError)> {
+        let mut left = None;
+        let mut queue = self.queue();
+        for frame in frames {
+            if let Err(error) = self.take(&mut queue, frame) {
+                left = Some((left.map_or(1, |(count, _)| count + 1), error));
+            }
+        }
+        drop(queue);
+        self.filled.notify_one();
+        left.map_or(Ok(()), Err)
+    }
+
+    fn take(&self, queue: &mut Queue, frame: Bytes) -> Result<(), SendError> {
         if frame.is_empty() || frame.len() > MAX_FRAME_BYTES {
             return Err(SendError::FrameSize { bytes: frame.len() });
         }
-        let mut queue = self.queue();
         if queue.closed {
             return Err(SendError::NotConnected { peer: self.peer });
         }
@@ -106,8 +131,6 @@ impl Outbox {
         queue.count += 1;
         queue.bytes += frame.len();
         queue.frames.push_back(frame);
-        drop(queue);
-        self.filled.notify_one();
         Ok(())
     }
 
@@ -143,6 +166,12 @@ impl Outbox {
         }
     }
 
+    /// Has the writer say that this end is alive, if it has nothing else to say.
+    fn beat(&self) {
+        self.queue().beat = true;
+        self.filled.notify_one();
+    }
+
     /// Waits for frames and appends them to `buffer`, with their lengths before them; `None`: closed.
     async fn gather(&self, buffer: &mut Vec<u8>) -> Option<Gathered> {
         loop {
@@ -161,7 +190,12 @@ impl Outbox {
                     gathered.frames += 1;
                     gathered.bytes += frame.len();
                 }
+                let beat = std::mem::take(&mut queue.beat);
                 if gathered.frames > 0 {
+                    return Some(gathered);
+                }
+                if beat {
+                    buffer.extend_from_slice(&[0; 4]);
                     return Some(gathered);
                 }
             }
@@ -281,6 +315,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
     previous: Option<JoinHandle<()>>,
     outboxes: Outboxes,
     events: mpsc::Sender<MeshEvent>,
+    answer_timeout: Duration,
     mut stop: watch::Receiver<Option<String>>,
 ) -> String {
     let Ready { peer, instance, credential, stream } = ready;
@@ -295,9 +330,11 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
         Err(_) => "the node stopped listening".to_owned(),
         Ok(()) => {
             let (reading, writing) = stream.split();
+            let pulse = Pulse::default();
             tokio::select! {
-                reason = read_frames(peer, reading, &events) => reason,
-                reason = write_frames(writing, &outbox) => reason,
+                reason = read_frames(peer, reading, &events, &pulse) => reason,
+                reason = write_frames(writing, &outbox, &pulse) => reason,
+                reason = pulse.watch(answer_timeout, || outbox.beat()) => reason,
                 stopped = stop.wait_for(Option::is_some) => match stopped {
                     Ok(reason) => reason.clone().unwrap_or_default(),
                     Err(_) => "the mesh stopped".to_owned(),
@@ -316,6 +353,7 @@ pub(crate) async fn read_frames(
     peer: PeerId,
     stream: impl AsyncRead + Unpin,
     events: &mpsc::Sender<MeshEvent>,
+    pulse: &Pulse,
 ) -> String {
     let mut stream = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
     loop {
@@ -324,30 +362,47 @@ pub(crate) async fn read_frames(
             return format!("stream ended: {error}");
         }
         let announced_bytes = u32::from_be_bytes(length);
-        let fault = match announced_bytes as usize {
-            0 => Some(LinkFault::EmptyFrame),
-            bytes if bytes > MAX_FRAME_BYTES => Some(LinkFault::FrameTooLarge { announced_bytes }),
-            _ => None,
-        };
-        if let Some(fault) = fault {
+        pulse.heard(announced_bytes == 0, Instant::now());
+        if announced_bytes == 0 {
+            continue;
+        }
+        if announced_bytes as usize > MAX_FRAME_BYTES {
+            let fault = LinkFault::FrameTooLarge { announced_bytes };
             let reason = format!("cut: {fault}");
             let _ = events.send(MeshEvent::Fault { peer, fault }).await;
             return reason;
         }
         let mut frame = vec![0; announced_bytes as usize];
-        if let Err(error) = stream.read_exact(&mut frame).await {
-            return format!("stream ended inside a frame: {error}");
+        let mut rest = &mut frame[..];
+        while !rest.is_empty() {
+            match stream.read(rest).await {
+                Ok(0) => return "stream ended inside a frame".to_owned(),
+                Ok(bytes) => rest = &mut rest[bytes..],
+                Err(error) => return format!("stream ended inside a frame: {error}"),
+            }
+            // On a slow link a frame takes a while.
+            pulse.heard(false, Instant::now());
         }
         // Waiting here is the back-pressure: QUIC's window fills, and the peer's queue with it.
-        if events.send(MeshEvent::Frame { peer, bytes: frame.into() }).await.is_err() {
+        let Ok(room) = (match events.try_reserve() {
+            Ok(room) => Ok(room),
+            Err(_) => {
+                pulse.waits(true);
+                let room = events.reserve().await;
+                pulse.waits(false);
+                room
+            }
+        }) else {
             return "the node stopped listening".to_owned();
-        }
+        };
+        room.send(MeshEvent::Frame { peer, bytes: frame.into() });
     }
 }
 
-async fn write_frames(mut stream: impl AsyncWrite + Unpin, outbox: &Outbox) -> String {
+async fn write_frames(mut stream: impl AsyncWrite + Unpin, outbox: &Outbox, pulse: &Pulse) -> String {
     let mut buffer = Vec::new();
     while let Some(gathered) = outbox.gather(&mut buffer).await {
+        pulse.writes(gathered.frames == 0, Instant::now());
         let written = async {
             stream.write_all(&buffer).await?;
             stream.flush().await
@@ -412,8 +467,8 @@ mod tests {
     async fn a_frame_too_large_is_a_fault_before_it_is_allocated() {
         let (events, mut received) = mpsc::channel(8);
         let peer = PeerId::random();
-        let bytes = [&2u32.to_be_bytes()[..], b"ok", &u32::MAX.to_be_bytes()[..]].concat();
-        let reason = read_frames(peer, futures::io::Cursor::new(bytes), &events).await;
+        let bytes = [&[0; 4][..], &2u32.to_be_bytes()[..], b"ok", &u32::MAX.to_be_bytes()[..]].concat();
+        let reason = read_frames(peer, futures::io::Cursor::new(bytes), &events, &Pulse::default()).await;
         assert!(reason.contains("4294967295"), "{reason}");
         assert_eq!(received.recv().await, Some(MeshEvent::Frame { peer, bytes: Bytes::from_static(b"ok") }));
         let fault = LinkFault::FrameTooLarge { announced_bytes: u32::MAX };

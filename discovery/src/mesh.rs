@@ -81,6 +81,7 @@ impl Mesh {
             )));
         }
         let profile = config.profile;
+        let providers_wait = profile.providers_interval;
         if profile.keep_alive * 2 > profile.idle_timeout {
             return Err(MeshError::Config("keep-alive is above half of the idle time-out".into()));
         }
@@ -187,6 +188,7 @@ impl Mesh {
             recheck_at: now,
             beacon_due: None,
             providers_due: None,
+            providers_wait,
             book_dirty: false,
             last_book: Vec::new(),
             untold_book: None,
@@ -239,6 +241,8 @@ struct MeshTask {
     recheck_at: Instant,
     beacon_due: Option<Instant>,
     providers_due: Option<Instant>,
+    /// How long after the next asking the one after that is.
+    providers_wait: Duration,
     book_dirty: bool,
     last_book: Vec<BookEntry>,
     untold_book: Option<Vec<BookEntry>>,

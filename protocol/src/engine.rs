@@ -5,7 +5,7 @@
 //! write is durable, which the shell keeps by carrying the effects out in order.
 //!
 //! How: record feeds (`feeds`) hold what is said; contributions over them are agreed on (`epochs`, by
-//! `entente-hbbft`), cut, ordered and applied (`apply`); peers exchange frontiers and ask for what they lack
+//! `entente-hbbft`, whose words `speak` says), cut, ordered and applied (`apply`); peers exchange frontiers and ask for what they lack
 //! (`peers`); who is behind takes
 //! certified epochs as they are (`catchup`) or a copy of the state (`snapshots`); after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
 //! from the store, and `lives` goes on from a store that was rolled back.
@@ -21,12 +21,13 @@ mod lives;
 mod peers;
 mod recover;
 mod snapshots;
+mod speak;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use entente_hbbft::{Committee, Message, Seat, Window};
+use entente_hbbft::{Committee, Seat, Window};
 
 pub use api::{Effect, Event, Fault, Halt, Held, Input, NodeId, Refused, Status, Submission, Ticket};
 pub use catchup::MAX_PROVEN_EPOCHS;
@@ -55,6 +56,7 @@ use epochs::{Chains, Proposals};
 use feeds::{Feed, Written};
 use peers::{Asked, Peer, Subject};
 use snapshots::Copies;
+use speak::Unsaid;
 use start::Start;
 
 /// Spans that a link profile sets, in ms.
@@ -142,7 +144,7 @@ pub struct Engine {
     split: BTreeSet<(u64, Seat)>,
     proposals: Proposals,
     /// What the steps of this turn gave and no frame has said yet, by epoch.
-    unsaid: BTreeMap<u64, Vec<Message>>,
+    unsaid: BTreeMap<u64, Unsaid>,
 
     state: State,
     log: Frontier,
@@ -234,6 +236,7 @@ impl Engine {
         for peer in self.peers.values_mut() {
             peer.clock_set_back(now, &self.timing);
         }
+        self.unsaid.values_mut().for_each(|unsaid| unsaid.clock_set_back(now, gossip_ms));
         self.proposals.clock_set_back(now);
         self.copies.clock_set_back(now);
         self.due_written.values_mut().for_each(|written| written.clock_set_back(now));
@@ -243,8 +246,15 @@ impl Engine {
 
     fn wake(&mut self) {
         let ask = self.next_ask();
-        let moments =
-            [self.gossip_at, self.repeat_at, ask, self.next_retell(), self.next_due(), self.next_start()];
+        let moments = [
+            self.gossip_at,
+            self.repeat_at,
+            ask,
+            self.next_retell(),
+            self.next_due(),
+            self.next_start(),
+            self.next_word(),
+        ];
         // A moment that has come is served by the next tick, which comes at once.
         let next = moments.into_iter().flatten().min().map(|at| at.max(self.now.plus(1)));
         if next != self.woken_for {

@@ -3,5 +3,5 @@
 mod message;
 mod serve;
 
-pub use message::{Cosign, EpochHave, EpochProof, Have, MAX_MESSAGE_BYTES, PeerMessage, Want};
+pub use message::{Cosign, EpochHave, EpochProof, Have, MAX_MESSAGE_BYTES, PeerMessage, Spoken, Want};
 pub use serve::{SERVE_BYTES, serve};

@@ -20,7 +20,7 @@ use libp2p::{
 use super::{MeshTask, is_routable, unix_ms};
 use crate::{
     beacon::{Allowance, Beacon},
-    behaviour::BehaviourEvent,
+    behaviour::{BehaviourEvent, MAX_PROVIDERS_WAIT},
     book::{BookEntry, MAX_ADDRESSES},
     config::{split_address, udp_port, with_udp_port},
     dial::Target,
@@ -99,8 +99,17 @@ impl MeshTask {
 
     fn providers_soon(&mut self) {
         if self.profile.kademlia {
+            self.providers_wait = self.profile.providers_interval;
             let soon = Instant::now() + self.profile.beacon_debounce;
             self.providers_due = Some(self.providers_due.map_or(soon, |due| due.min(soon)));
+        }
+    }
+
+    /// A link has ended: its peer may be found elsewhere.
+    pub(super) fn on_peer_down(&mut self) {
+        if let Some(due) = &mut self.providers_due {
+            self.providers_wait = self.profile.providers_interval;
+            *due = (*due).min(Instant::now() + self.providers_wait);
         }
     }
 
@@ -109,7 +118,10 @@ impl MeshTask {
             self.publish_beacon(now);
         }
         if self.providers_due.is_some_and(|due| due <= now) {
-            self.providers_due = Some(now + self.profile.providers_interval);
+            self.providers_due = Some(now + self.providers_wait);
+            // Where nothing changes it is asked ever more rarely.
+            self.providers_wait =
+                (self.providers_wait * 2).min(self.profile.providers_interval * MAX_PROVIDERS_WAIT);
             if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
                 let key = self.names.provider_key.clone();
                 if let Err(error) = kad.start_providing(key.clone()) {

@@ -208,6 +208,7 @@ impl MeshTask {
                         link.deadline = Some(Instant::now() + self.profile.link_timeout);
                     }
                     self.targets.down(&peer, &reason, Instant::now(), unix_ms());
+                    self.on_peer_down();
                     self.open_again(&peer);
                     self.forget_if_idle(&peer);
                 }
@@ -270,8 +271,9 @@ impl MeshTask {
         let (stop, stopped) = watch::channel(None);
         let ready = Ready { peer, instance, credential, stream };
         let (outboxes, events, links) = (self.outboxes.clone(), self.events.clone(), self.links_in.clone());
+        let answer_timeout = self.profile.answer_timeout;
         let task = tokio::spawn(async move {
-            let reason = link::run(ready, previous, outboxes, events, stopped).await;
+            let reason = link::run(ready, previous, outboxes, events, answer_timeout, stopped).await;
             // The mesh task may be gone.
             let _ = links.send(LinkMessage::Ended { peer, serial, reason }).await;
         });

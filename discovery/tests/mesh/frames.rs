@@ -1,5 +1,7 @@
 //! Frames: order, sizes, back-pressure, faults, and streams that end.
 
+use std::time::Duration;
+
 use entente_discovery::{EVENT_QUEUE, LinkFault, MAX_FRAME_BYTES, MAX_QUEUED_BYTES, MeshEvent, SendError};
 
 use crate::{
@@ -94,4 +96,24 @@ async fn a_member_that_opens_streams_in_a_loop_is_soon_let_wait() {
         taken += 1;
     }
     assert!((8..100).contains(&taken), "{taken} streams were taken");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_silent_after_it_was_spoken_to_is_given_up() {
+    let (low, high) = ordered(1, 2);
+    let mut with_patience = config(high);
+    with_patience.profile.answer_timeout = Duration::from_millis(300);
+    let mut a = Node::start(with_patience, &Enrolled::of([low])).await;
+    let address = a.address().await;
+    // Its connection lives and acknowledges; it reads nothing and says nothing.
+    let rogue = Rogue::connect(low, a.peer, &address).await;
+    a.until_up(rogue.peer).await;
+    a.mesh.send(rogue.peer, "are you there?").expect("there is room");
+    let reason = a
+        .wait("the end of the link", |event| match event {
+            MeshEvent::PeerDown { reason, .. } => Some(reason.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(reason.contains("silent"), "{reason}");
 }

@@ -46,13 +46,15 @@ const MAX_PEER_LINES: u32 = 16;
 pub(crate) struct Members {
     founded: Arc<Founded>,
     nodes: BTreeMap<PeerId, NodeId>,
+    peers: BTreeMap<NodeId, PeerId>,
 }
 
 impl Members {
     pub(super) fn new(founded: Arc<Founded>) -> Self {
         let peer = |node: NodeId| Some((peer_id_of(node.as_ed25519())?, node));
-        let nodes = founded.nodes().filter_map(|(node, _)| peer(node)).collect();
-        Self { founded, nodes }
+        let nodes: BTreeMap<PeerId, NodeId> = founded.nodes().filter_map(|(node, _)| peer(node)).collect();
+        let peers = nodes.iter().map(|(peer, node)| (*node, *peer)).collect();
+        Self { founded, nodes, peers }
     }
 
     /// The node of a peer.
@@ -62,7 +64,7 @@ impl Members {
 
     /// The name of a node in the mesh.
     pub(crate) fn peer(&self, node: &NodeId) -> Option<PeerId> {
-        peer_id_of(node.as_ed25519())
+        self.peers.get(node).copied()
     }
 }
 
@@ -152,7 +154,7 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                 let code = match &link {
                     LinkFault::FrameTooLarge { .. } => "too_large",
                     LinkFault::BadBeacon(_) => "bad_beacon",
-                    LinkFault::EmptyFrame | LinkFault::BadHello(_) => "malformed",
+                    LinkFault::BadHello(_) => "malformed",
                 };
                 fault(&node, Some(peer), code, link.to_string());
                 continue;

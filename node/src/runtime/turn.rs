@@ -211,19 +211,12 @@ impl Turn {
         } else if !self.uncommitted.0.is_empty() {
             self.waiting_since.get_or_insert_with(Instant::now);
         }
-        let mut encoded: Option<(PeerMessage, Bytes)> = None;
+        let (messages, rest): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|effect| matches!(effect, Effect::Send { .. }));
+        self.send(messages);
         for effect in rest {
             match effect {
-                Effect::Persist(_) => {}
-                Effect::Send { to, message } => {
-                    // The same message to many peers is encoded once.
-                    let frame = match encoded.take() {
-                        Some((last, frame)) if last == message => frame,
-                        _ => wire::encode(&message).into(),
-                    };
-                    encoded = Some((message, frame.clone()));
-                    self.send(&to, frame);
-                }
+                Effect::Persist(_) | Effect::Send { .. } => {}
                 Effect::Serve { to, want, frames, part } => {
                     if !self.served.push(&to, Asked { want, frames, part }) {
                         // The peer asks again.
@@ -237,6 +230,26 @@ impl Turn {
             }
         }
         Ok(())
+    }
+
+    /// Sends what a turn has to say: all of it to one peer at once, so that it leaves in few packets.
+    fn send(&mut self, messages: Vec<Effect>) {
+        let mut encoded: Option<(PeerMessage, Bytes)> = None;
+        let mut by_peer = BTreeMap::<NodeId, Vec<Bytes>>::new();
+        for effect in messages {
+            if let Effect::Send { to, message } = effect {
+                // The same message to many peers is encoded once.
+                let frame = match encoded.take() {
+                    Some((last, frame)) if last == message => frame,
+                    _ => wire::encode(&message).into(),
+                };
+                encoded = Some((message, frame.clone()));
+                by_peer.entry(to).or_default().push(frame);
+            }
+        }
+        for (to, frames) in by_peer {
+            self.send_to(&to, frames);
+        }
     }
 
     fn commit(&mut self) -> Result<(), Stopped> {
@@ -257,28 +270,26 @@ impl Turn {
         Ok(())
     }
 
-    fn send(&mut self, to: &NodeId, frame: Bytes) {
+    fn send_to(&mut self, to: &NodeId, frames: Vec<Bytes>) {
         let Some(peer): Option<PeerId> = self.node.members().peer(to) else {
             return;
         };
         let metrics = self.node.metrics();
-        let bytes = frame.len() as u64;
-        match self.node.mesh().send(peer, frame) {
-            Ok(()) => {
-                metrics.frames_out.fetch_add(1, Relaxed);
-                metrics.bytes_out.fetch_add(bytes, Relaxed);
-            }
-            Err(error) => {
-                metrics.frames_dropped.fetch_add(1, Relaxed);
-                // A peer that has just gone is no news; one that does not read is.
-                match error {
-                    SendError::NotConnected { .. } => tracing::debug!(%peer, "not connected"),
-                    error => {
-                        let lines = self.dropped.entry(*to).or_default();
-                        if let Some(more) = lines.take(1, Instant::now()) {
-                            tracing::warn!(%peer, %error, more, "frame dropped");
-                        }
-                    }
+        let (count, bytes) = (frames.len() as u64, frames.iter().map(|frame| frame.len() as u64).sum());
+        let Err((left, error)) = self.node.mesh().send_all(peer, frames) else {
+            metrics.frames_out.fetch_add(count, Relaxed);
+            metrics.bytes_out.fetch_add(bytes, Relaxed);
+            return;
+        };
+        metrics.frames_out.fetch_add(count.saturating_sub(left as u64), Relaxed);
+        metrics.frames_dropped.fetch_add(left as u64, Relaxed);
+        // A peer that has just gone is no news; one that does not read is.
+        match error {
+            SendError::NotConnected { .. } => tracing::debug!(%peer, "not connected"),
+            error => {
+                let lines = self.dropped.entry(*to).or_default();
+                if let Some(more) = lines.take(1, Instant::now()) {
+                    tracing::warn!(%peer, %error, more, "frame dropped");
                 }
             }
         }

@@ -63,6 +63,15 @@ impl Frame {
         frame
     }
 
+    pub(crate) fn of(
+        propose: Option<Digest>,
+        echo: Vec<(Seat, Digest)>,
+        ready: Vec<(Seat, Digest)>,
+        votes: Vec<Group>,
+    ) -> Self {
+        Self { propose, echo, ready, votes }
+    }
+
     /// Whether the frame carries no message. Such a frame is never sent.
     pub fn is_empty(&self) -> bool {
         self.propose.is_none() && self.echo.is_empty() && self.ready.is_empty() && self.votes.is_empty()

@@ -280,8 +280,6 @@ impl Engine {
     }
 
     fn cosign(&mut self, epoch: u64) {
-        // Whoever hears the cosignature has heard the votes before it.
-        self.speak();
         let head = self.uncertified[&epoch].head;
         if let Some(own) = &self.own {
             let signature = head.cosign(&self.coalition, &own.key);
@@ -391,8 +389,6 @@ impl Engine {
 
     /// The certificate of an applied epoch has come.
     fn certified_by(&mut self, epoch: u64, certificate: Certificate) {
-        // Others may still need these votes to decide what is certified here.
-        self.speak();
         self.persist(Write::Certificate { epoch, certificate: certificate.clone() });
         let proof = self.uncertified.get(&epoch).map(|uncertified| uncertified.proof(certificate));
         self.settle(epoch, proof);
@@ -403,8 +399,6 @@ impl Engine {
         if proof.is_last() {
             return self.certified_by(epoch, proof.certificate);
         }
-        // While the own chains are known: later these words would begin them anew.
-        self.speak();
         self.persist(Write::Proof(Box::new(proof.clone())));
         self.settle(epoch, Some(proof));
     }

@@ -1,8 +1,7 @@
-//! Epochs: the start rule, contributions, vote frames and payloads; `entente-hbbft` decides, this feeds it.
+//! Epochs: the start rule, contributions, others' vote frames and payloads; `entente-hbbft` decides, this feeds it.
 //!
-//! Guarantees: a frame is durable before it leaves; no two own frames stand at one place, because the chain of own
-//! frames only grows and is loaded from the store on start; a payload is echoed only once it is durable and found
-//! valid; an own vote is never said in an epoch that others may have certified and forgotten.
+//! Guarantees: a payload is echoed only once it is durable and found valid; an own vote is never said in an epoch that
+//! others may have certified and forgotten; nobody honest is taken for who signed two frames at one place.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +33,7 @@ pub(super) struct Chains {
 #[derive(Debug)]
 struct Link {
     frame: VoteFrame,
+    hash: Hash,
     /// Whether the seat's signature holds; not looked at yet where the frame came from its author.
     signed: Option<bool>,
 }
@@ -47,8 +47,8 @@ impl Chains {
         self.seats.get(&seat)?.get(seq as usize).map(|link| &link.frame)
     }
 
-    pub(super) fn last(&self, seat: Seat) -> Option<&VoteFrame> {
-        self.seats.get(&seat)?.last().map(|link| &link.frame)
+    pub(super) fn hash(&self, seat: Seat, seq: u32) -> Option<Hash> {
+        self.seats.get(&seat)?.get(seq as usize).map(|link| link.hash)
     }
 
     /// Forgets the last `count` frames of a seat.
@@ -60,7 +60,8 @@ impl Chains {
 
     /// Appends a frame; `signed` says that its signature was seen to hold.
     pub(super) fn push(&mut self, frame: VoteFrame, signed: bool) {
-        self.seats.entry(frame.feed.seat).or_default().push(Link { frame, signed: signed.then_some(true) });
+        let (hash, signed) = (frame.hash(), signed.then_some(true));
+        self.seats.entry(frame.feed.seat).or_default().push(Link { frame, hash, signed });
     }
 }
 
@@ -221,8 +222,7 @@ impl Engine {
         self.proposals.started_at = Some(self.now);
         let bytes = contribution.encode();
         self.persist(Write::Payload { epoch, digest: Digest::of(&bytes), bytes: bytes.clone() });
-        // Pushed with the frame that names it: pulling would cost two delays.
-        self.broadcast(&PeerMessage::Payload { epoch, bytes: bytes.clone() });
+        // It is pushed with the frame that names it: pulling would cost two delays.
         let step = self.window.propose(EpochNumber(epoch), bytes).expect("open, and nothing was proposed");
         self.step(epoch, step);
     }
@@ -234,7 +234,7 @@ impl Engine {
             self.seat_fault(fault.seat, "protocol", what);
         }
         if self.votes_in(epoch) && !step.messages.is_empty() {
-            self.unsaid.entry(epoch).or_default().extend_from_slice(&step.messages);
+            self.unsaid(epoch, &step.messages);
         }
         if let Some(output) = step.output.filter(|_| epoch == self.applied + 1) {
             let agreed = output.into_iter().map(|(seat, (digest, bytes))| (seat, (digest, bytes.to_vec())));
@@ -247,65 +247,30 @@ impl Engine {
         }
     }
 
-    /// Says what the steps since the last time gave: one frame an epoch, so that inputs which wait together cost one
-    /// signature and one frame.
-    pub(super) fn speak(&mut self) {
-        for (epoch, messages) in std::mem::take(&mut self.unsaid) {
-            // Its chain is forgotten, and nobody needs the words any more.
-            if epoch <= self.certified {
-                continue;
-            }
-            self.say(epoch, entente_hbbft::Frame::pack(messages));
-        }
+    /// Whether frames of this chain are taken now.
+    pub(super) fn hears(&self, feed: &VoteFeed) -> bool {
+        self.window.permitted(EpochNumber(feed.epoch))
+            && self.start.is_ready()
+            && self.committee.contains(feed.seat)
+            && feed.incarnation == 0
+            && feed.era == ERA
     }
 
-    /// Signs the next own frame, makes it durable and sends it to all.
-    fn say(&mut self, epoch: u64, votes: entente_hbbft::Frame) {
-        let Some(own) = &self.own else { return };
-        let feed = VoteFeed { seat: own.seat, incarnation: 0, era: ERA, epoch };
-        let (seq, previous) = self.place(&feed);
-        let frame = VoteFrame::sign(&self.coalition, feed, seq, previous, votes, &own.key);
-        self.chains.entry(epoch).or_default().push(frame.clone(), true);
-        if plant::is("send-before-persist") {
-            self.broadcast(&PeerMessage::Frame(frame.clone()));
-        }
-        self.persist(Write::Frame(frame.clone()));
-        let (seat, seats) = (feed.seat, self.committee.size());
-        for peer in self.peers.values_mut().filter(|peer| peer.synced) {
-            peer.holds_frames(epoch, seat, seq + 1, seats);
-        }
-        self.broadcast(&PeerMessage::Frame(frame));
-        self.changed();
-    }
-
-    /// The next place in a seat's chain, and the hash before it.
-    fn place(&self, feed: &VoteFeed) -> (u32, Hash) {
-        match self.chains.get(&feed.epoch).and_then(|chains| chains.last(feed.seat)) {
-            Some(last) => (last.seq + 1, last.hash()),
-            None => (0, feed.root(&self.coalition)),
+    /// Takes note that a peer holds a chain up to the frame at `seq`, which it has sent.
+    pub(super) fn note_frames(&mut self, node: NodeId, feed: &VoteFeed, seq: u32) {
+        let (count, seats) = (seq.saturating_add(1).min(u32::MAX - 1), self.committee.size());
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.holds_frames(feed.epoch, feed.seat, count, seats);
         }
     }
 
     pub(super) fn on_frame(&mut self, node: NodeId, frame: VoteFrame) {
-        let VoteFeed { seat, incarnation, era, epoch } = frame.feed;
-        let permitted = self.window.permitted(EpochNumber(epoch));
-        if !permitted
-            || !self.start.is_ready()
-            || !self.committee.contains(seat)
-            || incarnation != 0
-            || era != ERA
-        {
+        let VoteFeed { seat, epoch, .. } = frame.feed;
+        if !self.hears(&frame.feed) {
             return;
         }
         let (seq, previous) = self.place(&frame.feed);
-        if let Some(peer) = self.peers.get_mut(&node) {
-            peer.holds_frames(
-                epoch,
-                seat,
-                frame.seq.saturating_add(1).min(u32::MAX - 1),
-                self.committee.size(),
-            );
-        }
+        self.note_frames(node, &frame.feed, frame.seq);
         if frame.seq < seq {
             let known = self.chains[&epoch].frame(seat, frame.seq).expect("below the count");
             let unseen = plant::is("only-longer") && Some(seat) == self.own_seat();

@@ -275,6 +275,7 @@ impl Engine {
             PeerMessage::Served(want) => self.on_served(peer, &want),
             PeerMessage::Run(run) => self.on_run(peer, run),
             PeerMessage::Frame(frame) => self.on_frame(peer, frame),
+            PeerMessage::Spoken(spoken) => self.on_spoken(peer, spoken),
             PeerMessage::Payload { epoch, bytes } => self.on_payload(peer, epoch, bytes),
             PeerMessage::Epoch(proof) => self.on_epoch(peer, proof),
             PeerMessage::Snapshot(proof) => self.on_snapshot(peer, proof),

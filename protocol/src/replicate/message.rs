@@ -4,7 +4,7 @@
 //! what it lacks ([`Want`]). So a full mesh carries each thing once per link at most, and where a link is cut, words
 //! travel through any member in between.
 
-use entente_hbbft::{Digest, Seat};
+use entente_hbbft::{Brief, Digest, Seat};
 use serde::{Deserialize, Serialize};
 
 use crate::coalition::Page;
@@ -55,6 +55,8 @@ pub enum PeerMessage {
     HeadRequest(HeadRequest),
     /// The answer.
     HeadReport(HeadReport),
+    /// A seat's next frame, from its own node.
+    Spoken(Spoken),
     /// The epoch of which the sender has a copy of the state: that it is certified.
     Snapshot(EpochProof),
     /// A part of that copy.
@@ -66,6 +68,23 @@ pub enum PeerMessage {
         /// The part.
         page: Page,
     },
+}
+
+/// A frame of the seat that the sender holds, without what follows from the frames before it: the reader has these, or
+/// asks for whole frames.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spoken {
+    /// The epoch.
+    pub epoch: u64,
+    /// The place in the seat's chain, from 0.
+    pub seq: u32,
+    /// The contribution that the frame proposes; empty if it proposes none.
+    #[serde(with = "byte_string")]
+    pub payload: Vec<u8>,
+    /// What it says.
+    pub votes: Brief,
+    /// Of the whole frame.
+    pub signature: Signature,
 }
 
 /// A frontier: the whole on connecting, later what has changed. To a whole one that comes again its receiver answers

@@ -9,7 +9,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use entente_hbbft::{Committee, SeatSet};
+use entente_hbbft::{Brief, Committee, Digest, Seat, SeatSet};
 use entente_protocol::charter::{Card, Charter, KindName, PartnerName, lint, parse_time, show_time};
 use entente_protocol::coalition::{Decision, find_id};
 use entente_protocol::credential::{Chain, MAX_CHAIN_BYTES};
@@ -24,7 +24,7 @@ use entente_protocol::ledger::note::SignedNote;
 use entente_protocol::ledger::policy;
 use entente_protocol::ledger::receipt::{MAX_EXTRA_BYTES, Receipt};
 use entente_protocol::record::{Body, MAX_BODY_BYTES, Nonce, Role, Stance};
-use entente_protocol::replicate::{EpochProof, MAX_MESSAGE_BYTES, PeerMessage};
+use entente_protocol::replicate::{EpochProof, MAX_MESSAGE_BYTES, PeerMessage, Spoken};
 use entente_protocol::time::Time;
 use entente_protocol::vote::{HeadReport, MAX_VOTE_FRAME_BYTES, VoteFrame};
 use entente_protocol::wire;
@@ -111,9 +111,23 @@ fn peer_message(bytes: &[u8]) -> bool {
             let _ = proof.verify(&coalition(), &COSIGNERS);
         }
         Some(PeerMessage::Frame(frame)) => checks_of(frame),
+        Some(PeerMessage::Spoken(spoken)) => brief(spoken),
         _ => {}
     }
     message.is_some()
+}
+
+/// A frame in brief, as the first of its chain and after one that ECHOed: it is the brief form of what it is spelled out to.
+fn brief(spoken: &Spoken) {
+    let (seat, payload) = (Seat(0), &spoken.payload);
+    let proposed = (!payload.is_empty()).then(|| Digest::of(payload));
+    let before = [seat, Seat(1), Seat(2)].map(|proposer| (proposer, Digest::of(b"a contribution")));
+    for echoed in [BTreeMap::new(), BTreeMap::from(before)] {
+        if let Some(frame) = spoken.votes.clone().spelled(seat, proposed, &echoed) {
+            assert_eq!(frame.proposal(), proposed);
+            assert_eq!(Brief::of(&frame, seat, &echoed), spoken.votes, "there is one brief form");
+        }
+    }
 }
 
 fn checks_of(frame: &VoteFrame) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_hbbft::{BoolSet, Digest, Frame, Message, Round, Seat};
+use entente_hbbft::{BoolSet, Brief, Digest, Frame, Message, Round, Seat};
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
@@ -21,7 +21,7 @@ use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners,
 use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
 use entente_protocol::ledger::receipt::Receipt;
 use entente_protocol::record::{Act, Attest, Body, Due, Nonce, Open, Record, Role, SignedRecord, Stance};
-use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Want};
+use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
 use entente_protocol::vote::{HeadReport, HeadRequest, VoteFeed, VoteFrame};
 use entente_protocol::wire;
@@ -274,6 +274,7 @@ pub(crate) fn peer_messages() -> Vec<(&'static str, PeerMessage)> {
     let entries = Want::Entries { feed, from: 3, to: Some(head) };
     let certificate = proof.certificate.clone();
     let (_, frame) = vote_frames().swap_remove(1);
+    let [first, second] = spoken();
     vec![
         ("have", PeerMessage::Have(have)),
         ("want, entries", PeerMessage::Want(entries.clone())),
@@ -302,9 +303,35 @@ pub(crate) fn peer_messages() -> Vec<(&'static str, PeerMessage)> {
         ("served", PeerMessage::Served(entries)),
         ("head request", PeerMessage::HeadRequest(head_request())),
         ("head report", PeerMessage::HeadReport(head_report())),
+        ("spoken, with its contribution", PeerMessage::Spoken(first)),
+        ("spoken", PeerMessage::Spoken(second)),
         ("copy of the state", PeerMessage::Snapshot(proof)),
         ("page of the state", PeerMessage::State { epoch: 1_024, after: Some(key_of_item), page }),
     ]
+}
+
+/// Two frames of one chain as their author pushes them: the contribution and an ECHO for it; READY for two ECHO, one of them
+/// in the same frame, and for what the sender has sent no ECHO for.
+fn spoken() -> [Spoken; 2] {
+    let payload = a_contribution().encode();
+    let (own, other) = (Digest::of(&payload), Digest::of(b"a contribution"));
+    let feed = VoteFeed { epoch: 6, ..vote_feed() };
+    let echo = |proposer, digest| Message::Echo { proposer: Seat(proposer), digest };
+    let ready = |proposer, digest| Message::Ready { proposer: Seat(proposer), digest };
+    let aux = Message::Aux { proposer: Seat(3), round: Round(0), value: true };
+    let first = Frame::pack([Message::Propose(own), echo(feed.seat.0, own)]);
+    let second =
+        Frame::pack([echo(1, other), ready(feed.seat.0, own), ready(1, other), ready(2, other), aux]);
+    let root = feed.root(&coalition());
+    let brief = |seq, previous, frame: Frame, payload: Vec<u8>, echoed: &[(Seat, Digest)]| {
+        let votes = Brief::of(&frame, feed.seat, &echoed.iter().copied().collect());
+        let whole = VoteFrame::sign(&coalition(), feed, seq, previous, frame, &key("a"));
+        let spoken = Spoken { epoch: feed.epoch, seq, payload, votes, signature: whole.signature };
+        (spoken, whole.hash())
+    };
+    let (first, hash) = brief(0, root, first, payload, &[]);
+    let (second, _) = brief(1, hash, second, Vec::new(), &[(feed.seat, own)]);
+    [first, second]
 }
 
 /// Contributions: one with claims, one without.

@@ -214,7 +214,7 @@ fn messages_between_nodes() {
     other_algorithm[0] = 2;
     let mut invalid = misfits(&valid);
     invalid.extend([
-        odd("no variant 11", &[11]),
+        odd("no variant 12", &[12]),
         odd("nothing at all", &[]),
         have.but("Have.whole", "true", &[2], "a truth that is neither 0 nor 1"),
         have.but("Have.feeds[0].0.node", "33", &other_algorithm, "a key of an unknown algorithm"),

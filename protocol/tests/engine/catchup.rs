@@ -37,7 +37,11 @@ fn a_sleeper_returns_from_any_single_peer_and_votes_again() {
     net.start(3);
     assert!(net.run_until(30_000, |net| net.status(3).certified >= certified), "{:?}", net.status(3));
     let frames = net.traffic.iter().filter(|(_, to, bytes)| {
-        *to == 3 && matches!(wire::decode(bytes, MAX_MESSAGE_BYTES), Ok(PeerMessage::Frame(_)))
+        *to == 3
+            && matches!(
+                wire::decode(bytes, MAX_MESSAGE_BYTES),
+                Ok(PeerMessage::Frame(_) | PeerMessage::Spoken(_))
+            )
     });
     assert_eq!(frames.count(), 0, "no vote of what it missed was sent");
     let same = |net: &Net| net.nodes[3].store.leaves() == net.nodes[0].store.leaves();

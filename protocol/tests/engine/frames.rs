@@ -216,6 +216,7 @@ fn a_seat_says_nothing_in_epochs_that_others_certified_while_it_was_away() {
         let own = net.traffic.iter().filter(|(from, ..)| *from == 3);
         let frame = |bytes: &[u8]| match wire::decode(bytes, MAX_MESSAGE_BYTES) {
             Ok(PeerMessage::Frame(frame)) if frame.feed.seat == Seat(3) => Some(frame.feed.epoch),
+            Ok(PeerMessage::Spoken(spoken)) => Some(spoken.epoch),
             _ => None,
         };
         own.filter_map(|(_, _, bytes)| frame(bytes)).collect()

@@ -3,6 +3,7 @@
 //! A failure prints its seed; `ENTENTE_SEED=N cargo test -p entente-protocol --test engine` replays it alone.
 
 mod boundaries;
+mod brief;
 mod catchup;
 mod claims;
 mod clocks;

@@ -129,6 +129,7 @@ fn a_restored_node_goes_on_in_its_next_incarnation_and_nobody_accuses_it() {
                 PeerMessage::Cosign(cosign) => assert_ne!(cosign.seat, Seat(3), "from {from}"),
                 PeerMessage::HeadReport(report) => assert_ne!(report.reporter, Seat(3), "from {from}"),
                 PeerMessage::HeadRequest(request) => assert_ne!(request.seat, Seat(3), "from {from}"),
+                PeerMessage::Spoken(_) => panic!("a silent seat speaks, from {from}"),
                 PeerMessage::Frame(frame) => {
                     assert!(frame.feed.seat != Seat(3) || frame.feed.epoch <= last, "from {from}");
                 }

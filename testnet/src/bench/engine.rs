@@ -53,6 +53,8 @@ struct Case {
     frames: f64,
     /// Bytes of messages sent, without transport.
     bytes: f64,
+    /// The same messages by kind: how many, and their bytes.
+    kinds: BTreeMap<&'static str, [f64; 2]>,
     /// Message delays from held by all to ordered at all, the median.
     delays: u64,
     /// Process CPU per node until all entries that were submitted together are ordered, in ms.
@@ -146,7 +148,23 @@ struct Counts {
     cpu: Duration,
     frames: u64,
     bytes: u64,
+    kinds: BTreeMap<&'static str, [u64; 2]>,
     epochs: u64,
+}
+
+/// What a message is called in the figures.
+fn kind(message: &PeerMessage) -> &'static str {
+    match message {
+        PeerMessage::Have(_) => "frontier",
+        PeerMessage::Want(_) | PeerMessage::Served(_) => "want",
+        PeerMessage::Run(_) => "run",
+        PeerMessage::Frame(_) | PeerMessage::Spoken(_) => "frame",
+        PeerMessage::Payload { .. } => "payload",
+        PeerMessage::Cosign(_) => "cosignature",
+        PeerMessage::Certificate { .. } | PeerMessage::Epoch(_) => "certificate",
+        PeerMessage::HeadRequest(_) | PeerMessage::HeadReport(_) => "report",
+        PeerMessage::Snapshot(_) | PeerMessage::State { .. } => "state",
+    }
 }
 
 fn cpu() -> Duration {
@@ -234,6 +252,7 @@ impl Net {
             cpu_ms: cpu / epochs as f64,
             frames: per(self.counts.frames),
             bytes: per(self.counts.bytes),
+            kinds: self.counts.kinds.iter().map(|(&kind, of)| (kind, of.map(per))).collect(),
             delays: delays.get(delays.len() / 2).copied().unwrap_or(0),
             cpu_ms_together: cpu / f64::from(together),
         }
@@ -369,6 +388,8 @@ impl Net {
     fn send(&mut self, from: usize, to: &NodeId, message: &PeerMessage) {
         let bytes = wire::encode(message);
         self.counts.bytes += bytes.len() as u64;
+        let of = self.counts.kinds.entry(kind(message)).or_default();
+        *of = [of[0] + 1, of[1] + bytes.len() as u64];
         let peer = self.nodes[from].id;
         let to = self.index[to];
         self.nodes[to].inbox.push(Input::Received { peer, bytes });

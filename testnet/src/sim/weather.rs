@@ -168,7 +168,8 @@ fn kinds(message: &PeerMessage) -> u32 {
     match message {
         PeerMessage::Frame(voted) => frame(&mut voted.votes.messages()),
         PeerMessage::Have(_) => 1,
-        PeerMessage::Want(_) | PeerMessage::Served(_) => 0,
+        // Given as the whole frame.
+        PeerMessage::Spoken(_) | PeerMessage::Want(_) | PeerMessage::Served(_) => 0,
         PeerMessage::Run(_) => 1 << 1,
         PeerMessage::Payload { .. } => 1 << 2,
         PeerMessage::Cosign(_)

@@ -10,8 +10,10 @@ use entente_protocol::engine::{
 };
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::RecordId;
-use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage, serve};
+use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage, Spoken, serve};
+use entente_protocol::store::Write;
 use entente_protocol::time::Time;
+use entente_protocol::vote::VoteFrame;
 use entente_protocol::wire;
 use sha2::{Digest as _, Sha256};
 
@@ -45,6 +47,8 @@ pub(super) struct Process {
     waiting: Vec<Input>,
     /// Other processes with which it never has a link: those of the other twin.
     apart: BTreeSet<usize>,
+    /// The frames of the own seat that its engine wrote, by epoch and place.
+    said: BTreeMap<(u64, u32), VoteFrame>,
 }
 
 enum Happening {
@@ -371,6 +375,12 @@ impl World {
             }
             match effect {
                 Effect::Persist(write) => {
+                    if let Write::Frame(frame) = &write
+                        && frame.feed.seat.index() == self.processes[process].member
+                    {
+                        let said = &mut self.processes[process].said;
+                        said.insert((frame.feed.epoch, frame.seq), frame.clone());
+                    }
                     self.as_liar(process, |liar, me, _| liar.wrote(me, &write));
                     self.processes[process].disk.write(write);
                 }
@@ -452,16 +462,31 @@ impl World {
     fn send(&mut self, from: usize, to: &NodeId, message: PeerMessage) {
         let Some(to) = self.linked(from, to) else { return };
         if self.processes[from].liar.is_some() {
+            // Liars speak of whole frames.
             let member = self.processes[to].member;
-            let instead = self.as_liar(from, |liar, me, rng| liar.send(me, member, message, rng));
-            for message in instead.into_iter().flatten() {
-                self.post(from, to, &message);
+            for message in self.spelled(from, &message) {
+                let instead = self.as_liar(from, |liar, me, rng| liar.send(me, member, message, rng));
+                for message in instead.into_iter().flatten() {
+                    self.post(from, to, &message);
+                }
             }
         } else {
-            let disk = &self.processes[from].disk.durable;
-            self.oracle.sends(self.processes[from].member, disk, &message);
+            for whole in self.spelled(from, &message) {
+                let disk = &self.processes[from].disk.durable;
+                self.oracle.sends(self.processes[from].member, disk, &whole);
+            }
             self.post(from, to, &message);
         }
+    }
+
+    /// What a message of a process's engine says: of a frame in brief the whole frame, with what it proposes.
+    fn spelled(&self, from: usize, message: &PeerMessage) -> Vec<PeerMessage> {
+        let PeerMessage::Spoken(spoken) = message else { return vec![message.clone()] };
+        let Spoken { epoch, seq, payload: bytes, .. } = spoken;
+        let payload =
+            (!bytes.is_empty()).then(|| PeerMessage::Payload { epoch: *epoch, bytes: bytes.clone() });
+        let frame = self.processes[from].said.get(&(*epoch, *seq)).cloned().map(PeerMessage::Frame);
+        payload.into_iter().chain(frame).collect()
     }
 
     fn murmur(&mut self, process: usize) {
@@ -495,7 +520,9 @@ impl World {
         let delays = if self.calm {
             vec![self.history.weather.healed(sender, receiver)]
         } else {
-            self.history.weather.delays(&mut self.rng, sender, receiver, message)
+            let whole = self.spelled(from, message).pop();
+            let said = whole.as_ref().unwrap_or(message);
+            self.history.weather.delays(&mut self.rng, sender, receiver, said)
         };
         match delays.len() {
             0 => self.counts.add(Count::Loss, 1),
@@ -607,6 +634,7 @@ impl Process {
             crash_in: None,
             waiting: Vec::new(),
             apart: BTreeSet::new(),
+            said: BTreeMap::new(),
         }
     }
 }

@@ -1,0 +1,149 @@
+//! Frames in brief, and words that wait for the certificate.
+
+use std::collections::BTreeMap;
+
+use entente_hbbft::{Brief, Digest, Frame, Message, Seat};
+use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage, Spoken, Want};
+use entente_protocol::vote::VoteFrame;
+use entente_protocol::wire;
+
+use crate::forge::{first_frame, inbox, next_frame, with_liar};
+use crate::net::Net;
+
+fn echo(proposer: u16, what: &[u8]) -> Message {
+    Message::Echo { proposer: Seat(proposer), digest: Digest::of(what) }
+}
+
+fn ready(proposer: u16, what: &[u8]) -> Message {
+    Message::Ready { proposer: Seat(proposer), digest: Digest::of(what) }
+}
+
+/// A frame as its author pushes it, after frames that ECHOed these.
+fn spoken(frame: &VoteFrame, echoed: &[(u16, &[u8])]) -> PeerMessage {
+    let echoed = echoed.iter().map(|(seat, what)| (Seat(*seat), Digest::of(what))).collect();
+    let votes = Brief::of(&frame.votes, frame.feed.seat, &echoed);
+    let (epoch, seq, signature) = (frame.feed.epoch, frame.seq, frame.signature);
+    PeerMessage::Spoken(Spoken { epoch, seq, payload: Vec::new(), votes, signature })
+}
+
+fn of_liar(net: &Net, node: usize) -> Vec<VoteFrame> {
+    let frames = net.nodes[node].store.frames.values();
+    frames.filter(|frame| frame.feed.seat == Seat(3)).cloned().collect()
+}
+
+#[test]
+fn what_is_said_in_brief_is_held_and_shown_whole() {
+    let mut net = with_liar(11);
+    let first = first_frame(&net, 3, 1, Frame::pack([echo(0, b"x"), echo(1, b"y")]));
+    let second = next_frame(&net, &first, Frame::pack([ready(0, b"x"), ready(1, b"other")]));
+    // To one alone: the others ask it.
+    net.say(3, 0, &spoken(&first, &[]));
+    net.say(3, 0, &spoken(&second, &[(0, b"x"), (1, b"y")]));
+    net.run_for(5_000);
+    for node in 0..3 {
+        assert_eq!(of_liar(&net, node), [first.clone(), second.clone()], "node {node}");
+        assert_eq!(net.convictions(node), []);
+    }
+}
+
+#[test]
+fn who_lacks_the_frame_before_asks_for_whole_frames() {
+    let mut net = with_liar(12);
+    let first = first_frame(&net, 3, 1, Frame::pack([echo(0, b"x")]));
+    let second = next_frame(&net, &first, Frame::pack([ready(0, b"x")]));
+    inbox(&mut net, 3);
+    net.say(3, 0, &spoken(&second, &[(0, b"x")]));
+    net.run_for(1_000);
+    assert_eq!(of_liar(&net, 0), []);
+    let asked = inbox(&mut net, 3).into_iter().any(|(_, message)| match message {
+        PeerMessage::Want(Want::Frames { epoch: 1, from }) => from.contains(&(Seat(3), 0)),
+        _ => false,
+    });
+    assert!(asked);
+    for frame in [&first, &second] {
+        net.say(3, 0, &PeerMessage::Frame(frame.clone()));
+    }
+    net.run_for(100);
+    assert_eq!(of_liar(&net, 0), [first, second]);
+    assert_eq!(net.convictions(0), []);
+}
+
+#[test]
+fn a_frame_in_brief_that_does_not_follow_its_chain_is_laid_at_its_senders_door() {
+    let mut net = with_liar(13);
+    let first = first_frame(&net, 3, 1, Frame::pack([echo(0, b"x")]));
+    // READY for what it has sent no ECHO for, as if it had.
+    let second = next_frame(&net, &first, Frame::pack([ready(1, b"y")]));
+    net.say(3, 0, &spoken(&first, &[]));
+    net.say(3, 0, &spoken(&second, &[(1, b"y")]));
+    net.run_for(1_000);
+    assert_eq!(of_liar(&net, 0), [first]);
+    let faults = net.convictions(0);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!((faults[0].code, faults[0].seat), ("malformed", Some(Seat(3))));
+    let id = net.note(0, "word").expect("taken");
+    assert!(net.run_until(20_000, |net| (0..3).all(|node| net.ordered(node) == [id])));
+}
+
+/// All that members have said to each other in brief, by sender and receiver.
+fn messages(net: &Net) -> BTreeMap<(usize, usize), Vec<Message>> {
+    let mut said = BTreeMap::<_, Vec<Message>>::new();
+    for (from, to, bytes) in &net.traffic {
+        let Ok(PeerMessage::Spoken(spoken)) = wire::decode(bytes, MAX_MESSAGE_BYTES) else { continue };
+        let said = said.entry((*from, *to)).or_default();
+        let echoed = said.iter().filter_map(|message| match message {
+            Message::Echo { proposer, digest } => Some((*proposer, *digest)),
+            _ => None,
+        });
+        let echoed = echoed.collect();
+        let proposed = (!spoken.payload.is_empty()).then(|| Digest::of(&spoken.payload));
+        let frame =
+            spoken.votes.spelled(Seat(*from as u16), proposed, &echoed).expect("it follows its chain");
+        said.extend(frame.messages());
+    }
+    said
+}
+
+/// How many AUX and TERM are among them.
+fn votes(said: &[Message]) -> usize {
+    said.iter().filter(|message| matches!(message, Message::Aux { .. } | Message::Term { .. })).count()
+}
+
+#[test]
+fn the_last_votes_are_not_said_where_the_certificate_comes() {
+    let mut net = Net::new(4, 14);
+    net.start_all();
+    net.run_for(1_000);
+    net.record = true;
+    let id = net.note(0, "word").expect("taken");
+    net.run_for(2_000);
+    assert!((0..4).all(|node| net.ordered(node) == [id]));
+    let said = messages(&net);
+    assert_eq!(said.len(), 12);
+    for (pair, said) in said {
+        // There would be an AUX and a TERM for each of four contributions.
+        assert!(votes(&said) < 8, "{pair:?}: {said:?}");
+    }
+}
+
+#[test]
+fn votes_that_wait_are_said_where_no_certificate_comes() {
+    let mut net = Net::new(4, 15);
+    net.start_all();
+    net.run_for(1_000);
+    net.record = true;
+    net.note(0, "word").expect("taken");
+    // All have decided at the earliest when the last READY has come; the cosignatures are lost.
+    let ready = |net: &Net| {
+        let said = messages(net);
+        let all =
+            |said: &Vec<Message>| said.iter().filter(|m| matches!(m, Message::Ready { .. })).count() == 4;
+        said.len() == 12 && said.values().all(all)
+    };
+    assert!(net.run_until(1_000, ready));
+    net.loss = 100;
+    net.run_for(500);
+    for (pair, said) in messages(&net) {
+        assert_eq!(votes(&said), 8, "{pair:?}: {said:?}");
+    }
+}
