@@ -3,16 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use entente_node::api::dto::StatusView;
-use entente_node::client::Client;
-use entente_node::paths::DataDir;
-
 use crate::cli_live::Up;
-use crate::cli_support::{Hosts, entente, run};
+use crate::cli_support::{Hosts, entente, run, until_reached};
 
 const NAMES: [&str; 4] = ["norden", "skywatch", "estmark", "sudria"];
-/// Links must be there within this.
-const LIMIT: Duration = Duration::from_secs(90);
 /// The store and what is known of how far it got.
 const FILES: [&str; 2] = ["store.redb", "store.commits"];
 
@@ -35,19 +29,6 @@ fn up(dir: &Path, peers: &[String]) -> Up {
 
 fn address(up: &Up) -> String {
     up.ready.trim().rsplit(' ').next().expect("an address").to_owned()
-}
-
-/// Waits until a quorum can be reached: the links come a moment after the start.
-fn until_reached(dir: &Path) {
-    let client = Client::new(&DataDir::new(dir.to_owned())).expect("a short path");
-    let reached = async {
-        let mut events = client.events("/v1/events").await.expect("it runs");
-        while client.get::<StatusView>("/v1/status").await.expect("it runs").margin < 0 {
-            events.next().await.expect("an event").expect("it runs");
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { tokio::time::timeout(LIMIT, reached).await }).expect("in time");
 }
 
 fn note(dir: &Path, text: &str) {

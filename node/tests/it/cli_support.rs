@@ -2,12 +2,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use entente_node::api::dto::StatusView;
+use entente_node::client::Client;
+use entente_node::paths::DataDir;
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
 use entente_protocol::identity::{CoalitionId, SecretKey};
 use entente_protocol::record::Nonce;
 use entente_protocol::time::Time;
+
+/// Links must be there within this.
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// A command line that is run in an environment of its own.
 pub(crate) fn entente(dir: &Path) -> Command {
@@ -171,4 +178,17 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
 pub(crate) fn mode(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(path).expect("there").permissions().mode() & 0o777
+}
+
+/// Waits until a quorum can be reached: the links come a moment after the start.
+pub(crate) fn until_reached(dir: &Path) {
+    let client = Client::new(&DataDir::new(dir.to_owned())).expect("a short path");
+    let reached = async {
+        let mut events = client.events("/v1/events").await.expect("it runs");
+        while client.get::<StatusView>("/v1/status").await.expect("it runs").margin < 0 {
+            events.next().await.expect("an event").expect("it runs");
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { tokio::time::timeout(LIMIT, reached).await }).expect("in time");
 }

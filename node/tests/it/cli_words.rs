@@ -10,7 +10,7 @@ use entente_node::client::Client;
 use entente_node::paths::DataDir;
 
 use crate::cli_live::{Up, first_line};
-use crate::cli_support::{DAY_MS, Hosts, entente, now, run};
+use crate::cli_support::{DAY_MS, Hosts, entente, now, run, until_reached};
 
 #[test]
 fn texts_that_no_seat_would_accept_are_refused_before_anything_is_submitted() {
@@ -265,6 +265,7 @@ fn what_happens_once_is_logged_once() {
     let mut command = entente(&other);
     command.args(listen).args(["--peer", &address]);
     let _other = Up::spawn(command);
+    until_reached(&dir);
     run(&dir, &["note", "both are here", "--timeout", "60s"]).done();
     run(&dir, &["stop"]).done();
     let log = node.ended().err;
