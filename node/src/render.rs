@@ -31,6 +31,11 @@ pub(crate) fn print_json<T: Serialize>(value: &T) {
     print(&format!("{text}\n"));
 }
 
+/// Where a decision stands, in words.
+pub(crate) fn leaf(index: Option<u64>) -> String {
+    index.map_or_else(|| "a leaf that is not here".into(), |index| format!("leaf {index}"))
+}
+
 /// `text` with every character replaced that could fool a terminal.
 pub(crate) fn plain(text: &str) -> String {
     let fools = |c: char| {

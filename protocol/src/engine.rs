@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use entente_hbbft::{Committee, Seat, Window};
 
-pub use api::{Effect, Event, Fault, Halt, Held, Input, NodeId, Refused, Status, Submission, Ticket};
+pub use api::{Effect, Event, Fault, Floor, Halt, Held, Input, NodeId, Refused, Status, Submission, Ticket};
 pub use catchup::MAX_PROVEN_EPOCHS;
 pub use epochs::MAX_STASHED_PAYLOADS;
 pub use feeds::MAX_BACKLOG;

@@ -152,6 +152,9 @@ pub struct EpochView {
 pub struct LogView {
     /// Number of leaves.
     pub size: u64,
+    /// The index from which on this node has all leaves: 0, unless it took the state as of a later epoch.
+    #[serde(default)]
+    pub from: u64,
     /// Root of the tree.
     pub root: Hash,
 }
@@ -333,8 +336,9 @@ pub struct SubmitView {
 pub struct DecisionView {
     /// The operation.
     pub operation: RecordId,
-    /// The leaf of the log that states it.
-    pub index: u64,
+    /// The leaf of the log that states it; none where this node took the state after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
     /// The outcome in a word.
     pub outcome: String,
     /// Why.

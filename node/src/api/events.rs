@@ -91,7 +91,7 @@ impl Follower {
             };
             match live {
                 Ok(EventView::Ordered { index, .. }) if index < self.live_from => {}
-                Ok(EventView::Decided(decision)) if decision.index < self.live_from => {}
+                Ok(EventView::Decided(decision)) if decision.index < Some(self.live_from) => {}
                 Ok(event) => return Some(event),
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     return Some(EventView::Lagged { missed });
@@ -114,7 +114,7 @@ fn event(leaf: LeafView) -> Option<EventView> {
         }),
         LeafKind::Decision => Some(EventView::Decided(super::dto::DecisionView {
             operation: leaf.id?,
-            index: leaf.index,
+            index: Some(leaf.index),
             outcome: leaf.outcome?,
             explanation: leaf.text,
         })),

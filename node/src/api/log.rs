@@ -36,7 +36,10 @@ pub(super) async fn page(State(node): State<Handle>, Params(asked): Params<Asked
 
 /// How many leaves are certified.
 pub(super) fn certified(node: &Handle) -> Result<u64, Damage> {
-    Ok(node.store().last_certificate()?.map_or(0, |(_, certificate)| certificate.head.size))
+    let store = node.store();
+    let certificate = store.last_certificate()?.map_or(0, |(_, certificate)| certificate.head.size);
+    // Who caught up was told of later epochs without a certificate of each.
+    Ok(certificate.max(store.last_proof()?.map_or(0, |proof| proof.index.saturating_add(1))))
 }
 
 /// Leaves in words; `certified` says how many of the log are.
@@ -155,7 +158,7 @@ pub(super) async fn receipt(
 async fn decision_index(node: &Handle, text: String) -> Result<u64, ApiError> {
     let view = super::operations::find(node, text).await?;
     match view.decision {
-        Some(decision) => Ok(decision.index),
+        Some(decision) => decision.index.ok_or_else(|| not_here(&view.id)),
         None => {
             let missing = if view.deficit.is_empty() { view.explanation } else { view.deficit.join("; ") };
             let id = view.id;
@@ -176,11 +179,25 @@ async fn record_index(node: &Handle, text: String) -> Result<u64, ApiError> {
     };
     match node.store().index_of(&id)? {
         Some(index) => Ok(index),
+        None if taken_index(node, id).await?.is_some() => Err(not_here(&id)),
         None if node.store().places(&id)?.is_empty() => {
             Err(ApiError::unknown(format!("no record {id} is known here")))
         }
         None => Err(not_ordered(format!("{id} is held and not ordered yet")).next("entente status")),
     }
+}
+
+/// The index of a record that was ordered before the state that this node took.
+pub(super) async fn taken_index(node: &Handle, id: RecordId) -> Result<Option<u64>, ApiError> {
+    node.ask(move |engine, _| engine.taken_index(&id)).await.ok_or_else(ApiError::stopping)
+}
+
+fn not_here(id: &RecordId) -> ApiError {
+    let reason = format!(
+        "the leaf of {id} is not here: this node was far behind and took the state as of a later epoch, without what came before"
+    );
+    ApiError::new(StatusCode::CONFLICT, "not_here", reason)
+        .next("entente receipt at a partner that was there")
 }
 
 fn not_ordered(reason: impl ToString) -> ApiError {

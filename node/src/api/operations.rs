@@ -82,6 +82,25 @@ pub(super) async fn find(node: &Handle, text: String) -> Result<OperationView, A
 struct Both {
     ordered: Option<coalition::OperationView>,
     provisional: Option<coalition::OperationView>,
+    taken: Taken,
+}
+
+/// What a copy of the state says that this node took: of what was ordered before it, it has no leaves.
+#[derive(Default)]
+struct Taken {
+    /// What was ordered before this index is certified.
+    before: u64,
+    /// The operation's decision, if it was decided then.
+    decision: Option<Decision>,
+}
+
+impl Taken {
+    fn of(engine: &Engine, now: Time, operation: &RecordId) -> Self {
+        Self {
+            before: engine.status(now).floor.map_or(0, |floor| floor.size),
+            decision: engine.taken_decision(operation).cloned(),
+        }
+    }
 }
 
 struct Known {
@@ -96,7 +115,16 @@ impl Known {
         latest.sort_unstable();
         let ids = latest.into_iter().rev().take(limit).map(|(_, id)| id);
         let mut operations = ids
-            .map(|id| (id, Both { ordered: state.view(&id, now), provisional: None }))
+            .map(|id| {
+                (
+                    id,
+                    Both {
+                        ordered: state.view(&id, now),
+                        provisional: None,
+                        taken: Taken::of(engine, now, &id),
+                    },
+                )
+            })
             .collect::<BTreeMap<_, _>>();
         for view in provisional(engine, now).operations {
             let id = view.id;
@@ -126,7 +154,7 @@ impl Known {
             (Err(error), Err(_)) => return Err(error.into()),
         };
         let provisional = held.into_iter().find(|view| view.id == id);
-        Ok(Both { ordered: state.view(&id, now), provisional })
+        Ok(Both { ordered: state.view(&id, now), provisional, taken: Taken::of(engine, now, &id) })
     }
 }
 
@@ -156,12 +184,20 @@ fn shares<T>(held: impl Iterator<Item = (NodeId, T)>, each: usize) -> Vec<T> {
 
 impl Both {
     fn view(self, node: &Handle) -> Result<OperationView, ApiError> {
-        let Self { ordered, provisional } = self;
+        let Self { ordered, provisional, taken } = self;
         let Some(base) = ordered.as_ref().or(provisional.as_ref()) else {
             return Err(ApiError::unknown("the operation is not known here any more"));
         };
-        let decision = decision(node, &base.id)?;
-        let certified = ordered.is_some() && node.store().index_of(&base.id)?.is_some();
+        let decision = match decision(node, &base.id)? {
+            None => taken.decision.map(|decision| DecisionView::of(&decision, None)),
+            found => found,
+        };
+        let certified = |id: &RecordId, index: Option<u64>| {
+            Ok::<_, ApiError>(
+                index.is_some_and(|index| index < taken.before) || node.store().index_of(id)?.is_some(),
+            )
+        };
+        let is_certified = ordered.is_some() && certified(&base.id, base.index)?;
         // A decision that is not certified is no decision yet.
         let shown = match base.status {
             Status::Open | Status::Due => base.status,
@@ -175,7 +211,7 @@ impl Both {
         };
         let mut attestations = Vec::new();
         for said in &all.attestations {
-            let certified = said.index.is_some() && node.store().index_of(&said.id)?.is_some();
+            let certified = said.index.is_some() && certified(&said.id, said.index)?;
             attestations.push(AttestationView {
                 id: said.id,
                 partner: said.partner.to_string(),
@@ -204,7 +240,7 @@ impl Both {
             opened_by: base.opened_by.to_string(),
             opened_at: base.index.and_then(|_| coalition_time(&base.opened_at)),
             closes_at: Some(Time(base.closes_ms)),
-            state: match (&decision, certified) {
+            state: match (&decision, is_certified) {
                 (Some(_), _) => RecordState::Agreed,
                 (None, true) => RecordState::Ordered,
                 (None, false) => RecordState::Held,
@@ -232,14 +268,14 @@ pub(super) fn decision(node: &Handle, operation: &RecordId) -> Result<Option<Dec
     };
     let leaf = store.leaf(index)?.map(|leaf| Leaf::decode(&leaf.bytes));
     match leaf {
-        Some(Ok(Leaf::Decision(decision))) => Ok(Some(DecisionView::of(&decision, index))),
+        Some(Ok(Leaf::Decision(decision))) => Ok(Some(DecisionView::of(&decision, Some(index)))),
         _ => Err(ApiError::internal(format!("leaf {index} is no decision"))),
     }
 }
 
 impl DecisionView {
-    /// A decision that stands at `index` of the log.
-    pub fn of(decision: &Decision, index: u64) -> Self {
+    /// A decision that stands at `index` of the log, where that is known.
+    pub fn of(decision: &Decision, index: Option<u64>) -> Self {
         Self {
             operation: decision.operation,
             index,
@@ -283,7 +319,7 @@ mod tests {
         };
         let decision = DecisionView {
             operation: id,
-            index: u64::MAX,
+            index: Some(u64::MAX),
             outcome: "agreed".into(),
             explanation: "\\".repeat(999),
         };

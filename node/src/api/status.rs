@@ -61,7 +61,11 @@ fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> 
         quorum: status.quorum,
         margin,
         epoch: EpochView { applied: status.applied, certified: status.certified },
-        log: LogView { size: status.size, root: status.root },
+        log: LogView {
+            size: status.size,
+            from: status.floor.map_or(0, |floor| floor.size),
+            root: status.root,
+        },
         batch_time: status.time,
         now,
         held: status.held,

@@ -15,6 +15,7 @@ use entente_protocol::feed::Lane;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::Leaf;
 use entente_protocol::record::{Act, Body, MAX_BODY_BYTES, SignedRecord};
+use entente_protocol::store::Archive as _;
 use futures::future::join_all;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -213,7 +214,7 @@ async fn wait_for(
     decided: Option<Waiter<DecisionView>>,
 ) -> Result<(), ApiError> {
     let Some(ordered) = ordered else { return Ok(()) };
-    let place = match already_ordered(node, &view.id)? {
+    let place = match already_ordered(node, &view.id).await? {
         Some(place) => place,
         None => match ordered.await {
             Ok(place) => place,
@@ -284,10 +285,13 @@ async fn missing(node: &Handle) -> Vec<String> {
 }
 
 /// Where a record stands in the certified log.
-fn already_ordered(node: &Handle, id: &RecordId) -> Result<Option<Place>, ApiError> {
+async fn already_ordered(node: &Handle, id: &RecordId) -> Result<Option<Place>, ApiError> {
     let store = node.store();
     let Some(index) = store.index_of(id)? else {
-        return Ok(None);
+        // Of what was ordered before the state that this node took only what had effect is known.
+        let floor = store.floor()?.map_or(0, |floor| floor.epoch);
+        let place = |index| Place { index, epoch: floor, outcome: Disposition::Applied.to_string() };
+        return Ok(super::log::taken_index(node, *id).await?.map(place));
     };
     let Some(leaf) = store.leaf(index)? else {
         return Ok(None);

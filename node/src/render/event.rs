@@ -1,6 +1,6 @@
 //! Events, one line each.
 
-use super::{plain, short};
+use super::{leaf, plain, short};
 use crate::api::dto::EventView;
 
 /// An event in words.
@@ -16,7 +16,7 @@ pub(crate) fn line(event: &EventView) -> String {
             "{:<9} {} at {}: {}",
             plain(&decision.outcome),
             short(&decision.operation),
-            decision.index,
+            decision.index.map_or_else(|| leaf(None), |index| index.to_string()),
             plain(&decision.explanation)
         ),
         EventView::Certified { epoch, size, .. } => format!("certified epoch {epoch}, {size} leaves"),

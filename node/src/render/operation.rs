@@ -6,7 +6,7 @@ use entente_protocol::time::Time;
 
 use super::age::moment;
 use super::table::{headed, table};
-use super::{plain, short};
+use super::{leaf, plain, short};
 use crate::api::dto::{AttestationView, OperationView, RecordState};
 use crate::hints::Hints;
 
@@ -75,8 +75,11 @@ pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> Strin
         rows.push(["held".into(), format!("would be {} if all held here were ordered", plain(provisional))]);
     }
     if let Some(decision) = &operation.decision {
-        rows.push(["decided".into(), format!("{}, leaf {}", plain(&decision.outcome), decision.index)]);
-        rows.push(["receipt".into(), hints.copyable(&format!("entente receipt {}", short(&operation.id)))]);
+        rows.push(["decided".into(), format!("{}, {}", plain(&decision.outcome), leaf(decision.index))]);
+        if decision.index.is_some() {
+            let receipt = format!("entente receipt {}", short(&operation.id));
+            rows.push(["receipt".into(), hints.copyable(&receipt)]);
+        }
     }
     text.push_str(&table(&rows));
     if !operation.body.is_empty() {

@@ -80,8 +80,12 @@ pub(crate) fn status(view: &StatusView, hints: &Hints) -> String {
     row(
         "log",
         format!(
-            "{} leaves, epoch {} (certified {}), batch time {}, up {}",
+            "{} leaves{}, epoch {} (certified {}), batch time {}, up {}",
             view.log.size,
+            match view.log.from {
+                0 => String::new(),
+                from => format!(", here from index {from} on: the state before was taken from others"),
+            },
             view.epoch.applied,
             view.epoch.certified,
             if view.log.size == 0 { "none yet".into() } else { moment(view.batch_time, view.now) },
@@ -167,7 +171,7 @@ mod tests {
             quorum: 2,
             margin: 0,
             epoch: EpochView { applied: 4, certified: 4 },
-            log: LogView { size: 9, root: Hash::default() },
+            log: LogView { size: 9, from: 0, root: Hash::default() },
             batch_time: Time(990_000),
             now: Time(1_000_000),
             held: 0,

@@ -325,7 +325,7 @@ impl Turn {
                 }
             }
             Event::Decided { index, decision } => {
-                let view = DecisionView::of(&decision, index);
+                let view = DecisionView::of(&decision, Some(index));
                 tracing::info!(operation = %view.operation, outcome = %view.outcome, index, "decided");
                 follow.tell_decided(&view);
                 follow.tell(EventView::Decided(view));

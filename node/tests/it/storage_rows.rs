@@ -4,15 +4,17 @@ use entente_hbbft::{Digest, Seat};
 use entente_node::storage::counter::Counter;
 use entente_node::storage::{Identity, Mark, Place, Store, StoreError, body_id};
 use entente_protocol::coalition::Disposition;
-use entente_protocol::feed::Lane;
-use entente_protocol::identity::{RecordId, hash};
-use entente_protocol::leaf::{EntryLeaf, Leaf};
+use entente_protocol::feed::{FeedKey, Head, Lane};
+use entente_protocol::identity::{Hash, RecordId, hash};
+use entente_protocol::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::ledger::merkle::Frontier;
-use entente_protocol::store::{Archive as _, Write};
+use entente_protocol::replicate::EpochProof;
+use entente_protocol::store::{Archive as _, Mark as Copied, Snapshot, Taken, Write};
+use entente_protocol::time::Time;
 
 use super::storage_sample::{
-    batch, coalition, decided, feed, found_fork, frame, history, identity, key, last_head, note, report,
-    root, run,
+    batch, certificate, coalition, decided, feed, found_fork, frame, history, identity, key, last_head, note,
+    report, root, run,
 };
 
 fn folder() -> tempfile::TempDir {
@@ -204,4 +206,97 @@ fn a_record_is_found_at_its_first_leaf_and_a_parked_one_where_it_was_released() 
     store.commit(&[Write::Batch(batch)], &marks.collect::<Vec<_>>()).expect("commits");
     assert_eq!(store.index_of(&plain).expect("reads"), Some(0));
     assert_eq!(store.index_of(&parked).expect("reads"), Some(3));
+}
+
+#[test]
+fn a_copy_of_the_state_follows_what_has_changed_and_a_taken_one_takes_the_place_of_history() {
+    let folder = folder();
+    let path = folder.path().join("store.redb");
+    let store = Store::open(&path, &identity()).expect("opens");
+    for (writes, marks) in history() {
+        store.commit(&writes, &marks).expect("commits");
+    }
+    let key = |n: u8| Hash([n; 32]);
+    let mark = |epoch, index, committed: &[(FeedKey, Head, bool)]| Copied {
+        epoch,
+        index,
+        leaf: record(epoch, committed.to_vec()).encode(),
+    };
+    let copy = |mark: &Copied, items: &[(u8, Option<&[u8]>)], taken| {
+        let items = items.iter().map(|(n, bytes)| (key(*n), bytes.map(<[u8]>::to_vec))).collect();
+        Write::Snapshot(Box::new(Snapshot { mark: mark.clone(), items, taken }))
+    };
+    let items = |store: &Store| store.items(None, None, usize::MAX).expect("reads");
+    let of = |pairs: &[(u8, &[u8])]| pairs.iter().map(|(n, b)| (key(*n), b.to_vec())).collect::<Vec<_>>();
+    assert_eq!(store.snapshot().expect("reads"), None);
+    let first = mark(4, 9, &[]);
+    let items_of_first = [(3, Some(&b"three"[..])), (1, Some(b"one")), (2, Some(b"two"))];
+    store.commit(&[copy(&first, &items_of_first, None)], &[]).expect("commits");
+    let second = mark(5, 14, &[]);
+    store
+        .commit(&[copy(&second, &[(2, None), (3, Some(b"3")), (9, Some(b"nine"))], None)], &[])
+        .expect("commits");
+    assert_eq!(items(&store), of(&[(1, b"one"), (3, b"3"), (9, b"nine")]));
+    assert_eq!(store.items(Some(&key(1)), Some(&key(8)), usize::MAX).expect("reads"), of(&[(3, b"3")]));
+    assert_eq!(store.items(None, None, 1).expect("reads"), of(&[(1, b"one")]), "one at least");
+    assert_eq!(store.snapshot().expect("reads"), Some(second));
+    assert_eq!(store.floor().expect("reads"), None);
+
+    // Far ahead: the feed of node 2 is ordered up to length 30, of which nothing is held.
+    let (ahead, held) = (feed(2, Lane::Flash), store.size().expect("reads"));
+    let from = Head { length: 30, hash: Hash([30; 32]) };
+    let third = mark(40, held + 100, &[(ahead, from, false)]);
+    let Write::Certificate { certificate, .. } = certificate(40, &Frontier::new()) else { panic!() };
+    let proof = EpochProof { certificate, index: third.index, leaf: third.leaf.clone(), path: Vec::new() };
+    let nodes = vec![(7, 3, Hash([73; 32]))];
+    let taken = Some(Taken { nodes, proof: proof.clone() });
+    store.commit(&[copy(&third, &[(5, Some(b"five"))], taken)], &[]).expect("commits");
+    assert_eq!(items(&store), of(&[(5, b"five")]), "what was there before is gone");
+    let same = |store: &Store| {
+        assert_eq!(store.floor().expect("reads"), Some(third.clone()));
+        assert_eq!(store.last_proof().expect("reads"), Some(proof.clone()));
+        assert_eq!(store.size().expect("reads"), held + 101);
+        assert_eq!(Store::node(store, 7, 3).expect("reads"), Some(Hash([73; 32])));
+        assert_eq!(store.batch(20).expect("no damage"), None);
+        assert!(store.batch(5).expect("reads").is_some(), "what was held is held");
+        assert_eq!(store.leaf(held + 50).expect("no damage").map(|leaf| leaf.epoch), None);
+        let leaves = store.leaves(held - 1, 10).expect("reads").into_iter().map(|(index, _)| index);
+        assert_eq!(leaves.collect::<Vec<_>>(), [held - 1, held + 100]);
+        assert_eq!(store.entry(&ahead, 7).expect("no damage"), None);
+    };
+    same(&store);
+    drop(store);
+    let store = Store::open(&path, &identity()).expect("opens again");
+    same(&store);
+    // The log and the feed go on behind it, and a branch may be dropped down to it.
+    let next = run(2, Lane::Flash, Some(from), &["next"]);
+    let mut log = Frontier::new();
+    (0..held + 101).for_each(|_| drop(log.append(b"any")));
+    store.commit(&[next.clone(), Write::Batch(batch(41, &mut log, &["later"]))], &[]).expect("commits");
+    assert_eq!(
+        store.feeds().expect("reads").into_iter().find(|(of, _)| *of == ahead),
+        Some((ahead, last_head(&next)))
+    );
+    store.commit(&[Write::Truncate { feed: ahead, length: 30 }], &[]).expect("commits");
+    store.commit(&[next], &[]).expect("commits");
+    store.verify().expect("every row holds");
+}
+
+/// An epoch's record that names these heads.
+fn record(epoch: u64, committed: Vec<(FeedKey, Head, bool)>) -> Leaf {
+    Leaf::Epoch(Box::new(EpochRecord {
+        coalition: coalition("one"),
+        era: 1,
+        epoch,
+        seats: 4,
+        charter_version: 1,
+        agreed: Vec::new(),
+        committed,
+        state_root: Hash::default(),
+        time: Time(epoch),
+        coin: CoinMode::Public,
+        key_version: 0,
+        dealings: None,
+        activation: None,
+    }))
 }

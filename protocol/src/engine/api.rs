@@ -228,6 +228,17 @@ impl fmt::Display for Halt {
     }
 }
 
+/// Where a copy of the state was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Floor {
+    /// The epoch.
+    pub epoch: u64,
+    /// Size of the log at its end: the index from which on this node has the log.
+    pub size: u64,
+    /// Its batch time.
+    pub time: Time,
+}
+
 /// How this node stands, at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -267,7 +278,6 @@ pub struct Status {
     pub custody_since: Option<Time>,
     /// Faults seen since the start.
     pub faults: u64,
-    /// The epoch of the last copy of the state that was taken from others, and the size of the log then: before that nothing
-    /// need be there.
-    pub floor: Option<(u64, u64)>,
+    /// The last copy of the state that was taken from others: of the log before it nothing need be there.
+    pub floor: Option<Floor>,
 }

@@ -14,11 +14,11 @@
 
 use super::peers::Subject;
 use super::recover::{RecoverError, damage};
-use super::{Engine, Event, NodeId};
+use super::{Engine, Event, Floor, NodeId};
 use crate::coalition::map::{Map, Part};
-use crate::coalition::{Changes, MAX_PAGE_BYTES, Page, State, Taking};
+use crate::coalition::{Changes, Decision, MAX_PAGE_BYTES, Page, State, Taking};
 use crate::feed::{Chain, Head};
-use crate::identity::Hash;
+use crate::identity::{Hash, RecordId};
 use crate::leaf::{EpochRecord, Leaf};
 use crate::ledger::cosignature::Certificate;
 use crate::ledger::merkle::{Frontier, prove_inclusion};
@@ -62,8 +62,8 @@ pub(super) struct Copies {
     incoming: Option<Incoming>,
     /// Copies above this epoch were asked for.
     above: u64,
-    /// The epoch of the last copy that was taken, and the size of the log then.
-    pub(super) floor: Option<(u64, u64)>,
+    /// The last copy that was taken.
+    pub(super) floor: Option<Floor>,
 }
 
 #[derive(Debug)]
@@ -109,6 +109,24 @@ impl Copies {
 }
 
 impl Engine {
+    /// The index at which a record was first ordered, where that is told by a copy of the state that was taken alone.
+    pub fn taken_index(&self, record: &RecordId) -> Option<u64> {
+        let floor = self.copies.floor?;
+        self.state.seen(record).map(|seen| seen.index).filter(|index| *index < floor.size)
+    }
+
+    /// The decision of an operation, where that is told by a copy of the state that was taken alone.
+    pub fn taken_decision(&self, operation: &RecordId) -> Option<&Decision> {
+        let floor = self.copies.floor?;
+        let decision = self.state.operation(operation)?.decision.as_ref()?;
+        let before = match decision.decided_by {
+            Some(index) => index < floor.size,
+            // Time alone decided, and a batch decides all that its time decides.
+            None => decision.decided_at <= floor.time,
+        };
+        before.then_some(decision)
+    }
+
     /// Copies the state at the end of an epoch, if that is due; it is kept once the epoch is certified.
     pub(super) fn copy_state(&mut self, epoch: u64, leaf: &[u8]) {
         let size = self.log.size();
@@ -254,7 +272,7 @@ impl Engine {
         let items = items.into_iter().map(|(key, bytes)| (key, Some(bytes))).collect();
         let taken = Some(Taken { nodes, proof: proof.clone() });
         self.persist(Write::Snapshot(Box::new(Snapshot { mark: mark.clone(), items, taken })));
-        self.copies.floor = Some((epoch, proof.index + 1));
+        self.copies.floor = Some(Floor { epoch, size: proof.index + 1, time: record.time });
         self.copies.forming = None;
         self.copies.kept = Some(Kept { mark, map });
         self.catchup.forget_up_to(epoch);
@@ -328,7 +346,12 @@ impl Engine {
         self.resume(&record, state, log);
         self.last_proof = self.stored_proof(archive, &mark)?.map(Box::new);
         self.copies.kept = Some(Kept { mark, map });
-        self.copies.floor = archive.floor()?.map(|mark| (mark.epoch, mark.index + 1));
+        self.copies.floor = archive.floor()?.and_then(|mark| match Leaf::decode(&mark.leaf) {
+            Ok(Leaf::Epoch(record)) => {
+                Some(Floor { epoch: mark.epoch, size: mark.index + 1, time: record.time })
+            }
+            _ => None,
+        });
         Ok(())
     }
 

@@ -117,9 +117,9 @@ fn text(view: &SubmitView) -> String {
     }
     if let Some(decision) = &view.decision {
         text.push_str(&format!(
-            "{} at leaf {}: {}\n",
+            "{} at {}: {}\n",
             render::plain(&decision.outcome),
-            decision.index,
+            render::leaf(decision.index),
             render::plain(&decision.explanation)
         ));
     }
