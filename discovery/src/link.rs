@@ -364,6 +364,8 @@ pub(crate) async fn read_frames(
         let announced_bytes = u32::from_be_bytes(length);
         pulse.heard(announced_bytes == 0, Instant::now());
         if announced_bytes == 0 {
+            // Beats take no room in the queue, which is what else lets the writer have its turn.
+            tokio::task::yield_now().await;
             continue;
         }
         if announced_bytes as usize > MAX_FRAME_BYTES {
@@ -387,9 +389,9 @@ pub(crate) async fn read_frames(
         let Ok(room) = (match events.try_reserve() {
             Ok(room) => Ok(room),
             Err(_) => {
-                pulse.waits(true);
+                pulse.waits(true, Instant::now());
                 let room = events.reserve().await;
-                pulse.waits(false);
+                pulse.waits(false, Instant::now());
                 room
             }
         }) else {

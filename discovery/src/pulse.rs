@@ -55,18 +55,22 @@ impl Pulse {
         }
     }
 
-    /// Whether the reader waits for room in its queue.
-    pub(crate) fn waits(&self, waits: bool) {
-        self.state().waits = waits;
+    /// Whether the reader waits for room in its queue: meanwhile it hears nothing, whatever is said.
+    pub(crate) fn waits(&self, waits: bool, now: Instant) {
+        let mut state = self.state();
+        state.waits = waits;
         if waits {
             self.woken.notify_one();
+        } else {
+            state.unheard = state.unheard.map(|_| now);
         }
     }
 
     /// What is due at `now`: a beat, the end, or a look at this moment; nothing if nothing is awaited.
     fn due(&self, now: Instant, timeout: Duration) -> Option<Due> {
         let mut state = self.state();
-        if state.unheard.is_some_and(|since| now - since >= timeout) {
+        if !state.waits && state.unheard.is_some_and(|since| now.saturating_duration_since(since) >= timeout)
+        {
             return Some(Due::End);
         }
         if state.waits {
@@ -78,7 +82,7 @@ impl Pulse {
             state.owed = None;
             return Some(Due::Beat);
         }
-        let end = state.unheard.map(|since| since + timeout);
+        let end = state.unheard.filter(|_| !state.waits).map(|since| since + timeout);
         beat.into_iter().chain(end).min().map(Due::At)
     }
 
@@ -151,14 +155,24 @@ mod tests {
     #[test]
     fn a_reader_without_room_beats_on() {
         let (pulse, begun) = (Pulse::default(), Instant::now());
-        pulse.waits(true);
+        pulse.waits(true, begun);
         for third in 0..5 {
             let now = at(begun, 2 * third);
             assert_eq!(pulse.due(now, TIMEOUT), Some(Due::At(at(begun, 2 * third + 2))));
             assert_eq!(pulse.due(at(begun, 2 * third + 2), TIMEOUT), Some(Due::Beat));
             pulse.writes(true, at(begun, 2 * third + 2));
         }
-        pulse.waits(false);
+        pulse.waits(false, at(begun, 10));
         assert_eq!(pulse.due(at(begun, 10), TIMEOUT), None);
+    }
+
+    #[test]
+    fn who_has_no_room_to_hear_gives_nobody_up() {
+        let (pulse, begun) = (Pulse::default(), Instant::now());
+        pulse.writes(false, begun);
+        pulse.waits(true, at(begun, 1));
+        assert_ne!(pulse.due(at(begun, 100), TIMEOUT), Some(Due::End));
+        pulse.waits(false, at(begun, 101));
+        assert_eq!(pulse.due(at(begun, 101) + TIMEOUT, TIMEOUT), Some(Due::End), "from when it could hear");
     }
 }

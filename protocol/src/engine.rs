@@ -27,7 +27,7 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use entente_hbbft::{Committee, Seat, Window};
+use entente_hbbft::{Committee, Message, Seat, Window};
 
 pub use api::{Effect, Event, Fault, Floor, Halt, Held, Input, NodeId, Refused, Status, Submission, Ticket};
 pub use catchup::MAX_PROVEN_EPOCHS;
@@ -56,7 +56,7 @@ use epochs::{Chains, Proposals};
 use feeds::{Feed, Written};
 use peers::{Asked, Peer, Subject};
 use snapshots::Copies;
-use speak::Unsaid;
+use speak::Unsent;
 use start::Start;
 
 /// Spans that a link profile sets, in ms.
@@ -144,7 +144,9 @@ pub struct Engine {
     split: BTreeSet<(u64, Seat)>,
     proposals: Proposals,
     /// What the steps of this turn gave and no frame has said yet, by epoch.
-    unsaid: BTreeMap<u64, Unsaid>,
+    unsaid: BTreeMap<u64, Vec<Message>>,
+    /// Own frames that wait to be sent, by epoch.
+    unsent: BTreeMap<u64, Unsent>,
 
     state: State,
     log: Frontier,
@@ -236,7 +238,7 @@ impl Engine {
         for peer in self.peers.values_mut() {
             peer.clock_set_back(now, &self.timing);
         }
-        self.unsaid.values_mut().for_each(|unsaid| unsaid.clock_set_back(now, gossip_ms));
+        self.unsent.values_mut().for_each(|unsent| unsent.clock_set_back(now, gossip_ms));
         self.proposals.clock_set_back(now);
         self.copies.clock_set_back(now);
         self.due_written.values_mut().for_each(|written| written.clock_set_back(now));

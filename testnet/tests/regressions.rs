@@ -30,7 +30,7 @@ const PLANTED: [(&str, u64); 21] = [
     ("stops-after-term", 41),
     ("term-without-aux", 40),
     ("send-before-persist", 89),
-    ("echo-volatile", 15),
+    ("echo-volatile", 28),
     ("cut-at-f", 0),
     ("start-without-ii", 367),
     ("one-starts-all", 0),

@@ -143,8 +143,17 @@ pub(super) async fn receipt(
     let Some((_, certificate)) = store.certificate(leaf.epoch)? else {
         return Err(not_ordered("its epoch is not certified yet"));
     };
-    let path = prove_inclusion(&**store, certificate.head.size, index)
-        .map_err(|error| Damage { what: format!("Merkle nodes for leaf {index}"), why: error.to_string() })?;
+    let path = match prove_inclusion(&**store, certificate.head.size, index) {
+        Ok(path) => path,
+        // Between the leaf and the certificate lies what was skipped.
+        Err(_) if store.floor()?.is_some_and(|floor| index < floor.index) => {
+            return Err(not_here(format!("leaf {index}")));
+        }
+        Err(error) => {
+            let what = format!("Merkle nodes for leaf {index}");
+            return Err(Damage { what, why: error.to_string() }.into());
+        }
+    };
     let founding = wire::encode(node.founded().founding());
     let receipt = Receipt::new(leaf.bytes, founding, index, path, &certificate, &cosigners);
     let receipt = receipt.map_err(|error| Damage {
@@ -158,7 +167,7 @@ pub(super) async fn receipt(
 async fn decision_index(node: &Handle, text: String) -> Result<u64, ApiError> {
     let view = super::operations::find(node, text).await?;
     match view.decision {
-        Some(decision) => decision.index.ok_or_else(|| not_here(&view.id)),
+        Some(decision) => decision.index.ok_or_else(|| not_here(view.id)),
         None => {
             let missing = if view.deficit.is_empty() { view.explanation } else { view.deficit.join("; ") };
             let id = view.id;
@@ -179,7 +188,7 @@ async fn record_index(node: &Handle, text: String) -> Result<u64, ApiError> {
     };
     match node.store().index_of(&id)? {
         Some(index) => Ok(index),
-        None if taken_index(node, id).await?.is_some() => Err(not_here(&id)),
+        None if taken_index(node, id).await?.is_some() => Err(not_here(id)),
         None if node.store().places(&id)?.is_empty() => {
             Err(ApiError::unknown(format!("no record {id} is known here")))
         }
@@ -192,9 +201,9 @@ pub(super) async fn taken_index(node: &Handle, id: RecordId) -> Result<Option<u6
     node.ask(move |engine, _| engine.taken_index(&id)).await.ok_or_else(ApiError::stopping)
 }
 
-fn not_here(id: &RecordId) -> ApiError {
+fn not_here(what: impl std::fmt::Display) -> ApiError {
     let reason = format!(
-        "the leaf of {id} is not here: this node was far behind and took the state as of a later epoch, without what came before"
+        "the proof of {what} is not here: this node was far behind and took the state as of a later epoch, without what came before"
     );
     ApiError::new(StatusCode::CONFLICT, "not_here", reason)
         .next("entente receipt at a partner that was there")

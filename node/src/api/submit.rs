@@ -233,7 +233,9 @@ async fn wait_for(
     let (Some(decided), Some(operation)) = (decided, operation) else {
         return Ok(());
     };
-    let decision = match super::operations::decision(node, &operation)? {
+    let taken = node.ask(move |engine, _| engine.taken_decision(&operation).cloned()).await.flatten();
+    let taken = taken.map(|decision| DecisionView::of(&decision, None));
+    let decision = match super::operations::decision(node, &operation)?.or(taken) {
         Some(decision) => decision,
         None => match decided.await {
             Ok(decision) => decision,

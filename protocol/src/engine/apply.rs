@@ -133,6 +133,7 @@ impl Engine {
             Ok(proof) => proof,
             Err(halt) => return self.halt(halt),
         };
+        self.speak_before(epoch);
         self.persist(Write::Batch(applied.batch.clone()));
         let own = self.own_seat().and_then(|own| contributions.get(&own)).map(|own| own.clock);
         let time = applied.batch.time;
@@ -417,6 +418,7 @@ impl Engine {
         }
         let epoch = if plant::is("prune-above") { self.applied } else { epoch };
         self.persist(Write::Forget { epoch });
+        self.unsent = self.unsent.split_off(&(epoch + 1));
         self.keep_copy(epoch);
         self.window.certified(EpochNumber(epoch));
         self.chains = self.chains.split_off(&(epoch + 1));

@@ -76,6 +76,7 @@ impl Engine {
         engine.replay(archive)?;
         engine.restore_feeds(archive)?;
         let stored = engine.restore_votes(archive)?;
+        engine.keep_copy(engine.certified);
         let certified = EpochNumber(engine.certified);
         engine.window = Window::new(engine.setup(), certified);
         engine.start.stored = stored;
@@ -167,6 +168,7 @@ impl Engine {
             split: Default::default(),
             proposals: Proposals::default(),
             unsaid: BTreeMap::new(),
+            unsent: BTreeMap::new(),
             log: Frontier::new(),
             uncertified: BTreeMap::new(),
             cosigns: BTreeMap::new(),

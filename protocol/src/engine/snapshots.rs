@@ -45,6 +45,10 @@ impl Snapshots {
 
 /// How long a copy stays as it is after a page of it was given, in ms.
 const HELD_MS: u64 = 60_000;
+/// A copy that is being taken is given up after so many time-outs without a page.
+const PATIENCE: u64 = 16;
+/// For how long no epochs are asked for while a copy is taken, in ms.
+const ALONE_MS: u64 = 600_000;
 /// For how many times its usual span a copy may be held back by those who take it.
 pub const MAX_KEPT_SPANS: u64 = 8;
 
@@ -79,6 +83,9 @@ struct Incoming {
     proof: EpochProof,
     record: EpochRecord,
     taking: Taking,
+    /// When it was named, and when its last page came.
+    begun: Time,
+    last: Time,
 }
 
 impl Copies {
@@ -105,6 +112,9 @@ impl Copies {
 
     pub(super) fn clock_set_back(&mut self, now: Time) {
         self.given_at = self.given_at.map(|at| at.min(now));
+        if let Some(incoming) = &mut self.incoming {
+            (incoming.begun, incoming.last) = (incoming.begun.min(now), incoming.last.min(now));
+        }
     }
 }
 
@@ -162,10 +172,11 @@ impl Engine {
     /// Asks for a copy, or for its next page.
     pub(super) fn ask_for_copy(&mut self) {
         let Some(behind) = self.copies.rule.behind else { return };
-        if let Some(Incoming { named_by, record, taking, .. }) = &self.copies.incoming {
-            let (named_by, epoch, after) = (*named_by, record.epoch, taking.after());
+        if let Some(Incoming { named_by, record, taking, last, .. }) = &self.copies.incoming {
+            let (named_by, epoch, after, last) = (*named_by, record.epoch, taking.after(), *last);
             let holders = self.peers_where(|peer| peer.certified >= epoch);
-            if !holders.iter().all(|node| self.had_nothing_of_late(Subject::State, node)) {
+            let patience = self.timing.ask_timeout_ms.saturating_mul(PATIENCE);
+            if epoch > self.applied && self.now.since(last) < patience {
                 return self.ask_one(Subject::State, &holders, &[], Want::State { epoch, after });
             }
             // Their copies are of other epochs by now, or the one who named this gives nothing.
@@ -188,9 +199,12 @@ impl Engine {
         }
     }
 
-    /// Whether another's copy is on its way, or asked for.
+    /// Whether another's copy is asked for, or a part of one; no longer than [`ALONE_MS`], because who gives it may take its time.
     pub(super) fn is_taking(&self) -> bool {
-        self.copies.incoming.is_some() || self.asked.contains_key(&Subject::Snapshot)
+        let begun = self.copies.incoming.as_ref().map(|incoming| incoming.begun);
+        let asked =
+            [Subject::Snapshot, Subject::State].iter().any(|subject| self.asked.contains_key(subject));
+        asked && begun.is_none_or(|begun| self.now.since(begun) < ALONE_MS)
     }
 
     /// A peer names its copy.
@@ -216,7 +230,8 @@ impl Engine {
         }
         self.answered(Subject::Snapshot);
         let taking = Taking::new(record.state_root);
-        self.copies.incoming = Some(Incoming { named_by: node, proof, record, taking });
+        self.copies.incoming =
+            Some(Incoming { named_by: node, proof, record, taking, begun: self.now, last: self.now });
         for peer in self.peers.values_mut() {
             peer.ask_again(Subject::State);
         }
@@ -234,6 +249,7 @@ impl Engine {
             let what = format!("page of the state of epoch {epoch}: {error}");
             return self.fault(Some(node), self.seat_of(&node), "bad_state", what);
         }
+        incoming.last = self.now;
         let complete = incoming.taking.is_complete();
         self.progressed(Subject::State, node);
         if let Some(incoming) = self.copies.incoming.take_if(|_| complete) {
@@ -243,7 +259,7 @@ impl Engine {
 
     /// Goes on from another's copy, all of which is there.
     fn install(&mut self, incoming: Incoming) {
-        let Incoming { proof, record, taking, .. } = incoming;
+        let Incoming { named_by, proof, record, taking, .. } = incoming;
         let epoch = record.epoch;
         if epoch <= self.applied || self.applied != self.certified {
             return;
@@ -251,6 +267,7 @@ impl Engine {
         let before = Frontier::before(proof.index, proof.certificate.head.size, &proof.path);
         let (Some(mut log), Ok((state, items))) = (before, taking.finish(&self.founded)) else {
             // A certified root that names no state: only more than f faulty seats could have signed it.
+            self.had_nothing(&Subject::Snapshot, named_by);
             let what = format!("the certified state of epoch {epoch} is none");
             return self.fault(None, None, "bad_state", what);
         };
@@ -265,6 +282,8 @@ impl Engine {
         let losing = losing.filter(|(chain, _, head)| chain.unordered() > 0 && !chain.holds(head));
         let losing: Vec<_> = losing.map(|(chain, feed, _)| (feed, chain.committed().length)).collect();
         for (feed, length) in losing {
+            let index = self.index[&feed];
+            self.peers.values_mut().for_each(|peer| peer.forget_told(index));
             self.persist(Write::Truncate { feed, length });
         }
         let nodes = nodes.into_iter().map(|(node, hash)| (node.level, node.index, hash)).collect();

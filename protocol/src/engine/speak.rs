@@ -4,8 +4,8 @@
 //! only grows and is loaded from the store on start; an own vote is never said in an epoch that is certified here.
 //!
 //! How: own frames are pushed in brief, each with the contribution that it proposes; whoever lacks one before it asks for whole
-//! frames. Words of an epoch that is applied here serve those alone who could not decide it: they wait for the certificate, which ends
-//! the need for them, but no longer than a gossip, which to all others is a slow link.
+//! frames. Frames of an epoch that is applied here serve those alone who could not decide it: durable like all others, they wait to be
+//! sent for the certificate, which ends the need for them, but no longer than a gossip, which to all others is a slow link.
 
 use std::collections::BTreeMap;
 
@@ -19,53 +19,55 @@ use crate::store::Write;
 use crate::time::Time;
 use crate::vote::{VoteFeed, VoteFrame};
 
-/// What the steps of an epoch gave and no frame has said yet.
+/// Own frames of an epoch that is applied here: durable, and not sent yet.
 #[derive(Debug)]
-pub(super) struct Unsaid {
-    messages: Vec<Message>,
-    /// Set once it may wait: until when.
-    until: Option<Time>,
+pub(super) struct Unsent {
+    frames: Vec<Spoken>,
+    until: Time,
 }
 
-impl Unsaid {
+impl Unsent {
     pub(super) fn clock_set_back(&mut self, now: Time, gossip_ms: u64) {
-        self.until = self.until.map(|until| until.min(now.plus(gossip_ms)));
+        self.until = self.until.min(now.plus(gossip_ms));
     }
 }
 
 impl Engine {
     /// Takes what a step of `epoch` gave.
     pub(super) fn unsaid(&mut self, epoch: u64, messages: &[Message]) {
-        let unsaid = self.unsaid.entry(epoch).or_insert(Unsaid { messages: Vec::new(), until: None });
-        unsaid.messages.extend_from_slice(messages);
+        self.unsaid.entry(epoch).or_default().extend_from_slice(messages);
     }
 
-    /// When something that may wait has waited long enough.
+    /// When frames that wait to be sent have waited long enough.
     pub(super) fn next_word(&self) -> Option<Time> {
-        self.unsaid.values().filter_map(|unsaid| unsaid.until).min()
+        self.unsent.values().map(|unsent| unsent.until).min()
     }
 
     /// Says what the steps since the last time gave: one frame an epoch, so that inputs which wait together cost one
     /// signature and one frame.
     pub(super) fn speak(&mut self) {
-        let (certified, applied, until) =
-            (self.certified, self.applied, self.now.plus(self.timing.gossip_ms));
-        let mut waiting = BTreeMap::new();
-        for (epoch, mut unsaid) in std::mem::take(&mut self.unsaid) {
-            if epoch <= certified {
-                continue;
-            }
-            if epoch <= applied && *unsaid.until.get_or_insert(until) > self.now {
-                waiting.insert(epoch, unsaid);
-                continue;
-            }
-            self.say(epoch, Frame::pack(unsaid.messages));
+        self.speak_before(self.applied);
+        let due: Vec<u64> =
+            self.unsent.iter().filter(|(_, u)| u.until <= self.now).map(|(&e, _)| e).collect();
+        for epoch in due {
+            let unsent = self.unsent.remove(&epoch).into_iter();
+            unsent.flat_map(|unsent| unsent.frames).for_each(|spoken| self.push(spoken));
         }
-        self.unsaid = waiting;
     }
 
-    /// Signs the next own frame, makes it durable and sends it to all, with the contribution that it proposes.
-    fn say(&mut self, epoch: u64, votes: Frame) {
+    /// Makes durable all that the steps since the last time gave, before the batch of an epoch that may follow from it is: what
+    /// an own vote has decided must not be voted otherwise after a crash. Frames of that epoch and earlier ones wait to
+    /// be sent.
+    pub(super) fn speak_before(&mut self, applied: u64) {
+        for (epoch, messages) in std::mem::take(&mut self.unsaid) {
+            if epoch > self.certified {
+                self.say(epoch, Frame::pack(messages), epoch <= applied);
+            }
+        }
+    }
+
+    /// Signs the next own frame, makes it durable and sends it to all, at once or when it has waited.
+    fn say(&mut self, epoch: u64, votes: Frame, waits: bool) {
         let Some(own) = &self.own else { return };
         let feed = VoteFeed { seat: own.seat, incarnation: 0, era: ERA, epoch };
         let (seq, previous) = self.place(&feed);
@@ -85,7 +87,18 @@ impl Engine {
             self.broadcast(&PeerMessage::Spoken(spoken.clone()));
         }
         self.persist(Write::Frame(frame));
-        let (seat, seats) = (feed.seat, self.committee.size());
+        if !waits {
+            return self.push(spoken);
+        }
+        let until = self.now.plus(self.timing.gossip_ms);
+        let unsent = self.unsent.entry(epoch).or_insert(Unsent { frames: Vec::new(), until });
+        unsent.frames.push(spoken);
+    }
+
+    /// Sends an own frame to all, with the contribution that it proposes.
+    fn push(&mut self, spoken: Spoken) {
+        let Some(seat) = self.own_seat() else { return };
+        let (epoch, seq, seats) = (spoken.epoch, spoken.seq, self.committee.size());
         for peer in self.peers.values_mut().filter(|peer| peer.synced) {
             peer.holds_frames(epoch, seat, seq + 1, seats);
         }

@@ -44,6 +44,8 @@ fn same(net: &Net, nodes: &[usize]) -> bool {
 #[test]
 fn who_is_far_behind_takes_the_state_from_any_single_peer_and_serves_others() {
     let mut net = net(61);
+    let id = net.note(0, "all hear this").expect("taken");
+    assert!(net.run_until(5_000, |net| (0..4).all(|node| net.ordered(node).contains(&id))));
     net.crash(3);
     while_away(&mut net, 70);
     assert!((48..=70).contains(&copied(&net, 0)), "{}", copied(&net, 0));
@@ -70,6 +72,11 @@ fn who_is_far_behind_takes_the_state_from_any_single_peer_and_serves_others() {
     net.crash(2);
     let id = net.note(3, "back").expect("taken");
     assert!(net.run_until(20_000, |net| [0, 1, 3].iter().all(|&node| net.ordered(node).contains(&id))));
+    // Of the history before the gap it can prove nothing under its certificate, and says so by giving nothing.
+    let store = &net.nodes[3].store;
+    assert!(store.batches.contains_key(&1) && !store.certificates.is_empty());
+    let given = serve(store, &Want::Epochs { from: 1 }, &[], None).expect("no damage");
+    assert!(matches!(given[..], [PeerMessage::Served(_)]), "{given:?}");
     // Who is behind in turn takes it from who was given it.
     net.run_for(2_000);
     while net.status(0).certified < floor + 40 {
