@@ -291,6 +291,10 @@ impl Engine {
         let items = items.into_iter().map(|(key, bytes)| (key, Some(bytes))).collect();
         let taken = Some(Taken { nodes, proof: proof.clone() });
         self.persist(Write::Snapshot(Box::new(Snapshot { mark: mark.clone(), items, taken })));
+        // Who has applied this epoch without its certificate asks for that.
+        if proof.is_last() {
+            self.persist(Write::Certificate { epoch, certificate: proof.certificate.clone() });
+        }
         self.copies.floor = Some(Floor { epoch, size: proof.index + 1, time: record.time });
         self.copies.forming = None;
         self.copies.kept = Some(Kept { mark, map });
