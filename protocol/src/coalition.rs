@@ -32,6 +32,7 @@ mod refusal;
 pub(crate) mod rng;
 mod snapshot;
 mod state;
+mod take;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -29,6 +29,7 @@
 //! | `GET /v1/events?from=` | server-sent events, each [`EventView`] |
 //! | `POST /v1/stop` | `{}`, then the node stops |
 
+mod events;
 mod evidence;
 mod metrics;
 
@@ -40,6 +41,7 @@ use entente_protocol::record::{Role, Stance};
 use entente_protocol::time::Time;
 use serde::{Deserialize, Serialize};
 
+pub use events::EventView;
 pub use evidence::{EvidenceKind, EvidencePage, EvidenceView, OrderedView, SideView, VotesView};
 pub use metrics::{Histogram, MetricsView};
 
@@ -528,87 +530,4 @@ impl FaultView {
     ) -> Self {
         Self { first: Time(0), last: Time(0), count: 1, partner, node, seat, code: code.into(), what }
     }
-}
-
-/// What happened, for those who follow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum EventView {
-    /// A record is durable here and not ordered yet.
-    Held {
-        /// Its id.
-        id: RecordId,
-        /// Where it stands.
-        feed: FeedView,
-    },
-    /// An entry is in a certified batch.
-    Ordered {
-        /// The record's id.
-        id: RecordId,
-        /// Its place in the log.
-        index: u64,
-        /// The epoch.
-        epoch: u64,
-        /// Where it stands.
-        feed: FeedView,
-        /// What it did.
-        outcome: String,
-    },
-    /// An operation was decided, and the decision is certified.
-    Decided(DecisionView),
-    /// A checkpoint has `quorum` cosignatures.
-    Certified {
-        /// The epoch.
-        epoch: u64,
-        /// Size of the log.
-        size: u64,
-        /// Root of the log.
-        root: Hash,
-    },
-    /// Which seats can be reached has changed.
-    Reach {
-        /// Partners whose seats can be reached.
-        reachable: Vec<String>,
-        /// Partners whose seats cannot.
-        missing: Vec<String>,
-        /// Seats needed.
-        quorum: usize,
-    },
-    /// The state was taken as of an epoch's end; what was ordered before was not seen here.
-    Taken {
-        /// The epoch.
-        epoch: u64,
-        /// The index from which on this node has the log.
-        size: u64,
-    },
-    /// This node was restored: its seat signs nothing any more.
-    Silent {
-        /// The seat.
-        seat: u16,
-        /// The incarnation in which the node writes.
-        incarnation: u32,
-    },
-    /// A fault.
-    Fault(FaultView),
-    /// A peer's stream is up.
-    PeerUp {
-        /// Its partner.
-        partner: String,
-        /// Its key.
-        node: PublicKey,
-    },
-    /// A peer's stream is gone.
-    PeerDown {
-        /// Its partner.
-        partner: String,
-        /// Its key.
-        node: PublicKey,
-        /// Why.
-        reason: String,
-    },
-    /// This follower was too slow: so many events are missing before the next one.
-    Lagged {
-        /// How many.
-        missed: u64,
-    },
 }

@@ -94,12 +94,13 @@ struct Taken {
     decision: Option<Decision>,
 }
 
-impl Taken {
-    fn of(engine: &Engine, now: Time, operation: &RecordId) -> Self {
-        Self {
-            before: engine.status(now).floor.map_or(0, |floor| floor.size),
-            decision: engine.taken_decision(operation).cloned(),
-        }
+impl Both {
+    fn of(engine: &Engine, now: Time, id: &RecordId, provisional: Option<coalition::OperationView>) -> Self {
+        let taken = Taken {
+            before: engine.floor().map_or(0, |floor| floor.size),
+            decision: engine.taken_decision(id).cloned(),
+        };
+        Self { ordered: engine.state().view(id, now), provisional, taken }
     }
 }
 
@@ -114,18 +115,7 @@ impl Known {
             state.operations().map(|operation| (operation.index, operation.id)).collect::<Vec<_>>();
         latest.sort_unstable();
         let ids = latest.into_iter().rev().take(limit).map(|(_, id)| id);
-        let mut operations = ids
-            .map(|id| {
-                (
-                    id,
-                    Both {
-                        ordered: state.view(&id, now),
-                        provisional: None,
-                        taken: Taken::of(engine, now, &id),
-                    },
-                )
-            })
-            .collect::<BTreeMap<_, _>>();
+        let mut operations = ids.map(|id| (id, Both::of(engine, now, &id, None))).collect::<BTreeMap<_, _>>();
         for view in provisional(engine, now).operations {
             let id = view.id;
             if view.index.is_none() || operations.contains_key(&id) {
@@ -154,7 +144,7 @@ impl Known {
             (Err(error), Err(_)) => return Err(error.into()),
         };
         let provisional = held.into_iter().find(|view| view.id == id);
-        Ok(Both { ordered: state.view(&id, now), provisional, taken: Taken::of(engine, now, &id) })
+        Ok(Both::of(engine, now, &id, provisional))
     }
 }
 
@@ -188,10 +178,7 @@ impl Both {
         let Some(base) = ordered.as_ref().or(provisional.as_ref()) else {
             return Err(ApiError::unknown("the operation is not known here any more"));
         };
-        let decision = match decision(node, &base.id)? {
-            None => taken.decision.map(|decision| DecisionView::of(&decision, None)),
-            found => found,
-        };
+        let decision = decision(node, &base.id, taken.decision.as_ref())?;
         let certified = |id: &RecordId, index: Option<u64>| {
             Ok::<_, ApiError>(
                 index.is_some_and(|index| index < taken.before) || node.store().index_of(id)?.is_some(),
@@ -260,11 +247,15 @@ fn coalition_time(text: &str) -> Option<Time> {
     entente_protocol::charter::parse_time(text)
 }
 
-/// The certified decision of an operation.
-pub(super) fn decision(node: &Handle, operation: &RecordId) -> Result<Option<DecisionView>, ApiError> {
+/// The certified decision of an operation; `taken` is the one that a copy of the state which was taken tells of.
+pub(super) fn decision(
+    node: &Handle,
+    operation: &RecordId,
+    taken: Option<&Decision>,
+) -> Result<Option<DecisionView>, ApiError> {
     let store = node.store();
     let Some(index) = store.decision_of(operation)? else {
-        return Ok(None);
+        return Ok(taken.map(|decision| DecisionView::of(decision, None)));
     };
     let leaf = store.leaf(index)?.map(|leaf| Leaf::decode(&leaf.bytes));
     match leaf {

@@ -234,8 +234,7 @@ async fn wait_for(
         return Ok(());
     };
     let taken = node.ask(move |engine, _| engine.taken_decision(&operation).cloned()).await.flatten();
-    let taken = taken.map(|decision| DecisionView::of(&decision, None));
-    let decision = match super::operations::decision(node, &operation)?.or(taken) {
+    let decision = match super::operations::decision(node, &operation, taken.as_ref())? {
         Some(decision) => decision,
         None => match decided.await {
             Ok(decision) => decision,

@@ -26,7 +26,8 @@ impl Log {
         // The node gives so many at once as it thinks fit.
         loop {
             let shown = page.leaves.len() as u64;
-            let from = self.from.saturating_add(shown);
+            // Leaves that a node has not are left out.
+            let from = page.leaves.last().map_or(page.size, |leaf| leaf.index.saturating_add(1));
             if shown >= self.limit || from >= page.size {
                 break;
             }

@@ -1,6 +1,5 @@
 //! The state machine: batch time, operations, parked records, and the root over them.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -12,9 +11,9 @@ use super::evidence::{Convicted, Frozen, Proved};
 use super::find::{FindError, find_id};
 use super::items::{Item, Tree};
 use super::judge::{Judgement, authenticate, bad_signature, too_many_parked, unexpired};
-use super::operation::{Attestation, Operation};
+use super::operation::Operation;
 use super::outcome::Decision;
-use super::park::{Parked, Place, Waiting};
+use super::park::{Parked, Place};
 use super::refusal::Refusal;
 use crate::charter::{Charter, PartnerName};
 use crate::evidence::Equivocation;
@@ -22,7 +21,7 @@ use crate::feed::{FeedKey, ForkProof};
 use crate::founding::Founded;
 use crate::frontier::incarnations;
 use crate::identity::{Hash, PublicKey, RecordId};
-use crate::record::{Act, Body, Record, SignedRecord};
+use crate::record::{Body, SignedRecord};
 use crate::time::Time;
 
 /// Most operations that one partner may have open at a time.
@@ -134,12 +133,12 @@ pub struct Seen {
 #[derive(Debug, Clone)]
 pub struct State {
     pub(super) founded: Arc<Founded>,
-    time: Time,
+    pub(super) time: Time,
     pub(super) operations: BTreeMap<RecordId, Operation>,
     /// Every applied record. Follows from `operations`.
     pub(super) records: BTreeMap<RecordId, Seen>,
     /// Open operations by the end of their window. Follows from `operations`.
-    deadlines: BTreeSet<(Time, RecordId)>,
+    pub(super) deadlines: BTreeSet<(Time, RecordId)>,
     /// How many operations each partner has open. Follows from `operations`.
     pub(super) open: BTreeMap<PartnerName, usize>,
     pub(super) parked: Parked,
@@ -396,160 +395,6 @@ impl State {
         Disposition::Applied
     }
 
-    /// Takes a record whose signature holds.
-    fn take(&mut self, place: Place, partner: &PartnerName, signed: &SignedRecord, applied: &mut Applied) {
-        let id = signed.record.id();
-        applied.disposition = match self.judge(partner, &id, &signed.record, self.time) {
-            Err(refusal) => Disposition::Refused(refusal),
-            Ok(Judgement::Duplicate { first }) => Disposition::Duplicate { first },
-            Ok(Judgement::Wait { awaits }) if plant::is("not-parked") => {
-                Disposition::Refused(Refusal::NotYetApplied { awaits })
-            }
-            Ok(Judgement::Wait { awaits }) => {
-                if self.parked.is_full(partner) {
-                    Disposition::Refused(too_many_parked(partner, awaits))
-                } else {
-                    let waiting = Waiting {
-                        place,
-                        partner: partner.clone(),
-                        record: signed.record.clone(),
-                        awaits,
-                        until: self.waits_until(&signed.record),
-                    };
-                    self.parked.insert(id, waiting, &mut self.tree);
-                    Disposition::Parked { awaits }
-                }
-            }
-            Ok(Judgement::Apply) => {
-                self.commit(&place, partner, id, &signed.record, place.index, &mut applied.decisions);
-                self.release(id, place.index, applied);
-                Disposition::Applied
-            }
-        };
-    }
-
-    /// Applies what waited for `named`, each followed by what waited for it: depth first, in the order of the log.
-    /// Each parked record is taken out once and parked again at most for another cause, so this ends.
-    fn release(&mut self, named: RecordId, now_index: u64, applied: &mut Applied) {
-        let mut stack = self.parked.release(&named, &mut self.tree);
-        stack.reverse();
-        while let Some(mut waiting) = stack.pop() {
-            let record = &waiting.record;
-            let id = record.id();
-            let disposition = match self.judge(&waiting.partner, &id, record, self.time) {
-                Err(refusal) => Disposition::Refused(refusal),
-                // Cannot happen: an id that waits is not applied. Said rather than assumed.
-                Ok(Judgement::Duplicate { first }) => Disposition::Duplicate { first },
-                Ok(Judgement::Wait { awaits }) => {
-                    waiting.until = waiting.until.min(self.waits_until(record));
-                    waiting.awaits = awaits;
-                    self.parked.insert(id, waiting, &mut self.tree);
-                    continue;
-                }
-                Ok(Judgement::Apply) => {
-                    self.commit(
-                        &waiting.place,
-                        &waiting.partner,
-                        id,
-                        record,
-                        now_index,
-                        &mut applied.decisions,
-                    );
-                    let mut next = self.parked.release(&id, &mut self.tree);
-                    next.reverse();
-                    stack.append(&mut next);
-                    Disposition::Applied
-                }
-            };
-            applied.released.push(released(id, &waiting.place, disposition));
-        }
-    }
-
-    /// How long a record may wait: until its operation's window ends, or as long as any operation can be open.
-    fn waits_until(&self, record: &Record) -> Time {
-        record
-            .act
-            .operation()
-            .and_then(|id| self.operations.get(&id))
-            .map_or_else(|| self.time.plus(self.charter().longest_window_ms()), |operation| operation.closes)
-    }
-
-    /// Makes the change that was judged to be right. `now_index` is the entry being applied, which for a released
-    /// record is not its own.
-    fn commit(
-        &mut self,
-        place: &Place,
-        partner: &PartnerName,
-        id: RecordId,
-        record: &Record,
-        now_index: u64,
-        decisions: &mut Vec<Decision>,
-    ) {
-        let operation = record.act.operation().unwrap_or(id);
-        self.records.insert(id, Seen { index: place.index, operation });
-        match &record.act {
-            Act::Open(open) => {
-                let window_ms = self.charter().kind(&open.kind).map_or(0, |kind| kind.window_ms);
-                let closes = self.time.plus(window_ms);
-                let operation = Operation {
-                    id,
-                    open: open.clone(),
-                    opened_by: partner.clone(),
-                    index: place.index,
-                    opened_at: self.time,
-                    closes,
-                    attestations: Vec::new(),
-                    decision: None,
-                };
-                self.tree.put(&Item::Operation(Cow::Borrowed(&operation)));
-                self.operations.insert(id, operation);
-                self.deadlines.insert((closes, id));
-                *self.open.entry(partner.clone()).or_default() += 1;
-            }
-            Act::Attest(attest) => {
-                let at = self.time;
-                if let Some(said_on) = self.operations.get_mut(&operation) {
-                    let said = &mut said_on.attestations;
-                    let replaced = said.iter().position(|said| attest.supersedes == Some(said.record));
-                    if let Some(replaced) = replaced {
-                        said[replaced].superseded_by = Some(id);
-                    }
-                    said.push(Attestation {
-                        record: id,
-                        partner: partner.clone(),
-                        role: attest.role,
-                        stance: attest.stance,
-                        caveat: attest.caveat.clone(),
-                        index: place.index,
-                        at,
-                        superseded_by: None,
-                    });
-                    for place in replaced.into_iter().chain([said.len() - 1]) {
-                        let item = Item::Attestation(operation, place as u32, Cow::Borrowed(&said[place]));
-                        self.tree.put(&item);
-                    }
-                }
-            }
-        }
-        self.decide(&operation, Some(now_index), decisions);
-    }
-
-    /// Decides an operation if its rule says so, and brings the root up to date with it.
-    fn decide(&mut self, id: &RecordId, decided_by: Option<u64>, decisions: &mut Vec<Decision>) {
-        let charter = Arc::clone(self.founded.charter());
-        let Some(operation) = self.operations.get_mut(id) else {
-            return;
-        };
-        if let Some(decision) = operation.decide(&charter, self.time, decided_by) {
-            self.deadlines.remove(&(operation.closes, *id));
-            if let Some(open) = self.open.get_mut(&operation.opened_by) {
-                *open -= 1;
-            }
-            decisions.push(decision);
-            self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
-        }
-    }
-
     /// A state that holds only the operations named by `held` and nothing parked, to try records on at the time `now`:
     /// in an idle coalition batch time lies far back, and the next batch will move it.
     pub(super) fn overlay(&self, held: &[SignedRecord], now: Time) -> Self {
@@ -596,7 +441,7 @@ impl State {
     }
 }
 
-fn released(record: RecordId, place: &Place, disposition: Disposition) -> Released {
+pub(super) fn released(record: RecordId, place: &Place, disposition: Disposition) -> Released {
     Released {
         record,
         index: place.index,

@@ -41,16 +41,7 @@ impl Catchup {
     pub(super) fn forget_up_to(&mut self, epoch: u64) {
         self.proven.retain(|of, _| *of > epoch);
     }
-}
 
-impl Proven {
-    fn lacking(&self) -> impl Iterator<Item = Digest> {
-        let digests = self.agreed.iter().map(|(_, digest)| *digest);
-        digests.filter(|digest| !self.contributions.contains_key(digest))
-    }
-}
-
-impl Catchup {
     /// How many epochs are proven.
     pub(super) fn proven(&self) -> usize {
         self.proven.len()
@@ -59,6 +50,13 @@ impl Catchup {
     /// How many contributions to them are there.
     pub(super) fn contributions(&self) -> usize {
         self.proven.values().map(|proven| proven.contributions.len()).sum()
+    }
+}
+
+impl Proven {
+    fn lacking(&self) -> impl Iterator<Item = Digest> {
+        let digests = self.agreed.iter().map(|(_, digest)| *digest);
+        digests.filter(|digest| !self.contributions.contains_key(digest))
     }
 }
 

@@ -119,6 +119,11 @@ impl Copies {
 }
 
 impl Engine {
+    /// The last copy of the state that was taken from others.
+    pub fn floor(&self) -> Option<Floor> {
+        self.copies.floor
+    }
+
     /// The index at which a record was first ordered, where that is told by a copy of the state that was taken alone.
     pub fn taken_index(&self, record: &RecordId) -> Option<u64> {
         let floor = self.copies.floor?;

@@ -263,6 +263,32 @@ fn who_waits_for_the_index_of_an_own_word_replays_the_epochs_that_say_it() {
     assert_eq!(taken(&net, 3), None);
 }
 
+#[test]
+fn who_took_a_state_gives_its_certificate_to_who_has_applied_the_epoch_without() {
+    let mut net = Net::new(4, 68);
+    net.snapshots = Snapshots { epochs: 1, leaves: 1_000, behind: Some(0) };
+    net.start_all();
+    net.run_for(1_000);
+    net.crash(3);
+    while_away(&mut net, 8);
+    net.run_for(2_000);
+    net.cut(1, 3);
+    net.cut(2, 3);
+    net.start(3);
+    let epoch = net.status(0).certified;
+    assert!(net.run_until(20_000, |net| taken(net, 3) == Some(epoch)), "{:?}", net.status(3));
+    // One has applied the epoch, lost its certificate, and reaches nobody but the one that took the state.
+    net.crash(1);
+    let store = &mut net.nodes[1].store;
+    store.forget_copy();
+    store.certificates.remove(&epoch).expect("it was certified");
+    net.heal_all();
+    net.cut(0, 1);
+    net.cut(1, 2);
+    net.start(1);
+    assert!(net.run_until(20_000, |net| net.status(1).certified == epoch), "{:?}", net.status(1));
+}
+
 /// Ten thousand epochs, as real nodes copy and take.
 #[test]
 fn a_sleeper_of_ten_thousand_epochs_returns_by_one_certificate_and_a_few_pages() {
