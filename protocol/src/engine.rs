@@ -27,7 +27,7 @@ mod start;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use entente_hbbft::{Committee, Message, Seat, Window};
+use entente_hbbft::{Committee, Seat, Window};
 
 pub use api::{Effect, Event, Fault, Floor, Halt, Held, Input, NodeId, Refused, Status, Submission, Ticket};
 pub use catchup::MAX_PROVEN_EPOCHS;
@@ -56,7 +56,7 @@ use epochs::{Chains, Proposals};
 use feeds::{Feed, Written};
 use peers::{Asked, Peer, Subject};
 use snapshots::Copies;
-use speak::Unsent;
+use speak::{Unsaid, Unsent};
 use start::Start;
 
 /// Spans that a link profile sets, in ms.
@@ -70,11 +70,14 @@ pub struct Timing {
     pub repeat_ms: u64,
     /// Smallest gap between own starts of epochs.
     pub start_gap_ms: u64,
+    /// How long ECHO and READY may wait for those of other contributions, to be said together.
+    pub linger_ms: u64,
 }
 
 impl Timing {
     /// For a local network.
-    pub const LAN: Self = Self { gossip_ms: 50, ask_timeout_ms: 1_000, repeat_ms: 1_000, start_gap_ms: 0 };
+    pub const LAN: Self =
+        Self { gossip_ms: 50, ask_timeout_ms: 1_000, repeat_ms: 1_000, start_gap_ms: 0, linger_ms: 2 };
 }
 
 /// Who this node is, and in which coalition.
@@ -144,7 +147,7 @@ pub struct Engine {
     split: BTreeSet<(u64, Seat)>,
     proposals: Proposals,
     /// What the steps of this turn gave and no frame has said yet, by epoch.
-    unsaid: BTreeMap<u64, Vec<Message>>,
+    unsaid: BTreeMap<u64, Unsaid>,
     /// Own frames that wait to be sent, by epoch.
     unsent: BTreeMap<u64, Unsent>,
 
@@ -229,7 +232,7 @@ impl Engine {
 
     /// Moments that were reckoned by a clock that was ahead must not lie further off than their spans.
     fn clock_set_back(&mut self, now: Time) {
-        let Timing { gossip_ms, ask_timeout_ms, repeat_ms, .. } = self.timing;
+        let Timing { gossip_ms, ask_timeout_ms, repeat_ms, linger_ms, .. } = self.timing;
         let by = |at: &mut Time, span_ms| *at = (*at).min(now.plus(span_ms));
         self.gossip_at.iter_mut().for_each(|at| by(at, gossip_ms));
         self.repeat_at.iter_mut().for_each(|at| by(at, repeat_ms));
@@ -238,6 +241,7 @@ impl Engine {
         for peer in self.peers.values_mut() {
             peer.clock_set_back(now, &self.timing);
         }
+        self.unsaid.values_mut().for_each(|unsaid| unsaid.clock_set_back(now, linger_ms));
         self.unsent.values_mut().for_each(|unsent| unsent.clock_set_back(now, gossip_ms));
         self.proposals.clock_set_back(now);
         self.copies.clock_set_back(now);

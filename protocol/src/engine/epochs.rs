@@ -47,6 +47,10 @@ impl Chains {
         self.seats.get(&seat)?.get(seq as usize).map(|link| &link.frame)
     }
 
+    pub(super) fn frames(&self, seat: Seat) -> impl Iterator<Item = &VoteFrame> {
+        self.seats.get(&seat).into_iter().flatten().map(|link| &link.frame)
+    }
+
     pub(super) fn hash(&self, seat: Seat, seq: u32) -> Option<Hash> {
         self.seats.get(&seat)?.get(seq as usize).map(|link| link.hash)
     }
@@ -136,7 +140,7 @@ impl Engine {
     }
 
     /// Whether the own seat may say anything in this epoch.
-    fn votes_in(&self, epoch: u64) -> bool {
+    pub(super) fn votes_in(&self, epoch: u64) -> bool {
         self.own.is_some() && (epoch > self.start.floor() || plant::is("votes-below-floor"))
     }
 

@@ -3,21 +3,37 @@
 //! Guarantees: a frame is durable before it leaves; no two own frames stand at one place, because the chain of own frames
 //! only grows and is loaded from the store on start; an own vote is never said in an epoch that is certified here.
 //!
-//! How: own frames are pushed in brief, each with the contribution that it proposes; whoever lacks one before it asks for whole
-//! frames. Frames of an epoch that is applied here serve those alone who could not decide it: durable like all others, they wait to be
+//! How: ECHO and READY wait a moment for those of the other contributions that are on their way, AUX and TERM of what is decided for
+//! any other word, so that one frame carries them; in an asynchronous network this is a slower link. Own frames are pushed in brief, each with the contribution that it proposes;
+//! whoever lacks one before it asks for whole frames. Frames of an epoch that is applied here serve those alone who could not decide it: durable like all others, they wait to be
 //! sent for the certificate, which ends the need for them, but no longer than a gossip, which to all others is a slow link.
 
 use std::collections::BTreeMap;
 
-use entente_hbbft::{Brief, Digest, EpochNumber, Frame, Message, Seat, plant};
+use entente_hbbft::{Brief, Digest, EpochNumber, Frame, Message, Seat, SeatSet, WINDOW, plant};
 
 use super::epochs::ERA;
+use super::peers::Peer;
 use super::{Engine, NodeId};
 use crate::identity::Hash;
 use crate::replicate::{PeerMessage, Spoken};
 use crate::store::Write;
 use crate::time::Time;
 use crate::vote::{VoteFeed, VoteFrame};
+
+/// What the steps of an epoch gave and no frame says yet.
+#[derive(Debug)]
+pub(super) struct Unsaid {
+    messages: Vec<Message>,
+    /// Until when it may wait for more.
+    until: Time,
+}
+
+impl Unsaid {
+    pub(super) fn clock_set_back(&mut self, now: Time, linger_ms: u64) {
+        self.until = self.until.min(now.plus(linger_ms));
+    }
+}
 
 /// Own frames of an epoch that is applied here: durable, and not sent yet.
 #[derive(Debug)]
@@ -35,18 +51,25 @@ impl Unsent {
 impl Engine {
     /// Takes what a step of `epoch` gave.
     pub(super) fn unsaid(&mut self, epoch: u64, messages: &[Message]) {
-        self.unsaid.entry(epoch).or_default().extend_from_slice(messages);
+        let until = self.now.plus(self.timing.linger_ms);
+        let unsaid = self.unsaid.entry(epoch).or_insert_with(|| Unsaid { messages: Vec::new(), until });
+        unsaid.messages.extend_from_slice(messages);
     }
 
-    /// When frames that wait to be sent have waited long enough.
+    /// When what waits to be said or sent has waited long enough.
     pub(super) fn next_word(&self) -> Option<Time> {
-        self.unsent.values().map(|unsent| unsent.until).min()
+        let unsaid = self.unsaid.values().map(|unsaid| unsaid.until);
+        unsaid.chain(self.unsent.values().map(|unsent| unsent.until)).min()
     }
 
     /// Says what the steps since the last time gave: one frame an epoch, so that inputs which wait together cost one
     /// signature and one frame.
     pub(super) fn speak(&mut self) {
-        self.speak_before(self.applied);
+        let waiting: Vec<u64> =
+            self.unsaid.keys().copied().filter(|&epoch| self.more_is_coming(epoch)).collect();
+        let mut unsaid = std::mem::take(&mut self.unsaid);
+        self.unsaid = waiting.into_iter().filter_map(|epoch| unsaid.remove_entry(&epoch)).collect();
+        self.say_all(unsaid, self.applied);
         let due: Vec<u64> =
             self.unsent.iter().filter(|(_, u)| u.until <= self.now).map(|(&e, _)| e).collect();
         for epoch in due {
@@ -55,13 +78,52 @@ impl Engine {
         }
     }
 
+    /// Whether what is unsaid in `epoch` waits for more: it is ECHO or READY for some of the contributions that the seats in
+    /// reach may make, or AUX and TERM of what is decided, and has not waited long.
+    fn more_is_coming(&self, epoch: u64) -> bool {
+        let (Some(unsaid), Some(own)) = (self.unsaid.get(&epoch), &self.own) else { return false };
+        if epoch <= self.applied || unsaid.until <= self.now {
+            return false;
+        }
+        let chain = self.chains.get(&epoch).into_iter().flat_map(|chains| chains.frames(own.seat));
+        let said = chain.flat_map(|frame| frame.votes.messages()).chain(unsaid.messages.iter().copied());
+        let (mut echo, mut ready, mut term) = (SeatSet::EMPTY, SeatSet::EMPTY, SeatSet::EMPTY);
+        for message in said {
+            let (set, proposer) = match message {
+                Message::Echo { proposer, .. } => (&mut echo, proposer),
+                Message::Ready { proposer, .. } => (&mut ready, proposer),
+                Message::Term { proposer, .. } => (&mut term, proposer),
+                _ => continue,
+            };
+            set.insert(proposer);
+        }
+        let expected: SeatSet = std::iter::once(own.seat).chain(self.seats_near(epoch)).collect();
+        unsaid.messages.iter().all(|message| match message {
+            Message::Echo { .. } => !expected.difference(echo).is_empty(),
+            Message::Ready { .. } => !expected.difference(ready).is_empty(),
+            Message::Aux { proposer, .. } | Message::Term { proposer, .. } => term.contains(*proposer),
+            _ => false,
+        })
+    }
+
+    /// The seats of peers that are not far behind `epoch`, as far as is known here.
+    fn seats_near(&self, epoch: u64) -> impl Iterator<Item = Seat> {
+        let near = move |peer: &&Peer| peer.synced && peer.certified.saturating_add(WINDOW) >= epoch;
+        self.peers.values().filter(near).filter_map(|peer| peer.seat)
+    }
+
     /// Makes durable all that the steps since the last time gave, before the batch of an epoch that may follow from it is: what
     /// an own vote has decided must not be voted otherwise after a crash. Frames of that epoch and earlier ones wait to
     /// be sent.
     pub(super) fn speak_before(&mut self, applied: u64) {
-        for (epoch, messages) in std::mem::take(&mut self.unsaid) {
-            if epoch > self.certified {
-                self.say(epoch, Frame::pack(messages), epoch <= applied);
+        let unsaid = std::mem::take(&mut self.unsaid);
+        self.say_all(unsaid, applied);
+    }
+
+    fn say_all(&mut self, unsaid: BTreeMap<u64, Unsaid>, applied: u64) {
+        for (epoch, unsaid) in unsaid {
+            if epoch > self.certified && self.votes_in(epoch) {
+                self.say(epoch, Frame::pack(unsaid.messages), epoch <= applied);
             }
         }
     }

@@ -123,7 +123,15 @@ impl World {
         let (founded, members) = found(history.seats, history.further);
         let mut rng = Rng::new(history.seed, 2);
         let timing = match rng.below(4) {
-            0 => Timing { gossip_ms: 200, ask_timeout_ms: 3_000, repeat_ms: 3_000, start_gap_ms: 100 },
+            0 => Timing {
+                gossip_ms: 200,
+                ask_timeout_ms: 3_000,
+                repeat_ms: 3_000,
+                start_gap_ms: 100,
+                linger_ms: 300,
+            },
+            1 => Timing { linger_ms: 0, ..Timing::LAN },
+            2 => Timing { linger_ms: 100, ..Timing::LAN },
             _ => Timing::LAN,
         };
         let coalition = founded.coalition();
