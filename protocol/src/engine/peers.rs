@@ -32,6 +32,8 @@ pub(super) struct Peer {
     pub(super) applied: u64,
     pub(super) certified: u64,
     epochs: BTreeMap<u64, EpochHave>,
+    /// The latest epoch in which its seat spoke to this node.
+    pub(super) spoke: u64,
     /// Seats whose frontiers it has, as a bitmap.
     pub(super) linked: Vec<u8>,
     /// Own feeds of which it says that it holds something else than the store: where.

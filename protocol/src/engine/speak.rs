@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_hbbft::{Brief, Digest, EpochNumber, Frame, Message, Seat, SeatSet, WINDOW, plant};
+use entente_hbbft::{Brief, Digest, EpochNumber, Frame, Message, Round, Seat, SeatSet, plant};
 
 use super::epochs::ERA;
 use super::peers::Peer;
@@ -79,13 +79,13 @@ impl Engine {
     }
 
     /// Whether what is unsaid in `epoch` waits for more: it is ECHO or READY for some of the contributions that the seats in
-    /// reach may make, or AUX and TERM of what is decided, and has not waited long.
+    /// reach may make, AUX that READY of all may overtake, or AUX and TERM of what is decided, and has not waited long.
     fn more_is_coming(&self, epoch: u64) -> bool {
-        let (Some(unsaid), Some(own)) = (self.unsaid.get(&epoch), &self.own) else { return false };
+        let (Some(unsaid), Some(own)) = (self.unsaid.get(&epoch), self.own_seat()) else { return false };
         if epoch <= self.applied || unsaid.until <= self.now {
             return false;
         }
-        let chain = self.chains.get(&epoch).into_iter().flat_map(|chains| chains.frames(own.seat));
+        let chain = self.chains.get(&epoch).into_iter().flat_map(|chains| chains.frames(own));
         let said = chain.flat_map(|frame| frame.votes.messages()).chain(unsaid.messages.iter().copied());
         let (mut echo, mut ready, mut term) = (SeatSet::EMPTY, SeatSet::EMPTY, SeatSet::EMPTY);
         for message in said {
@@ -97,19 +97,25 @@ impl Engine {
             };
             set.insert(proposer);
         }
-        let expected: SeatSet = std::iter::once(own.seat).chain(self.seats_near(epoch)).collect();
+        let near = self.seats_near(epoch);
+        let all_near = near.len() == self.committee.size();
         unsaid.messages.iter().all(|message| match message {
-            Message::Echo { .. } => !expected.difference(echo).is_empty(),
-            Message::Ready { .. } => !expected.difference(ready).is_empty(),
-            Message::Aux { proposer, .. } | Message::Term { proposer, .. } => term.contains(*proposer),
+            Message::Echo { .. } => !near.difference(echo).is_empty(),
+            Message::Ready { .. } => !near.difference(ready).is_empty(),
+            // READY of all may decide before anybody needs it.
+            Message::Aux { proposer, round, value } => {
+                term.contains(*proposer) || all_near && *value && *round == Round::FIRST
+            }
+            Message::Term { .. } => true,
             _ => false,
         })
     }
 
-    /// The seats of peers that are not far behind `epoch`, as far as is known here.
-    fn seats_near(&self, epoch: u64) -> impl Iterator<Item = Seat> {
-        let near = move |peer: &&Peer| peer.synced && peer.certified.saturating_add(WINDOW) >= epoch;
-        self.peers.values().filter(near).filter_map(|peer| peer.seat)
+    /// The seats in reach that spoke in the epoch before or later, the own one among them: those that are likely to speak in `epoch`.
+    fn seats_near(&self, epoch: u64) -> SeatSet {
+        let near = |peer: &&Peer| peer.synced && peer.spoke.saturating_add(1) >= epoch;
+        let seats = self.peers.values().filter(near).filter_map(|peer| peer.seat);
+        seats.chain(self.own_seat()).collect()
     }
 
     /// Makes durable all that the steps since the last time gave, before the batch of an epoch that may follow from it is: what
@@ -202,6 +208,9 @@ impl Engine {
         let feed = VoteFeed { seat, incarnation: 0, era: ERA, epoch };
         if !self.hears(&feed) {
             return;
+        }
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.spoke = epoch.max(peer.spoke);
         }
         let held = self.frames_held(epoch, seat);
         if seq > held {
