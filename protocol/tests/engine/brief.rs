@@ -171,3 +171,99 @@ fn a_crash_between_cosignature_and_votes_leaves_the_votes_as_they_were() {
     }
     assert!(between > 3, "{between}");
 }
+
+/// What each seat has sent of the last epoch that anything was said in, as messages in the order of its frames.
+fn said_last(net: &Net) -> BTreeMap<Seat, Vec<Spoken>> {
+    let mut said = BTreeMap::<u64, BTreeMap<Seat, BTreeMap<u32, Spoken>>>::new();
+    for (from, _, bytes) in &net.traffic {
+        if let PeerMessage::Spoken(spoken) =
+            wire::decode(bytes, MAX_MESSAGE_BYTES).expect("an engine's message")
+        {
+            let seats = said.entry(spoken.epoch).or_default();
+            seats.entry(Seat(*from as u16)).or_default().insert(spoken.seq, spoken);
+        }
+    }
+    let last = said.pop_last().map(|(_, seats)| seats).unwrap_or_default();
+    last.into_iter().map(|(seat, frames)| (seat, frames.into_values().collect())).collect()
+}
+
+/// Four seats whose messages take one to 21 ms each, after a few words.
+fn jittered(linger_ms: u64) -> Net {
+    let mut net = Net::new(4, 21);
+    net.timing.linger_ms = linger_ms;
+    net.start_all();
+    (net.latency_ms, net.reorder) = (1, 100);
+    for word in 0..3 {
+        net.note(0, &format!("word {word}"));
+        net.run_for(2_000);
+    }
+    net
+}
+
+#[test]
+fn words_wait_for_those_on_their_way_and_go_as_one() {
+    let frames = |linger_ms| {
+        let mut net = jittered(linger_ms);
+        net.record = true;
+        net.note(0, "counted");
+        net.run_for(2_000);
+        let said = said_last(&net);
+        assert_eq!(said.len(), 4);
+        said.values().map(Vec::len).sum::<usize>()
+    };
+    let (apart, together) = (frames(0), frames(200));
+    // Contribution, ECHO, READY of each.
+    assert!(together <= 12, "{together} frames");
+    assert!(apart > together, "{apart} frames without waiting, {together} with it");
+}
+
+#[test]
+fn who_falls_silent_is_waited_for_once_and_no_longer_than_the_span() {
+    let mut net = jittered(1_000);
+    net.deaf.insert(3);
+    let mut spent = Vec::new();
+    for word in ["first", "second"] {
+        let (begun, record) = (net.now, net.note(0, word).expect("taken"));
+        let done = net.run_until(10_000, |net| net.ordered(0).contains(&record));
+        assert!(done, "{word} is not ordered");
+        spent.push(net.now.since(begun));
+    }
+    assert!((1_000..3_500).contains(&spent[0]), "{spent:?} ms");
+    assert!(spent[1] < 1_000, "{spent:?} ms");
+}
+
+/// No seat has sent two frames at one place; how many it has sent in all.
+fn one_frame_at_each_place(net: &Net) -> usize {
+    let mut said = BTreeMap::new();
+    for (from, _, bytes) in &net.traffic {
+        if let PeerMessage::Spoken(spoken) =
+            wire::decode(bytes, MAX_MESSAGE_BYTES).expect("an engine's message")
+        {
+            let place = (*from, spoken.epoch, spoken.seq);
+            let before = said.entry(place).or_insert_with(|| spoken.clone());
+            assert_eq!(*before, spoken, "two frames of node {from} at one place");
+        }
+    }
+    said.len()
+}
+
+#[test]
+fn what_is_left_to_say_when_a_certificate_ends_the_epoch_is_never_said() {
+    // What comes within a while is taken in one go: a vote that asks for one more, and the last cosignature. Without
+    // the rule three of these seeds show two frames at one place.
+    let replayed =
+        std::env::var("ENTENTE_SEED").ok().map(|seed| seed.parse().expect("ENTENTE_SEED is a number"));
+    for seed in replayed.map_or(0..320, |seed: u64| seed..seed + 1) {
+        eprintln!("ENTENTE_SEED={seed} cargo test -p entente-protocol --test engine what_is_left_to_say");
+        let mut net = Net::new(4, seed);
+        net.start_all();
+        net.run_for(1_000);
+        (net.latency_ms, net.reorder, net.together, net.loss, net.record) = (3, 40, 80, 5, true);
+        for word in 0..6 {
+            net.note(word % 4, &format!("word {word}"));
+            net.run_for(300);
+        }
+        net.run_for(5_000);
+        assert!(one_frame_at_each_place(&net) > 0);
+    }
+}

@@ -116,6 +116,7 @@ pub(crate) struct Net {
     pub(crate) record: bool,
     /// The rule of nodes that start from now on.
     pub(crate) snapshots: Snapshots,
+    pub(crate) timing: Timing,
     ticket: u64,
     pub(crate) steps: u64,
     /// Messages handed over.
@@ -166,6 +167,7 @@ impl Net {
             traffic: Vec::new(),
             record: false,
             snapshots: Snapshots::DEFAULT,
+            timing: Timing::LAN,
             ticket: 0,
             steps: 0,
             delivered: 0,
@@ -205,7 +207,7 @@ impl Net {
             founded: Arc::clone(&self.founded),
             node: keys.node,
             seat: Some(keys.seat),
-            timing: Timing::LAN,
+            timing: self.timing,
             snapshots: self.snapshots,
             nonce: [self.nodes[node].starts; 32],
         }
