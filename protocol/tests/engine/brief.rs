@@ -250,7 +250,7 @@ fn one_frame_at_each_place(net: &Net) -> usize {
 #[test]
 fn what_is_left_to_say_when_a_certificate_ends_the_epoch_is_never_said() {
     // What comes within a while is taken in one go: a vote that asks for one more, and the last cosignature. Without
-    // the rule three of these seeds show two frames at one place.
+    // the rule some of these seeds, 48 the first, show two frames at one place.
     let replayed =
         std::env::var("ENTENTE_SEED").ok().map(|seed| seed.parse().expect("ENTENTE_SEED is a number"));
     for seed in replayed.map_or(0..320, |seed: u64| seed..seed + 1) {

@@ -4,7 +4,8 @@ pub(crate) struct Rng(u64);
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
+        // Mixed first: states that differ by the increment give one stream, a step apart.
+        Self(Self(seed ^ 0x5851_F42D_4C95_7F2D).next())
     }
 
     pub(crate) fn next(&mut self) -> u64 {

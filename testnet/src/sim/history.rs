@@ -64,6 +64,8 @@ pub(super) enum What {
     Gateway { member: usize, by: usize, span: u64 },
     /// A clock is set.
     Clock { member: usize, by: i64 },
+    /// Off while the others order so many epochs.
+    Sleep { member: usize, epochs: u64 },
     /// A copy of the store is kept.
     Backup { member: usize },
     /// Power is lost, and the copy is what comes back.
@@ -98,6 +100,8 @@ pub(super) enum Past {
 
 /// Longest time for which a history is hostile, in ms.
 const MAX_HOSTILE_MS: u64 = 60_000;
+/// Of so many histories of four or five seats, one of which can be spared, one has a seat that sleeps for thousands of epochs.
+const SLEEPERS: u64 = 15;
 const HOUR_MS: i64 = 3_600_000;
 
 impl History {
@@ -183,6 +187,11 @@ impl History {
                 let (at, down) = (at + rng.below(500), rng.below(200));
                 items.push(Item { at, what: What::CrashAll { down } });
             }
+        }
+        if spare > 0 && seats <= 5 && roll_back.is_none() && rng.below(SLEEPERS) == 0 {
+            let member = order[lying];
+            let (at, epochs) = (rng.below(calm_at), rng.between(1_000, 3_000));
+            items.push(Item { at, what: What::Sleep { member, epochs } });
         }
         items.sort_by_key(|item| item.at);
         Self { seed, seats, further, liars, weather, skews, items, calm_at, away }

@@ -1,10 +1,12 @@
 //! One history from its beginning to its judgement: hostile, then healed with a quorum, then whole, then quiet.
 
+mod deeds;
+
 use entente_protocol::identity::RecordId;
-use entente_protocol::record::{Act, Attest, Body, Nonce, Open, Record, Role, Stance};
+use entente_protocol::record::Body;
 use entente_protocol::time::Time;
 
-use super::history::{History, What};
+use super::history::History;
 use super::members::START;
 use super::rng::Rng;
 use super::summary::{Count, Counts};
@@ -19,8 +21,9 @@ const EMPTY_IN_A_ROW: u64 = 30;
 /// How long it is then listened for who does not come to rest.
 const QUIET_MS: u64 = 3_600_000;
 /// Epochs that may begin in that time, for each operation and one more: windows end, and a clock that is ahead writes
-/// `due` ever more rarely.
+/// `due` ever more rarely. So many at least, and for each seat, since each has a clock.
 const QUIET_EPOCHS: u64 = 12;
+const QUIET_EPOCHS_PER_SEAT: u64 = 3;
 /// Clocks that are off by more are wrong.
 const TOLERANCE_MS: u64 = 60_000;
 /// Disks and engines are looked at after so many events.
@@ -112,99 +115,6 @@ impl Run {
         }
     }
 
-    /// The process that a member's items are about.
-    fn happen(&mut self, what: What) {
-        let world = &mut self.world;
-        match what {
-            What::Notes { member, count } => {
-                let note = |_| {
-                    self.nonce += 1;
-                    Body::Note(format!("note {} of {member}", self.nonce).into_bytes()).encode()
-                };
-                let bodies: Vec<_> = (0..count).map(note).collect();
-                for chunk in bodies.chunks(64) {
-                    world.submit(member, chunk.to_vec());
-                }
-            }
-            What::Open { member } => {
-                let act =
-                    Act::Open(Open { kind: "closure".into(), title: "one".into(), body: Default::default() });
-                let id = self.officer_says(member, act);
-                self.opened.push(id);
-            }
-            What::Attest { member, nth } => {
-                if self.opened.is_empty() {
-                    return;
-                }
-                let operation = self.opened[(nth % self.opened.len() as u64) as usize];
-                let role = *self.rng.pick(&[Role::Lead, Role::Supporting, Role::Observing]);
-                let stance = *self.rng.pick(&[Stance::Endorse, Stance::Object, Stance::Abstain]);
-                let attest = Attest { operation, role, stance, caveat: None, supersedes: None };
-                self.officer_says(member, Act::Attest(attest));
-            }
-            What::Crash { member, down } => {
-                world.crash(member);
-                world.start_in(member, down);
-            }
-            What::CrashAtEffect { member, effects, down } => world.crash_at_effect(member, effects, down),
-            What::CrashAll { down } => {
-                for member in 0..world.history.members() {
-                    if !world.history.is_faulty(member) {
-                        world.crash(member);
-                        world.start_in(member, down);
-                    }
-                }
-            }
-            What::Cut { a, b, span } => {
-                world.counts.add(Count::Cut, 1);
-                world.cut(a, b, span);
-            }
-            What::OneWay { from, to, span } => world.deafen(from, to, span),
-            What::Partition { side, span } => {
-                world.counts.add(Count::Partition, 1);
-                let far = |process: usize| side >> (process % 32) & 1 == 1;
-                for a in 0..world.processes.len() {
-                    for b in a + 1..world.processes.len() {
-                        if far(a) != far(b) {
-                            world.cut(a, b, span);
-                        }
-                    }
-                }
-            }
-            What::Gateway { member, by, span } => {
-                for other in (0..world.processes.len()).filter(|other| *other != by) {
-                    world.cut(member, other, span);
-                }
-            }
-            What::Isolate { member, span } => {
-                for other in 0..world.processes.len() {
-                    world.cut(member, other, span);
-                }
-            }
-            What::Clock { member, by } => {
-                world.counts.add(Count::ClockJump, 1);
-                world.set_clock(member, by);
-            }
-            What::Backup { member } => world.back_up(member),
-            What::RollBack { member, down } => {
-                world.roll_back(member);
-                world.start_in(member, down);
-            }
-        }
-    }
-
-    fn officer_says(&mut self, member: usize, act: Act) -> RecordId {
-        self.nonce += 1;
-        let mut nonce = [0; 16];
-        nonce[..8].copy_from_slice(&self.nonce.to_le_bytes());
-        let key = &self.world.members[member].officer;
-        let coalition = self.world.oracle.coalition();
-        let signed = Record { coalition, nonce: Nonce(nonce), signer: key.public(), act }.sign(key);
-        let id = signed.record.id();
-        self.world.submit(member, vec![Body::Signed(signed).encode()]);
-        id
-    }
-
     /// Heals a quorum of correct seats, then all of them; demands that everything said is ordered; listens for quiet.
     fn judge(&mut self) {
         let away = self.world.history.away.clone();
@@ -248,7 +158,8 @@ impl Run {
         }
         let begun = self.world.oracle.epochs() - before;
         // With more than f clocks astray time rightly moves, a step an epoch.
-        let most = QUIET_EPOCHS * (self.opened.len() as u64 + 1) + self.catch_up_epochs();
+        let each = QUIET_EPOCHS.max(QUIET_EPOCHS_PER_SEAT * self.world.history.seats as u64);
+        let most = each * (self.opened.len() as u64 + 1) + self.catch_up_epochs();
         if begun > most && self.wrong_clocks() <= self.world.history.faulty_allowed() {
             self.world.oracle.fail(format!("{begun} epochs in {QUIET_MS} ms although nobody says anything"));
         }

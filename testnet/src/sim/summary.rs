@@ -14,6 +14,7 @@ pub(super) enum Count {
     RollBack,
     Restore,
     Taken,
+    Slept,
     Halt,
     Cut,
     OneWay,
@@ -39,6 +40,7 @@ impl Count {
             Self::RollBack => "roll_back".into(),
             Self::Restore => "restore".into(),
             Self::Taken => "state_taken".into(),
+            Self::Slept => "slept_through".into(),
             Self::Halt => "halt".into(),
             Self::Cut => "cut".into(),
             Self::OneWay => "one_way_loss".into(),
@@ -122,13 +124,14 @@ pub struct FailureView {
 /// From this many seeds on the minima hold.
 const MEANINGFUL_SEEDS: u64 = 200;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 15] = [
+const MINIMA: [(Count, u64); 16] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
     (Count::TornCommit, 10),
     (Count::RollBack, 10),
     (Count::Restore, 5),
+    (Count::Slept, 5_000),
     (Count::Cut, 500),
     (Count::OneWay, 100),
     (Count::Partition, 100),
