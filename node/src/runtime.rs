@@ -256,7 +256,15 @@ impl Node {
         getrandom::fill(&mut nonce)
             .map_err(|error| StartError::System { what: "random bytes", source: error.into() })?;
         let seed = node.seed();
-        let engine_config = Config { founded: Arc::clone(&founded), node, seat, timing, snapshots, nonce };
+        let engine_config = Config {
+            founded: Arc::clone(&founded),
+            node,
+            seat,
+            timing,
+            snapshots,
+            heeds_conviction: true,
+            nonce,
+        };
         let opened = tokio::task::spawn_blocking(move || {
             let store = Store::open(&store, &identity)?;
             let (engine, effects) = Engine::recover(engine_config, &store, clock::now())?;

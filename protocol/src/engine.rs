@@ -92,6 +92,8 @@ pub struct Config {
     pub timing: Timing,
     /// When the state is copied, and when another's copy is taken.
     pub snapshots: Snapshots,
+    /// Whether the node stops once ordered evidence convicts its own seat; not so only for who plays a liar.
+    pub heeds_conviction: bool,
     /// Fresh and random for every start.
     pub nonce: [u8; 32],
 }
@@ -119,6 +121,7 @@ pub struct Engine {
     /// In which this node writes.
     incarnation: u32,
     timing: Timing,
+    heeds_conviction: bool,
 
     now: Time,
     effects: Vec<Effect>,
@@ -218,6 +221,7 @@ impl Engine {
     /// What may follow from any input: deadlines, the start rule, gossip, and when to be woken.
     fn turn(&mut self) {
         self.advance();
+        self.heed_own_conviction();
         self.write_evidence();
         self.write_due();
         self.start_epochs();

@@ -47,6 +47,7 @@ impl Restore {
             seat: membership.seat.map(|(_, key)| key),
             timing: Timing::LAN,
             snapshots: Snapshots::DEFAULT,
+            heeds_conviction: true,
             // Nothing is asked of anybody here.
             nonce: [0; 32],
         };

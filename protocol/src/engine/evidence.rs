@@ -18,6 +18,18 @@ use crate::record::Body;
 const OWN_WORDS: [Lane; 4] = [Lane::Immediate, Lane::Priority, Lane::Routine, Lane::Flash];
 
 impl Engine {
+    /// Ordered evidence that the own seat has said two things at one place: nobody else can have made it, so this store is not the
+    /// one that the seat has spoken from, whether anybody still shows the other frame or not.
+    pub(super) fn heed_own_conviction(&mut self) {
+        let Some(seat) = self.own_seat() else { return };
+        let heeds = self.heeds_conviction && !plant::is("only-longer");
+        if let Some(convicted) = self.state.convicted().get(&seat).filter(|_| heeds) {
+            let (epoch, seq, index) = (convicted.feed.epoch, convicted.seq, convicted.ordered.index);
+            let what = format!("log entry {index} proves two own frames {seq} of epoch {epoch}");
+            self.rolled_back(self.incarnation, what);
+        }
+    }
+
     /// Feeds that are not frozen, with their index.
     pub(super) fn thawed(&self) -> impl Iterator<Item = (usize, &Feed)> {
         self.feeds.iter().enumerate().filter(|(index, _)| !self.basis.frozen[*index])

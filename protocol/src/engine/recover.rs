@@ -91,7 +91,7 @@ impl Engine {
     }
 
     pub(super) fn empty(config: Config, lives: Lives, now: Time) -> Result<Self, RecoverError> {
-        let Config { founded, node, seat, timing, snapshots, nonce } = config;
+        let Config { founded, node, seat, timing, snapshots, heeds_conviction, nonce } = config;
         let coalition = founded.coalition();
         let committee = Committee::new(founded.committee_size())
             .map_err(|error| RecoverError::Charter(error.to_string()))?;
@@ -148,6 +148,7 @@ impl Engine {
             node,
             own,
             silent,
+            heeds_conviction,
             incarnation: lives.incarnation,
             ahead: BTreeMap::new(),
             timing,

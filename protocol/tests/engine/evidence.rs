@@ -2,7 +2,8 @@
 
 use entente_hbbft::{Digest, Frame, Message, Seat};
 use entente_protocol::coalition::Disposition;
-use entente_protocol::engine::{Input, Submission, Ticket};
+use entente_protocol::engine::{Halt, Input, RecoverError, Submission, Ticket};
+use entente_protocol::evidence::Equivocation;
 use entente_protocol::feed::{FeedKey, Head, Lane, Run};
 use entente_protocol::frontier::{Basis, Contribution, FeedClaims};
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
@@ -368,4 +369,33 @@ fn restarts_convict_nobody() {
             assert!(net.nodes[node].store.forks.is_empty() && net.nodes[node].store.equivocations.is_empty());
         }
     }
+}
+
+#[test]
+fn a_seat_that_ordered_evidence_convicts_stops_though_nobody_shows_it_the_other_frame() {
+    let (mut net, _, root) = with_author(41);
+    // Two frames of an epoch that is long over, under the key of node 0, as an old copy of its store may have left them.
+    let frames = [b"one", b"two"].map(|what| {
+        let echo = Message::Echo { proposer: Seat(1), digest: Digest::of(what) };
+        first_frame(&net, 0, 1, Frame::pack([echo]))
+    });
+    for word in 0..6 {
+        net.note(0, &format!("word {word}"));
+        net.run_for(2_000);
+    }
+    let proof = Body::Equivocation(Box::new(Equivocation::new(&frames))).encode();
+    let (run, _) = crate::forge::run(&net, 3, Lane::Routine, root, vec![proof]);
+    for to in 0..3 {
+        net.say(3, to, &PeerMessage::Run(run.clone()));
+    }
+    net.run_for(5_000);
+    assert!(matches!(net.nodes[0].halted, Some(Halt::Rollback { .. })), "{:?}", net.nodes[0].halted);
+    // Not as it is again, and with a silent seat once it is restored.
+    assert!(matches!(net.start_error(0), Some(RecoverError::RolledBack(_))));
+    net.restore(0).expect("it can be restored");
+    net.start(0);
+    net.run_for(5_000);
+    assert_eq!(net.nodes[0].halted, None);
+    assert!(!net.status(0).voting);
+    assert!(net.engine(0).state().convicted().contains_key(&Seat(0)));
 }

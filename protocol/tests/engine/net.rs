@@ -209,6 +209,7 @@ impl Net {
             seat: Some(keys.seat),
             timing: self.timing,
             snapshots: self.snapshots,
+            heeds_conviction: true,
             nonce: [self.nodes[node].starts; 32],
         }
     }

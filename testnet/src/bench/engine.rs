@@ -197,6 +197,7 @@ impl Net {
                 seat: member.seat,
                 timing: Timing::LAN,
                 snapshots: Snapshots::DEFAULT,
+                heeds_conviction: true,
                 nonce,
             };
             let (engine, effects) = Engine::recover(config, &disk.durable, START).map_err(|error| {

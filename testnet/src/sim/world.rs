@@ -219,7 +219,8 @@ impl World {
         nonce[8..16].copy_from_slice(&self.processes[process].starts.to_le_bytes());
         let founded = Arc::clone(&self.founded);
         let (timing, snapshots) = (self.timing, self.snapshots);
-        Config { founded, node: member.node, seat: member.seat, timing, snapshots, nonce }
+        let heeds_conviction = self.processes[process].liar.is_none();
+        Config { founded, node: member.node, seat: member.seat, timing, snapshots, heeds_conviction, nonce }
     }
 
     /// Restores and starts a process that has noticed that its disk was rolled back; false for any other.
