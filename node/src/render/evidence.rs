@@ -109,7 +109,11 @@ pub(crate) fn page(page: &EvidencePage, now: Time, hints: &Hints) -> String {
             rows.push(["void".into(), format!("leaves {leaves}")]);
         }
     } else {
-        rows.push(["effect".into(), "none: seats do not change yet, and this one votes on".into()]);
+        rows.push([
+            "effect".into(),
+            "none: seats do not change yet, and this one votes on unless it is honest and stops by itself"
+                .into(),
+        ]);
     }
     rows.push([
         "signatures".into(),

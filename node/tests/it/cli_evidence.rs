@@ -1,5 +1,5 @@
-//! `entente evidence` on a node whose own feed is forked and whose seat has contradicted itself: its store was given what a
-//! crash leaves behind of both, proofs that are kept and not written, and an entry behind the fork.
+//! `entente evidence` on a node whose own feed is forked, and on one that holds a proof against another's seat: their stores were
+//! given what a crash leaves behind, proofs that are kept and not written, and an entry behind the fork.
 
 use entente_hbbft::{Digest, Frame, Message, Seat};
 use entente_node::api::dto::{EvidencePage, EvidenceView};
@@ -40,8 +40,8 @@ fn forked(coalition: &CoalitionId, key: &SecretKey) -> (Run, FoundFork) {
     (run, FoundFork { proof, bodies, brought, found: now() })
 }
 
-fn two_frames(coalition: &CoalitionId, key: &SecretKey) -> [VoteFrame; 2] {
-    let feed = VoteFeed { seat: Seat(0), incarnation: 0, era: 1, epoch: 9 };
+fn two_frames(coalition: &CoalitionId, seat: Seat, key: &SecretKey) -> [VoteFrame; 2] {
+    let feed = VoteFeed { seat, incarnation: 0, era: 1, epoch: 9 };
     [b"x", b"y"].map(|what| {
         let votes = Frame::pack([Message::Propose(Digest::of(what))]);
         VoteFrame::sign(coalition, feed, 0, feed.root(coalition), votes, key)
@@ -59,20 +59,15 @@ fn the_story_of_a_fork_is_told_and_its_feed_takes_nothing_more() {
     run(&dir, &["stop"]).done();
     node.ended();
 
-    let (key, seat) = (hosts.key("norden", "node"), hosts.key("norden", "seat"));
+    let key = hosts.key("norden", "node");
     let coalition = hosts.coalition();
     let (held, found) = forked(&coalition, &key);
     let (feed, fork_id) = (found.proof.feed, Subject::Feed(found.proof.feed).id().to_string());
-    let seat_id = Subject::Seat(Seat(0)).id().to_string();
-    let frames = two_frames(&coalition, &seat);
     {
         let identity = Identity { coalition, node: key.public() };
         let store = Store::open(&dir.join("store.redb"), &identity).expect("opens");
-        let writes = [
-            Write::Run { heads: held.heads(), run: held.clone() },
-            Write::Fork(Box::new(found.clone())),
-            Write::Equivocation(Box::new(frames.clone())),
-        ];
+        let writes =
+            [Write::Run { heads: held.heads(), run: held.clone() }, Write::Fork(Box::new(found.clone()))];
         store.commit(&writes, &[]).expect("commits");
     }
 
@@ -80,14 +75,14 @@ fn the_story_of_a_fork_is_told_and_its_feed_takes_nothing_more() {
     // Ordered behind what the start itself has written, as a lone seat orders all that it holds.
     run(&dir, &["note", "settled", "--lane", "priority", "--wait", "ordered"]).done();
     let listed = run(&dir, &["evidence", "list"]);
-    for word in [&fork_id[..13], &seat_id[..13], "fork", "equivocation", "norden", "routine feed, entry 1"] {
+    for word in [&fork_id[..13], "fork", "norden", "routine feed, entry 1"] {
         assert!(listed.done().contains(word), "{word:?} is not in\n{}", listed.out);
     }
     let list: Vec<EvidenceView> =
         serde_json::from_str(run(&dir, &["--json", "evidence", "list"]).done()).expect("the list");
-    assert_eq!(list.len(), 2);
+    assert_eq!(list.len(), 1);
     let of = |id: &str| list.iter().find(|view| view.id.to_string() == id).expect("listed");
-    assert!(of(&fork_id).frozen && !of(&seat_id).frozen);
+    assert!(of(&fork_id).frozen);
     let frozen = of(&fork_id).ordered.as_ref().expect("ordered").index;
 
     // A beginning of the id, with or without its prefix.
@@ -112,17 +107,43 @@ fn the_story_of_a_fork_is_told_and_its_feed_takes_nothing_more() {
     assert!(shown.out.contains(&format!("void        leaves {}", page.void[0])), "{}", shown.out);
     assert!(run(&dir, &["log"]).done().contains(&format!("void: its feed is frozen since index {frozen}")));
 
-    let seat_page = run(&dir, &["evidence", "show", &seat_id]);
-    for word in ["EQUIVOCATION  norden", "seat 0, epoch 9, frame 0", "votes on", "Propose"] {
-        assert!(seat_page.done().contains(word), "{word:?} is not in\n{}", seat_page.out);
-    }
-    let hashes = Equivocation::new(&frames).hashes();
-    assert!(hashes.iter().all(|hash| seat_page.out.contains(&hash.to_string())), "{}", seat_page.out);
-
     let refused = run(&dir, &["note", "more"]);
     refused.refused(1, &["this node's feed is frozen", "routine feed", &fork_id, "entente evidence"]);
     run(&dir, &["evidence", "show", "ev-aaaaaaaa"])
         .refused(1, &["no evidence here", "entente evidence list"]);
     run(&dir, &["evidence", "show", "ev-a"]).refused(2, &["at least 4", "entente evidence list"]);
     assert_eq!(feed.lane, Lane::Routine);
+}
+
+#[test]
+fn a_proof_against_another_seat_is_shown_before_it_is_ordered() {
+    let hosts = Hosts::init(&["norden", "sudria", "ostmark", "estmark"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    Up::start(&dir);
+    let coalition = hosts.coalition();
+    let seat_id = Subject::Seat(Seat(3)).id().to_string();
+    let frames = two_frames(&coalition, Seat(3), &hosts.key("sudria", "seat"));
+    {
+        let identity = Identity { coalition, node: hosts.key("norden", "node").public() };
+        let store = Store::open(&dir.join("store.redb"), &identity).expect("opens");
+        store.commit(&[Write::Equivocation(Box::new(frames.clone()))], &[]).expect("commits");
+    }
+
+    // Alone among four: nothing is ordered, and what is held is shown.
+    let _node = Up::start(&dir);
+    let listed = run(&dir, &["evidence", "list"]);
+    for word in [&seat_id[..13], "equivocation", "sudria"] {
+        assert!(listed.done().contains(word), "{word:?} is not in\n{}", listed.out);
+    }
+    let list: Vec<EvidenceView> =
+        serde_json::from_str(run(&dir, &["--json", "evidence", "list"]).done()).expect("the list");
+    assert_eq!(list.len(), 1);
+    assert!(!list[0].frozen && list[0].ordered.is_none());
+    let page = run(&dir, &["evidence", "show", &seat_id]);
+    for word in ["EQUIVOCATION  sudria", "seat 3, epoch 9, frame 0", "votes on", "Propose"] {
+        assert!(page.done().contains(word), "{word:?} is not in\n{}", page.out);
+    }
+    let hashes = Equivocation::new(&frames).hashes();
+    assert!(hashes.iter().all(|hash| page.out.contains(&hash.to_string())), "{}", page.out);
 }
