@@ -149,7 +149,7 @@ pub struct Engine {
     /// Seats of whose chain a frame of another branch was seen, by open epoch: the proof was asked for.
     split: BTreeSet<(u64, Seat)>,
     proposals: Proposals,
-    /// What the steps of this turn gave and no frame has said yet, by epoch.
+    /// What steps gave and no frame says yet, by epoch.
     unsaid: BTreeMap<u64, Unsaid>,
     /// Own frames that wait to be sent, by epoch.
     unsent: BTreeMap<u64, Unsent>,

@@ -11,7 +11,7 @@ use crate::sim::summary::Count;
 const EPOCH_MS: u64 = 120_000;
 
 impl Run {
-    /// What an item says, to the process of its member.
+    /// Lets happen what an item says.
     pub(super) fn happen(&mut self, what: What) {
         let world = &mut self.world;
         match what {
