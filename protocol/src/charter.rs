@@ -22,7 +22,7 @@ use thiserror::Error;
 
 pub use card::{Card, MAX_CONTACT_BYTES};
 pub use lint::{Lint, Severity, lint, lint_at};
-pub use name::{KindName, MAX_NAME_BYTES, NameError, PartnerName};
+pub use name::{AssetName, KindName, MAX_NAME_BYTES, NameError, PartnerName};
 pub use template::{DraftSpec, RoleHints, TEMPLATES, draft};
 pub use text::{MAX_TEXT_TIME, parse_time, show_span, show_time};
 
@@ -283,6 +283,13 @@ impl OperationType {
     pub fn is_veto(&self, partner: &PartnerName, role: Role) -> bool {
         let veto = &self.rule.veto;
         role.counts() && (veto.roles.contains(&role) || veto.partners.binary_search(partner).is_ok())
+    }
+
+    /// Who leads an operation of this type that `opener` opens: itself if it may, else the first that may. An operation
+    /// of a type that nobody may lead is its opener's.
+    pub fn first_lead(&self, opener: &PartnerName) -> PartnerName {
+        let opener_may = self.holds(opener, Role::Lead);
+        self.lead.first().filter(|_| !opener_may).unwrap_or(opener).clone()
     }
 
     /// The roles that `partner` may act in.

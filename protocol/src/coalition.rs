@@ -19,6 +19,7 @@
 //! later is [`Void`](Disposition::Void), and what stood before keeps its effect, records that wait included. A seat that is
 //! convicted votes on: seats do not change yet.
 
+mod asset;
 mod evidence;
 mod find;
 mod items;
@@ -37,6 +38,7 @@ mod take;
 mod tests;
 mod view;
 
+pub use asset::{Asset, AssetRefusal, AssetView, Lent, MAX_ASSETS_PER_PARTNER};
 pub use evidence::{Convicted, Frozen};
 pub use find::{FindError, MAX_CANDIDATES, MIN_PREFIX_CHARS, find_id};
 pub use items::MAX_ITEM_BYTES;

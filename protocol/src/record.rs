@@ -5,12 +5,16 @@
 //! record names its coalition, so it means nothing elsewhere, and a nonce, so that saying the same twice is possible
 //! and resubmitting is harmless: the id is the hash of the signed content, and one id counts once.
 
+mod asset;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+pub use asset::{AssetAct, Contribute, Control, Declare, MAX_GROUND_BYTES, MAX_LABEL_BYTES, Recall};
 
 use crate::evidence::Equivocation;
 use crate::feed::ForkProof;
@@ -167,21 +171,42 @@ impl SignedRecord {
     }
 }
 
-/// What can be said about operations.
+/// What an officer can say for its partner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {
     /// Opens an operation.
     Open(Open),
     /// Attests to one.
     Attest(Attest),
+    /// Declares, lends or recalls an asset of the partner.
+    Asset(AssetAct),
 }
 
 impl Act {
-    /// The operation that this is about, where it is not the record itself that opens it.
+    /// The operation that this names.
     pub fn operation(&self) -> Option<RecordId> {
         match self {
             Self::Open(_) => None,
             Self::Attest(attest) => Some(attest.operation),
+            Self::Asset(act) => act.operation(),
+        }
+    }
+
+    /// What this is about: the record that opened it; none where that is this record itself.
+    pub fn about(&self) -> Option<RecordId> {
+        match self {
+            Self::Open(_) => None,
+            Self::Attest(attest) => Some(attest.operation),
+            Self::Asset(act) => act.asset(),
+        }
+    }
+
+    /// The operation that waiting for a decision means, for a record with this act and the id `id`.
+    pub fn decides(&self, id: RecordId) -> Option<RecordId> {
+        match self {
+            Self::Open(_) => Some(id),
+            Self::Attest(attest) => Some(attest.operation),
+            Self::Asset(_) => None,
         }
     }
 }

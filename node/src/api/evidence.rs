@@ -11,7 +11,7 @@ use entente_protocol::evidence::{Equivocation, Subject};
 use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{EvidenceId, Hash};
 use entente_protocol::leaf::Leaf;
-use entente_protocol::record::{Act, Body};
+use entente_protocol::record::{Act, AssetAct, Body};
 use entente_protocol::store::{Archive as _, Damage, FoundFork};
 use entente_protocol::vote::VoteFrame;
 
@@ -254,6 +254,11 @@ fn words(body: &[u8]) -> String {
                     let caveat = attest.caveat.map_or(String::new(), |caveat| format!(" ({caveat})"));
                     format!("{} as {} on {}{caveat}", attest.stance, attest.role, attest.operation)
                 }
+                Act::Asset(AssetAct::Declare(declare)) => {
+                    format!("declares {id}, the asset {}", declare.name)
+                }
+                Act::Asset(AssetAct::Contribute(it)) => format!("lends {} to {}", it.asset, it.operation),
+                Act::Asset(AssetAct::Recall(recall)) => format!("recalls {}", recall.asset),
             }
         }
         Ok(Body::Note(note)) => {

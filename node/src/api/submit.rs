@@ -14,7 +14,7 @@ use entente_protocol::engine::Held;
 use entente_protocol::feed::Lane;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::Leaf;
-use entente_protocol::record::{Act, Body, MAX_BODY_BYTES, SignedRecord};
+use entente_protocol::record::{Body, MAX_BODY_BYTES, SignedRecord};
 use entente_protocol::store::Archive as _;
 use futures::future::join_all;
 use serde::Deserialize;
@@ -58,7 +58,12 @@ pub(super) async fn record(
 ) -> Answer<SubmitView> {
     let (_, operation) = signed(&body)?;
     let wait = asked.wait.unwrap_or_default();
-    let work = Work { body: body.to_vec(), lane: asked.lane, operation: Some(operation), wait };
+    if wait == Wait::Agreed && operation.is_none() {
+        return Err(ApiError::bad_request(
+            "this record opens and decides no operation: wait for held or ordered",
+        ));
+    }
+    let work = Work { body: body.to_vec(), lane: asked.lane, operation, wait };
     Ok(Json(submit(&node, work, asked.deadline()).await?))
 }
 
@@ -112,8 +117,8 @@ pub(super) fn split(batch: &[u8]) -> Result<Vec<&[u8]>, ApiError> {
     }
 }
 
-/// The record of a request, and the operation that it is about.
-pub(super) fn signed(body: &[u8]) -> Result<(SignedRecord, RecordId), ApiError> {
+/// The record of a request, and the operation whose decision may be waited for.
+pub(super) fn signed(body: &[u8]) -> Result<(SignedRecord, Option<RecordId>), ApiError> {
     let decoded =
         Body::decode(body).map_err(|error| ApiError::bad_request(format!("the record is {error}")))?;
     let Body::Signed(signed) = decoded else {
@@ -121,10 +126,7 @@ pub(super) fn signed(body: &[u8]) -> Result<(SignedRecord, RecordId), ApiError> 
             "only signed records are taken here; notes have a request of their own",
         ));
     };
-    let operation = match &signed.record.act {
-        Act::Open(_) => signed.record.id(),
-        Act::Attest(attest) => attest.operation,
-    };
+    let operation = signed.record.act.decides(signed.record.id());
     Ok((signed, operation))
 }
 

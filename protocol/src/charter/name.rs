@@ -81,6 +81,10 @@ name!(
     /// An operation type, a coalition or another thing that a charter names.
     KindName
 );
+name!(
+    /// An asset, as its owner calls it.
+    AssetName
+);
 
 #[cfg(test)]
 mod tests {

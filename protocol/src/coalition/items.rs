@@ -15,10 +15,12 @@ use std::collections::BTreeSet;
 use entente_hbbft::Seat;
 use serde::{Deserialize, Serialize};
 
+use super::asset::Asset;
 use super::evidence::{Convicted, Frozen};
 use super::map::Map;
 use super::operation::{Attestation, Operation};
 use super::park::Waiting;
+use super::state::Seen;
 use crate::feed::FeedKey;
 use crate::identity::{CoalitionId, Hash, RecordId, hash};
 use crate::time::Time;
@@ -41,6 +43,8 @@ pub(super) enum ItemId {
     Parked(RecordId),
     Frozen(FeedKey),
     Convicted(Seat),
+    Seen(RecordId),
+    Asset(RecordId),
 }
 
 impl ItemId {
@@ -66,6 +70,10 @@ pub(super) enum Item<'a> {
     Frozen(FeedKey, Frozen),
     /// A convicted seat.
     Convicted(Convicted),
+    /// A record that was applied and that no other item tells of.
+    Seen(RecordId, Seen),
+    /// An asset.
+    Asset(Cow<'a, Asset>),
 }
 
 impl Item<'_> {
@@ -78,6 +86,8 @@ impl Item<'_> {
             Self::Parked(waiting) => ItemId::Parked(waiting.record.id()),
             Self::Frozen(feed, _) => ItemId::Frozen(*feed),
             Self::Convicted(convicted) => ItemId::Convicted(convicted.feed.seat),
+            Self::Seen(id, _) => ItemId::Seen(*id),
+            Self::Asset(asset) => ItemId::Asset(asset.id),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a record needs to be applied: judged the same for submissions and for ordered entries, changing nothing.
 
+use super::asset;
 use super::operation::Operation;
 use super::park::MAX_PARKED_PER_PARTNER;
 use super::refusal::{Part, Refusal};
@@ -38,6 +39,17 @@ impl State {
         match &record.act {
             Act::Open(open) => self.judge_open(partner, open).map(|()| Judgement::Apply),
             Act::Attest(attest) => self.judge_attest(partner, attest, now),
+            Act::Asset(act) => self.judge_asset(partner, act),
+        }
+    }
+
+    /// The operation of this id; or that it has to be waited for, or that it is none.
+    pub(super) fn named_operation(&self, named: RecordId) -> Result<Result<&Operation, Judgement>, Refusal> {
+        match (self.operations.get(&named), self.records.get(&named)) {
+            (Some(operation), _) => Ok(Ok(operation)),
+            // Names another record where an operation belongs: waiting would not help.
+            (None, Some(_)) => Err(Refusal::NotAnOperation { named }),
+            (None, None) => Ok(Err(Judgement::Wait { awaits: named })),
         }
     }
 
@@ -59,12 +71,9 @@ impl State {
     }
 
     fn judge_attest(&self, partner: &PartnerName, attest: &Attest, now: Time) -> Result<Judgement, Refusal> {
-        let Some(operation) = self.operations.get(&attest.operation) else {
-            return match self.records.get(&attest.operation) {
-                // Names an attestation where an operation belongs: waiting would not help.
-                Some(_) => Err(Refusal::NotAnOperation { named: attest.operation }),
-                None => Ok(Judgement::Wait { awaits: attest.operation }),
-            };
+        let operation = match self.named_operation(attest.operation)? {
+            Ok(operation) => operation,
+            Err(wait) => return Ok(wait),
         };
         if let Some(decision) = &operation.decision {
             return Err(Refusal::Closed {
@@ -167,6 +176,7 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
                 Part::Caveat.check(caveat)?;
             }
         }
+        Act::Asset(act) => asset::check(act)?,
     }
     founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })
 }

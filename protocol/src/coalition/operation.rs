@@ -17,6 +17,8 @@ pub struct Operation {
     pub open: Open,
     /// Who opened it.
     pub opened_by: PartnerName,
+    /// Who answers for it: always exactly one.
+    pub lead: PartnerName,
     /// Log index of the opening.
     pub index: u64,
     /// Batch time of the opening.

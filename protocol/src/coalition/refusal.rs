@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Verdict;
+use super::{AssetRefusal, Verdict};
 use crate::charter::text::{all_of, either, is_showable};
-use crate::charter::{MAX_NAME_BYTES, PartnerName, show_time};
+use crate::charter::{MAX_NAME_BYTES, MAX_PARTNERS, PartnerName, show_time};
 use crate::identity::{CoalitionId, PublicKey, RecordId};
 use crate::record::{
-    MAX_CAVEAT_BYTES, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_TITLE_BYTES, Role,
+    MAX_CAVEAT_BYTES, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_GROUND_BYTES, MAX_LABEL_BYTES,
+    MAX_TITLE_BYTES, Role,
 };
 use crate::time::Time;
 
@@ -170,6 +171,9 @@ pub enum Refusal {
         /// What it would wait for.
         awaits: RecordId,
     },
+    /// What an asset's rules say.
+    #[error(transparent)]
+    Asset(#[from] AssetRefusal),
     /// A proof that proves no fork.
     #[error("the fork proof does not hold")]
     InvalidForkProof,
@@ -217,6 +221,12 @@ pub enum Part {
     Field,
     /// A caveat.
     Caveat,
+    /// The label of an asset.
+    Label,
+    /// Why something is recalled, refused or declined.
+    Ground,
+    /// The number of partners that may control an asset.
+    Controllers,
 }
 
 impl Part {
@@ -229,6 +239,9 @@ impl Part {
             Self::FieldName => MAX_FIELD_NAME_BYTES,
             Self::Field => MAX_FIELD_BYTES,
             Self::Caveat => MAX_CAVEAT_BYTES,
+            Self::Label => MAX_LABEL_BYTES,
+            Self::Ground => MAX_GROUND_BYTES,
+            Self::Controllers => MAX_PARTNERS,
         }
     }
 
@@ -263,6 +276,9 @@ impl std::fmt::Display for Part {
             Self::FieldName => "the name of a value is",
             Self::Field => "a value is",
             Self::Caveat => "the caveat is",
+            Self::Label => "the label is",
+            Self::Ground => "the ground is",
+            Self::Controllers => "the list of who may control is",
         })
     }
 }

@@ -21,6 +21,8 @@ use super::map::{Map, branch_hash};
 use crate::feed::BodyBytes;
 use crate::founding::Founded;
 use crate::identity::Hash;
+#[cfg(test)]
+use crate::identity::RecordId;
 
 /// How much of the state one page gives, in bytes; more only where a single item is larger.
 pub const MAX_PAGE_BYTES: u64 = 128 * 1024;
@@ -165,6 +167,11 @@ impl State {
                 }
                 Item::Frozen(feed, frozen) => state.proved.freeze(feed, frozen, &mut state.tree),
                 Item::Convicted(convicted) => state.proved.convict(convicted, &mut state.tree),
+                Item::Seen(id, seen) => {
+                    state.records.insert(id, seen);
+                    state.tree.put(&Item::Seen(id, seen));
+                }
+                Item::Asset(asset) => state.adopt_asset(asset.into_owned()),
             }
         }
         for ((operation, place), attestation) in said {
@@ -214,7 +221,22 @@ impl State {
             ItemId::Parked(id) => Item::Parked(Cow::Borrowed(self.parked.get(&id)?)),
             ItemId::Frozen(feed) => Item::Frozen(feed, *self.proved.frozen().get(&feed)?),
             ItemId::Convicted(seat) => Item::Convicted(*self.proved.convicted().get(&seat)?),
+            ItemId::Seen(id) => Item::Seen(id, *self.records.get(&id)?),
+            ItemId::Asset(id) => Item::Asset(Cow::Borrowed(self.assets.get(&id)?)),
         })
+    }
+
+    /// Records that neither open nor attest.
+    #[cfg(test)]
+    fn seen_items(&self) -> impl Iterator<Item = Item<'_>> {
+        let told = |id: &RecordId, about: &RecordId| {
+            let said = |operation: &super::Operation| {
+                operation.id == *id || operation.attestations.iter().any(|said| said.record == *id)
+            };
+            self.operations.get(about).is_some_and(said)
+        };
+        let others = self.records.iter().filter(move |(id, seen)| !told(id, &seen.about));
+        others.map(|(id, seen)| Item::Seen(*id, *seen))
     }
 
     /// Everything under the root, from scratch.
@@ -226,6 +248,8 @@ impl State {
             .chain(self.parked.iter().map(|waiting| Item::Parked(Cow::Borrowed(waiting))))
             .chain(self.frozen().iter().map(|(feed, frozen)| Item::Frozen(*feed, *frozen)))
             .chain(self.convicted().values().map(|convicted| Item::Convicted(*convicted)))
+            .chain(self.seen_items())
+            .chain(self.assets.iter().map(|asset| Item::Asset(Cow::Borrowed(asset))))
             .collect()
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use entente_hbbft::{Seat, plant};
 use serde::{Deserialize, Serialize};
 
+use super::asset::Assets;
 use super::evidence::{Convicted, Frozen, Proved};
 use super::find::{FindError, find_id};
 use super::items::{Item, Tree};
@@ -121,12 +122,12 @@ pub struct Advanced {
 }
 
 /// Where a record was applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// Log index of the first entry with it.
     pub index: u64,
-    /// The operation that it opened or attests to.
-    pub operation: RecordId,
+    /// What it is about: the record that opened that, which may be itself.
+    pub about: RecordId,
 }
 
 /// The state of one coalition.
@@ -135,7 +136,8 @@ pub struct State {
     pub(super) founded: Arc<Founded>,
     pub(super) time: Time,
     pub(super) operations: BTreeMap<RecordId, Operation>,
-    /// Every applied record. Follows from `operations`.
+    pub(super) assets: Assets,
+    /// Every applied record. What opens or attests follows from `operations`; each other one stands under the root.
     pub(super) records: BTreeMap<RecordId, Seen>,
     /// Open operations by the end of their window. Follows from `operations`.
     pub(super) deadlines: BTreeSet<(Time, RecordId)>,
@@ -160,6 +162,7 @@ impl State {
             founded,
             time,
             operations: BTreeMap::new(),
+            assets: Assets::default(),
             records: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             open: BTreeMap::new(),
@@ -407,6 +410,7 @@ impl State {
         for operation in named.iter().filter_map(|id| self.operations.get(id)) {
             overlay.adopt(operation.clone());
         }
+        self.overlay_assets(held, &mut overlay);
         overlay
     }
 
@@ -418,7 +422,7 @@ impl State {
         }
         let records = operation.attestations.iter().map(|said| (said.record, said.index));
         for (id, index) in records.chain([(operation.id, operation.index)]) {
-            self.records.insert(id, Seen { index, operation: operation.id });
+            self.records.insert(id, Seen { index, about: operation.id });
         }
         self.operations.insert(operation.id, operation);
     }

@@ -15,6 +15,14 @@ use crate::identity::RecordId;
 use crate::record::{Act, Record, SignedRecord};
 use crate::time::Time;
 
+/// Who says something, in which record, at which index.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub(super) partner: &'a PartnerName,
+    pub(super) id: RecordId,
+    pub(super) index: u64,
+}
+
 impl State {
     /// Takes a record whose signature holds.
     pub(super) fn take(
@@ -111,16 +119,20 @@ impl State {
         now_index: u64,
         decisions: &mut Vec<Decision>,
     ) {
-        let operation = record.act.operation().unwrap_or(id);
-        self.records.insert(id, Seen { index: place.index, operation });
+        let about = record.act.about().unwrap_or(id);
+        let seen = Seen { index: place.index, about };
+        self.records.insert(id, seen);
         match &record.act {
             Act::Open(open) => {
-                let window_ms = self.charter().kind(&open.kind).map_or(0, |kind| kind.window_ms);
+                let kind = self.charter().kind(&open.kind);
+                let window_ms = kind.map_or(0, |kind| kind.window_ms);
+                let lead = kind.map_or_else(|| partner.clone(), |kind| kind.first_lead(partner));
                 let closes = self.time.plus(window_ms);
                 let operation = Operation {
                     id,
                     open: open.clone(),
                     opened_by: partner.clone(),
+                    lead,
                     index: place.index,
                     opened_at: self.time,
                     closes,
@@ -134,7 +146,7 @@ impl State {
             }
             Act::Attest(attest) => {
                 let at = self.time;
-                if let Some(said_on) = self.operations.get_mut(&operation) {
+                if let Some(said_on) = self.operations.get_mut(&about) {
                     let said = &mut said_on.attestations;
                     let replaced = said.iter().position(|said| attest.supersedes == Some(said.record));
                     if let Some(replaced) = replaced {
@@ -151,13 +163,18 @@ impl State {
                         superseded_by: None,
                     });
                     for place in replaced.into_iter().chain([said.len() - 1]) {
-                        let item = Item::Attestation(operation, place as u32, Cow::Borrowed(&said[place]));
+                        let item = Item::Attestation(about, place as u32, Cow::Borrowed(&said[place]));
                         self.tree.put(&item);
                     }
                 }
             }
+            Act::Asset(act) => {
+                let said = Said { partner, id, index: place.index };
+                self.commit_asset(&said, act);
+                self.tree.put(&Item::Seen(id, seen));
+            }
         }
-        self.decide(&operation, Some(now_index), decisions);
+        self.decide(&about, Some(now_index), decisions);
     }
 
     /// Decides an operation if its rule says so, and brings the root up to date with it.

@@ -11,7 +11,7 @@ use super::state::{Disposition, State};
 use crate::charter::{PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::lane::Lane;
-use crate::record::{Act, Role, SignedRecord, Stance};
+use crate::record::{Role, SignedRecord, Stance};
 use crate::time::Time;
 
 /// Where an operation stands.
@@ -230,10 +230,7 @@ impl State {
         let mut concerned = BTreeSet::new();
         for (index, signed) in (HELD_INDEX..).zip(held) {
             let id = signed.record.id();
-            concerned.insert(match &signed.record.act {
-                Act::Open(_) => id,
-                Act::Attest(attest) => attest.operation,
-            });
+            concerned.extend(signed.record.act.decides(id));
             let applied = overlay.try_held(index, signed);
             let own = [(id, applied.disposition)];
             let released = applied.released.into_iter().map(|it| (it.record, it.disposition));

@@ -215,9 +215,11 @@ impl Engine {
         let operation = |id: &RecordId| self.state.operation(id).map(|operation| operation.open.kind.clone());
         let kind = match &record.act {
             Act::Open(open) => Some(open.kind.clone()),
-            Act::Attest(attest) => operation(&attest.operation).or_else(|| self.held_kind(&attest.operation)),
+            Act::Attest(_) | Act::Asset(_) => {
+                let about = self.state.operation_of(&record.act);
+                about.and_then(|about| operation(&about).or_else(|| self.held_kind(&about)))
+            }
         };
-        let kind: Option<String> = kind;
         kind.and_then(|kind| charter.kind(&kind)).map_or(Lane::Routine, |kind| kind.precedence)
     }
 
@@ -226,7 +228,7 @@ impl Engine {
         self.held().find_map(|(_, _, body)| match Body::decode(body) {
             Ok(Body::Signed(SignedRecord { record, .. })) if record.id() == *id => match record.act {
                 Act::Open(open) => Some(open.kind),
-                Act::Attest(_) => None,
+                Act::Attest(_) | Act::Asset(_) => None,
             },
             _ => None,
         })

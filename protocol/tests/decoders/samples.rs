@@ -20,7 +20,10 @@ use entente_protocol::ledger::checkpoint::Checkpoint;
 use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners, TreeHead};
 use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
 use entente_protocol::ledger::receipt::Receipt;
-use entente_protocol::record::{Act, Attest, Body, Due, Nonce, Open, Record, Role, SignedRecord, Stance};
+use entente_protocol::record::{
+    Act, AssetAct, Attest, Body, Contribute, Control, Declare, Due, Nonce, Open, Recall, Record, Role,
+    SignedRecord, Stance,
+};
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
 use entente_protocol::vote::{HeadReport, HeadRequest, VoteFeed, VoteFrame};
@@ -67,6 +70,25 @@ fn attest() -> Act {
     })
 }
 
+fn declare() -> Act {
+    let (name, kind) = ("hospital-2".parse().expect("a name"), "field-hospital".parse().expect("a name"));
+    Act::Asset(AssetAct::Declare(Declare { name, kind, label: "40 beds, two theatres".into() }))
+}
+
+fn contribute() -> Act {
+    let to = PARTNERS[..2].iter().map(|name| name.parse().expect("a name")).collect();
+    Act::Asset(AssetAct::Contribute(Contribute {
+        asset: id("asset"),
+        operation: id("operation"),
+        caveat: Some("until sunset".into()),
+        control: Control::Lead(to),
+    }))
+}
+
+fn recall() -> Act {
+    Act::Asset(AssetAct::Recall(Recall { asset: id("asset"), ground: Some("needed at home".into()) }))
+}
+
 fn fork() -> ForkProof {
     let (coalition, feed) = feed();
     let branch = |last: &[u8]| {
@@ -92,6 +114,9 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
     vec![
         ("signed, open", signed(open())),
         ("signed, attest", signed(attest())),
+        ("signed, declare", signed(declare())),
+        ("signed, contribute", signed(contribute())),
+        ("signed, recall", signed(recall())),
         ("note", Body::Note(b"all quiet".to_vec())),
         ("due", Body::Due(Due { operation: id("operation"), deadline: NOW })),
         ("fork", Body::Fork(Box::new(fork()))),

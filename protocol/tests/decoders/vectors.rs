@@ -262,7 +262,7 @@ fn bodies_of_entries() {
         odd("no variant 4", &[4]),
         open.but(&format!("{act}.Open.body[0].key"), "\"slot\"", b"tops", "names out of order"),
         open.but(&format!("{act}.Open.title"), "\"Corridor\"", b"Corr\xffdor", "a text that is not UTF-8"),
-        open.but("Signed.record.act", "Act", &[2], "an act that there is not"),
+        open.but("Signed.record.act", "Act", &[200], "an act that there is not"),
         attest.but(&format!("{act}.Attest.role"), "Role", &[3], "a role that there is not"),
         attest.but(&format!("{act}.Attest.stance"), "Stance", &[3], "a stance that there is not"),
     ]);

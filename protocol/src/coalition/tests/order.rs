@@ -383,7 +383,7 @@ fn ids_and_the_root_are_pinned() {
             "vqalw4gmwmkq6f6bed4uxweggbnleagwl5cwky44v7ydoodf5vua",
             "op-7iugtcblgony44ecalcmiqn3d5vq7lhlkwxl2o66zu3wq2tphjja",
             "op-va52gsuvtkcrrysyzv6tsg5jv3ygeiug3a5w2vtnby3g7rrcgiya",
-            "jmelx6kkmydidiako2x7fuohd3rojunhzgtbhqey3ieoeavwoiza",
+            "otls2kumveoiyh36vkzbdnn6xh4erusuiorbvihsrhnj6tr42boq",
         ]
     );
 }
