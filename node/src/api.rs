@@ -18,6 +18,7 @@ use tokio::net::UnixListener;
 
 use crate::runtime::{Handle, StartError};
 
+mod assets;
 #[cfg(any(test, fuzzing))]
 pub mod decoders;
 pub mod dto;
@@ -97,6 +98,7 @@ fn router(node: Handle) -> Router {
         .route("/v1/notes/batch", batch)
         .route("/v1/ops", get(operations::list))
         .route("/v1/ops/{id}", get(operations::show))
+        .route("/v1/assets", get(assets::list))
         .route("/v1/log", get(log::page))
         .route("/v1/feeds/{name}/{lane}", get(feeds::page))
         .route("/v1/evidence", get(evidence::list))

@@ -4,6 +4,7 @@
 //! what, why and the next command. Founding, joining, checking and verifying need no running node; the others speak
 //! with the node of the data folder over its socket.
 
+mod asset;
 mod charter;
 mod check;
 mod evidence;
@@ -110,6 +111,9 @@ enum Command {
     /// Open operations, attest to them, and follow them
     #[command(subcommand)]
     Op(op::Command),
+    /// Declare, lend and recall this partner's assets, and list everybody's
+    #[command(subcommand)]
+    Asset(asset::Command),
     /// Show the ordered log
     Log(log::Log),
     /// Show the entries of a record feed, with their hashes and signatures
@@ -226,6 +230,7 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Status(status) => block_on(status.run(&context)),
         Command::Peer(command) => block_on(command.run(&context)),
         Command::Op(command) => block_on(command.run(&context)),
+        Command::Asset(command) => block_on(command.run(&context)),
         Command::Log(log) => block_on(log.run(&context)),
         Command::Feed(feed) => block_on(feed.run(&context)),
         Command::Evidence(command) => block_on(command.run(&context)),

@@ -4,6 +4,7 @@
 //! direction, so it cannot make a terminal show something else. A closed pipe ends the output and is no error.
 
 pub(crate) mod age;
+pub(crate) mod asset;
 pub(crate) mod charter;
 pub(crate) mod event;
 pub(crate) mod evidence;

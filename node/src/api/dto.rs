@@ -17,6 +17,7 @@
 //! | `POST /v1/notes/batch?..` with notes, each behind its length as u32, little endian | list of [`SubmitView`] |
 //! | `GET /v1/ops` | list of [`OperationView`] |
 //! | `GET /v1/ops/{id or unique prefix}` | [`OperationView`] |
+//! | `GET /v1/assets?owner=&name=&operation=` | list of [`AssetView`], by owner and name |
 //! | `GET /v1/log?from=&limit=` | [`LogPage`] |
 //! | `GET /v1/feeds/{partner or node}/{lane}?from=&limit=` | [`FeedPage`] |
 //! | `GET /v1/evidence` | list of [`EvidenceView`] |
@@ -35,6 +36,7 @@ mod metrics;
 
 use std::collections::BTreeMap;
 
+pub use entente_protocol::coalition::AssetView;
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};
 use entente_protocol::record::{Role, Stance};

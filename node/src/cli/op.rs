@@ -4,7 +4,7 @@ mod attest;
 mod follow;
 mod open;
 mod submit;
-mod texts;
+pub(super) mod texts;
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl Command {
 
 /// The operation that `id` names. A whole id that has not come this far yet is waited for until `limit` is over: what
 /// another partner just opened is often on its way.
-async fn find(context: &Context, id: &str, limit: Duration) -> Result<OperationView, CliError> {
+pub(super) async fn find(context: &Context, id: &str, limit: Duration) -> Result<OperationView, CliError> {
     let client = context.client()?;
     let path = format!("/v1/ops/{}", segment(id)?);
     let first = client.get(&path).await;
@@ -98,13 +98,13 @@ fn is_unknown(error: &CliError) -> bool {
 }
 
 /// Who signs here, and by which charter.
-struct Officer {
-    charter: Charter,
+pub(super) struct Officer {
+    pub(super) charter: Charter,
     key: SecretKey,
 }
 
 impl Officer {
-    fn load(context: &Context) -> Result<Self, CliError> {
+    pub(super) fn load(context: &Context) -> Result<Self, CliError> {
         let path = context.dir.coalition();
         if !path.exists() {
             return Err(CliError::config(
@@ -125,7 +125,7 @@ impl Officer {
         self.key.public()
     }
 
-    fn partner(&self) -> Result<&Partner, CliError> {
+    pub(super) fn partner(&self) -> Result<&Partner, CliError> {
         let public = self.public();
         self.charter.partners.iter().find(|partner| partner.officers.contains(&public)).ok_or_else(|| {
             CliError::denied(
@@ -188,7 +188,7 @@ impl Officer {
     }
 
     /// The signed record of `act`; the same for the same `key`, else unique.
-    fn sign(&self, act: Act, key: Option<&str>) -> Result<SignedRecord, CliError> {
+    pub(super) fn sign(&self, act: Act, key: Option<&str>) -> Result<SignedRecord, CliError> {
         let signer = self.public();
         let nonce = match key {
             Some(key) => Nonce::from_key(&signer, key),

@@ -408,3 +408,40 @@ fn a_node_that_was_stopped_can_be_started_at_once() {
         before = after;
     }
 }
+
+#[test]
+fn an_asset_is_lent_and_recalled_and_a_mistake_says_what_to_do() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let empty = run(&dir, &["asset", "list"]);
+    assert!(empty.done().starts_with("no assets yet; next: entente"), "{}", empty.out);
+    let declare = ["asset", "declare", "lift-7", "--kind", "c-130", "--label", "one transport"];
+    assert!(run(&dir, &declare).done().contains(": applied"));
+    let again = run(&dir, &declare);
+    assert_eq!(again.code, 6, "{}", again.err);
+    assert!(again.err.contains("norden has declared an asset lift-7 already"), "{}", again.err);
+    assert!(again.err.contains("asset list"), "{}", again.err);
+    let open = ["op", "open", "--type", "airlift", "--title", "Corridor"];
+    let id = first_line(&run(&dir, &open));
+    let lend = |end: &[&str]| run(&dir, &[&["asset", "contribute", "lift-7", &id[..12]], end].concat());
+    let unclear = lend(&["--to", "norden"]);
+    assert_eq!(unclear.code, 2, "{}", unclear.err);
+    assert!(unclear.err.contains("--control lead --to norden"), "{}", unclear.err);
+    let unknown = run(&dir, &["asset", "recall", "lift-8"]);
+    assert!(unknown.err.contains("norden has no asset lift-8"), "{}", unknown.err);
+    assert!(unknown.err.contains("asset list --owner norden"), "{}", unknown.err);
+    lend(&["--control", "lead", "--to", "norden", "--caveat", "by day"]).done();
+    let listed = run(&dir, &["asset", "list", "--owner", "norden"]);
+    for word in ["lift-7", "c-130", "Corridor", "caveat: by day", "norden while leading"] {
+        assert!(listed.done().contains(word), "{word:?} is not in\n{}", listed.out);
+    }
+    let json = run(&dir, &["--json", "asset", "list"]);
+    let json = serde_json::from_str::<serde_json::Value>(json.done()).expect("JSON");
+    assert_eq!((&json[0]["operation"], &json[0]["controller"]), (&id.as_str().into(), &"norden".into()));
+    let waits = run(&dir, &["asset", "recall", "lift-7", "--wait", "agreed"]);
+    assert!(waits.err.contains("wait for held or ordered"), "{}", waits.err);
+    run(&dir, &["asset", "recall", "lift-7", "--ground", "needed at home"]).done();
+    assert!(run(&dir, &["asset", "list"]).done().contains("recalled: needed at home"));
+}

@@ -9,7 +9,7 @@ use crate::errors::CliError;
 use crate::render;
 
 /// Refuses a text that no seat would accept. `named` says which, `command` is the command line that it stood in.
-pub(super) fn check(part: Part, named: &str, text: &str, command: &str) -> Result<(), CliError> {
+pub(crate) fn check(part: Part, named: &str, text: &str, command: &str) -> Result<(), CliError> {
     part.check(text).map_err(|refusal| match refusal {
         Refusal::TooLong { found, most, .. } => CliError::usage(
             format!("the {named} is too long"),
@@ -30,7 +30,7 @@ pub(super) fn check(part: Part, named: &str, text: &str, command: &str) -> Resul
 }
 
 /// Refuses a text with nothing in it.
-pub(super) fn check_not_empty(named: &str, text: &str, command: &str) -> Result<(), CliError> {
+pub(crate) fn check_not_empty(named: &str, text: &str, command: &str) -> Result<(), CliError> {
     if !text.trim().is_empty() {
         return Ok(());
     }
@@ -42,7 +42,7 @@ pub(super) fn check_not_empty(named: &str, text: &str, command: &str) -> Result<
 }
 
 /// Refuses named values that no seat would accept.
-pub(super) fn check_values(values: &BTreeMap<String, String>, command: &str) -> Result<(), CliError> {
+pub(crate) fn check_values(values: &BTreeMap<String, String>, command: &str) -> Result<(), CliError> {
     Part::Fields.check_length(values.len()).map_err(|_| {
         CliError::usage(
             "there are too many named values",
@@ -60,7 +60,7 @@ pub(super) fn check_values(values: &BTreeMap<String, String>, command: &str) -> 
 }
 
 /// The encoded body, if it is not too large as a whole.
-pub(super) fn encode(body: &Body, command: &str) -> Result<Vec<u8>, CliError> {
+pub(crate) fn encode(body: &Body, command: &str) -> Result<Vec<u8>, CliError> {
     let bytes = body.encode();
     if bytes.len() <= MAX_BODY_BYTES {
         return Ok(bytes);
