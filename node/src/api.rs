@@ -27,6 +27,7 @@ mod events;
 mod evidence;
 mod feeds;
 mod log;
+mod members;
 mod operations;
 mod peers;
 mod socket;
@@ -99,6 +100,7 @@ fn router(node: Handle) -> Router {
         .route("/v1/ops", get(operations::list))
         .route("/v1/ops/{id}", get(operations::show))
         .route("/v1/assets", get(assets::list))
+        .route("/v1/members", get(members::list))
         .route("/v1/log", get(log::page))
         .route("/v1/feeds/{name}/{lane}", get(feeds::page))
         .route("/v1/evidence", get(evidence::list))

@@ -12,6 +12,7 @@ mod feed;
 mod init;
 mod join;
 mod log;
+mod member;
 mod note;
 mod op;
 mod parse;
@@ -114,6 +115,9 @@ enum Command {
     /// Declare, lend and recall this partner's assets, and list everybody's
     #[command(subcommand)]
     Asset(asset::Command),
+    /// Show the members and who is on watch; suspend, reinstate or expel a partner; leave
+    #[command(subcommand)]
+    Member(member::Command),
     /// Show the ordered log
     Log(log::Log),
     /// Show the entries of a record feed, with their hashes and signatures
@@ -231,6 +235,7 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Peer(command) => block_on(command.run(&context)),
         Command::Op(command) => block_on(command.run(&context)),
         Command::Asset(command) => block_on(command.run(&context)),
+        Command::Member(command) => block_on(command.run(&context)),
         Command::Log(log) => block_on(log.run(&context)),
         Command::Feed(feed) => block_on(feed.run(&context)),
         Command::Evidence(command) => block_on(command.run(&context)),

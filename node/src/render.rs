@@ -10,6 +10,7 @@ pub(crate) mod event;
 pub(crate) mod evidence;
 pub(crate) mod feed;
 pub(crate) mod log;
+pub(crate) mod member;
 pub(crate) mod operation;
 pub(crate) mod peer;
 pub(crate) mod status;

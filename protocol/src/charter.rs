@@ -10,6 +10,7 @@
 //! what in it can never work, in [`lint`].
 
 mod card;
+mod governance;
 mod lint;
 mod name;
 mod template;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use card::{Card, MAX_CONTACT_BYTES};
+pub use governance::Effect;
 pub use lint::{Lint, Severity, lint, lint_at};
 pub use name::{AssetName, KindName, MAX_NAME_BYTES, NameError, PartnerName};
 pub use template::{DraftSpec, RoleHints, TEMPLATES, draft};
@@ -236,7 +238,11 @@ pub struct OperationType {
     pub precedence: Lane,
     /// How long attestations are taken after the opening, in milliseconds of batch time.
     pub window_ms: u64,
+    /// What its agreement changes in the coalition itself.
+    #[serde(default)]
+    pub effect: Option<Effect>,
     /// Who may lead, sorted.
+    #[serde(default)]
     pub lead: Vec<PartnerName>,
     /// Who may support, sorted.
     #[serde(default)]
@@ -389,6 +395,11 @@ impl Charter {
             .binary_search_by(|kind| kind.name.as_str().cmp(name))
             .ok()
             .map(|at| &self.operations[at])
+    }
+
+    /// The types with this effect.
+    pub fn kinds_with(&self, effect: Effect) -> impl Iterator<Item = &OperationType> {
+        self.operations.iter().filter(move |kind| kind.effect == Some(effect))
     }
 
     /// The longest window of any type, in milliseconds.

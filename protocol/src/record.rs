@@ -6,6 +6,7 @@
 //! and resubmitting is harmless: the id is the hash of the signed content, and one id counts once.
 
 mod asset;
+mod member;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use asset::{AssetAct, Contribute, Control, Declare, MAX_GROUND_BYTES, MAX_LABEL_BYTES, Recall};
+pub use member::{Change, MAX_REASON_BYTES, MemberAct, Propose, Watch};
 
 use crate::evidence::Equivocation;
 use crate::feed::ForkProof;
@@ -41,6 +43,7 @@ pub const RADIO_PACKET_BYTES: usize = 237;
 const RECORD_DOMAIN: &str = "entente/record/v1";
 
 /// What one entry of a record feed says.
+#[expect(clippy::large_enum_variant, reason = "bodies are decoded one at a time; nobody keeps many of them")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
     /// What an officer says for a partner.
@@ -180,6 +183,8 @@ pub enum Act {
     Attest(Attest),
     /// Declares, lends or recalls an asset of the partner.
     Asset(AssetAct),
+    /// Proposes a change of membership, leaves, or hands over the watch.
+    Member(MemberAct),
 }
 
 impl Act {
@@ -189,6 +194,7 @@ impl Act {
             Self::Open(_) => None,
             Self::Attest(attest) => Some(attest.operation),
             Self::Asset(act) => act.operation(),
+            Self::Member(_) => None,
         }
     }
 
@@ -198,15 +204,16 @@ impl Act {
             Self::Open(_) => None,
             Self::Attest(attest) => Some(attest.operation),
             Self::Asset(act) => act.asset(),
+            Self::Member(_) => None,
         }
     }
 
     /// The operation that waiting for a decision means, for a record with this act and the id `id`.
     pub fn decides(&self, id: RecordId) -> Option<RecordId> {
         match self {
-            Self::Open(_) => Some(id),
+            Self::Open(_) | Self::Member(MemberAct::Propose(_)) => Some(id),
             Self::Attest(attest) => Some(attest.operation),
-            Self::Asset(_) => None,
+            Self::Asset(_) | Self::Member(_) => None,
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | `GET /v1/ops` | list of [`OperationView`] |
 //! | `GET /v1/ops/{id or unique prefix}` | [`OperationView`] |
 //! | `GET /v1/assets?owner=&name=&operation=` | list of [`AssetView`], by owner and name |
+//! | `GET /v1/members` | list of [`MemberView`], by seat |
 //! | `GET /v1/log?from=&limit=` | [`LogPage`] |
 //! | `GET /v1/feeds/{partner or node}/{lane}?from=&limit=` | [`FeedPage`] |
 //! | `GET /v1/evidence` | list of [`EvidenceView`] |
@@ -36,7 +37,7 @@ mod metrics;
 
 use std::collections::BTreeMap;
 
-pub use entente_protocol::coalition::AssetView;
+pub use entente_protocol::coalition::{AssetView, MemberView};
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};
 use entente_protocol::record::{Role, Stance};

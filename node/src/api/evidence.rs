@@ -11,7 +11,7 @@ use entente_protocol::evidence::{Equivocation, Subject};
 use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{EvidenceId, Hash};
 use entente_protocol::leaf::Leaf;
-use entente_protocol::record::{Act, AssetAct, Body};
+use entente_protocol::record::{Act, AssetAct, Body, MemberAct};
 use entente_protocol::store::{Archive as _, Damage, FoundFork};
 use entente_protocol::vote::VoteFrame;
 
@@ -259,6 +259,11 @@ fn words(body: &[u8]) -> String {
                 }
                 Act::Asset(AssetAct::Contribute(it)) => format!("lends {} to {}", it.asset, it.operation),
                 Act::Asset(AssetAct::Recall(recall)) => format!("recalls {}", recall.asset),
+                Act::Member(MemberAct::Propose(it)) => {
+                    format!("proposes {id}, to {} {}", it.change.effect(), it.change.subject())
+                }
+                Act::Member(MemberAct::Withdraw { ground }) => format!("leaves: {ground}"),
+                Act::Member(MemberAct::Watch(watch)) => format!("gives the watch to {}", watch.officer),
             }
         }
         Ok(Body::Note(note)) => {

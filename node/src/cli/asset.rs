@@ -4,10 +4,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use entente_protocol::charter::{AssetName, KindName, PartnerName};
 use entente_protocol::coalition::Part;
 use entente_protocol::identity::RecordId;
-use entente_protocol::record::{Act, AssetAct, Body, Contribute, Control, Declare, Recall};
+use entente_protocol::record::{Act, AssetAct, Contribute, Control, Declare, Recall};
 
 use super::Context;
-use super::op::{Officer, Submission, Waiting, find, texts};
+use super::op::{Officer, Saying, find, texts};
 use crate::api::dto::AssetView;
 use crate::client::segment;
 use crate::errors::CliError;
@@ -74,15 +74,6 @@ pub(super) struct RecallArgs {
     saying: Saying,
 }
 
-#[derive(Args)]
-struct Saying {
-    /// A name for this submission: submitting the same again with it is harmless
-    #[arg(long)]
-    key: Option<String>,
-    #[command(flatten)]
-    waiting: Waiting,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ControlArg {
     Owner,
@@ -115,7 +106,7 @@ impl DeclareArgs {
         texts::check_not_empty("label", &self.label, &command)?;
         texts::check(Part::Label, "label", &self.label, &command)?;
         let (name, kind, label) = (self.name.clone(), self.kind.clone(), self.label.clone());
-        self.saying.say(context, AssetAct::Declare(Declare { name, kind, label })).await
+        say(&self.saying, context, AssetAct::Declare(Declare { name, kind, label })).await
     }
 }
 
@@ -134,7 +125,8 @@ impl ContributeArgs {
             Err(_) => find(context, segment(&self.operation)?, self.saying.waiting.timeout).await?.id,
         };
         let caveat = self.caveat.clone();
-        self.saying.say(context, AssetAct::Contribute(Contribute { asset, operation, caveat, control })).await
+        say(&self.saying, context, AssetAct::Contribute(Contribute { asset, operation, caveat, control }))
+            .await
     }
 
     fn control(&self, context: &Context) -> Result<Control, CliError> {
@@ -168,7 +160,7 @@ impl RecallArgs {
             texts::check(Part::Ground, "ground", ground, &command)?;
         }
         let asset = own(context, &self.name).await?.id;
-        self.saying.say(context, AssetAct::Recall(Recall { asset, ground: self.ground.clone() })).await
+        say(&self.saying, context, AssetAct::Recall(Recall { asset, ground: self.ground.clone() })).await
     }
 }
 
@@ -187,18 +179,6 @@ async fn own(context: &Context, name: &AssetName) -> Result<AssetView, CliError>
     })
 }
 
-impl Saying {
-    async fn say(&self, context: &Context, act: AssetAct) -> Result<(), CliError> {
-        let officer = Officer::load(context)?;
-        officer.partner()?;
-        let record = officer.sign(Act::Asset(act), self.key.as_deref())?;
-        let id = Some(record.record.id());
-        let body = Body::Signed(record).encode();
-        let sent = Submission { path: "/v1/records", lane: None, id, body }.send(context, &self.waiting).await;
-        sent.map_err(|error| match error.code.as_str() {
-            // What stands decides, not what the charter allows.
-            "denied" => CliError { next: context.hint("asset list"), ..error },
-            _ => error,
-        })
-    }
+async fn say(saying: &Saying, context: &Context, act: AssetAct) -> Result<(), CliError> {
+    saying.say(context, Act::Asset(act), "asset list").await
 }

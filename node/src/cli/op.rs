@@ -13,7 +13,7 @@ use entente_protocol::charter::{Charter, Partner};
 use entente_protocol::identity::{PublicKey, RecordId, SecretKey};
 use entente_protocol::record::{Act, Attest as AttestAct, Nonce, Open as OpenAct, Record, SignedRecord};
 
-pub(super) use submit::{Submission, Waiting};
+pub(super) use submit::{Saying, Submission, Waiting};
 
 use super::{Context, now};
 use crate::api::dto::OperationView;
@@ -121,7 +121,7 @@ impl Officer {
         Ok(Self { charter, key })
     }
 
-    fn public(&self) -> PublicKey {
+    pub(super) fn public(&self) -> PublicKey {
         self.key.public()
     }
 

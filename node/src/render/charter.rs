@@ -60,7 +60,19 @@ fn operation(kind: &OperationType) -> String {
     let vetoes = kind.veto_holders();
     let veto = vetoes.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     let mut rows = vec![
-        [kind.name.to_string(), format!("{}, open for {}", kind.precedence, show_span(kind.window_ms))],
+        [
+            kind.name.to_string(),
+            match kind.effect {
+                Some(effect) => {
+                    format!(
+                        "{}, open for {}; {effect}s a partner",
+                        kind.precedence,
+                        show_span(kind.window_ms)
+                    )
+                }
+                None => format!("{}, open for {}", kind.precedence, show_span(kind.window_ms)),
+            },
+        ],
         ["  lead".into(), names(&kind.lead)],
         ["  supporting".into(), names(&kind.supporting)],
         ["  observing".into(), names(&kind.observing)],

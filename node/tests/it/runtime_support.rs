@@ -72,6 +72,7 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
         operations: vec![OperationType {
             name: "airlift".parse().expect("a name"),
             precedence: Lane::Immediate,
+            effect: None,
             window_ms: 3_600_000,
             lead: vec![names[0].clone()],
             supporting: supporting.clone(),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::text::{all_of, either, show_time};
-use super::{Charter, OperationType};
+use super::{Charter, Effect, OperationType, Partner};
 use crate::identity::PublicKey;
 use crate::lane::Lane;
 use crate::record::Role;
@@ -62,6 +62,7 @@ pub fn lint_at(charter: &Charter, now: Time) -> Vec<Lint> {
     for kind in &charter.operations {
         operation(charter, kind, &mut lints);
     }
+    governance(charter, &mut lints);
     lints.0.sort_by_key(|lint| lint.severity);
     lints.0
 }
@@ -206,6 +207,34 @@ fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
     }
     requirements(kind, lints);
     vetoes(kind, lints);
+}
+
+/// Whom a change concerns has no voice in it: each partner must be one that the others can decide on.
+fn governance(charter: &Charter, lints: &mut Lints) {
+    for kind in charter.operations.iter().filter(|kind| kind.effect.is_some()) {
+        let impossible = |subject: &&Partner| {
+            let mut without = Lints(Vec::new());
+            requirements(&kind.without(&subject.name), &mut without);
+            without.0.iter().any(|lint| lint.severity == Severity::Error)
+        };
+        let spared =
+            charter.partners.iter().filter(impossible).map(|partner| &partner.name).collect::<Vec<_>>();
+        if !spared.is_empty() {
+            lints.error(format!(
+                "{}: whom it concerns has no voice, so it can never be agreed about {}",
+                kind.name,
+                either(&spared)
+            ));
+        }
+    }
+    for effect in Effect::ALL {
+        if charter.partners.len() > 2 && charter.kinds_with(effect).next().is_none() {
+            lints.note(format!(
+                "no operation type has the effect {effect:?}: nobody can {effect} a partner",
+                effect = effect.name()
+            ));
+        }
+    }
 }
 
 fn requirements(kind: &OperationType, lints: &mut Lints) {

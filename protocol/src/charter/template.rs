@@ -1,5 +1,6 @@
 //! Drafts for common missions, by name: whoever drafts starts from one and edits the text.
 
+use super::governance::governance;
 use super::{
     AtLeast, CHARTER_VERSION, Card, Charter, CharterError, KindName, OperationType, OutcomeRule, Partner,
     PartnerName, Quota, Veto,
@@ -73,6 +74,8 @@ pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, Ch
             .collect(),
         operations: airlift(&roles),
     };
+    let partners = charter.partners.iter().map(|partner| partner.name.clone()).collect::<Vec<_>>();
+    charter.operations.extend(governance(&partners));
     charter.sort();
     charter.check()?;
     Ok(charter)
@@ -129,6 +132,7 @@ fn airlift(roles: &Roles) -> Vec<OperationType> {
         name: name.parse().expect("a literal that is a name"),
         precedence,
         window_ms,
+        effect: None,
         lead: roles.lead.clone(),
         supporting: roles.supporting.clone(),
         observing: roles.observing.clone(),

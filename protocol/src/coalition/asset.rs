@@ -4,7 +4,7 @@
 //! refused, whatever it says. An asset serves at most one operation at a time. Who controls it is derived and never
 //! stored: the owner, or whoever leads the operation as long as the owner named that partner. So control passes only by
 //! handoff of the lead and never beyond what the owner granted, and ends by itself: with the recall, with a lead that the
-//! owner did not name, or with an operation that failed or expired.
+//! owner did not name, with an operation that failed or expired, or with an owner that left.
 //!
 //! Bounded: at most [`MAX_ASSETS_PER_PARTNER`] of one owner; of each only what stands is kept, its history is in the log.
 
@@ -197,6 +197,11 @@ impl State {
         self.assets.iter()
     }
 
+    /// All assets of a partner, by name.
+    pub fn assets_of(&self, owner: &PartnerName) -> impl Iterator<Item = &Asset> {
+        self.assets.of(owner)
+    }
+
     /// The asset that `owner` calls `name`.
     pub fn asset_named(&self, owner: &PartnerName, name: &AssetName) -> Option<&Asset> {
         self.assets.get(&self.assets.named(owner, name)?)
@@ -208,11 +213,12 @@ impl State {
         act.operation().or_else(lent)
     }
 
-    /// Where an asset serves: the contribution, if its operation is open or agreed.
+    /// Where an asset serves: the contribution, if its operation is open or agreed and its owner has not left.
     pub fn serves<'a>(&'a self, asset: &'a Asset) -> Option<(&'a Lent, &'a Operation)> {
         let lent = asset.lent.as_ref()?;
         let operation = self.operations.get(&lent.grant.operation)?;
-        ended(operation).is_none().then_some((lent, operation))
+        let over = ended(operation).is_some() || self.membership(&asset.owner).is_gone();
+        (!over).then_some((lent, operation))
     }
 
     /// Who controls an asset.

@@ -18,9 +18,11 @@ use serde::{Deserialize, Serialize};
 use super::asset::Asset;
 use super::evidence::{Convicted, Frozen};
 use super::map::Map;
+use super::member::Member;
 use super::operation::{Attestation, Operation};
 use super::park::Waiting;
 use super::state::Seen;
+use crate::charter::PartnerName;
 use crate::feed::FeedKey;
 use crate::identity::{CoalitionId, Hash, RecordId, hash};
 use crate::time::Time;
@@ -33,7 +35,7 @@ const KEY_DOMAIN: &str = "entente/state/key/v1";
 const ITEM_DOMAIN: &str = "entente/state/item/v1";
 
 /// Which item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(super) enum ItemId {
     Coalition,
     Time,
@@ -45,6 +47,7 @@ pub(super) enum ItemId {
     Convicted(Seat),
     Seen(RecordId),
     Asset(RecordId),
+    Member(PartnerName),
 }
 
 impl ItemId {
@@ -74,6 +77,8 @@ pub(super) enum Item<'a> {
     Seen(RecordId, Seen),
     /// An asset.
     Asset(Cow<'a, Asset>),
+    /// What has changed of a partner.
+    Member(Cow<'a, PartnerName>, Cow<'a, Member>),
 }
 
 impl Item<'_> {
@@ -88,6 +93,7 @@ impl Item<'_> {
             Self::Convicted(convicted) => ItemId::Convicted(convicted.feed.seat),
             Self::Seen(id, _) => ItemId::Seen(*id),
             Self::Asset(asset) => ItemId::Asset(asset.id),
+            Self::Member(partner, _) => ItemId::Member(partner.clone().into_owned()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a record needs to be applied: judged the same for submissions and for ordered entries, changing nothing.
 
 use super::asset;
+use super::member::{self, MemberRefusal};
 use super::operation::Operation;
 use super::park::MAX_PARKED_PER_PARTNER;
 use super::refusal::{Part, Refusal};
@@ -36,10 +37,15 @@ impl State {
         if let Some(partner) = self.charter().partner(partner.as_str()) {
             unexpired(partner, now)?;
         }
+        // Also who is suspended may leave.
+        if !matches!(record.act, Act::Member(_)) {
+            self.require_active(partner)?;
+        }
         match &record.act {
             Act::Open(open) => self.judge_open(partner, open).map(|()| Judgement::Apply),
             Act::Attest(attest) => self.judge_attest(partner, attest, now),
             Act::Asset(act) => self.judge_asset(partner, act),
+            Act::Member(act) => self.judge_member(partner, act),
         }
     }
 
@@ -58,6 +64,17 @@ impl State {
             .charter()
             .kind(&open.kind)
             .ok_or_else(|| Refusal::UndeclaredType { kind: open.kind.clone() })?;
+        if let declared @ Some(_) = kind.effect {
+            let (kind, meant) = (kind.name.clone(), "open an operation without proposing a change".into());
+            return Err(MemberRefusal::WrongEffect { kind, declared, meant }.into());
+        }
+        self.may_open(partner, &open.kind)
+    }
+
+    /// Whether `partner` may open an operation of this type.
+    pub(super) fn may_open(&self, partner: &PartnerName, kind: &str) -> Result<(), Refusal> {
+        let kind =
+            self.charter().kind(kind).ok_or_else(|| Refusal::UndeclaredType { kind: kind.to_owned() })?;
         if !kind.holds(partner, Role::Lead) && !kind.holds(partner, Role::Supporting) {
             let mut eligible = [kind.eligible(Role::Lead), kind.eligible(Role::Supporting)].concat();
             eligible.sort_unstable();
@@ -85,9 +102,11 @@ impl State {
         if operation.closes <= now {
             return Err(Refusal::Closed { operation: operation.id, verdict: None, since: operation.closes });
         }
-        let kind = self
-            .charter()
-            .kind(&operation.open.kind)
+        if operation.change.as_ref().is_some_and(|change| change.subject() == partner) {
+            return Err(MemberRefusal::OwnCause { partner: partner.clone() }.into());
+        }
+        let kind = operation
+            .kind(self.charter())
             .ok_or_else(|| Refusal::UndeclaredType { kind: operation.open.kind.clone() })?;
         if !kind.holds(partner, attest.role) {
             return Err(Refusal::RoleNotHeld {
@@ -177,6 +196,7 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
             }
         }
         Act::Asset(act) => asset::check(act)?,
+        Act::Member(act) => member::check(act)?,
     }
     founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })
 }

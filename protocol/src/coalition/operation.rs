@@ -1,11 +1,13 @@
 //! An operation as ordered records make it.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::outcome::{Assessment, Decision, Standing};
 use crate::charter::{Charter, OperationType, PartnerName};
 use crate::identity::RecordId;
-use crate::record::{Open, Role, Stance};
+use crate::record::{Change, Open, Role, Stance};
 use crate::time::Time;
 
 /// An operation: what opened it, what was said, how it ended.
@@ -15,6 +17,8 @@ pub struct Operation {
     pub id: RecordId,
     /// What it is.
     pub open: Open,
+    /// What agreement on it changes in the coalition itself.
+    pub change: Option<Change>,
     /// Who opened it.
     pub opened_by: PartnerName,
     /// Who answers for it: always exactly one.
@@ -59,6 +63,15 @@ impl Operation {
         self.attestations.iter().rev().find(|said| said.partner == *partner && said.superseded_by.is_none())
     }
 
+    /// Its type in `charter`: without the voice of whom it concerns.
+    pub fn kind<'a>(&self, charter: &'a Charter) -> Option<Cow<'a, OperationType>> {
+        let kind = charter.kind(&self.open.kind)?;
+        Some(match &self.change {
+            Some(change) => Cow::Owned(kind.without(change.subject())),
+            None => Cow::Borrowed(kind),
+        })
+    }
+
     /// What the attestations that stand amount to under the rule of `kind`, which is this operation's type.
     pub fn assess(&self, kind: &OperationType) -> Assessment {
         let standing =
@@ -83,8 +96,8 @@ impl Operation {
         if self.decision.is_some() {
             return None;
         }
-        let kind = charter.kind(&self.open.kind)?;
-        let assessment = self.assess(kind);
+        let kind = self.kind(charter)?;
+        let assessment = self.assess(&kind);
         let verdict = assessment.verdict(decided_by.is_none())?;
         let decision = Decision {
             operation: self.id,

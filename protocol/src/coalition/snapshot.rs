@@ -43,7 +43,7 @@ pub const MAX_PENDING_PARTS: usize = 256;
 /// Why a page or a set of items is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PageError {
-    /// Bytes that are no item.
+    /// Bytes that are no item, or items out of order.
     #[error("bytes that are no part of a state")]
     Malformed,
     /// The items have another root than they should.
@@ -63,14 +63,17 @@ pub struct Changes {
     pub items: Vec<(Hash, Option<Vec<u8>>)>,
 }
 
-/// The map of encoded items, with the bytes of each by key.
+/// The map of encoded items, which stand by ascending key, with the bytes of each by key.
 fn sorted<'a>(
     items: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<(Map, BTreeMap<Hash, &'a [u8]>), PageError> {
-    let (mut map, mut by_key) = (Map::default(), BTreeMap::new());
+    let (mut map, mut by_key) = (Map::default(), BTreeMap::<Hash, &[u8]>::new());
     for bytes in items {
         let item = Item::decode(bytes).map_err(|_| PageError::Malformed)?;
         let (key, value, weight) = item.leaf(bytes);
+        if by_key.last_key_value().is_some_and(|(last, _)| *last >= key) {
+            return Err(PageError::Malformed);
+        }
         map.insert(key, value, weight);
         by_key.insert(key, bytes);
     }
@@ -172,6 +175,9 @@ impl State {
                     state.tree.put(&Item::Seen(id, seen));
                 }
                 Item::Asset(asset) => state.adopt_asset(asset.into_owned()),
+                Item::Member(partner, member) => {
+                    state.adopt_member(partner.into_owned(), member.into_owned())
+                }
             }
         }
         for ((operation, place), attestation) in said {
@@ -223,6 +229,10 @@ impl State {
             ItemId::Convicted(seat) => Item::Convicted(*self.proved.convicted().get(&seat)?),
             ItemId::Seen(id) => Item::Seen(id, *self.records.get(&id)?),
             ItemId::Asset(id) => Item::Asset(Cow::Borrowed(self.assets.get(&id)?)),
+            ItemId::Member(partner) => {
+                let (partner, member) = self.members.get_key_value(&partner)?;
+                Item::Member(Cow::Borrowed(partner), Cow::Borrowed(member))
+            }
         })
     }
 
@@ -250,6 +260,11 @@ impl State {
             .chain(self.convicted().values().map(|convicted| Item::Convicted(*convicted)))
             .chain(self.seen_items())
             .chain(self.assets.iter().map(|asset| Item::Asset(Cow::Borrowed(asset))))
+            .chain(
+                self.members
+                    .iter()
+                    .map(|(partner, member)| Item::Member(Cow::Borrowed(partner), Cow::Borrowed(member))),
+            )
             .collect()
     }
 }

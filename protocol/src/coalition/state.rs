@@ -12,6 +12,7 @@ use super::evidence::{Convicted, Frozen, Proved};
 use super::find::{FindError, find_id};
 use super::items::{Item, Tree};
 use super::judge::{Judgement, authenticate, bad_signature, too_many_parked, unexpired};
+use super::member::Member;
 use super::operation::Operation;
 use super::outcome::Decision;
 use super::park::{Parked, Place};
@@ -137,6 +138,8 @@ pub struct State {
     pub(super) time: Time,
     pub(super) operations: BTreeMap<RecordId, Operation>,
     pub(super) assets: Assets,
+    /// Partners of whom something has changed.
+    pub(super) members: BTreeMap<PartnerName, Member>,
     /// Every applied record. What opens or attests follows from `operations`; each other one stands under the root.
     pub(super) records: BTreeMap<RecordId, Seen>,
     /// Open operations by the end of their window. Follows from `operations`.
@@ -163,6 +166,7 @@ impl State {
             time,
             operations: BTreeMap::new(),
             assets: Assets::default(),
+            members: BTreeMap::new(),
             records: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             open: BTreeMap::new(),
@@ -355,6 +359,7 @@ impl State {
     fn carrier(&self, context: &ApplyContext) -> Result<(), Refusal> {
         let node = context.feed.node;
         let partner = self.founded.node(&node).ok_or(Refusal::UnknownNode { node })?;
+        self.require_member(&partner.name)?;
         unexpired(partner, self.time)
     }
 
@@ -411,6 +416,7 @@ impl State {
             overlay.adopt(operation.clone());
         }
         self.overlay_assets(held, &mut overlay);
+        overlay.members = self.members.clone();
         overlay
     }
 

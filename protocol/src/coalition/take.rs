@@ -7,12 +7,13 @@ use entente_hbbft::plant;
 
 use super::items::Item;
 use super::judge::{Judgement, too_many_parked};
+use super::outcome::Verdict;
 use super::park::{Place, Waiting};
 use super::state::released;
 use super::{Applied, Attestation, Decision, Disposition, Operation, Refusal, Seen, State};
 use crate::charter::PartnerName;
 use crate::identity::RecordId;
-use crate::record::{Act, Record, SignedRecord};
+use crate::record::{Act, Change, MemberAct, Open, Record, SignedRecord};
 use crate::time::Time;
 
 /// Who says something, in which record, at which index.
@@ -122,28 +123,9 @@ impl State {
         let about = record.act.about().unwrap_or(id);
         let seen = Seen { index: place.index, about };
         self.records.insert(id, seen);
+        let said = Said { partner, id, index: place.index };
         match &record.act {
-            Act::Open(open) => {
-                let kind = self.charter().kind(&open.kind);
-                let window_ms = kind.map_or(0, |kind| kind.window_ms);
-                let lead = kind.map_or_else(|| partner.clone(), |kind| kind.first_lead(partner));
-                let closes = self.time.plus(window_ms);
-                let operation = Operation {
-                    id,
-                    open: open.clone(),
-                    opened_by: partner.clone(),
-                    lead,
-                    index: place.index,
-                    opened_at: self.time,
-                    closes,
-                    attestations: Vec::new(),
-                    decision: None,
-                };
-                self.tree.put(&Item::Operation(Cow::Borrowed(&operation)));
-                self.operations.insert(id, operation);
-                self.deadlines.insert((closes, id));
-                *self.open.entry(partner.clone()).or_default() += 1;
-            }
+            Act::Open(open) => self.open_operation(&said, open.clone(), None),
             Act::Attest(attest) => {
                 let at = self.time;
                 if let Some(said_on) = self.operations.get_mut(&about) {
@@ -169,12 +151,41 @@ impl State {
                 }
             }
             Act::Asset(act) => {
-                let said = Said { partner, id, index: place.index };
                 self.commit_asset(&said, act);
                 self.tree.put(&Item::Seen(id, seen));
             }
+            Act::Member(act) => {
+                self.commit_member(&said, act);
+                if !matches!(act, MemberAct::Propose(_)) {
+                    self.tree.put(&Item::Seen(id, seen));
+                }
+            }
         }
         self.decide(&about, Some(now_index), decisions);
+    }
+
+    /// Opens an operation under the record that is said.
+    pub(super) fn open_operation(&mut self, said: &Said<'_>, open: Open, change: Option<Change>) {
+        let kind = self.charter().kind(&open.kind);
+        let window_ms = kind.map_or(0, |kind| kind.window_ms);
+        let lead = kind.map_or_else(|| said.partner.clone(), |kind| kind.first_lead(said.partner));
+        let closes = self.time.plus(window_ms);
+        let operation = Operation {
+            id: said.id,
+            open,
+            change,
+            opened_by: said.partner.clone(),
+            lead,
+            index: said.index,
+            opened_at: self.time,
+            closes,
+            attestations: Vec::new(),
+            decision: None,
+        };
+        self.tree.put(&Item::Operation(Cow::Borrowed(&operation)));
+        self.operations.insert(said.id, operation);
+        self.deadlines.insert((closes, said.id));
+        *self.open.entry(said.partner.clone()).or_default() += 1;
     }
 
     /// Decides an operation if its rule says so, and brings the root up to date with it.
@@ -188,8 +199,12 @@ impl State {
             if let Some(open) = self.open.get_mut(&operation.opened_by) {
                 *open -= 1;
             }
-            decisions.push(decision);
             self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
+            if decision.verdict == Verdict::Agreed && operation.change.is_some() {
+                let operation = operation.clone();
+                self.take_effect(&operation);
+            }
+            decisions.push(decision);
         }
     }
 }

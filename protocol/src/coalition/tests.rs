@@ -3,6 +3,7 @@
 
 mod assets;
 mod evidence;
+mod members;
 mod order;
 mod outcomes;
 mod refusals;

@@ -165,8 +165,8 @@ impl State {
     }
 
     fn view_of(&self, operation: &Operation, now: Time) -> OperationView {
-        let kind = self.charter().kind(&operation.open.kind);
-        let deficit = match (&operation.decision, kind) {
+        let kind = operation.kind(self.charter());
+        let deficit = match (&operation.decision, kind.as_deref()) {
             (Some(decision), _) => decision.deficit.clone(),
             (None, Some(kind)) => operation.assess(kind).deficit,
             (None, None) => Deficit::default(),

@@ -17,7 +17,7 @@ use crate::feed::{
     RunError, body_digest,
 };
 use crate::identity::RecordId;
-use crate::record::{Act, Body, Due, MAX_BODY_BYTES, Record, SignedRecord};
+use crate::record::{Act, Body, Due, MAX_BODY_BYTES, MemberAct, Record, SignedRecord};
 use crate::store::{FoundFork, Write};
 use crate::time::Time;
 
@@ -213,9 +213,10 @@ impl Engine {
     fn lane_of(&self, record: &Record) -> Lane {
         let charter = self.founded.charter();
         let operation = |id: &RecordId| self.state.operation(id).map(|operation| operation.open.kind.clone());
-        let kind = match &record.act {
+        let kind: Option<String> = match &record.act {
             Act::Open(open) => Some(open.kind.clone()),
-            Act::Attest(_) | Act::Asset(_) => {
+            Act::Member(MemberAct::Propose(propose)) => Some(propose.kind.to_string()),
+            Act::Attest(_) | Act::Asset(_) | Act::Member(_) => {
                 let about = self.state.operation_of(&record.act);
                 about.and_then(|about| operation(&about).or_else(|| self.held_kind(&about)))
             }
@@ -228,7 +229,8 @@ impl Engine {
         self.held().find_map(|(_, _, body)| match Body::decode(body) {
             Ok(Body::Signed(SignedRecord { record, .. })) if record.id() == *id => match record.act {
                 Act::Open(open) => Some(open.kind),
-                Act::Attest(_) | Act::Asset(_) => None,
+                Act::Member(MemberAct::Propose(propose)) => Some(propose.kind.to_string()),
+                Act::Attest(_) | Act::Asset(_) | Act::Member(_) => None,
             },
             _ => None,
         })

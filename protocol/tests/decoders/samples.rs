@@ -21,8 +21,8 @@ use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners,
 use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
 use entente_protocol::ledger::receipt::Receipt;
 use entente_protocol::record::{
-    Act, AssetAct, Attest, Body, Contribute, Control, Declare, Due, Nonce, Open, Recall, Record, Role,
-    SignedRecord, Stance,
+    Act, AssetAct, Attest, Body, Change, Contribute, Control, Declare, Due, MemberAct, Nonce, Open, Propose,
+    Recall, Record, Role, SignedRecord, Stance, Watch,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
@@ -89,6 +89,17 @@ fn recall() -> Act {
     Act::Asset(AssetAct::Recall(Recall { asset: id("asset"), ground: Some("needed at home".into()) }))
 }
 
+fn propose() -> Act {
+    let change = Change::Suspend(PARTNERS[1].parse().expect("a name"));
+    let kind = "suspension".parse().expect("a name");
+    Act::Member(MemberAct::Propose(Propose { kind, change, reason: "two copies of one node".into() }))
+}
+
+fn watch() -> Act {
+    let (officer, note) = (key("officer").public(), Some("radio check hourly".into()));
+    Act::Member(MemberAct::Watch(Watch { officer, from: NOW, note }))
+}
+
 fn fork() -> ForkProof {
     let (coalition, feed) = feed();
     let branch = |last: &[u8]| {
@@ -117,6 +128,12 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
         ("signed, declare", signed(declare())),
         ("signed, contribute", signed(contribute())),
         ("signed, recall", signed(recall())),
+        ("signed, propose", signed(propose())),
+        (
+            "signed, withdraw",
+            signed(Act::Member(MemberAct::Withdraw { ground: "our mandate has ended".into() })),
+        ),
+        ("signed, watch", signed(watch())),
         ("note", Body::Note(b"all quiet".to_vec())),
         ("due", Body::Due(Due { operation: id("operation"), deadline: NOW })),
         ("fork", Body::Fork(Box::new(fork()))),

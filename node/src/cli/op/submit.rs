@@ -6,7 +6,9 @@ use clap::Args;
 use entente_protocol::coalition::Verdict;
 use entente_protocol::feed::Lane;
 use entente_protocol::identity::RecordId;
+use entente_protocol::record::{Act, Body};
 
+use super::Officer;
 use crate::api::dto::{RecordState, Short, SubmitView, Wait};
 use crate::cli::{Context, parse};
 use crate::client::WENT_AWAY;
@@ -22,6 +24,34 @@ pub(crate) struct Waiting {
     /// Wait at most so long: 500ms, 30s, 5m, 1h
     #[arg(long, value_parser = parse::duration, default_value = "30s", allow_hyphen_values = true)]
     pub(crate) timeout: Duration,
+}
+
+/// How an officer says something.
+#[derive(Args)]
+pub(crate) struct Saying {
+    /// A name for this submission: submitting the same again with it is harmless
+    #[arg(long)]
+    key: Option<String>,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+impl Saying {
+    /// Signs, submits and waits; `shows` is the command that shows what stands, where the node refuses it.
+    pub(crate) async fn say(&self, context: &Context, act: Act, shows: &str) -> Result<(), CliError> {
+        let officer = Officer::load(context)?;
+        officer.partner()?;
+        let record = officer.sign(act, self.key.as_deref())?;
+        let id = Some(record.record.id());
+        let body = Body::Signed(record).encode();
+        let sent =
+            Submission { path: "/v1/records", lane: None, id, body }.send(context, &self.waiting).await;
+        sent.map_err(|error| match error.code.as_str() {
+            // What stands decides, not what the charter allows.
+            "denied" => CliError { next: context.hint(shows), ..error },
+            _ => error,
+        })
+    }
 }
 
 /// Something to submit.

@@ -99,10 +99,13 @@ fn what_is_no_next_page_is_refused_and_changes_nothing() {
     refused(&changed(&|page| drop(page.items.pop())), PageError::Root);
     refused(&changed(&|page| page.items.clear()), PageError::Root);
     refused(&changed(&|page| page.items.extend(pages[2].items.clone())), PageError::Root);
+    refused(
+        &changed(&|page| page.items.push(page.items[page.items.len() - 1].clone())),
+        PageError::Malformed,
+    );
+    refused(&changed(&|page| page.items.swap(0, 1)), PageError::Malformed);
     refused(&changed(&|page| page.items[0].0.push(0)), PageError::Malformed);
     refused(&changed(&|page| page.branches.push((9, Hash::default()))), PageError::Root);
-    let other = Bench::four().state.items().remove(0).encode();
-    refused(&changed(&|page| page.items.push(BodyBytes(other.clone()))), PageError::Root);
     for page in &pages[1..] {
         assert!(!taking.is_complete());
         taking.take(page).expect("nothing has changed");

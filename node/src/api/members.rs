@@ -1,0 +1,14 @@
+//! Members, as the ordered records make them.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::dto::MemberView;
+use super::error::{Answer, ApiError};
+use crate::runtime::Handle;
+
+/// All members, by seat, those that have left included.
+pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<MemberView>> {
+    let views = node.ask(|engine, _| engine.state().member_views()).await;
+    Ok(Json(views.ok_or_else(ApiError::stopping)?))
+}

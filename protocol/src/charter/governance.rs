@@ -1,0 +1,87 @@
+//! Operation types that change the coalition itself: which there are, and what templates say of them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AtLeast, OperationType, OutcomeRule, PartnerName, Veto};
+use crate::lane::Lane;
+use crate::record::Role;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// What agreement on an operation of a type changes in the coalition itself. Whom a change concerns has no voice in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// A partner's records have no effect from then on.
+    Suspend,
+    /// They have again.
+    Reinstate,
+    /// A partner is no member any more.
+    Expel,
+}
+
+impl Effect {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Suspend, Self::Reinstate, Self::Expel];
+
+    /// The name in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Suspend => "suspend",
+            Self::Reinstate => "reinstate",
+            Self::Expel => "expel",
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl OperationType {
+    /// This type as it is for an operation that concerns `subject`: without its voice.
+    pub fn without(&self, subject: &PartnerName) -> Self {
+        let mut kind = self.clone();
+        for list in [&mut kind.lead, &mut kind.supporting, &mut kind.observing, &mut kind.rule.veto.partners]
+        {
+            list.retain(|partner| partner != subject);
+        }
+        kind
+    }
+}
+
+/// What templates declare for `partners`: more than half of the others suspend and reinstate, more than two thirds of them
+/// expel. Two partners, or one, have nobody to be judge between them, so nothing is declared.
+pub(super) fn governance(partners: &[PartnerName]) -> Vec<OperationType> {
+    let others = partners.len().saturating_sub(1);
+    if others < 2 {
+        return Vec::new();
+    }
+    let kind = |name: &str, effect, precedence, hours: u64, count: usize| OperationType {
+        name: name.parse().expect("a literal that is a name"),
+        precedence,
+        window_ms: hours * HOUR_MS,
+        effect: Some(effect),
+        lead: Vec::new(),
+        supporting: partners.to_vec(),
+        observing: Vec::new(),
+        rule: OutcomeRule {
+            required: Vec::new(),
+            at_least: vec![AtLeast {
+                role: Role::Supporting,
+                count: u32::try_from(count).unwrap_or(u32::MAX),
+            }],
+            veto: Veto::default(),
+        },
+    };
+    let (half, thirds) = (others / 2 + 1, 2 * others / 3 + 1);
+    vec![
+        kind("suspension", Effect::Suspend, Lane::Immediate, 24, half),
+        kind("reinstatement", Effect::Reinstate, Lane::Priority, 72, half),
+        kind("expulsion", Effect::Expel, Lane::Priority, 72, thirds.min(others)),
+    ]
+}

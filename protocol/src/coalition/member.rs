@@ -1,0 +1,297 @@
+//! Membership: who is a member, since when not, and who is on watch.
+//!
+//! Guarantees: what is removed stays removed. A partner leaves by its own word alone, needing nobody's consent; it is
+//! suspended, reinstated or expelled by an operation of a type that declares that effect, in which it has no voice. From
+//! the decision on, in the order of the log, records of a partner that is not active have no effect; what it said before keeps
+//! its effect.
+//!
+//! A suspended partner may still withdraw. Its node still carries what others say; one of a partner that is gone does not.
+//! Its seat votes on, because seats do not change yet.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::items::Item;
+use super::judge::Judgement;
+use super::operation::Operation;
+use super::refusal::{Part, Refusal};
+use super::state::State;
+use super::take::Said;
+use crate::charter::{Effect, KindName, PartnerName, show_time};
+use crate::identity::{PublicKey, RecordId};
+use crate::record::{MemberAct, Open, Propose, Watch};
+use crate::time::Time;
+
+/// Whether a partner is a member.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Membership {
+    /// Its records have effect.
+    #[default]
+    Active,
+    /// They have none until it is reinstated.
+    Suspended,
+    /// Expelled by the others, for good.
+    Expelled,
+    /// It left, for good.
+    Withdrawn,
+}
+
+impl Membership {
+    /// The name in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Expelled => "expelled",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// Whether it is a member no more.
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Expelled | Self::Withdrawn)
+    }
+}
+
+impl fmt::Display for Membership {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What ordered records have changed of a partner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Whether it is a member.
+    pub membership: Membership,
+    /// What made it so, the last change first known; none while it is as the charter has it.
+    pub changed: Option<Changed>,
+    /// Who is on watch, and the record that says so.
+    pub watch: Option<(Watch, RecordId)>,
+}
+
+/// Why a partner's membership is what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The operation that was agreed, or the record by which it left.
+    pub by: RecordId,
+    /// Batch time of the change.
+    pub at: Time,
+    /// The reason that was given.
+    pub reason: String,
+}
+
+/// Why a record about membership, or of a partner that is no member, has no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+pub enum MemberRefusal {
+    /// Said for a partner whose words have no effect.
+    #[error("{partner} is {membership} since {}; what it says has no effect", show_time(*.since))]
+    NotActive {
+        /// Who.
+        partner: PartnerName,
+        /// What it is.
+        membership: Membership,
+        /// Since when.
+        since: Time,
+    },
+    /// A change that needs a proposal, or a proposal of a type without that effect.
+    #[error("operations of type {kind} {}, and this record is meant to {meant}", what_it_does(.declared))]
+    WrongEffect {
+        /// The type.
+        kind: KindName,
+        /// What it declares.
+        declared: Option<Effect>,
+        /// What the record is meant to do.
+        meant: String,
+    },
+    /// A voice in its own cause.
+    #[error("{partner} has no voice in what concerns itself")]
+    OwnCause {
+        /// Who.
+        partner: PartnerName,
+    },
+    /// Concerns nobody that the charter knows.
+    #[error("{partner} is no partner of this coalition")]
+    UnknownPartner {
+        /// Who is named.
+        partner: PartnerName,
+    },
+    /// A change from a state that the partner is not in.
+    #[error("{partner} is {membership}, so there is nothing to {effect}")]
+    NothingToDo {
+        /// Who.
+        partner: PartnerName,
+        /// What it is.
+        membership: Membership,
+        /// What was proposed.
+        effect: Effect,
+    },
+    /// The watch is given to somebody who is no officer of the partner.
+    #[error("{officer} is no officer of {partner}")]
+    NotItsOfficer {
+        /// Who is named.
+        officer: PublicKey,
+        /// Whose watch it is.
+        partner: PartnerName,
+    },
+}
+
+fn what_it_does(effect: &Option<Effect>) -> String {
+    match effect {
+        Some(effect) => format!("{effect} a partner"),
+        None => "change no membership".into(),
+    }
+}
+
+/// What needs no state: bounds of texts.
+pub(super) fn check(act: &MemberAct) -> Result<(), Refusal> {
+    match act {
+        MemberAct::Propose(propose) => Part::Reason.check(&propose.reason),
+        MemberAct::Withdraw { ground } => Part::Reason.check(ground),
+        MemberAct::Watch(watch) => watch.note.as_deref().map_or(Ok(()), |note| Part::Caveat.check(note)),
+    }
+}
+
+impl State {
+    /// What ordered records have changed of a partner.
+    pub fn member(&self, partner: &PartnerName) -> Cow<'_, Member> {
+        self.members.get(partner).map_or_else(|| Cow::Owned(Member::default()), Cow::Borrowed)
+    }
+
+    /// Whether a partner is a member.
+    pub fn membership(&self, partner: &PartnerName) -> Membership {
+        self.members.get(partner).map_or(Membership::Active, |member| member.membership)
+    }
+
+    /// Whether what `partner` says has effect.
+    pub fn is_active(&self, partner: &PartnerName) -> bool {
+        self.membership(partner) == Membership::Active
+    }
+
+    /// Refuses what is said for a partner that is not active.
+    pub(super) fn require_active(&self, partner: &PartnerName) -> Result<(), Refusal> {
+        self.refuse_if(partner, |membership| membership != Membership::Active)
+    }
+
+    /// Refuses what is carried by a node of a partner that is gone.
+    pub(super) fn require_member(&self, partner: &PartnerName) -> Result<(), Refusal> {
+        self.refuse_if(partner, Membership::is_gone)
+    }
+
+    fn refuse_if(&self, partner: &PartnerName, refused: impl Fn(Membership) -> bool) -> Result<(), Refusal> {
+        match self.members.get(partner) {
+            Some(Member { membership, changed, .. }) if refused(*membership) => {
+                Err(MemberRefusal::NotActive {
+                    partner: partner.clone(),
+                    membership: *membership,
+                    since: changed.as_ref().map_or(self.time, |changed| changed.at),
+                }
+                .into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn judge_member(&self, partner: &PartnerName, act: &MemberAct) -> Result<Judgement, Refusal> {
+        match act {
+            MemberAct::Withdraw { .. } => self.require_member(partner)?,
+            MemberAct::Watch(watch) => {
+                self.require_active(partner)?;
+                let officer = watch.officer;
+                if self.founded.officer(&officer).is_none_or(|it| it.name != *partner) {
+                    return Err(MemberRefusal::NotItsOfficer { officer, partner: partner.clone() }.into());
+                }
+            }
+            MemberAct::Propose(propose) => {
+                self.require_active(partner)?;
+                self.judge_propose(partner, propose)?;
+            }
+        }
+        Ok(Judgement::Apply)
+    }
+
+    fn judge_propose(&self, partner: &PartnerName, propose: &Propose) -> Result<(), Refusal> {
+        let Propose { kind, change, .. } = propose;
+        let declared = self
+            .charter()
+            .kind(kind.as_str())
+            .ok_or_else(|| Refusal::UndeclaredType { kind: kind.to_string() })?
+            .effect;
+        let (effect, subject) = (change.effect(), change.subject());
+        if declared != Some(effect) {
+            let meant = format!("{effect} one");
+            return Err(MemberRefusal::WrongEffect { kind: kind.clone(), declared, meant }.into());
+        }
+        if self.charter().partner(subject.as_str()).is_none() {
+            return Err(MemberRefusal::UnknownPartner { partner: subject.clone() }.into());
+        }
+        if partner == subject {
+            return Err(MemberRefusal::OwnCause { partner: partner.clone() }.into());
+        }
+        let membership = self.membership(subject);
+        if after(membership, effect).is_none() {
+            return Err(MemberRefusal::NothingToDo { partner: subject.clone(), membership, effect }.into());
+        }
+        self.may_open(partner, kind.as_str())
+    }
+
+    pub(super) fn commit_member(&mut self, said: &Said<'_>, act: &MemberAct) {
+        match act {
+            MemberAct::Propose(propose) => {
+                let body = BTreeMap::from([
+                    ("partner".to_owned(), propose.change.subject().to_string()),
+                    ("reason".to_owned(), propose.reason.clone()),
+                ]);
+                let title = format!("{} {}", propose.change.effect(), propose.change.subject());
+                let open = Open { kind: propose.kind.to_string(), title, body };
+                self.open_operation(said, open, Some(propose.change.clone()));
+            }
+            MemberAct::Withdraw { ground } => {
+                self.change_member(said.partner, Membership::Withdrawn, said.id, ground.clone());
+            }
+            MemberAct::Watch(watch) => {
+                let member = Member {
+                    watch: Some((watch.clone(), said.id)),
+                    ..self.member(said.partner).into_owned()
+                };
+                self.adopt_member(said.partner.clone(), member);
+            }
+        }
+    }
+
+    /// Makes the change that was agreed on. What has become impossible meanwhile does nothing: removed stays removed.
+    pub(super) fn take_effect(&mut self, operation: &Operation) {
+        let Some(change) = &operation.change else { return };
+        if let Some(membership) = after(self.membership(change.subject()), change.effect()) {
+            let reason = operation.open.body.get("reason").cloned().unwrap_or_default();
+            self.change_member(change.subject(), membership, operation.id, reason);
+        }
+    }
+
+    fn change_member(&mut self, partner: &PartnerName, membership: Membership, by: RecordId, reason: String) {
+        let changed = Some(Changed { by, at: self.time, reason });
+        let member = Member { membership, changed, ..self.member(partner).into_owned() };
+        self.adopt_member(partner.clone(), member);
+    }
+
+    /// Takes what has changed of a partner.
+    pub(super) fn adopt_member(&mut self, partner: PartnerName, member: Member) {
+        self.tree.put(&Item::Member(Cow::Borrowed(&partner), Cow::Borrowed(&member)));
+        self.members.insert(partner, member);
+    }
+}
+
+/// What becomes of a partner; `None` where the change changes nothing.
+fn after(membership: Membership, effect: Effect) -> Option<Membership> {
+    match (effect, membership) {
+        (Effect::Suspend, Membership::Active) => Some(Membership::Suspended),
+        (Effect::Reinstate, Membership::Suspended) => Some(Membership::Active),
+        (Effect::Expel, Membership::Active | Membership::Suspended) => Some(Membership::Expelled),
+        _ => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! Members, ready to be shown, with what each owes the others: what it leads and what it has lent.
+
+use serde::{Deserialize, Serialize};
+
+use super::member::Membership;
+use super::outcome::Verdict;
+use super::state::State;
+use crate::charter::{PartnerName, show_time};
+use crate::identity::{PublicKey, RecordId};
+
+/// Something that others count on a partner for. What it is answers with is in the operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obligation {
+    /// The operation.
+    pub operation: RecordId,
+    /// Its title.
+    pub title: String,
+    /// What the partner owes it, in words.
+    pub what: String,
+}
+
+/// A member, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Its name.
+    pub partner: PartnerName,
+    /// Whether it is a member.
+    pub membership: Membership,
+    /// Since when, in batch time; none while it is as the charter has it.
+    pub since: Option<String>,
+    /// The operation that decided so, or the record by which it left.
+    pub by: Option<RecordId>,
+    /// The reason that was given.
+    pub reason: Option<String>,
+    /// Its seat.
+    pub seat: u16,
+    /// Who speaks for it.
+    pub officers: Vec<PublicKey>,
+    /// What carries its records.
+    pub nodes: Vec<PublicKey>,
+    /// Until when its credentials hold.
+    pub credentials_until: String,
+    /// Who is on watch.
+    pub watch: Option<WatchView>,
+    /// What others count on it for, at most [`MAX_OBLIGATIONS`].
+    pub obligations: Vec<Obligation>,
+}
+
+/// Who is on watch, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchView {
+    /// The officer.
+    pub officer: PublicKey,
+    /// From when.
+    pub from: String,
+    /// What the next one should know.
+    pub note: Option<String>,
+    /// The record that says so.
+    pub record: RecordId,
+}
+
+/// Most obligations that are shown of one partner.
+pub const MAX_OBLIGATIONS: usize = 256;
+
+impl State {
+    /// What others count on `partner` for: operations that it leads, open or agreed, and assets that it lent to such.
+    pub fn obligations(&self, partner: &PartnerName) -> Vec<Obligation> {
+        let leads =
+            self.operations().filter(|operation| operation.lead == *partner).filter_map(|operation| {
+                let what = match operation.decision.as_ref().map(|decision| decision.verdict) {
+                    None => "leads it, and it is not decided",
+                    Some(Verdict::Agreed) => "leads it, and it is agreed",
+                    Some(_) => return None,
+                };
+                let title = operation.open.title.clone();
+                Some(Obligation { operation: operation.id, title, what: what.to_owned() })
+            });
+        let lent = self.assets_of(partner).filter_map(|asset| {
+            let (_, operation) = self.serves(asset)?;
+            let what = format!("lent it {}", asset.declared.name);
+            Some(Obligation { operation: operation.id, title: operation.open.title.clone(), what })
+        });
+        leads.chain(lent).take(MAX_OBLIGATIONS).collect()
+    }
+
+    /// All members, in the order of seats, those that have left included.
+    pub fn member_views(&self) -> Vec<MemberView> {
+        let partners = self.charter().partners.iter().zip(0u16..);
+        let view = |(partner, seat): (&crate::charter::Partner, u16)| {
+            let member = self.member(&partner.name);
+            let changed = member.changed.as_ref();
+            MemberView {
+                partner: partner.name.clone(),
+                membership: member.membership,
+                since: changed.map(|changed| show_time(changed.at)),
+                by: changed.map(|changed| changed.by),
+                reason: changed.map(|changed| changed.reason.clone()),
+                seat,
+                officers: partner.officers.clone(),
+                nodes: partner.nodes.clone(),
+                credentials_until: show_time(partner.credentials_until),
+                watch: member.watch.as_ref().map(|(watch, record)| WatchView {
+                    officer: watch.officer,
+                    from: show_time(watch.from),
+                    note: watch.note.clone(),
+                    record: *record,
+                }),
+                obligations: self.obligations(&partner.name),
+            }
+        };
+        partners.map(view).collect()
+    }
+}
