@@ -87,6 +87,7 @@ fn router(node: Handle) -> Router {
         .route("/v1/metrics", get(status::metrics))
         .route("/v1/faults", get(status::faults))
         .route("/v1/charter", get(status::charter))
+        .route("/v1/charter/{version}", get(status::version))
         .route("/v1/policy", get(status::policy))
         .route("/v1/stop", post(status::stop))
         .route("/v1/peers", get(peers::list).post(peers::add))

@@ -9,6 +9,7 @@
 //! encoding ([`Charter::encode`]). What the rules mean is said in [`crate::coalition`]; what a charter tolerates and
 //! what in it can never work, in [`lint`].
 
+mod amendment;
 mod card;
 mod governance;
 mod lint;
@@ -21,6 +22,7 @@ pub(crate) mod text;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use amendment::{Amendment, AmendmentError};
 pub use card::{Card, MAX_CONTACT_BYTES};
 pub use governance::Effect;
 pub use lint::{Lint, Severity, lint, lint_at};
@@ -28,14 +30,14 @@ pub use name::{AssetName, KindName, MAX_NAME_BYTES, NameError, PartnerName};
 pub use template::{DraftSpec, RoleHints, TEMPLATES, draft};
 pub use text::{MAX_TEXT_TIME, parse_time, show_span, show_time};
 
-use crate::identity::{CoalitionId, PublicKey, hash};
+use crate::identity::{CoalitionId, Hash, PublicKey, hash};
 use crate::lane::Lane;
 use crate::record::{Nonce, Role};
 use crate::time::Time;
 use crate::wire::{self, WireError};
 use text::time_text;
 
-/// The only version of today.
+/// The version that a coalition is founded with; later ones are made by amendments.
 pub const CHARTER_VERSION: u32 = 1;
 /// Most partners, and so most seats.
 pub const MAX_PARTNERS: usize = 64;
@@ -67,8 +69,10 @@ pub enum CharterError {
     /// The bytes are no charter.
     #[error("charter bytes: {0}")]
     Wire(#[from] WireError),
-    /// Written for another version of this program.
-    #[error("charter version {found}; this program knows version {CHARTER_VERSION}")]
+    /// A version that does not fit what it says of the version before.
+    #[error(
+        "charter version {found}: a coalition is founded with version {CHARTER_VERSION}, and only later ones name the one before"
+    )]
     Version {
         /// The version named.
         found: u32,
@@ -131,8 +135,11 @@ pub enum CharterError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Charter {
-    /// [`CHARTER_VERSION`].
+    /// [`CHARTER_VERSION`] at the founding, one more with each amendment.
     pub version: u32,
+    /// The hash of the version before; none at the founding.
+    #[serde(default)]
+    pub previous: Option<Hash>,
     /// What people call the coalition.
     pub name: KindName,
     /// When it was drawn up; batch time begins here.
@@ -376,9 +383,14 @@ impl Charter {
         wire::encode(self)
     }
 
-    /// The coalition's identity.
+    /// The coalition's identity: the hash of a founding charter.
     pub fn id(&self) -> CoalitionId {
-        CoalitionId(hash(CHARTER_DOMAIN, &[&self.encode()]))
+        CoalitionId(self.hash())
+    }
+
+    /// The hash of the canonical bytes.
+    pub fn hash(&self) -> Hash {
+        hash(CHARTER_DOMAIN, &[&self.encode()])
     }
 
     /// The partner of this name.
@@ -428,7 +440,7 @@ impl Charter {
 
     /// Whether version, bounds and order are those of a canonical charter. What it *means* is [`lint`]'s question.
     pub fn check(&self) -> Result<(), CharterError> {
-        if self.version != CHARTER_VERSION {
+        if self.version < CHARTER_VERSION || (self.version == CHARTER_VERSION) != self.previous.is_none() {
             return Err(CharterError::Version { found: self.version });
         }
         bound("partners", self.partners.len(), 1, MAX_PARTNERS)?;

@@ -38,6 +38,7 @@ mod state;
 mod take;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod view;
 
 pub use asset::{Asset, AssetRefusal, AssetView, Lent, MAX_ASSETS_PER_PARTNER};
@@ -56,4 +57,5 @@ pub use state::{
     Advanced, Applied, ApplyContext, Disposition, MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER,
     Released, Seen, State,
 };
+pub use versions::Version;
 pub use view::{AttestationView, DecisionView, OperationView, Provisional, Status};

@@ -23,7 +23,9 @@ use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::charter::text::{all_of, from_toml, to_toml};
-use crate::charter::{Charter, CharterError, MAX_PARTNERS, Partner, PartnerName, Severity, lint};
+use crate::charter::{
+    CHARTER_VERSION, Charter, CharterError, MAX_PARTNERS, Partner, PartnerName, Severity, lint,
+};
 use crate::credential::{Capability, Chain, CredentialError, Delegation};
 use crate::identity::{CoalitionId, PublicKey, SecretKey, Signature};
 use crate::time::Time;
@@ -211,6 +213,9 @@ impl CharterSignature {
 
 fn refuse_errors(charter: &Charter) -> Result<(), FoundingError> {
     charter.check()?;
+    if charter.version != CHARTER_VERSION {
+        return Err(CharterError::Version { found: charter.version }.into());
+    }
     let errors = lint(charter)
         .into_iter()
         .filter(|lint| lint.severity == Severity::Error)

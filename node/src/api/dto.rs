@@ -26,6 +26,7 @@
 //! | `GET /v1/receipts/{id or unique prefix}?record=1` | text, a `.tlog-proof` file |
 //! | `GET /v1/faults` | list of [`FaultView`], one for each node and kind, the one seen longest ago first |
 //! | `GET /v1/charter` | text, the founded charter without the secret |
+//! | `GET /v1/charter/{version or current}` | text, that version of the charter |
 //! | `GET /v1/policy` | text, a tlog-policy file |
 //! | `GET /v1/metrics` | [`MetricsView`] |
 //! | `GET /v1/events?from=` | server-sent events, each [`EventView`] |
@@ -357,6 +358,8 @@ pub struct OperationView {
     pub id: RecordId,
     /// The operation type.
     pub kind: String,
+    /// The version of the charter that it is judged under.
+    pub charter_version: u32,
     /// One line.
     pub title: String,
     /// Named values.

@@ -260,7 +260,7 @@ fn words(body: &[u8]) -> String {
                 Act::Asset(AssetAct::Contribute(it)) => format!("lends {} to {}", it.asset, it.operation),
                 Act::Asset(AssetAct::Recall(recall)) => format!("recalls {}", recall.asset),
                 Act::Member(MemberAct::Propose(it)) => {
-                    format!("proposes {id}, to {} {}", it.change.effect(), it.change.subject())
+                    format!("proposes {id}, to {}", it.change.words())
                 }
                 Act::Member(MemberAct::Withdraw { ground }) => format!("leaves: {ground}"),
                 Act::Member(MemberAct::Watch(watch)) => format!("gives the watch to {}", watch.officer),

@@ -222,6 +222,7 @@ impl Both {
         Ok(OperationView {
             id: base.id,
             kind: base.kind.clone(),
+            charter_version: base.charter_version,
             title: base.title.clone(),
             body: base.body.clone(),
             opened_by: base.opened_by.to_string(),
@@ -317,6 +318,7 @@ mod tests {
         let view = OperationView {
             id,
             kind: "k".repeat(32),
+            charter_version: 1,
             title: "\"".repeat(120),
             body: (0..32).map(|name| (format!("{name:032}"), "\\".repeat(512))).collect(),
             opened_by: "p".repeat(32),

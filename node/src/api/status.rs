@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use entente_discovery::{PeerId, PeerStatus};
 use entente_protocol::engine::Status;
 use entente_protocol::ledger::policy;
@@ -92,6 +92,27 @@ pub(super) async fn faults(State(node): State<Handle>) -> Json<Vec<FaultView>> {
 
 pub(super) async fn charter(State(node): State<Handle>) -> String {
     node.founded().founding().to_toml()
+}
+
+/// The charter in force, or one of its versions, as text.
+pub(super) async fn version(
+    State(node): State<Handle>,
+    Path(which): Path<String>,
+) -> Result<String, ApiError> {
+    let number = match which.as_str() {
+        "current" => None,
+        text => match text.parse::<u32>() {
+            Ok(number) => Some(number),
+            Err(_) => return Err(ApiError::bad_request(format!("{text:?} is no version of a charter"))),
+        },
+    };
+    let found = node.ask(move |engine, _| {
+        let state = engine.state();
+        let charter = number.map_or(Some(state.charter()), |number| state.charter_at(number));
+        charter.map(|charter| charter.to_toml())
+    });
+    let found = found.await.ok_or_else(ApiError::stopping)?;
+    found.ok_or_else(|| ApiError::unknown(format!("there is no version {which} of the charter")))
 }
 
 pub(super) async fn policy(State(node): State<Handle>) -> Result<String, ApiError> {

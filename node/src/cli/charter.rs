@@ -3,6 +3,7 @@
 //! A *draft* is a charter alone, as `charter new` writes it; a *founding* is a charter with the signatures collected so
 //! far, as `charter merge` writes it. Every command reads both.
 
+pub(super) mod amend;
 mod draft;
 mod found;
 mod sign;
@@ -14,7 +15,7 @@ use entente_protocol::charter::{Charter, Lint, PartnerName, Severity, lint_at};
 use entente_protocol::founding::{CharterSignature, FoundedFile, Founding, MAX_FOUNDING_TOML_BYTES};
 use serde_json::json;
 
-use super::{Context, now};
+use super::{Context, block_on, now};
 use crate::errors::CliError;
 use crate::files;
 use crate::render;
@@ -34,6 +35,12 @@ pub(super) enum Command {
     Sign(sign::Sign),
     /// Collect signatures; says whose are missing
     Merge(sign::Merge),
+    /// Propose the next version of the charter in force; the partners attest to the proposal
+    Amend(amend::Amend),
+    /// Write the charter in force, with all amendments
+    Current(amend::Current),
+    /// Say in words what differs between two charters
+    Diff(amend::Diff),
     /// Found the coalition: all roots have signed; draws the coalition secret
     Found(found::Found),
 }
@@ -49,6 +56,9 @@ impl Command {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::New(new) => new.run(context),
+            Self::Amend(amend) => block_on(amend.run(context)),
+            Self::Current(current) => block_on(current.run(context)),
+            Self::Diff(diff) => diff.run(context),
             Self::Lint(file) => lint(&file.file, context),
             Self::Show(file) => show(&file.file, context),
             Self::Id(file) => {

@@ -6,6 +6,7 @@ use entente_protocol::coalition::Part;
 use entente_protocol::identity::PublicKey;
 use entente_protocol::record::{Act, Change, MemberAct, Propose, Watch};
 
+use super::charter::amend::in_force;
 use super::op::{Officer, Saying, texts};
 use super::{Context, now};
 use crate::api::dto::MemberView;
@@ -134,7 +135,7 @@ impl ProposeArgs {
         let command = context.hint(&format!("member {effect} {} --reason TEXT", self.partner));
         texts::check_not_empty("reason", &self.reason, &command)?;
         texts::check(Part::Reason, "reason", &self.reason, &command)?;
-        let charter = Officer::load(context)?.charter;
+        let charter = in_force(context, None).await?;
         let kinds = charter.kinds_with(effect).map(|kind| &kind.name).collect::<Vec<_>>();
         let names = kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let kind = match (&self.kind, kinds.as_slice()) {

@@ -65,9 +65,10 @@ fn operation(kind: &OperationType) -> String {
             match kind.effect {
                 Some(effect) => {
                     format!(
-                        "{}, open for {}; {effect}s a partner",
+                        "{}, open for {}; {effect}s {}",
                         kind.precedence,
-                        show_span(kind.window_ms)
+                        show_span(kind.window_ms),
+                        effect.object()
                     )
                 }
                 None => format!("{}, open for {}", kind.precedence, show_span(kind.window_ms)),

@@ -47,6 +47,8 @@ fn decision(charter: &Charter) -> Decision {
         decided_at: Time(1_795_525_509_000),
         decided_by: Some(3),
         charter_version: 1,
+        concerns: None,
+        by_new_rule: false,
         counted: assessment.counted,
         deficit: assessment.deficit,
     }

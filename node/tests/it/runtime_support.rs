@@ -62,6 +62,7 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
     let least = AtLeast { role: Role::Supporting, count: supporting.len().min(2) as u32 };
     let mut charter = Charter {
         version: CHARTER_VERSION,
+        previous: None,
         name: "corridor".parse().expect("a name"),
         created: now,
         nonce: Nonce([7; 16]),

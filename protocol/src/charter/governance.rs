@@ -20,11 +20,18 @@ pub enum Effect {
     Reinstate,
     /// A partner is no member any more.
     Expel,
+    /// The charter has a next version.
+    Amend,
 }
 
 impl Effect {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Suspend, Self::Reinstate, Self::Expel];
+    pub const ALL: [Self; 4] = [Self::Suspend, Self::Reinstate, Self::Expel, Self::Amend];
+
+    /// What it is done to, in words.
+    pub fn object(self) -> &'static str {
+        if self == Self::Amend { "the charter" } else { "a partner" }
+    }
 
     /// The name in text.
     pub fn name(self) -> &'static str {
@@ -32,6 +39,7 @@ impl Effect {
             Self::Suspend => "suspend",
             Self::Reinstate => "reinstate",
             Self::Expel => "expel",
+            Self::Amend => "amend",
         }
     }
 }
@@ -54,13 +62,11 @@ impl OperationType {
     }
 }
 
-/// What templates declare for `partners`: more than half of the others suspend and reinstate, more than two thirds of them
-/// expel. Two partners, or one, have nobody to be judge between them, so nothing is declared.
+/// What templates declare for `partners`: more than two thirds of all amend; more than half of the others suspend and
+/// reinstate, more than two thirds of them expel. Two partners, or one, have nobody to be judge between them, so they
+/// only amend.
 pub(super) fn governance(partners: &[PartnerName]) -> Vec<OperationType> {
     let others = partners.len().saturating_sub(1);
-    if others < 2 {
-        return Vec::new();
-    }
     let kind = |name: &str, effect, precedence, hours: u64, count: usize| OperationType {
         name: name.parse().expect("a literal that is a name"),
         precedence,
@@ -79,7 +85,18 @@ pub(super) fn governance(partners: &[PartnerName]) -> Vec<OperationType> {
         },
     };
     let (half, thirds) = (others / 2 + 1, 2 * others / 3 + 1);
+    let amendment = kind(
+        "amendment",
+        Effect::Amend,
+        Lane::Priority,
+        72,
+        (2 * partners.len() / 3 + 1).min(partners.len()),
+    );
+    if others < 2 {
+        return vec![amendment];
+    }
     vec![
+        amendment,
         kind("suspension", Effect::Suspend, Lane::Immediate, 24, half),
         kind("reinstatement", Effect::Reinstate, Lane::Priority, 72, half),
         kind("expulsion", Effect::Expel, Lane::Priority, 72, thirds.min(others)),

@@ -211,7 +211,8 @@ fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
 
 /// Whom a change concerns has no voice in it: each partner must be one that the others can decide on.
 fn governance(charter: &Charter, lints: &mut Lints) {
-    for kind in charter.operations.iter().filter(|kind| kind.effect.is_some()) {
+    let concerns = |kind: &&OperationType| kind.effect.is_some_and(|effect| effect != Effect::Amend);
+    for kind in charter.operations.iter().filter(concerns) {
         let impossible = |subject: &&Partner| {
             let mut without = Lints(Vec::new());
             requirements(&kind.without(&subject.name), &mut without);
@@ -230,8 +231,9 @@ fn governance(charter: &Charter, lints: &mut Lints) {
     for effect in Effect::ALL {
         if charter.partners.len() > 2 && charter.kinds_with(effect).next().is_none() {
             lints.note(format!(
-                "no operation type has the effect {effect:?}: nobody can {effect} a partner",
-                effect = effect.name()
+                "no operation type has the effect {:?}: nobody can {effect} {}",
+                effect.name(),
+                effect.object()
             ));
         }
     }

@@ -55,6 +55,7 @@ pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, Ch
     let roles = assign(cards, &spec.roles)?;
     let mut charter = Charter {
         version: CHARTER_VERSION,
+        previous: None,
         name: spec.name.clone(),
         created: spec.created,
         nonce: spec.nonce,

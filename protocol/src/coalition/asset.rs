@@ -272,7 +272,7 @@ impl State {
         if let Some((verdict, since)) = ended(operation) {
             return Err(AssetRefusal::OperationOver { operation: operation.id, verdict, since }.into());
         }
-        let kind = self.charter().kind(&operation.open.kind);
+        let kind = self.kind_of(operation);
         if !kind.is_some_and(|kind| kind.roles_of(partner).iter().any(|role| role.counts())) {
             let (partner, operation) = (partner.clone(), operation.id);
             return Err(AssetRefusal::NoPart { partner, operation }.into());

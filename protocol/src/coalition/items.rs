@@ -22,6 +22,7 @@ use super::member::Member;
 use super::operation::{Attestation, Operation};
 use super::park::Waiting;
 use super::state::Seen;
+use super::versions::Version;
 use crate::charter::PartnerName;
 use crate::feed::FeedKey;
 use crate::identity::{CoalitionId, Hash, RecordId, hash};
@@ -48,6 +49,7 @@ pub(super) enum ItemId {
     Seen(RecordId),
     Asset(RecordId),
     Member(PartnerName),
+    Version(u32),
 }
 
 impl ItemId {
@@ -79,6 +81,8 @@ pub(super) enum Item<'a> {
     Asset(Cow<'a, Asset>),
     /// What has changed of a partner.
     Member(Cow<'a, PartnerName>, Cow<'a, Member>),
+    /// A later version of the charter.
+    Version(Cow<'a, Version>),
 }
 
 impl Item<'_> {
@@ -93,6 +97,7 @@ impl Item<'_> {
             Self::Convicted(convicted) => ItemId::Convicted(convicted.feed.seat),
             Self::Seen(id, _) => ItemId::Seen(*id),
             Self::Asset(asset) => ItemId::Asset(asset.id),
+            Self::Version(version) => ItemId::Version(version.amendment.version),
             Self::Member(partner, _) => ItemId::Member(partner.clone().into_owned()),
         }
     }

@@ -102,13 +102,13 @@ impl State {
         if operation.closes <= now {
             return Err(Refusal::Closed { operation: operation.id, verdict: None, since: operation.closes });
         }
-        if operation.change.as_ref().is_some_and(|change| change.subject() == partner) {
+        if operation.concerns() == Some(partner) {
             return Err(MemberRefusal::OwnCause { partner: partner.clone() }.into());
         }
-        let kind = operation
-            .kind(self.charter())
+        let kind = self
+            .kind_of(operation)
             .ok_or_else(|| Refusal::UndeclaredType { kind: operation.open.kind.clone() })?;
-        if !kind.holds(partner, attest.role) {
+        if !operation.may_act(&kind, partner, attest.role) {
             return Err(Refusal::RoleNotHeld {
                 partner: partner.clone(),
                 role: attest.role,

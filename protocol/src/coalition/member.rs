@@ -17,13 +17,12 @@ use thiserror::Error;
 
 use super::items::Item;
 use super::judge::Judgement;
-use super::operation::Operation;
 use super::refusal::{Part, Refusal};
 use super::state::State;
 use super::take::Said;
-use crate::charter::{Effect, KindName, PartnerName, show_time};
+use crate::charter::{AmendmentError, Effect, KindName, PartnerName, show_time};
 use crate::identity::{PublicKey, RecordId};
-use crate::record::{MemberAct, Open, Propose, Watch};
+use crate::record::{Change, MemberAct, Open, Propose, Watch};
 use crate::time::Time;
 
 /// Whether a partner is a member.
@@ -131,6 +130,9 @@ pub enum MemberRefusal {
         /// What was proposed.
         effect: Effect,
     },
+    /// An amendment that does not apply.
+    #[error(transparent)]
+    Amendment(AmendmentError),
     /// The watch is given to somebody who is no officer of the partner.
     #[error("{officer} is no officer of {partner}")]
     NotItsOfficer {
@@ -143,8 +145,8 @@ pub enum MemberRefusal {
 
 fn what_it_does(effect: &Option<Effect>) -> String {
     match effect {
-        Some(effect) => format!("{effect} a partner"),
-        None => "change no membership".into(),
+        Some(effect) => format!("{effect} {}", effect.object()),
+        None => "change nothing in the coalition itself".into(),
     }
 }
 
@@ -222,33 +224,39 @@ impl State {
             .kind(kind.as_str())
             .ok_or_else(|| Refusal::UndeclaredType { kind: kind.to_string() })?
             .effect;
-        let (effect, subject) = (change.effect(), change.subject());
+        let effect = change.effect();
         if declared != Some(effect) {
-            let meant = format!("{effect} one");
+            let meant = format!("{effect} {}", effect.object());
             return Err(MemberRefusal::WrongEffect { kind: kind.clone(), declared, meant }.into());
         }
-        if self.charter().partner(subject.as_str()).is_none() {
-            return Err(MemberRefusal::UnknownPartner { partner: subject.clone() }.into());
+        if let Some(subject) = change.subject() {
+            if self.charter().partner(subject.as_str()).is_none() {
+                return Err(MemberRefusal::UnknownPartner { partner: subject.clone() }.into());
+            }
+            if partner == subject {
+                return Err(MemberRefusal::OwnCause { partner: partner.clone() }.into());
+            }
+            let membership = self.membership(subject);
+            if after(membership, effect).is_none() {
+                let partner = subject.clone();
+                return Err(MemberRefusal::NothingToDo { partner, membership, effect }.into());
+            }
         }
-        if partner == subject {
-            return Err(MemberRefusal::OwnCause { partner: partner.clone() }.into());
+        self.may_open(partner, kind.as_str())?;
+        match change {
+            Change::Amend(amendment) => self.judge_amendment(amendment),
+            _ => Ok(()),
         }
-        let membership = self.membership(subject);
-        if after(membership, effect).is_none() {
-            return Err(MemberRefusal::NothingToDo { partner: subject.clone(), membership, effect }.into());
-        }
-        self.may_open(partner, kind.as_str())
     }
 
     pub(super) fn commit_member(&mut self, said: &Said<'_>, act: &MemberAct) {
         match act {
             MemberAct::Propose(propose) => {
-                let body = BTreeMap::from([
-                    ("partner".to_owned(), propose.change.subject().to_string()),
-                    ("reason".to_owned(), propose.reason.clone()),
-                ]);
-                let title = format!("{} {}", propose.change.effect(), propose.change.subject());
-                let open = Open { kind: propose.kind.to_string(), title, body };
+                let mut body = BTreeMap::from([("reason".to_owned(), propose.reason.clone())]);
+                if let Some(subject) = propose.change.subject() {
+                    body.insert("partner".to_owned(), subject.to_string());
+                }
+                let open = Open { kind: propose.kind.to_string(), title: propose.change.words(), body };
                 self.open_operation(said, open, Some(propose.change.clone()));
             }
             MemberAct::Withdraw { ground } => {
@@ -264,13 +272,16 @@ impl State {
         }
     }
 
-    /// Makes the change that was agreed on. What has become impossible meanwhile does nothing: removed stays removed.
-    pub(super) fn take_effect(&mut self, operation: &Operation) {
-        let Some(change) = &operation.change else { return };
-        if let Some(membership) = after(self.membership(change.subject()), change.effect()) {
-            let reason = operation.open.body.get("reason").cloned().unwrap_or_default();
-            self.change_member(change.subject(), membership, operation.id, reason);
+    /// Makes the change that was agreed on by the operation `by`. What has become impossible meanwhile does nothing:
+    /// removed stays removed.
+    pub(super) fn take_effect(&mut self, change: &Change, by: RecordId, reason: String) -> bool {
+        if let Change::Amend(amendment) = change {
+            return self.amend(amendment, by);
         }
+        let Some(subject) = change.subject() else { return false };
+        let Some(membership) = after(self.membership(subject), change.effect()) else { return false };
+        self.change_member(subject, membership, by, reason);
+        true
     }
 
     fn change_member(&mut self, partner: &PartnerName, membership: Membership, by: RecordId, reason: String) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::{Assessment, Decision, Standing};
+use super::outcome::{Assessment, Decision, Standing, Verdict};
 use crate::charter::{Charter, OperationType, PartnerName};
 use crate::identity::RecordId;
 use crate::record::{Change, Open, Role, Stance};
@@ -17,8 +17,12 @@ pub struct Operation {
     pub id: RecordId,
     /// What it is.
     pub open: Open,
+    /// The version of the charter that it is judged under.
+    pub charter_version: u32,
     /// What agreement on it changes in the coalition itself.
     pub change: Option<Change>,
+    /// Whether that was done; not if it had become impossible when it was agreed.
+    pub changed: Option<bool>,
     /// Who opened it.
     pub opened_by: PartnerName,
     /// Who answers for it: always exactly one.
@@ -66,22 +70,43 @@ impl Operation {
     /// Its type in `charter`: without the voice of whom it concerns.
     pub fn kind<'a>(&self, charter: &'a Charter) -> Option<Cow<'a, OperationType>> {
         let kind = charter.kind(&self.open.kind)?;
-        Some(match &self.change {
-            Some(change) => Cow::Owned(kind.without(change.subject())),
+        Some(match self.concerns() {
+            Some(subject) => Cow::Owned(kind.without(subject)),
             None => Cow::Borrowed(kind),
         })
     }
 
+    /// The partner whose membership it is about, which has no voice in it.
+    pub fn concerns(&self) -> Option<&PartnerName> {
+        self.change.as_ref()?.subject()
+    }
+
+    /// Its type in the version that it would make, where that changes this type.
+    pub(super) fn kind_after(&self) -> Option<&OperationType> {
+        match &self.change {
+            Some(Change::Amend(amendment)) => {
+                amendment.put.iter().find(|kind| kind.name.as_str() == self.open.kind)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether `partner` may act in `role`: by its type, or by what an amendment would make of that.
+    pub(super) fn may_act(&self, kind: &OperationType, partner: &PartnerName, role: Role) -> bool {
+        kind.holds(partner, role) || self.kind_after().is_some_and(|after| after.holds(partner, role))
+    }
+
     /// What the attestations that stand amount to under the rule of `kind`, which is this operation's type.
     pub fn assess(&self, kind: &OperationType) -> Assessment {
-        let standing =
-            self.attestations.iter().filter(|said| said.superseded_by.is_none()).map(|said| Standing {
-                record: said.record,
-                partner: said.partner.clone(),
-                role: said.role,
-                stance: said.stance,
-                caveat: said.caveat.clone(),
-            });
+        let stands =
+            |said: &&Attestation| said.superseded_by.is_none() && kind.holds(&said.partner, said.role);
+        let standing = self.attestations.iter().filter(stands).map(|said| Standing {
+            record: said.record,
+            partner: said.partner.clone(),
+            role: said.role,
+            stance: said.stance,
+            caveat: said.caveat.clone(),
+        });
         Assessment::of(kind, standing)
     }
 
@@ -97,8 +122,15 @@ impl Operation {
             return None;
         }
         let kind = self.kind(charter)?;
-        let assessment = self.assess(&kind);
-        let verdict = assessment.verdict(decided_by.is_none())?;
+        let window_over = decided_by.is_none();
+        let mut assessment = self.assess(&kind);
+        let mut verdict = assessment.verdict(window_over)?;
+        // Who changes a rule must satisfy what it changes that to, too.
+        let after = self.kind_after().filter(|_| verdict == Verdict::Agreed);
+        if let Some(after) = after {
+            assessment = self.assess(after);
+            verdict = assessment.verdict(window_over)?;
+        }
         let decision = Decision {
             operation: self.id,
             kind: kind.name.clone(),
@@ -107,6 +139,8 @@ impl Operation {
             decided_at: now,
             decided_by,
             charter_version: charter.version,
+            concerns: self.concerns().cloned(),
+            by_new_rule: after.is_some(),
             counted: assessment.counted,
             deficit: assessment.deficit,
         };

@@ -254,6 +254,10 @@ pub struct Decision {
     pub decided_by: Option<u64>,
     /// The charter version that it was judged under.
     pub charter_version: u32,
+    /// The partner whose membership it is about: without its voice.
+    pub concerns: Option<PartnerName>,
+    /// Whether it was judged by the rule that an amendment makes, after the rule in force had said agreed.
+    pub by_new_rule: bool,
     /// The attestations that stood and counted, by record, with their caveats.
     pub counted: Vec<Standing>,
     /// What was missing; nothing but unused vetoes if it was agreed.

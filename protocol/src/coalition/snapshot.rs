@@ -149,7 +149,7 @@ impl State {
         root: &Hash,
     ) -> Result<Self, PageError> {
         let mut state = Self::empty(Arc::clone(founded), founded.charter().created);
-        let (mut operations, mut said) = (BTreeMap::new(), BTreeMap::new());
+        let (mut operations, mut said, mut versions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for bytes in items {
             match Item::decode(bytes).map_err(|_| PageError::Malformed)? {
                 Item::Coalition(coalition) => {
@@ -175,10 +175,16 @@ impl State {
                     state.tree.put(&Item::Seen(id, seen));
                 }
                 Item::Asset(asset) => state.adopt_asset(asset.into_owned()),
+                Item::Version(version) => {
+                    versions.insert(version.amendment.version, version.into_owned());
+                }
                 Item::Member(partner, member) => {
                     state.adopt_member(partner.into_owned(), member.into_owned())
                 }
             }
+        }
+        for version in versions.into_values() {
+            state.adopt_version(version).map_err(|_| PageError::Incomplete)?;
         }
         for ((operation, place), attestation) in said {
             let operation = operations.get_mut(&operation).ok_or(PageError::Incomplete)?;
@@ -229,6 +235,7 @@ impl State {
             ItemId::Convicted(seat) => Item::Convicted(*self.proved.convicted().get(&seat)?),
             ItemId::Seen(id) => Item::Seen(id, *self.records.get(&id)?),
             ItemId::Asset(id) => Item::Asset(Cow::Borrowed(self.assets.get(&id)?)),
+            ItemId::Version(version) => Item::Version(Cow::Borrowed(self.versions.get(version)?)),
             ItemId::Member(partner) => {
                 let (partner, member) = self.members.get_key_value(&partner)?;
                 Item::Member(Cow::Borrowed(partner), Cow::Borrowed(member))
@@ -259,6 +266,7 @@ impl State {
             .chain(self.frozen().iter().map(|(feed, frozen)| Item::Frozen(*feed, *frozen)))
             .chain(self.convicted().values().map(|convicted| Item::Convicted(*convicted)))
             .chain(self.seen_items())
+            .chain(self.versions.iter().map(|version| Item::Version(Cow::Borrowed(version))))
             .chain(self.assets.iter().map(|asset| Item::Asset(Cow::Borrowed(asset))))
             .chain(
                 self.members

@@ -17,7 +17,8 @@ use super::operation::Operation;
 use super::outcome::Decision;
 use super::park::{Parked, Place};
 use super::refusal::Refusal;
-use crate::charter::{Charter, PartnerName};
+use super::versions::Versions;
+use crate::charter::PartnerName;
 use crate::evidence::Equivocation;
 use crate::feed::{FeedKey, ForkProof};
 use crate::founding::Founded;
@@ -140,6 +141,7 @@ pub struct State {
     pub(super) assets: Assets,
     /// Partners of whom something has changed.
     pub(super) members: BTreeMap<PartnerName, Member>,
+    pub(super) versions: Versions,
     /// Every applied record. What opens or attests follows from `operations`; each other one stands under the root.
     pub(super) records: BTreeMap<RecordId, Seen>,
     /// Open operations by the end of their window. Follows from `operations`.
@@ -167,6 +169,7 @@ impl State {
             operations: BTreeMap::new(),
             assets: Assets::default(),
             members: BTreeMap::new(),
+            versions: Versions::default(),
             records: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             open: BTreeMap::new(),
@@ -179,11 +182,6 @@ impl State {
     /// Who is who.
     pub fn founded(&self) -> &Founded {
         &self.founded
-    }
-
-    /// The charter in force.
-    pub fn charter(&self) -> &Charter {
-        self.founded.charter()
     }
 
     /// Batch time.
@@ -417,6 +415,7 @@ impl State {
         }
         self.overlay_assets(held, &mut overlay);
         overlay.members = self.members.clone();
+        overlay.versions = self.versions.clone();
         overlay
     }
 

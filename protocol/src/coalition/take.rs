@@ -166,14 +166,17 @@ impl State {
 
     /// Opens an operation under the record that is said.
     pub(super) fn open_operation(&mut self, said: &Said<'_>, open: Open, change: Option<Change>) {
-        let kind = self.charter().kind(&open.kind);
+        let charter = Arc::clone(self.charter());
+        let kind = charter.kind(&open.kind);
         let window_ms = kind.map_or(0, |kind| kind.window_ms);
         let lead = kind.map_or_else(|| said.partner.clone(), |kind| kind.first_lead(said.partner));
         let closes = self.time.plus(window_ms);
         let operation = Operation {
             id: said.id,
             open,
+            charter_version: charter.version,
             change,
+            changed: None,
             opened_by: said.partner.clone(),
             lead,
             index: said.index,
@@ -190,19 +193,23 @@ impl State {
 
     /// Decides an operation if its rule says so, and brings the root up to date with it.
     pub(super) fn decide(&mut self, id: &RecordId, decided_by: Option<u64>, decisions: &mut Vec<Decision>) {
-        let charter = Arc::clone(self.founded.charter());
-        let Some(operation) = self.operations.get_mut(id) else {
-            return;
-        };
+        let version = self.operations.get(id).map(|operation| operation.charter_version);
+        let Some(charter) = version.and_then(|version| self.charter_at(version)).cloned() else { return };
+        let Some(operation) = self.operations.get_mut(id) else { return };
         if let Some(decision) = operation.decide(&charter, self.time, decided_by) {
             self.deadlines.remove(&(operation.closes, *id));
             if let Some(open) = self.open.get_mut(&operation.opened_by) {
                 *open -= 1;
             }
-            self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
-            if decision.verdict == Verdict::Agreed && operation.change.is_some() {
-                let operation = operation.clone();
-                self.take_effect(&operation);
+            if let Some(change) = operation.change.clone().filter(|_| decision.verdict == Verdict::Agreed) {
+                let reason = operation.open.body.get("reason").cloned().unwrap_or_default();
+                let changed = Some(self.take_effect(&change, *id, reason));
+                if let Some(operation) = self.operations.get_mut(id) {
+                    operation.changed = changed;
+                }
+            }
+            if let Some(operation) = self.operations.get(id) {
+                self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
             }
             decisions.push(decision);
         }

@@ -8,6 +8,7 @@ mod order;
 mod outcomes;
 mod refusals;
 mod snapshot;
+mod versions;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -66,6 +66,8 @@ pub struct OperationView {
     pub id: RecordId,
     /// Its type.
     pub kind: String,
+    /// The version of the charter that it is judged under.
+    pub charter_version: u32,
     /// How urgent its records are.
     pub precedence: Option<Lane>,
     /// One line for people.
@@ -165,7 +167,7 @@ impl State {
     }
 
     fn view_of(&self, operation: &Operation, now: Time) -> OperationView {
-        let kind = operation.kind(self.charter());
+        let kind = self.kind_of(operation);
         let deficit = match (&operation.decision, kind.as_deref()) {
             (Some(decision), _) => decision.deficit.clone(),
             (None, Some(kind)) => operation.assess(kind).deficit,
@@ -187,12 +189,16 @@ impl State {
             (Status::Due, false) => {
                 format!("the end of the window at {closes} is not ordered yet; {deficit}")
             }
+            (Status::Agreed, _) if operation.changed == Some(false) => {
+                "every requirement is met; it had become impossible meanwhile and changed nothing".to_owned()
+            }
             (Status::Agreed, _) => "every requirement is met".to_owned(),
             _ => deficit.to_string(),
         };
         OperationView {
             id: operation.id,
             kind: operation.open.kind.clone(),
+            charter_version: operation.charter_version,
             precedence: kind.map(|kind| kind.precedence),
             title: operation.open.title.clone(),
             body: operation.open.body.clone(),

@@ -168,6 +168,7 @@ impl Engine {
         let first_index = self.log.size();
         let mut nodes = Vec::new();
         // Windows that end at this batch's time are over before its entries speak.
+        self.state.begin_batch();
         let advanced = self.state.advance(time);
         let mut leaves = Leaves { epoch, first_index, leaves: Vec::new(), events: Vec::new() };
         leaves.decided(advanced.decisions);
@@ -225,7 +226,7 @@ impl Engine {
             era: ERA,
             epoch: self.basis.epoch,
             seats: self.committee.size() as u16,
-            charter_version: 1,
+            charter_version: self.state.charter().version,
             agreed: agreed.iter().map(|(seat, bytes)| (*seat, Digest::of(bytes))).collect(),
             committed: heads.filter(|(_, head, frozen)| head.length > 0 || *frozen).collect(),
             state_root: self.state.root(),

@@ -211,7 +211,7 @@ impl Engine {
 
     /// The precedence of the operation type that a record is about.
     fn lane_of(&self, record: &Record) -> Lane {
-        let charter = self.founded.charter();
+        let charter = self.state.charter();
         let operation = |id: &RecordId| self.state.operation(id).map(|operation| operation.open.kind.clone());
         let kind: Option<String> = match &record.act {
             Act::Open(open) => Some(open.kind.clone()),

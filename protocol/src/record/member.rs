@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::charter::{Effect, KindName, PartnerName};
+use crate::charter::{Amendment, Effect, KindName, PartnerName};
 use crate::identity::PublicKey;
 use crate::time::Time;
 
@@ -43,6 +43,8 @@ pub enum Change {
     Reinstate(PartnerName),
     /// The partner is no member any more.
     Expel(PartnerName),
+    /// The charter has a next version, from the epoch after the decision on.
+    Amend(Box<Amendment>),
 }
 
 impl Change {
@@ -52,13 +54,24 @@ impl Change {
             Self::Suspend(_) => Effect::Suspend,
             Self::Reinstate(_) => Effect::Reinstate,
             Self::Expel(_) => Effect::Expel,
+            Self::Amend(_) => Effect::Amend,
         }
     }
 
-    /// Whom it concerns: that partner has no voice in it.
-    pub fn subject(&self) -> &PartnerName {
+    /// Whom it concerns: that partner has no voice in it. An amendment concerns all.
+    pub fn subject(&self) -> Option<&PartnerName> {
         match self {
-            Self::Suspend(partner) | Self::Reinstate(partner) | Self::Expel(partner) => partner,
+            Self::Suspend(partner) | Self::Reinstate(partner) | Self::Expel(partner) => Some(partner),
+            Self::Amend(_) => None,
+        }
+    }
+
+    /// What it does, in words.
+    pub fn words(&self) -> String {
+        match (self, self.subject()) {
+            (Self::Amend(amendment), _) => format!("amend the charter to version {}", amendment.version),
+            (_, Some(subject)) => format!("{} {subject}", self.effect()),
+            (_, None) => self.effect().to_string(),
         }
     }
 }

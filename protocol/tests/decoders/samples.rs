@@ -95,6 +95,16 @@ fn propose() -> Act {
     Act::Member(MemberAct::Propose(Propose { kind, change, reason: "two copies of one node".into() }))
 }
 
+fn amend() -> Act {
+    let charter = charter();
+    let mut wanted = charter.clone();
+    wanted.operations[0].window_ms += 1;
+    wanted.operations.remove(2);
+    let change = Change::Amend(Box::new(charter.amendment_to(&wanted).expect("a sound change")));
+    let kind = "amendment".parse().expect("a name");
+    Act::Member(MemberAct::Propose(Propose { kind, change, reason: "open longer".into() }))
+}
+
 fn watch() -> Act {
     let (officer, note) = (key("officer").public(), Some("radio check hourly".into()));
     Act::Member(MemberAct::Watch(Watch { officer, from: NOW, note }))
@@ -128,6 +138,7 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
         ("signed, declare", signed(declare())),
         ("signed, contribute", signed(contribute())),
         ("signed, recall", signed(recall())),
+        ("signed, amend", signed(amend())),
         ("signed, propose", signed(propose())),
         (
             "signed, withdraw",
@@ -207,6 +218,8 @@ fn decision() -> Decision {
         decided_at: NOW,
         decided_by: None,
         charter_version: 1,
+        concerns: None,
+        by_new_rule: false,
         counted: vec![
             standing("estmark", Stance::Endorse, Some("daylight only")),
             standing("sudria", Stance::Object, None),

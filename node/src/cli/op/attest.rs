@@ -1,7 +1,7 @@
 //! `entente op attest`.
 
 use clap::Args;
-use entente_protocol::charter::PartnerName;
+use entente_protocol::charter::{Charter, PartnerName};
 use entente_protocol::coalition::Part;
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::{Act, Attest as AttestAct, Body, Role, Stance};
@@ -9,6 +9,7 @@ use entente_protocol::record::{Act, Attest as AttestAct, Body, Role, Stance};
 use super::{Officer, Submission, Waiting, find, is_unknown, texts};
 use crate::api::dto::{AttestationView, OperationView};
 use crate::cli::Context;
+use crate::cli::charter::amend::in_force;
 use crate::errors::CliError;
 use crate::render;
 
@@ -77,7 +78,10 @@ impl Attest {
         let partner = officer.partner()?.name.clone();
         let found = find(context, &self.id, self.waiting.timeout).await;
         let (operation, role, known) = match found {
-            Ok(view) => (view.id, self.choose_role(context, &officer, &partner, &view)?, view.attestations),
+            Ok(view) => {
+                let charter = in_force(context, Some(view.charter_version)).await?;
+                (view.id, self.choose_role(context, &charter, &partner, &view)?, view.attestations)
+            }
             // An operation that has not come this far: its whole id and a role say enough, and it waits for it.
             Err(error) if is_unknown(&error) => match (self.id.parse::<RecordId>(), self.role) {
                 (Ok(id), Some(role)) => (id, role, Vec::new()),
@@ -118,11 +122,11 @@ impl Attest {
     fn choose_role(
         &self,
         context: &Context,
-        officer: &Officer,
+        charter: &Charter,
         partner: &PartnerName,
         view: &OperationView,
     ) -> Result<Role, CliError> {
-        let Some(kind) = officer.charter.kind(&view.kind) else {
+        let Some(kind) = charter.kind(&view.kind) else {
             return Err(CliError::denied(
                 format!("{} cannot be attested", render::short(&view.id)),
                 format!("the charter declares no operation type {:?}", view.kind),

@@ -8,6 +8,7 @@ use entente_protocol::coalition::Part;
 use entente_protocol::record::{Act, Body, Open as OpenAct};
 
 use super::{Officer, Submission, Waiting, texts};
+use crate::cli::charter::amend::in_force;
 use crate::cli::{Context, parse};
 use crate::errors::CliError;
 use crate::files;
@@ -60,8 +61,9 @@ impl Open {
         texts::check_values(&body, &command)?;
         let officer = Officer::load(context)?;
         officer.partner()?;
-        if officer.charter.kind(&self.kind).is_none() {
-            let kinds = officer.charter.operations.iter().map(|kind| kind.name.as_str()).collect::<Vec<_>>();
+        let charter = in_force(context, None).await?;
+        if charter.kind(&self.kind).is_none() {
+            let kinds = charter.operations.iter().map(|kind| kind.name.as_str()).collect::<Vec<_>>();
             return Err(CliError::denied(
                 format!("{:?} is no operation type of this coalition", self.kind),
                 format!("its charter declares: {}", kinds.join(", ")),

@@ -150,7 +150,7 @@ fn types_that_change_the_coalition_are_opened_by_proposals_alone_and_those_by_su
     let wrong = propose("airlift", Change::Suspend(name("sudria")));
     assert_eq!(
         bench.member_refusal("norden", "w", wrong).to_string(),
-        "operations of type airlift change no membership, and this record is meant to suspend one"
+        "operations of type airlift change nothing in the coalition itself, and this record is meant to suspend a partner"
     );
     let nobody = propose("suspension", Change::Suspend(name("nobody")));
     assert_eq!(
@@ -247,7 +247,7 @@ fn no_sequence_of_proposals_and_withdrawals_breaks_the_rules_of_membership() {
                         assert!(
                             proposals
                                 .iter()
-                                .any(|(id, change)| *id == by && change.subject().as_str() == FOUR[at])
+                                .any(|(id, change)| *id == by && change.subject() == Some(&name(FOUR[at])))
                         );
                     }
                 }

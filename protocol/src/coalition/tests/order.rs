@@ -374,10 +374,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "s223qupapiqq3zdz6s6cq7hw5epqfsviesu24vmfk5zewzgqebia",
-            "op-4xgcbqsolvlpxzppz6i3jexoav4aoxaqqqtpziaprv7qbfdhtmeq",
-            "op-ffys4iwje4ubj2esymovkrku6xojceczisqqygo677r7o5eryoxq",
-            "pn2yclurstauhjhbjiuucepejllt3krsblgu3boxyklvdchhrg3a",
+            "cuegbwmqnbjmpjyooynzafqbrctfvqtsejrqe5x22chnhqh3ufnq",
+            "op-kjagsbzoa3fjgctt4xbcs4use5rpc4xvrql2zmwdvehhft7fb2dq",
+            "op-b7afaf3vce54y7juulca5bwrafg5ajujc3zfhbgoiew4hp5om6ka",
+            "zxnkxzb32zyxfnd6vilvco2erqkls4cjwoya4beuehmu3lt5lk5a",
         ]
     );
 }

@@ -1,0 +1,172 @@
+//! `entente charter amend`, `current` and `diff`: later versions of a charter.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use entente_protocol::charter::{
+    Amendment, AmendmentError, Charter, Effect, KindName, MAX_CHARTER_TOML_BYTES,
+};
+use entente_protocol::coalition::Part;
+use entente_protocol::record::{Act, Change, MemberAct, Propose};
+use serde_json::json;
+
+use crate::cli::Context;
+use crate::cli::op::{Saying, texts};
+use crate::errors::CliError;
+use crate::files;
+use crate::render;
+
+/// Propose the next version of the charter in force; the partners attest to the proposal.
+#[derive(Args)]
+pub(crate) struct Amend {
+    /// The charter as it should be: edit what `entente charter current -o FILE` writes
+    file: PathBuf,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Show what it would change and submit nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    saying: Saying,
+}
+
+/// Write the charter in force, with all amendments.
+#[derive(Args)]
+pub(crate) struct Current {
+    /// Where to write it [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Say in words what differs between two charters.
+#[derive(Args)]
+pub(crate) struct Diff {
+    /// The charter as it is
+    old: PathBuf,
+    /// The charter as it should be
+    new: PathBuf,
+}
+
+/// The charter in force at the node, or one of its versions.
+pub(crate) async fn in_force(context: &Context, version: Option<u32>) -> Result<Charter, CliError> {
+    let which = version.map_or("current".to_owned(), |version| version.to_string());
+    let text = context.client()?.get_text(&format!("/v1/charter/{which}")).await?;
+    Charter::from_toml(&text).map_err(|error| {
+        CliError::config(
+            "the node's charter cannot be read",
+            error,
+            "use the same version of entente for both",
+        )
+    })
+}
+
+impl Amend {
+    pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        let shown = self.file.display();
+        let command = context.hint(&format!("charter amend {shown} --reason TEXT"));
+        texts::check_not_empty("reason", &self.reason, &command)?;
+        texts::check(Part::Reason, "reason", &self.reason, &command)?;
+        let wanted = read(&self.file)?;
+        let current = in_force(context, None).await?;
+        let amendment = between(&current, &wanted, &self.file)?;
+        let lines = amendment.explain(&current);
+        if self.dry_run {
+            if context.json {
+                render::print_json(&json!({"version": amendment.version, "changes": lines}));
+            } else {
+                render::print(&text(&amendment, &lines));
+            }
+            return Ok(());
+        }
+        if !context.json {
+            eprint!("{}", text(&amendment, &lines));
+        }
+        let kind = kind(&current, context)?;
+        let propose =
+            Propose { kind, change: Change::Amend(Box::new(amendment)), reason: self.reason.clone() };
+        self.saying.say(context, Act::Member(MemberAct::Propose(propose)), "charter current").await
+    }
+}
+
+impl Current {
+    pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        let charter = in_force(context, None).await?;
+        let text = charter.to_toml();
+        if let Some(output) = &self.output {
+            files::write_new(output, text.as_bytes(), files::PUBLIC)?;
+        }
+        match (&self.output, context.json) {
+            (_, true) => render::print_json(
+                &json!({"version": charter.version, "hash": charter.hash(), "charter": charter}),
+            ),
+            (Some(output), false) => {
+                let version = charter.version;
+                render::print(&format!("version {version} written to {}\n", output.display()));
+            }
+            (None, false) => render::print(&text),
+        }
+        Ok(())
+    }
+}
+
+impl Diff {
+    pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
+        let (old, new) = (super::read(&self.old)?.charter, super::read(&self.new)?.charter);
+        let lines = match old.amendment_to(&new) {
+            Ok(amendment) => amendment.explain(&old),
+            Err(AmendmentError::Same) => Vec::new(),
+            Err(error) => return Err(refused(&error, &self.new)),
+        };
+        if context.json {
+            render::print_json(&lines);
+        } else if lines.is_empty() {
+            render::print("no differences\n");
+        } else {
+            render::print(&format!("{}\n", lines.join("\n")));
+        }
+        Ok(())
+    }
+}
+
+fn text(amendment: &Amendment, lines: &[String]) -> String {
+    let mut text = format!("version {}:\n", amendment.version);
+    for line in lines {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text
+}
+
+/// The type by which the charter is amended.
+fn kind(charter: &Charter, context: &Context) -> Result<KindName, CliError> {
+    charter.kinds_with(Effect::Amend).next().map(|kind| kind.name.clone()).ok_or_else(|| {
+        CliError::denied(
+            "this charter cannot be amended",
+            "it declares no operation type with the effect \"amend\"",
+            context.charter_hint(),
+        )
+    })
+}
+
+fn between(current: &Charter, wanted: &Charter, path: &Path) -> Result<Amendment, CliError> {
+    current.amendment_to(wanted).map_err(|error| refused(&error, path))
+}
+
+fn refused(error: &AmendmentError, path: &Path) -> CliError {
+    CliError::config(
+        format!("{} is no amendment of the charter", path.display()),
+        error,
+        "begin with what is in force: entente charter current -o FILE",
+    )
+}
+
+fn read(path: &Path) -> Result<Charter, CliError> {
+    let text = files::read_text(path, MAX_CHARTER_TOML_BYTES)?;
+    Charter::from_toml(&text).map_err(|why| {
+        CliError::config(
+            format!("{} is not a charter", path.display()),
+            why,
+            "begin with what is in force: entente charter current -o FILE",
+        )
+    })
+}

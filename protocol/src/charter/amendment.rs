@@ -1,0 +1,183 @@
+//! Later versions of a charter: what is put in place of what, chained by hash from the first version on.
+//!
+//! Guarantees: an amendment applies to exactly one charter and gives exactly one, whose hash it states; so whoever holds the
+//! first version and the amendments has every version, and whoever attests to an amendment knows the whole result.
+//! What an amendment changes is operation types, and with them roles, rules, windows and who decides on membership.
+//! Partners, keys and what steers the order stay as they are.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{Charter, CharterError, KindName, MAX_KINDS, OperationType, Severity, lint};
+use crate::identity::Hash;
+
+/// A step from one version of a charter to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Amendment {
+    /// The version that it makes.
+    pub version: u32,
+    /// The hash of the version before.
+    pub previous: Hash,
+    /// Types that are no more, sorted.
+    pub remove: Vec<KindName>,
+    /// Types that are new, or take the place of those of the same name, sorted.
+    pub put: Vec<OperationType>,
+    /// The hash of the version that it makes.
+    pub result: Hash,
+}
+
+/// Why an amendment does not apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
+pub enum AmendmentError {
+    /// Made for another version.
+    #[error("it amends the charter with the hash {previous}, but version {version} in force is {current}")]
+    OtherVersion {
+        /// What it amends.
+        previous: Hash,
+        /// The version in force.
+        version: u32,
+        /// Its hash.
+        current: Hash,
+    },
+    /// Removes or replaces nothing, or more than there is.
+    #[error("{what}")]
+    Malformed {
+        /// What is wrong.
+        what: String,
+    },
+    /// The result is not what it states.
+    #[error("the result has the hash {found}, and it states {stated}")]
+    OtherResult {
+        /// What comes out.
+        found: Hash,
+        /// What it states.
+        stated: Hash,
+    },
+    /// The result can never work.
+    #[error("the amended charter has errors: {}", .errors.join("; "))]
+    Lint {
+        /// What can never work.
+        errors: Vec<String>,
+    },
+    /// Two charters differ in what no amendment changes.
+    #[error("{what} differ, and no amendment changes that")]
+    Unchangeable {
+        /// What differs.
+        what: String,
+    },
+    /// Two charters do not differ.
+    #[error("there is nothing to change")]
+    Same,
+}
+
+impl From<CharterError> for AmendmentError {
+    fn from(error: CharterError) -> Self {
+        Self::Malformed { what: error.to_string() }
+    }
+}
+
+impl Amendment {
+    /// What it changes in `charter`, in words, line by line.
+    pub fn explain(&self, charter: &Charter) -> Vec<String> {
+        let removed = self.remove.iter().map(|name| format!("removes {name}"));
+        let put = self.put.iter().map(|kind| match charter.kind(kind.name.as_str()) {
+            None => format!("adds {}", kind.name),
+            Some(old) => format!("changes {}: {}", kind.name, differences(old, kind).join(", ")),
+        });
+        removed.chain(put).collect()
+    }
+}
+
+/// Which parts of a type differ.
+fn differences(old: &OperationType, new: &OperationType) -> Vec<&'static str> {
+    [
+        ("precedence", old.precedence != new.precedence),
+        ("window", old.window_ms != new.window_ms),
+        ("effect", old.effect != new.effect),
+        ("who may lead", old.lead != new.lead),
+        ("who may support", old.supporting != new.supporting),
+        ("who may observe", old.observing != new.observing),
+        ("rule", old.rule != new.rule),
+    ]
+    .into_iter()
+    .filter_map(|(what, differs)| differs.then_some(what))
+    .collect()
+}
+
+impl Charter {
+    /// The version that `amendment` makes of this one.
+    pub fn amended(&self, amendment: &Amendment) -> Result<Self, AmendmentError> {
+        let Amendment { version, previous, remove, put, result } = amendment;
+        let current = self.hash();
+        if *previous != current || self.version.checked_add(1) != Some(*version) {
+            let previous = *previous;
+            return Err(AmendmentError::OtherVersion { previous, version: self.version, current });
+        }
+        super::bound("types put or removed", remove.len() + put.len(), 1, 2 * MAX_KINDS)?;
+        super::ascending("removed types", remove)?;
+        super::ascending("types put", put.iter().map(|kind| &kind.name))?;
+        let mut charter = self.clone();
+        for name in remove {
+            if charter.kind(name.as_str()).is_none() || put.iter().any(|kind| kind.name == *name) {
+                let what = format!("there is no operation type {name} to remove, or it is put as well");
+                return Err(AmendmentError::Malformed { what });
+            }
+        }
+        charter
+            .operations
+            .retain(|kind| !remove.contains(&kind.name) && put.iter().all(|new| new.name != kind.name));
+        charter.operations.extend(put.iter().cloned());
+        charter.version = *version;
+        charter.previous = Some(current);
+        charter.operations.sort_by(|one, other| one.name.cmp(&other.name));
+        charter.check()?;
+        let found = charter.hash();
+        if found != *result {
+            return Err(AmendmentError::OtherResult { found, stated: *result });
+        }
+        let errors = lint(&charter).into_iter().filter(|lint| lint.severity == Severity::Error);
+        let errors = errors.map(|lint| lint.message).collect::<Vec<_>>();
+        if errors.is_empty() { Ok(charter) } else { Err(AmendmentError::Lint { errors }) }
+    }
+
+    /// The amendment that leads from this version to the rules of `wanted`, whose version and chain do not matter.
+    pub fn amendment_to(&self, wanted: &Self) -> Result<Amendment, AmendmentError> {
+        let unchangeable = [
+            ("names", self.name != wanted.name),
+            ("times of drawing up", self.created != wanted.created),
+            ("nonces", self.nonce != wanted.nonce),
+            ("step_ms", self.step_ms != wanted.step_ms),
+            ("clock_tolerance_ms", self.clock_tolerance_ms != wanted.clock_tolerance_ms),
+            ("quotas", self.quota != wanted.quota),
+            ("partners", self.partners != wanted.partners),
+        ];
+        if let Some((what, _)) = unchangeable.into_iter().find(|(_, differs)| *differs) {
+            return Err(AmendmentError::Unchangeable { what: what.into() });
+        }
+        let names = self.operations.iter().map(|kind| &kind.name);
+        let mut amendment = Amendment {
+            version: self.version.saturating_add(1),
+            previous: self.hash(),
+            remove: names.filter(|name| wanted.kind(name.as_str()).is_none()).cloned().collect(),
+            put: wanted
+                .operations
+                .iter()
+                .filter(|kind| self.kind(kind.name.as_str()) != Some(kind))
+                .cloned()
+                .collect(),
+            result: Hash::default(),
+        };
+        if amendment.remove.is_empty() && amendment.put.is_empty() {
+            return Err(AmendmentError::Same);
+        }
+        // What the result is, is found by trying.
+        match self.amended(&amendment) {
+            Err(AmendmentError::OtherResult { found, .. }) => amendment.result = found,
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        self.amended(&amendment)?;
+        Ok(amendment)
+    }
+}

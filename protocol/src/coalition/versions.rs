@@ -1,0 +1,112 @@
+//! Versions of the charter: the founding one and what amendments made of it.
+//!
+//! Guarantees: an amendment is agreed by the rule of the version in force and, where it changes that rule, by the changed
+//! one too. It takes effect with the next batch, an epoch's boundary, so no batch is judged by two versions; an
+//! operation keeps the version that it was opened under. Two amendments of one version exclude each other: the one that
+//! is agreed first is made, the other has become impossible.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::items::Item;
+use super::member::MemberRefusal;
+use super::operation::Operation;
+use super::refusal::Refusal;
+use super::state::State;
+use crate::charter::{Amendment, AmendmentError, Charter, OperationType};
+use crate::identity::RecordId;
+use crate::time::Time;
+
+/// A later version, as the state keeps it: the step that leads to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// What it changes.
+    pub amendment: Amendment,
+    /// The operation that agreed on it.
+    pub by: RecordId,
+    /// Batch time of the decision.
+    pub at: Time,
+    /// Whether it is in force.
+    pub in_force: bool,
+}
+
+/// All versions but the first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Versions(Vec<(Version, Arc<Charter>)>);
+
+impl Versions {
+    pub(super) fn get(&self, version: u32) -> Option<&Version> {
+        self.at(version).map(|(version, _)| version)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Version> {
+        self.0.iter().map(|(version, _)| version)
+    }
+
+    fn at(&self, version: u32) -> Option<&(Version, Arc<Charter>)> {
+        self.0.get(usize::try_from(version).ok()?.checked_sub(2)?)
+    }
+}
+
+impl State {
+    /// The charter in force.
+    pub fn charter(&self) -> &Arc<Charter> {
+        let in_force = self.versions.0.iter().rev().find(|(version, _)| version.in_force);
+        in_force.map_or(self.founded.charter(), |(_, charter)| charter)
+    }
+
+    /// A version of the charter.
+    pub fn charter_at(&self, version: u32) -> Option<&Arc<Charter>> {
+        if version == self.founded.charter().version {
+            return Some(self.founded.charter());
+        }
+        self.versions.at(version).map(|(_, charter)| charter)
+    }
+
+    /// Later versions, in order, the one that is agreed and not yet in force included.
+    pub fn versions(&self) -> impl Iterator<Item = &Version> {
+        self.versions.iter()
+    }
+
+    /// The type of an operation, in the version that it was opened under.
+    pub fn kind_of(&self, operation: &Operation) -> Option<Cow<'_, OperationType>> {
+        operation.kind(self.charter_at(operation.charter_version)?)
+    }
+
+    /// The last version: in force, or agreed and to be with the next batch.
+    fn last_charter(&self) -> &Arc<Charter> {
+        self.versions.0.last().map_or(self.founded.charter(), |(_, charter)| charter)
+    }
+
+    /// Begins a batch: what was agreed in the one before is in force.
+    pub fn begin_batch(&mut self) {
+        if let Some((version, _)) = self.versions.0.last_mut().filter(|(version, _)| !version.in_force) {
+            version.in_force = true;
+            let version = version.clone();
+            self.tree.put(&Item::Version(Cow::Borrowed(&version)));
+        }
+    }
+
+    pub(super) fn judge_amendment(&self, amendment: &Amendment) -> Result<(), Refusal> {
+        match self.last_charter().amended(amendment) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(MemberRefusal::Amendment(error).into()),
+        }
+    }
+
+    /// Makes an agreed amendment the next version, if it still applies.
+    pub(super) fn amend(&mut self, amendment: &Amendment, by: RecordId) -> bool {
+        let version = Version { amendment: amendment.clone(), by, at: self.time, in_force: false };
+        self.adopt_version(version).is_ok()
+    }
+
+    /// Takes the next version.
+    pub(super) fn adopt_version(&mut self, version: Version) -> Result<(), AmendmentError> {
+        let charter = self.last_charter().amended(&version.amendment)?;
+        self.tree.put(&Item::Version(Cow::Borrowed(&version)));
+        self.versions.0.push((version, Arc::new(charter)));
+        Ok(())
+    }
+}
