@@ -174,6 +174,22 @@ impl SignedRecord {
     }
 }
 
+/// A signed record whose signature holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified(SignedRecord);
+
+impl Verified {
+    /// The record, if its signature holds.
+    pub fn new(signed: SignedRecord) -> Option<Self> {
+        signed.verify().then_some(Self(signed))
+    }
+
+    /// The record and its signature.
+    pub fn signed(&self) -> &SignedRecord {
+        &self.0
+    }
+}
+
 /// What an officer can say for its partner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {

@@ -4,6 +4,7 @@
 //! IP packets on the loopback interface of a network namespace of its own, both directions, acknowledgements included; where none can be
 //! made they cannot be counted and are null. `docs/benchmarks.md` says how to read the figures.
 
+mod coalition;
 mod engine;
 
 use std::fs;
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 use crate::network::{Error, Network, Roles};
 use crate::say::say;
 
+pub(crate) use coalition::coalition;
 pub(crate) use engine::engine;
 
 /// Bytes of a note: with its framing in a record feed, 256.

@@ -127,6 +127,12 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// The coalition's state machine alone: records applied per second, as operations and history grow
+    Coalition {
+        /// Print a JSON list of cases
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Runs the program.
@@ -258,6 +264,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
             bench::local(&bench::Options { dir, json, ops, idle_seconds, inside }).await
         }
         Command::Bench { what: Bench::Engine { json } } => bench::engine(json),
+        Command::Bench { what: Bench::Coalition { json } } => bench::coalition(json),
         Command::Node { .. } => {
             Err(Error::input("the word `node` comes first", "entente-testnet node --dir DIR/PARTNER COMMAND"))
         }

@@ -24,7 +24,7 @@ use crate::feed::{FeedKey, ForkProof};
 use crate::founding::Founded;
 use crate::frontier::incarnations;
 use crate::identity::{Hash, PublicKey, RecordId};
-use crate::record::{Body, SignedRecord};
+use crate::record::{Body, SignedRecord, Verified};
 use crate::time::Time;
 
 /// Most operations that one partner may have open at a time.
@@ -305,34 +305,60 @@ impl State {
 
     /// Applies an entry. Total: whatever the body says, there is a result.
     pub fn apply(&mut self, context: &ApplyContext, body: &Body) -> Applied {
-        let Advanced { decisions, released } = self.advance(context.time);
-        let mut applied = Applied { disposition: Disposition::Applied, decisions, released };
-        let place =
-            Place { index: context.index, feed: context.feed, length: context.length, hash: context.hash };
-        if let Some(void) = self.void(context) {
-            applied.disposition = void;
-            return applied;
-        }
-        if let Err(refusal) = self.carrier(context) {
-            applied.disposition = Disposition::Refused(refusal);
-            return applied;
-        }
+        let mut applied = match self.enter(context) {
+            Ok(applied) => applied,
+            Err(without_effect) => return without_effect,
+        };
         match body {
             Body::Note(_) | Body::Due(_) => {}
             Body::Fork(proof) => applied.disposition = self.take_fork(context, proof),
             Body::Equivocation(proof) => applied.disposition = self.take_equivocation(context, proof),
-            Body::Signed(signed) => {
-                let partner = authenticate(&self.founded, &signed.record).cloned();
-                let verified = partner.and_then(|partner| {
-                    if signed.verify() { Ok(partner) } else { Err(bad_signature(&signed.record)) }
-                });
-                match verified {
-                    Ok(partner) => self.take(place, &partner.name, signed, &mut applied),
-                    Err(refusal) => applied.disposition = Disposition::Refused(refusal),
-                }
-            }
+            Body::Signed(signed) => self.take_signed(context, signed, || signed.verify(), &mut applied),
         }
         applied
+    }
+
+    /// Applies an entry with a record whose signature was checked before.
+    pub fn apply_verified(&mut self, context: &ApplyContext, record: &Verified) -> Applied {
+        match self.enter(context) {
+            Ok(mut applied) => {
+                self.take_signed(context, record.signed(), || true, &mut applied);
+                applied
+            }
+            Err(without_effect) => without_effect,
+        }
+    }
+
+    /// Moves batch time, and says whether what stands in this place may have an effect.
+    fn enter(&mut self, context: &ApplyContext) -> Result<Applied, Applied> {
+        let Advanced { decisions, released } = self.advance(context.time);
+        let applied = |disposition| Applied { disposition, decisions, released };
+        if let Some(void) = self.void(context) {
+            return Err(applied(void));
+        }
+        match self.carrier(context) {
+            Ok(()) => Ok(applied(Disposition::Applied)),
+            Err(refusal) => Err(applied(Disposition::Refused(refusal))),
+        }
+    }
+
+    fn take_signed(
+        &mut self,
+        context: &ApplyContext,
+        signed: &SignedRecord,
+        holds: impl FnOnce() -> bool,
+        applied: &mut Applied,
+    ) {
+        let place =
+            Place { index: context.index, feed: context.feed, length: context.length, hash: context.hash };
+        let partner = authenticate(&self.founded, &signed.record).map(|partner| partner.name.clone());
+        match partner {
+            Ok(_) if !holds() => {
+                applied.disposition = Disposition::Refused(bad_signature(&signed.record));
+            }
+            Ok(partner) => self.take(place, &partner, signed, applied),
+            Err(refusal) => applied.disposition = Disposition::Refused(refusal),
+        }
     }
 
     /// Whether a record would be applied if it were ordered at the time `now`: for submissions, before anything is
