@@ -26,6 +26,7 @@ mod error;
 mod events;
 mod evidence;
 mod feeds;
+mod inbox;
 mod log;
 mod members;
 mod operations;
@@ -102,6 +103,7 @@ fn router(node: Handle) -> Router {
         .route("/v1/ops/{id}", get(operations::show))
         .route("/v1/assets", get(assets::list))
         .route("/v1/members", get(members::list))
+        .route("/v1/inbox", get(inbox::list))
         .route("/v1/log", get(log::page))
         .route("/v1/feeds/{name}/{lane}", get(feeds::page))
         .route("/v1/evidence", get(evidence::list))

@@ -9,6 +9,7 @@ mod charter;
 mod check;
 mod evidence;
 mod feed;
+mod inbox;
 mod init;
 mod join;
 mod log;
@@ -106,6 +107,8 @@ enum Command {
     Restore(restore::Restore),
     /// Show how the coalition stands: agreed, held or stalled, and who is missing
     Status(status::Status),
+    /// Show what waits for this partner: to attest, to settle, to renew
+    Inbox,
     /// Show and change the links to other nodes
     #[command(subcommand)]
     Peer(peer::Command),
@@ -236,6 +239,7 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Op(command) => block_on(command.run(&context)),
         Command::Asset(command) => block_on(command.run(&context)),
         Command::Member(command) => block_on(command.run(&context)),
+        Command::Inbox => block_on(inbox::run(&context)),
         Command::Log(log) => block_on(log.run(&context)),
         Command::Feed(feed) => block_on(feed.run(&context)),
         Command::Evidence(command) => block_on(command.run(&context)),

@@ -9,6 +9,7 @@ pub(crate) mod charter;
 pub(crate) mod event;
 pub(crate) mod evidence;
 pub(crate) mod feed;
+pub(crate) mod inbox;
 pub(crate) mod log;
 pub(crate) mod member;
 pub(crate) mod operation;

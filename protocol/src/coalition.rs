@@ -22,6 +22,7 @@
 mod asset;
 mod evidence;
 mod find;
+mod inbox;
 mod items;
 mod judge;
 pub mod map;
@@ -44,6 +45,7 @@ mod view;
 pub use asset::{Asset, AssetRefusal, AssetView, Lent, MAX_ASSETS_PER_PARTNER};
 pub use evidence::{Convicted, Frozen};
 pub use find::{FindError, MAX_CANDIDATES, MIN_PREFIX_CHARS, find_id};
+pub use inbox::{CREDENTIALS_SOON_MS, MAX_INBOX, Waiting, Waits};
 pub use items::MAX_ITEM_BYTES;
 pub use member::{Changed, Member, MemberRefusal, Membership};
 pub use obligations::{MAX_OBLIGATIONS, MemberView, Obligation, WatchView};

@@ -341,6 +341,11 @@ impl Engine {
         &self.state
     }
 
+    /// Whether the own clock and batch time are further apart than the charter allows, as of the last batch.
+    pub fn clock_astray(&self) -> bool {
+        self.clock_astray
+    }
+
     /// The coalition.
     pub fn founded(&self) -> &Arc<Founded> {
         &self.founded

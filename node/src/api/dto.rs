@@ -19,6 +19,7 @@
 //! | `GET /v1/ops/{id or unique prefix}` | [`OperationView`] |
 //! | `GET /v1/assets?owner=&name=&operation=` | list of [`AssetView`], by owner and name |
 //! | `GET /v1/members` | list of [`MemberView`], by seat |
+//! | `GET /v1/inbox` | list of [`Waiting`], the most urgent first |
 //! | `GET /v1/log?from=&limit=` | [`LogPage`] |
 //! | `GET /v1/feeds/{partner or node}/{lane}?from=&limit=` | [`FeedPage`] |
 //! | `GET /v1/evidence` | list of [`EvidenceView`] |
@@ -38,7 +39,7 @@ mod metrics;
 
 use std::collections::BTreeMap;
 
-pub use entente_protocol::coalition::{AssetView, MemberView};
+pub use entente_protocol::coalition::{AssetView, MemberView, Waiting};
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};
 use entente_protocol::record::{Role, Stance};

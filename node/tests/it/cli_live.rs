@@ -93,6 +93,10 @@ fn a_coalition_of_one_agrees_and_its_receipt_verifies_without_it() {
     assert_eq!(first_line(&run(&dir, &open)), id, "the same key is the same operation");
 
     let short = &id[..10];
+    let inbox = run(&dir, &["inbox"]);
+    for word in ["!", "attest", "airlift: Corridor", "needs lead: norden", "op attest"] {
+        assert!(inbox.done().contains(word), "{word:?} is not in\n{}", inbox.out);
+    }
     let shown = run(&dir, &["op", "show", short]);
     for word in ["airlift: Corridor", &id, "06:40", "needs lead: norden"] {
         assert!(shown.done().contains(word), "{word:?} is not in\n{}", shown.out);
@@ -104,6 +108,7 @@ fn a_coalition_of_one_agrees_and_its_receipt_verifies_without_it() {
     assert!(attested.done().contains("agreed at leaf"), "{}", attested.out);
     assert!(run(&dir, &["op", "follow", &id]).done().starts_with("AGREED"));
     assert!(run(&dir, &["op", "list"]).done().contains("Corridor"));
+    assert_eq!(run(&dir, &["inbox"]).done(), "nothing waits\n");
     assert!(run(&dir, &["log"]).done().contains("decision"));
     assert!(run(&dir, &["status"]).done().starts_with("AGREED  corridor (co-"));
     for command in [&["status"][..], &["op", "list"], &["op", "show", short], &["log"], &["peer", "list"]] {

@@ -3,6 +3,7 @@
 
 mod assets;
 mod evidence;
+mod inbox;
 mod members;
 mod order;
 mod outcomes;

@@ -1,0 +1,28 @@
+//! What waits for this node's partner.
+
+use axum::Json;
+use axum::extract::State;
+use entente_protocol::coalition::{Waiting, Waits};
+
+use super::error::{Answer, ApiError};
+use crate::runtime::Handle;
+
+/// The most urgent first.
+pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<Waiting>> {
+    let own = node.identity().node;
+    let partner = node.founded().node(&own).map(|partner| partner.name.clone());
+    let partner = partner.ok_or_else(|| ApiError::internal("this node is no partner's"))?;
+    let waiting = node.ask(move |engine, now| {
+        let mut waiting = engine.state().inbox(&partner, now);
+        if engine.clock_astray() {
+            let why = "this node's clock and batch time are further apart than the charter allows".into();
+            let title = "clock".into();
+            waiting.insert(
+                0,
+                Waiting { what: Waits::Clock, urgent: true, operation: None, title, why, until_ms: None },
+            );
+        }
+        waiting
+    });
+    Ok(Json(waiting.await.ok_or_else(ApiError::stopping)?))
+}

@@ -1,0 +1,51 @@
+//! What waits: one line each, with the command that answers it.
+
+use entente_protocol::coalition::Waits;
+use entente_protocol::time::Time;
+
+use super::age::moment;
+use super::table::headed;
+use super::{plain, short};
+use crate::api::dto::Waiting;
+use crate::hints::Hints;
+
+/// What waits, the most urgent first.
+pub(crate) fn list(waiting: &[Waiting], now: Time, hints: &Hints) -> String {
+    if waiting.is_empty() {
+        return "nothing waits\n".into();
+    }
+    let rows = waiting
+        .iter()
+        .map(|it| {
+            [
+                if it.urgent { "!".into() } else { String::new() },
+                word(it.what).to_owned(),
+                it.until_ms.map_or_else(|| "-".into(), |until| moment(Time(until), now)),
+                plain(&it.title),
+                plain(&it.why),
+                command(it).map_or_else(String::new, |command| hints.copyable(&command)),
+            ]
+        })
+        .collect();
+    headed(["", "TO", "UNTIL", "WHAT", "WHY", "NEXT"], rows)
+}
+
+fn word(what: Waits) -> &'static str {
+    match what {
+        Waits::Suspended | Waits::Concerned => "know",
+        Waits::Lead => "settle",
+        Waits::Attest | Waits::Veto => "attest",
+        Waits::Credentials => "renew",
+        Waits::Clock => "set",
+    }
+}
+
+fn command(waiting: &Waiting) -> Option<String> {
+    let id = waiting.operation.as_ref().map(short);
+    Some(match (waiting.what, id) {
+        (Waits::Attest | Waits::Veto, Some(id)) => format!("entente op attest {id} --endorse"),
+        (_, Some(id)) => format!("entente op show {id}"),
+        (Waits::Clock, None) => "entente status".into(),
+        (_, None) => return None,
+    })
+}

@@ -1,0 +1,142 @@
+//! What waits for a partner: where its word is missing, what it answers for and is in trouble, what runs out.
+//!
+//! A pure reading of the state for one partner at one moment; the most urgent first, at most [`MAX_INBOX`].
+
+use serde::{Deserialize, Serialize};
+
+use super::member::Membership;
+use super::operation::Operation;
+use super::outcome::Deficit;
+use super::state::State;
+use crate::charter::{PartnerName, show_time};
+use crate::identity::RecordId;
+use crate::lane::Lane;
+use crate::record::Stance;
+use crate::time::Time;
+
+/// Most things that are listed.
+pub const MAX_INBOX: usize = 1000;
+/// Credentials that run out within this time are told of, in milliseconds: two weeks.
+pub const CREDENTIALS_SOON_MS: u64 = 14 * 86_400_000;
+
+/// What somebody is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Waits {
+    /// The partner's records have no effect.
+    Suspended,
+    /// The partner's own membership is being decided.
+    Concerned,
+    /// An operation that it leads is blocked, or about to end without agreement.
+    Lead,
+    /// Its attestation is missing.
+    Attest,
+    /// Its veto is unused and keeps an operation open that is agreed otherwise.
+    Veto,
+    /// Its credentials run out.
+    Credentials,
+    /// Its clock and that of the others disagree.
+    Clock,
+}
+
+/// One thing that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What is to be done.
+    pub what: Waits,
+    /// Whether it is urgent: an immediate or flash operation, or one that is about to end.
+    pub urgent: bool,
+    /// The operation.
+    pub operation: Option<RecordId>,
+    /// Its title, or what else it is about.
+    pub title: String,
+    /// Why it waits for this partner, in one sentence.
+    pub why: String,
+    /// Until when, in milliseconds since 1970, batch time.
+    pub until_ms: Option<u64>,
+}
+
+impl State {
+    /// What waits for `partner` at the time `now`.
+    pub fn inbox(&self, partner: &PartnerName, now: Time) -> Vec<Waiting> {
+        let now = now.max(self.time());
+        let mut all = self.own_standing(partner, now);
+        if !self.membership(partner).is_gone() {
+            // By the end of their windows, so that a bound cuts off what can wait longest.
+            let open = self.deadlines().filter(|(closes, _)| *closes > now);
+            let open = open.filter_map(|(_, id)| self.operation(&id));
+            all.extend(open.filter_map(|operation| self.waits(partner, operation, now)).take(MAX_INBOX));
+        }
+        all.sort_by_key(|waiting| (!waiting.urgent, waiting.until_ms.unwrap_or(u64::MAX), waiting.what));
+        all.truncate(MAX_INBOX);
+        all
+    }
+
+    /// What waits because of the partner itself.
+    fn own_standing(&self, partner: &PartnerName, now: Time) -> Vec<Waiting> {
+        let mut all = Vec::new();
+        let member = self.member(partner);
+        if let (Membership::Suspended, Some(changed)) = (member.membership, &member.changed) {
+            all.push(Waiting {
+                what: Waits::Suspended,
+                urgent: true,
+                operation: Some(changed.by),
+                title: "suspended".into(),
+                why: format!("what {partner} says has no effect: {}", changed.reason),
+                until_ms: None,
+            });
+        }
+        let until = self.charter().partner(partner.as_str()).map(|partner| partner.credentials_until);
+        if let Some(until) = until.filter(|until| until.0 <= now.plus(CREDENTIALS_SOON_MS).0) {
+            let (verb, urgent) = if until <= now { ("ran", true) } else { ("run", false) };
+            all.push(Waiting {
+                what: Waits::Credentials,
+                urgent,
+                operation: None,
+                title: "credentials".into(),
+                why: format!("the credentials of {partner} {verb} out at {}", show_time(until)),
+                until_ms: Some(until.0),
+            });
+        }
+        all
+    }
+
+    fn waits(&self, partner: &PartnerName, operation: &Operation, now: Time) -> Option<Waiting> {
+        let kind = self.kind_of(operation)?;
+        let deficit = operation.assess(&kind).deficit;
+        let said = operation.standing(partner).map(|said| said.stance);
+        let (what, why) = if operation.concerns() == Some(partner) {
+            (Waits::Concerned, "it is about this partner, which has no voice in it".to_owned())
+        } else if is_missing(&deficit, partner) && said.is_none() {
+            (Waits::Attest, format!("{deficit}"))
+        } else if deficit.is_met() && deficit.veto_unused.contains(partner) && said.is_none() {
+            (Waits::Veto, "agreed once this partner endorses or abstains, or when the window ends".to_owned())
+        } else if operation.lead == *partner && (!deficit.vetoed_by.is_empty() || ends_soon(operation, now)) {
+            (Waits::Lead, format!("{deficit}"))
+        } else {
+            return None;
+        };
+        let urgent = kind.precedence <= Lane::Immediate || ends_soon(operation, now);
+        Some(Waiting {
+            what,
+            urgent,
+            operation: Some(operation.id),
+            title: format!("{}: {}", kind.name, operation.open.title),
+            why,
+            until_ms: Some(operation.closes.0),
+        })
+    }
+}
+
+/// Whether an endorsement of `partner` would fill a gap.
+fn is_missing(deficit: &Deficit, partner: &PartnerName) -> bool {
+    deficit
+        .needs
+        .iter()
+        .any(|need| need.from.iter().any(|it| it.partner == *partner && it.stance != Some(Stance::Endorse)))
+}
+
+/// Whether less than a tenth of the window is left.
+fn ends_soon(operation: &Operation, now: Time) -> bool {
+    operation.closes.since(now) < operation.closes.since(operation.opened_at) / 10
+}
