@@ -1,8 +1,8 @@
 //! Drafts for common missions, by name: whoever drafts starts from one and edits the text.
 
 use super::{
-    AtLeast, CHARTER_VERSION, Card, Charter, CharterError, KindName, OperationType, OutcomeRule, Partner,
-    PartnerName, Quota, Veto,
+    AtLeast, CHARTER_VERSION, Card, Charter, CharterError, IntegrityRules, KindName, OperationType,
+    OutcomeRule, Partner, PartnerName, Quota, Veto,
 };
 use crate::lane::Lane;
 use crate::record::{Nonce, Role};
@@ -72,6 +72,7 @@ pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, Ch
             })
             .collect(),
         operations: airlift(&roles),
+        integrity: IntegrityRules::of(cards.len()),
     };
     charter.sort();
     charter.check()?;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asset::Asset;
 use super::evidence::{Convicted, Frozen};
+use super::integrity::IntegrityEvent;
 use super::map::Map;
 use super::operation::{Attestation, Operation};
 use super::park::Waiting;
@@ -45,6 +46,7 @@ pub(super) enum ItemId {
     Convicted(Seat),
     Seen(RecordId),
     Asset(RecordId),
+    Event(RecordId),
 }
 
 impl ItemId {
@@ -74,6 +76,8 @@ pub(super) enum Item<'a> {
     Seen(RecordId, Seen),
     /// An asset.
     Asset(Cow<'a, Asset>),
+    /// An integrity event.
+    Event(Cow<'a, IntegrityEvent>),
 }
 
 impl Item<'_> {
@@ -88,6 +92,7 @@ impl Item<'_> {
             Self::Convicted(convicted) => ItemId::Convicted(convicted.feed.seat),
             Self::Seen(id, _) => ItemId::Seen(*id),
             Self::Asset(asset) => ItemId::Asset(asset.id),
+            Self::Event(event) => ItemId::Event(event.id),
         }
     }
 

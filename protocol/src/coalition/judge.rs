@@ -1,10 +1,10 @@
 //! What a record needs to be applied: judged the same for submissions and for ordered entries, changing nothing.
 
-use super::asset;
 use super::operation::Operation;
 use super::park::MAX_PARKED_PER_PARTNER;
 use super::refusal::{Part, Refusal};
 use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
+use super::{asset, integrity};
 use crate::charter::{Partner, PartnerName};
 use crate::founding::Founded;
 use crate::identity::RecordId;
@@ -40,6 +40,7 @@ impl State {
             Act::Open(open) => self.judge_open(partner, open).map(|()| Judgement::Apply),
             Act::Attest(attest) => self.judge_attest(partner, attest, now),
             Act::Asset(act) => self.judge_asset(partner, act),
+            Act::Integrity(act) => self.judge_integrity(partner, act),
         }
     }
 
@@ -177,6 +178,7 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
             }
         }
         Act::Asset(act) => asset::check(act)?,
+        Act::Integrity(act) => integrity::check(act)?,
     }
     founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })
 }

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{AssetRefusal, Verdict};
+use super::{AssetRefusal, IntegrityRefusal, Verdict};
 use crate::charter::text::{all_of, either, is_showable};
 use crate::charter::{MAX_NAME_BYTES, MAX_PARTNERS, PartnerName, show_time};
 use crate::identity::{CoalitionId, PublicKey, RecordId};
 use crate::record::{
-    MAX_CAVEAT_BYTES, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_GROUND_BYTES, MAX_LABEL_BYTES,
-    MAX_TITLE_BYTES, Role,
+    MAX_CAVEAT_BYTES, MAX_COMMITMENTS, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_GROUND_BYTES,
+    MAX_INCIDENT_BYTES, MAX_LABEL_BYTES, MAX_REPORT_BYTES, MAX_TITLE_BYTES, Role,
 };
 use crate::time::Time;
 
@@ -174,6 +174,9 @@ pub enum Refusal {
     /// What an asset's rules say.
     #[error(transparent)]
     Asset(#[from] AssetRefusal),
+    /// What the rules of integrity events say.
+    #[error(transparent)]
+    Integrity(#[from] IntegrityRefusal),
     /// A proof that proves no fork.
     #[error("the fork proof does not hold")]
     InvalidForkProof,
@@ -227,6 +230,12 @@ pub enum Part {
     Ground,
     /// The number of partners that may control an asset.
     Controllers,
+    /// The text of a report.
+    Report,
+    /// The number of commitments to evidence.
+    Commitments,
+    /// The text of an incident.
+    Incident,
 }
 
 impl Part {
@@ -242,6 +251,9 @@ impl Part {
             Self::Label => MAX_LABEL_BYTES,
             Self::Ground => MAX_GROUND_BYTES,
             Self::Controllers => MAX_PARTNERS,
+            Self::Report => MAX_REPORT_BYTES,
+            Self::Commitments => MAX_COMMITMENTS,
+            Self::Incident => MAX_INCIDENT_BYTES,
         }
     }
 
@@ -279,6 +291,9 @@ impl std::fmt::Display for Part {
             Self::Label => "the label is",
             Self::Ground => "the ground is",
             Self::Controllers => "the list of who may control is",
+            Self::Report => "the text of the report is",
+            Self::Commitments => "the list of commitments is",
+            Self::Incident => "the text of the incident is",
         })
     }
 }

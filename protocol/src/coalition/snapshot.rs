@@ -172,6 +172,7 @@ impl State {
                     state.tree.put(&Item::Seen(id, seen));
                 }
                 Item::Asset(asset) => state.adopt_asset(asset.into_owned()),
+                Item::Event(event) => state.adopt_event(event.into_owned()),
             }
         }
         for ((operation, place), attestation) in said {
@@ -223,6 +224,7 @@ impl State {
             ItemId::Convicted(seat) => Item::Convicted(*self.proved.convicted().get(&seat)?),
             ItemId::Seen(id) => Item::Seen(id, *self.records.get(&id)?),
             ItemId::Asset(id) => Item::Asset(Cow::Borrowed(self.assets.get(&id)?)),
+            ItemId::Event(id) => Item::Event(Cow::Borrowed(self.events.get(&id)?)),
         })
     }
 
@@ -250,6 +252,7 @@ impl State {
             .chain(self.convicted().values().map(|convicted| Item::Convicted(*convicted)))
             .chain(self.seen_items())
             .chain(self.assets.iter().map(|asset| Item::Asset(Cow::Borrowed(asset))))
+            .chain(self.events.iter().map(|event| Item::Event(Cow::Borrowed(event))))
             .collect()
     }
 }

@@ -3,6 +3,7 @@
 
 mod assets;
 mod evidence;
+mod integrity;
 mod order;
 mod outcomes;
 mod refusals;

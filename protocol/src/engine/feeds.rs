@@ -172,7 +172,7 @@ impl Engine {
                 }
                 lane.unwrap_or_else(|| self.lane_of(&signed.record))
             }
-            Body::Due(_) | Body::Fork(_) | Body::Equivocation(_) => {
+            Body::Due(_) | Body::Fork(_) | Body::Equivocation(_) | Body::Incident(_) => {
                 return Err(refused("denied", "a node writes these by itself"));
             }
         };
@@ -214,6 +214,8 @@ impl Engine {
         let charter = self.founded.charter();
         let operation = |id: &RecordId| self.state.operation(id).map(|operation| operation.open.kind.clone());
         let kind = match &record.act {
+            // Of misuse others hear before they go on.
+            Act::Integrity(_) => return Lane::Immediate,
             Act::Open(open) => Some(open.kind.clone()),
             Act::Attest(_) | Act::Asset(_) => {
                 let about = self.state.operation_of(&record.act);
@@ -228,7 +230,7 @@ impl Engine {
         self.held().find_map(|(_, _, body)| match Body::decode(body) {
             Ok(Body::Signed(SignedRecord { record, .. })) if record.id() == *id => match record.act {
                 Act::Open(open) => Some(open.kind),
-                Act::Attest(_) | Act::Asset(_) => None,
+                Act::Attest(_) | Act::Asset(_) | Act::Integrity(_) => None,
             },
             _ => None,
         })

@@ -380,10 +380,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "vqalw4gmwmkq6f6bed4uxweggbnleagwl5cwky44v7ydoodf5vua",
-            "op-7iugtcblgony44ecalcmiqn3d5vq7lhlkwxl2o66zu3wq2tphjja",
-            "op-va52gsuvtkcrrysyzv6tsg5jv3ygeiug3a5w2vtnby3g7rrcgiya",
-            "otls2kumveoiyh36vkzbdnn6xh4erusuiorbvihsrhnj6tr42boq",
+            "b7dit6dh5zndb2cyvcjp5mcey3ec7foqa3voqjimyidgaohinwxa",
+            "op-vlpn6awwpylrf7ncskhbxvywqetvggz72ibduyhjt3mzmkksp52q",
+            "op-4efj7r2myes4xskk6mm6pwl3ljyrwljubrzq56745dzrplhsjj3q",
+            "ijrndmwjycrslh3vowbn36skuahqwlq6ut4nmqw27v6ljrg75itq",
         ]
     );
 }
