@@ -25,6 +25,7 @@ mod error;
 mod events;
 mod evidence;
 mod feeds;
+mod integrity;
 mod log;
 mod operations;
 mod peers;
@@ -101,6 +102,8 @@ fn router(node: Handle) -> Router {
         .route("/v1/feeds/{name}/{lane}", get(feeds::page))
         .route("/v1/evidence", get(evidence::list))
         .route("/v1/evidence/{id}", get(evidence::show))
+        .route("/v1/integrity", get(integrity::list))
+        .route("/v1/integrity/{id}", get(integrity::show))
         .route("/v1/receipts/{id}", get(log::receipt))
         .route("/v1/events", get(events::follow))
         .fallback(error::no_such_request)

@@ -8,6 +8,7 @@ pub(crate) mod charter;
 pub(crate) mod event;
 pub(crate) mod evidence;
 pub(crate) mod feed;
+pub(crate) mod integrity;
 pub(crate) mod log;
 pub(crate) mod operation;
 pub(crate) mod peer;

@@ -4,7 +4,7 @@ mod attest;
 mod follow;
 mod open;
 mod submit;
-mod texts;
+pub(super) mod texts;
 
 use std::time::Duration;
 
@@ -98,13 +98,13 @@ fn is_unknown(error: &CliError) -> bool {
 }
 
 /// Who signs here, and by which charter.
-struct Officer {
+pub(super) struct Officer {
     charter: Charter,
     key: SecretKey,
 }
 
 impl Officer {
-    fn load(context: &Context) -> Result<Self, CliError> {
+    pub(super) fn load(context: &Context) -> Result<Self, CliError> {
         let path = context.dir.coalition();
         if !path.exists() {
             return Err(CliError::config(
@@ -125,7 +125,12 @@ impl Officer {
         self.key.public()
     }
 
-    fn partner(&self) -> Result<&Partner, CliError> {
+    /// By which charter.
+    pub(super) fn charter(&self) -> &Charter {
+        &self.charter
+    }
+
+    pub(super) fn partner(&self) -> Result<&Partner, CliError> {
         let public = self.public();
         self.charter.partners.iter().find(|partner| partner.officers.contains(&public)).ok_or_else(|| {
             CliError::denied(
@@ -188,7 +193,7 @@ impl Officer {
     }
 
     /// The signed record of `act`; the same for the same `key`, else unique.
-    fn sign(&self, act: Act, key: Option<&str>) -> Result<SignedRecord, CliError> {
+    pub(super) fn sign(&self, act: Act, key: Option<&str>) -> Result<SignedRecord, CliError> {
         let signer = self.public();
         let nonce = match key {
             Some(key) => Nonce::from_key(&signer, key),

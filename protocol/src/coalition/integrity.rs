@@ -153,6 +153,12 @@ impl IntegrityEvent {
         matches!(self.status, EventStatus::Confirmed { .. })
     }
 
+    /// Whether the author's word or what confirmed it stands at this log index.
+    pub fn changed_at(&self, index: u64) -> bool {
+        let settled = matches!(self.status, EventStatus::Confirmed { index: at, .. } if at == index);
+        settled || self.last_index == index
+    }
+
     fn is_withdrawn(&self) -> bool {
         matches!(self.status, EventStatus::Withdrawn { .. })
     }

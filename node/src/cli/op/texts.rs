@@ -9,7 +9,7 @@ use crate::errors::CliError;
 use crate::render;
 
 /// Refuses a text that no seat would accept. `named` says which, `command` is the command line that it stood in.
-pub(super) fn check(part: Part, named: &str, text: &str, command: &str) -> Result<(), CliError> {
+pub(in crate::cli) fn check(part: Part, named: &str, text: &str, command: &str) -> Result<(), CliError> {
     part.check(text).map_err(|refusal| match refusal {
         Refusal::TooLong { found, most, .. } => CliError::usage(
             format!("the {named} is too long"),
@@ -30,7 +30,7 @@ pub(super) fn check(part: Part, named: &str, text: &str, command: &str) -> Resul
 }
 
 /// Refuses a text with nothing in it.
-pub(super) fn check_not_empty(named: &str, text: &str, command: &str) -> Result<(), CliError> {
+pub(in crate::cli) fn check_not_empty(named: &str, text: &str, command: &str) -> Result<(), CliError> {
     if !text.trim().is_empty() {
         return Ok(());
     }
