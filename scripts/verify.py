@@ -249,9 +249,17 @@ RULE = struct(
 OPERATION_TYPE = struct(
     name=TEXT, precedence=LANE, window_ms=U64, lead=list_of(TEXT), supporting=list_of(TEXT), observing=list_of(TEXT), rule=RULE
 )
+RESPONSES = list_of(names("alert", "quarantine", "suspend"))
+INTEGRITY = struct(
+    confirmations=U32, reporter_counts=TRUTH, flood_per_minute=U32, votes=U32, lift_votes=U32, voters=list_of(TEXT),
+    responses=struct(
+        impersonation=RESPONSES, forced_disclosure=RESPONSES, equivocation=RESPONSES, flood=RESPONSES, withholding=RESPONSES,
+        replay=RESPONSES, declared_failure=RESPONSES,
+    ),
+)
 CHARTER = struct(
     version=U32, name=TEXT, created=U64, nonce=array(16), step_ms=U64, clock_tolerance_ms=U64, quota=QUOTA,
-    partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE),
+    partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE), integrity=INTEGRITY,
 )
 DELEGATION = struct(
     coalition=HASH, issuer=KEY, subject=KEY, partner=TEXT, capability=names("officer", "seat", "node"), not_after=U64
@@ -263,9 +271,29 @@ FOUNDING = struct(charter=CHARTER, signatures=list_of(CHARTER_SIGNATURE))
 # "Records" and "Record feeds"
 FEED_KEY = struct(node=KEY, lane=LANE, incarnation=U32)
 HEAD = struct(length=U64, hash=HASH)
+ASSET_ACT = enum(
+    Declare=struct(name=TEXT, kind=TEXT, label=TEXT),
+    Contribute=struct(asset=HASH, operation=HASH, caveat=option(TEXT), control=enum(Owner=None, Lead=list_of(TEXT))),
+    Recall=struct(asset=HASH, ground=option(TEXT)),
+)
+MATTER = struct(
+    kind=names(
+        "impersonation", "forced-disclosure", "equivocation", "flood", "withholding", "replay", "declared-failure"
+    ),
+    against=option(TEXT), key=option(KEY), victim=option(TEXT),
+)
+ON_EVENT = struct(event=HASH, ground=option(TEXT))
+INTEGRITY_ACT = enum(
+    Report=struct(matter=MATTER, text=TEXT, evidence=list_of(HASH), proof=option(HASH), since=option(U64)),
+    Confirm=ON_EVENT,
+    Withdraw=ON_EVENT,
+    Vote=struct(event=HASH, measure=names("suspend", "lift"), ground=option(TEXT)),
+)
 ACT = enum(
     Open=struct(kind=TEXT, title=TEXT, body=map_of(TEXT, TEXT)),
     Attest=struct(operation=HASH, role=ROLE, stance=STANCE, caveat=option(TEXT), supersedes=option(HASH)),
+    Asset=ASSET_ACT,
+    Integrity=INTEGRITY_ACT,
 )
 RECORD = struct(coalition=HASH, nonce=array(16), signer=KEY, act=ACT)
 BRANCH = struct(hash=HASH, digests=list_of(HASH), signature=SIGNATURE)
@@ -277,6 +305,7 @@ BODY = enum(
     Due=struct(operation=HASH, deadline=U64),
     Fork=struct(feed=FEED_KEY, length=U64, low=BRANCH, high=BRANCH),
     Equivocation=struct(feed=VOTE_FEED, seq=U32, low=FRAME_STUB, high=FRAME_STUB),
+    Incident=struct(matter=MATTER, text=TEXT, count=U64, first=U64, last=U64),
 )
 
 # "The log" and "Receipts"

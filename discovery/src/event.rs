@@ -96,6 +96,13 @@ pub enum RefusalReason {
     NotEnrolled,
     /// Its credential was refused.
     Credential(String),
+    /// It shows a credential in the name of a member whose node it is not.
+    Impostor {
+        /// The member.
+        claimed: String,
+        /// Why it is refused.
+        why: String,
+    },
     /// Another node answered at this address.
     WrongPeer {
         /// Who was expected.
@@ -119,6 +126,7 @@ impl fmt::Display for RefusalReason {
             Self::ForeignNetwork => f.write_str("knows the secret but belongs to another coalition"),
             Self::NotEnrolled => f.write_str("is not enrolled in this coalition"),
             Self::Credential(reason) => write!(f, "credential refused: {reason}"),
+            Self::Impostor { claimed, why } => write!(f, "passes itself off as {claimed}: {why}"),
             Self::WrongPeer { expected } => write!(f, "another node answers where {expected} was expected"),
             Self::Malformed(what) => write!(f, "malformed handshake: {what}"),
             Self::Blocked => f.write_str("link blocked by the operator"),

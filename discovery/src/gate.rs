@@ -306,10 +306,16 @@ impl Gate {
     ) -> Result<Claim, GateError> {
         let checked = if self.pairs.is_blocked(&peer) {
             Err(RefusalReason::Blocked)
-        } else if !self.check.is_member(&peer) {
-            Err(RefusalReason::NotEnrolled)
         } else {
-            self.check.check(&peer, &credential).map_err(RefusalReason::Credential)
+            let impostor = |reason: RefusalReason| match self.check.claimed(&peer, &credential) {
+                Some(claimed) => RefusalReason::Impostor { claimed, why: reason.to_string() },
+                None => reason,
+            };
+            let checked = match self.check.is_member(&peer) {
+                true => self.check.check(&peer, &credential).map_err(RefusalReason::Credential),
+                false => Err(RefusalReason::NotEnrolled),
+            };
+            checked.map_err(impostor)
         };
         let error: GateError = match checked {
             Err(reason) => reason.into(),

@@ -78,6 +78,18 @@ pub trait CredentialCheck: Send + Sync + 'static {
     /// Whether this node is enrolled. The answers may change: connections that exist are checked again
     /// every [`LinkProfile::recheck_interval`], and cut.
     fn is_member(&self, peer: &PeerId) -> bool;
+
+    /// The member in whose name a credential is, where `peer` is no node of that member: it passes itself off as it.
+    fn claimed(&self, _peer: &PeerId, _credential: &[u8]) -> Option<String> {
+        None
+    }
+}
+
+/// The ed25519 public key that a peer id is made of, 32 bytes.
+pub fn key_of_peer(peer: &PeerId) -> Option<[u8; 32]> {
+    // An ed25519 key stands in its peer id as it is (libp2p peer ids, "identity" multihash).
+    let key = libp2p::identity::PublicKey::try_decode_protobuf(peer.as_ref().digest()).ok()?;
+    Some(key.try_into_ed25519().ok()?.to_bytes())
 }
 
 /// The peer id that belongs to an ed25519 public key, 32 bytes.

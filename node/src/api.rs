@@ -27,6 +27,7 @@ mod events;
 mod evidence;
 mod feeds;
 mod inbox;
+mod integrity;
 mod log;
 mod members;
 mod operations;
@@ -108,6 +109,8 @@ fn router(node: Handle) -> Router {
         .route("/v1/feeds/{name}/{lane}", get(feeds::page))
         .route("/v1/evidence", get(evidence::list))
         .route("/v1/evidence/{id}", get(evidence::show))
+        .route("/v1/integrity", get(integrity::list))
+        .route("/v1/integrity/{id}", get(integrity::show))
         .route("/v1/receipts/{id}", get(log::receipt))
         .route("/v1/events", get(events::follow))
         .fallback(error::no_such_request)

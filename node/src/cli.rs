@@ -11,6 +11,7 @@ mod evidence;
 mod feed;
 mod inbox;
 mod init;
+mod integrity;
 mod join;
 mod log;
 mod member;
@@ -54,6 +55,7 @@ Run a node:                up, status, peer add, peer list, stop; from a backup:
 Agree on an operation:     op open, op attest, op show, op follow
 Prove it to anyone:        receipt, verify
 Who contradicts itself:    evidence list, show; peer faults
+Report misuse:             integrity report, confirm, withdraw, vote, list, show
 
 Exit codes:
   0  done
@@ -128,6 +130,9 @@ enum Command {
     /// Show what is proved of feeds and seats that contradict themselves
     #[command(subcommand)]
     Evidence(evidence::Command),
+    /// Report misuse, confirm what others report, and see what follows
+    #[command(subcommand)]
+    Integrity(integrity::Command),
     /// Submit a note of this node: carried and ordered, without effect on any operation
     Note(note::Note),
     /// Get a receipt that anyone can verify offline
@@ -243,6 +248,7 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Log(log) => block_on(log.run(&context)),
         Command::Feed(feed) => block_on(feed.run(&context)),
         Command::Evidence(command) => block_on(command.run(&context)),
+        Command::Integrity(command) => block_on(command.run(&context)),
         Command::Note(note) => block_on(note.run(&context)),
         Command::Receipt(receipt) => block_on(receipt.run(&context)),
     }

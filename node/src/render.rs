@@ -10,6 +10,7 @@ pub(crate) mod event;
 pub(crate) mod evidence;
 pub(crate) mod feed;
 pub(crate) mod inbox;
+pub(crate) mod integrity;
 pub(crate) mod log;
 pub(crate) mod member;
 pub(crate) mod operation;

@@ -31,6 +31,7 @@ pub mod clock;
 pub mod faults;
 pub mod follow;
 mod handle;
+pub mod incidents;
 mod mesh;
 pub mod metrics;
 mod rate;
@@ -323,6 +324,7 @@ impl Node {
         let mut tasks = served.start(&handle);
         tasks.push(tokio::spawn(mesh::run(events, peer_inputs, handle.clone()).instrument(span.clone())));
         tasks.push(tokio::spawn(faults::run(handle.clone()).instrument(span.clone())));
+        tasks.push(tokio::spawn(incidents::run(handle.clone()).instrument(span.clone())));
         let turn = turn::Turn::new(engine, handle.clone(), served);
         // A thread that is gone has dropped its word on why, which says the same.
         let _ = hand_over.send(Work { turn, effects, frames, local });

@@ -12,6 +12,7 @@
 mod amendment;
 mod card;
 mod governance;
+mod integrity;
 mod lint;
 mod name;
 mod template;
@@ -25,6 +26,7 @@ use thiserror::Error;
 pub use amendment::{Amendment, AmendmentError};
 pub use card::{Card, MAX_CONTACT_BYTES};
 pub use governance::Effect;
+pub use integrity::{IntegrityRules, MAX_FLOOD_PER_MINUTE, Response, Responses};
 pub use lint::{Lint, Severity, lint, lint_at};
 pub use name::{AssetName, KindName, MAX_NAME_BYTES, NameError, PartnerName};
 pub use template::{DraftSpec, RoleHints, TEMPLATES, draft};
@@ -157,6 +159,9 @@ pub struct Charter {
     pub partners: Vec<Partner>,
     /// The operation types, sorted by name.
     pub operations: Vec<OperationType>,
+    /// How integrity events are confirmed, and what follows.
+    #[serde(default)]
+    pub integrity: IntegrityRules,
 }
 
 /// Most entries that one feed may bring into one epoch, by lane. A seat must be able to fetch that much.
@@ -436,6 +441,7 @@ impl Charter {
             kind.rule.veto.partners.sort_unstable();
             kind.rule.veto.roles.sort_unstable();
         }
+        self.integrity.sort();
     }
 
     /// Whether version, bounds and order are those of a canonical charter. What it *means* is [`lint`]'s question.
@@ -476,6 +482,7 @@ impl Charter {
             ascending(&format!("vetoes of {name}"), &kind.rule.veto.partners)?;
             ascending(&format!("veto roles of {name}"), &kind.rule.veto.roles)?;
         }
+        self.integrity.check()?;
         bound("bytes of charter", self.encode().len(), 0, MAX_CHARTER_BYTES)
     }
 }

@@ -17,12 +17,14 @@
 //!
 //! Evidence takes effect where it is ordered: a feed whose fork is proved is frozen from that log index on, what stands in it
 //! later is [`Void`](Disposition::Void), and what stood before keeps its effect, records that wait included. A seat that is
-//! convicted votes on: seats do not change yet.
+//! convicted votes on: seats do not change yet. Each proof is an integrity event by itself, of which the charter may declare
+//! more: see [`IntegrityEvent`].
 
 mod asset;
 mod evidence;
 mod find;
 mod inbox;
+mod integrity;
 mod items;
 mod judge;
 pub mod map;
@@ -46,6 +48,11 @@ pub use asset::{Asset, AssetRefusal, AssetView, Lent, MAX_ASSETS_PER_PARTNER};
 pub use evidence::{Convicted, Frozen};
 pub use find::{FindError, MAX_CANDIDATES, MIN_PREFIX_CHARS, find_id};
 pub use inbox::{CREDENTIALS_SOON_MS, MAX_INBOX, Waiting, Waits};
+pub use integrity::{
+    Author, EventStatus, IntegrityEvent, IntegrityRefusal, IntegrityView, MAX_EVENTS_PER_NODE,
+    MAX_EVENTS_PER_PARTNER, MAX_INCIDENT_EVENTS, Suspension, VoteView, Word, WordView, incident_id,
+    proved_id,
+};
 pub use items::MAX_ITEM_BYTES;
 pub use member::{Changed, Member, MemberRefusal, Membership};
 pub use obligations::{MAX_OBLIGATIONS, MemberView, Obligation, WatchView};

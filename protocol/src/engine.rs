@@ -208,6 +208,7 @@ impl Engine {
                 Input::PeerDown(node) => self.peer_down(node),
                 Input::Received { peer, bytes } => self.received(peer, &bytes),
                 Input::Submit(submissions) => self.submit(submissions),
+                Input::File { ticket, incident } => self.file(ticket, *incident),
                 // Whoever was asked to wake this engine has done so.
                 Input::Tick => self.woken_for = None,
             }

@@ -1,11 +1,12 @@
 //! The vocabulary of record feeds: what an entry's body may say.
 //!
 //! A body is decodable on its own. What a partner says is a [`SignedRecord`] by one of its officers; what a node says
-//! by itself (a note, a `due`, evidence) is vouched for by the node's signature over its feed. Every signed
+//! by itself (a note, a `due`, evidence, an incident) is vouched for by the node's signature over its feed. Every signed
 //! record names its coalition, so it means nothing elsewhere, and a nonce, so that saying the same twice is possible
 //! and resubmitting is harmless: the id is the hash of the signed content, and one id counts once.
 
 mod asset;
+mod integrity;
 mod member;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,10 @@ use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use asset::{AssetAct, Contribute, Control, Declare, MAX_GROUND_BYTES, MAX_LABEL_BYTES, Recall};
+pub use integrity::{
+    Confirm, EventKind, Incident, IntegrityAct, MAX_COMMITMENTS, MAX_INCIDENT_BYTES, MAX_REPORT_BYTES,
+    Matter, Measure, Report, Vote, Withdraw,
+};
 pub use member::{Change, MAX_REASON_BYTES, MemberAct, Propose, Watch};
 
 use crate::evidence::Equivocation;
@@ -56,6 +61,8 @@ pub enum Body {
     Fork(Box<ForkProof>),
     /// Evidence that a seat signed two frames at one place.
     Equivocation(Box<Equivocation>),
+    /// What a node has seen of misuse.
+    Incident(Box<Incident>),
 }
 
 impl Body {
@@ -201,13 +208,15 @@ pub enum Act {
     Asset(AssetAct),
     /// Proposes a change of membership, leaves, or hands over the watch.
     Member(MemberAct),
+    /// Reports misuse, or says something on a report.
+    Integrity(IntegrityAct),
 }
 
 impl Act {
     /// The operation that this names.
     pub fn operation(&self) -> Option<RecordId> {
         match self {
-            Self::Open(_) => None,
+            Self::Open(_) | Self::Integrity(_) => None,
             Self::Attest(attest) => Some(attest.operation),
             Self::Asset(act) => act.operation(),
             Self::Member(_) => None,
@@ -221,6 +230,7 @@ impl Act {
             Self::Attest(attest) => Some(attest.operation),
             Self::Asset(act) => act.asset(),
             Self::Member(_) => None,
+            Self::Integrity(act) => act.event(),
         }
     }
 
@@ -229,7 +239,7 @@ impl Act {
         match self {
             Self::Open(_) | Self::Member(MemberAct::Propose(_)) => Some(id),
             Self::Attest(attest) => Some(attest.operation),
-            Self::Asset(_) | Self::Member(_) => None,
+            Self::Asset(_) | Self::Member(_) | Self::Integrity(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use entente_protocol::charter::parse_time;
 use serde::de::DeserializeOwned;
 
 use super::dto::AddPeer;
-use super::{events, feeds, log, operations, submit};
+use super::{events, feeds, integrity, log, operations, submit};
 use crate::client::segment;
 
 /// Query strings, bodies and parts of paths: each is refused or taken and never makes the node panic. True if something
@@ -34,7 +34,8 @@ pub fn api(bytes: &[u8]) -> bool {
         | query::<log::Wanted>(text).is_some()
         | query::<feeds::Asked>(text).is_some()
         | query::<events::Asked>(text).is_some()
-        | query::<operations::Listed>(text).is_some();
+        | query::<operations::Listed>(text).is_some()
+        | query::<integrity::Listed>(text).is_some();
     if let Ok(part) = segment(text) {
         assert!(format!("/v1/ops/{part}").parse::<Uri>().is_ok_and(|uri| uri.path().ends_with(part)));
         taken = true;

@@ -24,6 +24,8 @@
 //! | `GET /v1/feeds/{partner or node}/{lane}?from=&limit=` | [`FeedPage`] |
 //! | `GET /v1/evidence` | list of [`EvidenceView`] |
 //! | `GET /v1/evidence/{id or unique prefix}` | [`EvidencePage`] |
+//! | `GET /v1/integrity?limit=` | list of [`IntegrityView`](entente_protocol::coalition::IntegrityView) |
+//! | `GET /v1/integrity/{id or unique prefix}` | [`IntegrityView`](entente_protocol::coalition::IntegrityView) |
 //! | `GET /v1/receipts/{id or unique prefix}?record=1` | text, a `.tlog-proof` file |
 //! | `GET /v1/faults` | list of [`FaultView`], one for each node and kind, the one seen longest ago first |
 //! | `GET /v1/charter` | text, the founded charter without the secret |

@@ -20,6 +20,9 @@ pub(super) const LIST: &str = "entente op list";
 /// The command that shows which evidence there is.
 pub(super) const EVIDENCE: &str = "entente evidence list";
 
+/// The command that shows which integrity events there are.
+pub(super) const INTEGRITY: &str = "entente integrity list";
+
 /// What to do where a feed of this node is frozen.
 const FROZEN: &str = "entente evidence list; then say it at another node of this partner, or in another lane: entente note --lane LANE";
 

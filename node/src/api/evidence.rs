@@ -11,7 +11,7 @@ use entente_protocol::evidence::{Equivocation, Subject};
 use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{EvidenceId, Hash};
 use entente_protocol::leaf::Leaf;
-use entente_protocol::record::{Act, AssetAct, Body, MemberAct};
+use entente_protocol::record::{Act, AssetAct, Body, IntegrityAct, MemberAct};
 use entente_protocol::store::{Archive as _, Damage, FoundFork};
 use entente_protocol::vote::VoteFrame;
 
@@ -264,6 +264,14 @@ fn words(body: &[u8]) -> String {
                 }
                 Act::Member(MemberAct::Withdraw { ground }) => format!("leaves: {ground}"),
                 Act::Member(MemberAct::Watch(watch)) => format!("gives the watch to {}", watch.officer),
+                Act::Integrity(IntegrityAct::Report(report)) => {
+                    format!("reports {id}, {}: {}", report.matter.kind, report.text)
+                }
+                Act::Integrity(IntegrityAct::Confirm(confirm)) => format!("confirms {}", confirm.event),
+                Act::Integrity(IntegrityAct::Withdraw(it)) => format!("withdraws {}", it.event),
+                Act::Integrity(IntegrityAct::Vote(vote)) => {
+                    format!("votes to {} for {}", vote.measure, vote.event)
+                }
             }
         }
         Ok(Body::Note(note)) => {
@@ -271,6 +279,9 @@ fn words(body: &[u8]) -> String {
             format!("note: {}", text.chars().take(MAX_NOTE_CHARS).collect::<String>())
         }
         Ok(Body::Due(due)) => format!("due: the window of {} has ended", due.operation),
+        Ok(Body::Incident(incident)) => {
+            format!("saw {} {} times: {}", incident.matter.kind, incident.count, incident.text)
+        }
         Ok(Body::Fork(proof)) => format!("evidence {}", Subject::Feed(proof.feed).id()),
         Ok(Body::Equivocation(proof)) => format!("evidence {}", Subject::Seat(proof.feed.seat).id()),
         Err(_) => format!("{} bytes that are no record", body.len()),

@@ -162,7 +162,7 @@ fn provisional(engine: &Engine, now: Time) -> Provisional {
 }
 
 /// The first of each author, at most `each`, in the order in which they come: who holds back much hides nobody else's words.
-fn shares<T>(held: impl Iterator<Item = (NodeId, T)>, each: usize) -> Vec<T> {
+pub(super) fn shares<T>(held: impl Iterator<Item = (NodeId, T)>, each: usize) -> Vec<T> {
     let mut counts = BTreeMap::<NodeId, usize>::new();
     let within = held.filter(|(author, _)| {
         let count = counts.entry(*author).or_default();

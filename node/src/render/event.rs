@@ -39,6 +39,15 @@ pub(crate) fn line(event: &EventView) -> String {
                 "silent    seat {seat} since restore (incarnation {incarnation}): it signs nothing any more"
             )
         }
+        EventView::Integrity { urgent, index, view } => format!(
+            "{}{} {} {} reported by {}, at {index}: {}",
+            if *urgent { "URGENT    " } else { "integrity " },
+            view.kind,
+            short(&view.id),
+            plain(&view.status),
+            view.reporter,
+            plain(&view.explanation)
+        ),
         EventView::Fault(fault) => format!(
             "fault     {} of {}: {}",
             plain(&fault.code),

@@ -45,7 +45,7 @@ struct Row {
 pub(super) struct Faults(BTreeMap<Who, BTreeMap<String, Row>>);
 
 impl Faults {
-    /// Counts a fault, seen `at`; returns it if it is to be told now.
+    /// Counts a fault, which stands for as many as it says, seen `at`; returns it if it is to be told now.
     pub(super) fn take(&mut self, mut fault: FaultView, at: Time, now: Instant) -> Option<Told> {
         shorten(&mut fault.what);
         let mut who = (fault.partner.clone(), fault.node.filter(|_| fault.partner.is_some()));
@@ -54,7 +54,7 @@ impl Faults {
         }
         let rows = self.0.entry(who).or_default();
         if let Some(row) = rows.get_mut(&fault.code) {
-            let (first, count) = (row.fault.first, row.fault.count.saturating_add(1));
+            let (first, count) = (row.fault.first, row.fault.count.saturating_add(fault.count.max(1)));
             row.fault = FaultView { first, last: at, count, ..fault };
             row.more += 1;
             return row.due(now);
@@ -63,7 +63,7 @@ impl Faults {
             let oldest = rows.iter().min_by_key(|(_, row)| row.fault.last).map(|(code, _)| code.clone());
             oldest.and_then(|code| rows.remove(&code));
         }
-        let fault = FaultView { first: at, last: at, count: 1, ..fault };
+        let fault = FaultView { first: at, last: at, count: fault.count.max(1), ..fault };
         rows.insert(fault.code.clone(), Row { fault: fault.clone(), told: now, more: 0 });
         Some(Told { fault, more: 0 })
     }

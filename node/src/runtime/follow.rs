@@ -11,11 +11,13 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use entente_protocol::identity::RecordId;
+use entente_protocol::record::{Incident, Matter};
 use thiserror::Error;
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use super::clock;
 use super::faults::{FAULT_INTERVAL, Faults, Told};
+use super::incidents::Incidents;
 use crate::api::dto::{DecisionView, EventView, FaultView};
 
 /// Events that one follower may lag behind.
@@ -123,23 +125,26 @@ pub struct Follow {
     decided: Waiters<DecisionView>,
     faults: Mutex<Faults>,
     fault_waits: Notify,
+    incidents: Mutex<Incidents>,
+    incident_waits: Notify,
     reach: watch::Sender<Option<bool>>,
 }
 
-impl Default for Follow {
-    fn default() -> Self {
+impl Follow {
+    /// Nobody yet; faults of one kind by one member above `flood_per_minute` are a flood.
+    pub(super) fn new(flood_per_minute: u32) -> Self {
         Self {
             events: broadcast::channel(FOLLOWER_QUEUE).0,
             ordered: Waiters::new(),
             decided: Waiters::new(),
             faults: Mutex::default(),
             fault_waits: Notify::new(),
+            incidents: Mutex::new(Incidents::new(flood_per_minute)),
+            incident_waits: Notify::new(),
             reach: watch::Sender::new(None),
         }
     }
-}
 
-impl Follow {
     /// Events from now on.
     pub fn events(&self) -> broadcast::Receiver<EventView> {
         self.events.subscribe()
@@ -189,7 +194,9 @@ impl Follow {
 
     /// Counts a fault, and tells log and followers when it is its turn; `epoch` is the last that was applied when it was seen.
     pub(super) fn fault(&self, fault: FaultView, epoch: Option<u64>) {
-        let told = self.lock_faults().take(fault, clock::now(), Instant::now());
+        let (at, now) = (clock::now(), Instant::now());
+        self.incidents(|incidents| incidents.fault(&fault, at, now));
+        let told = self.lock_faults().take(fault, at, now);
         match told {
             Some(told) => self.tell_fault(told, epoch),
             None => self.fault_waits.notify_one(),
@@ -226,6 +233,43 @@ impl Follow {
         self.tell(EventView::Fault(fault));
     }
 
+    /// Counts what was seen `count` times, to be filed.
+    pub(super) fn saw(&self, matter: Matter, text: &str, count: u64) {
+        self.incidents(|incidents| incidents.saw(matter, text, count, clock::now(), Instant::now()));
+    }
+
+    /// What is to be filed now.
+    pub(super) fn incidents_due(&self) -> Vec<Incident> {
+        self.lock_incidents().due(Instant::now())
+    }
+
+    /// What could not be filed.
+    pub(super) fn give_back(&self, incident: Incident) {
+        self.lock_incidents().give_back(incident, Instant::now());
+    }
+
+    /// When something is to be filed next.
+    pub(super) fn incidents_next(&self) -> Option<Instant> {
+        self.lock_incidents().next(Instant::now())
+    }
+
+    /// Waits until there is something to file.
+    pub(super) async fn incident_waits(&self) {
+        self.incident_waits.notified().await;
+    }
+
+    fn incidents(&self, change: impl FnOnce(&mut Incidents)) {
+        let mut incidents = self.lock_incidents();
+        change(&mut incidents);
+        if incidents.next(Instant::now()).is_some() {
+            self.incident_waits.notify_one();
+        }
+    }
+
+    fn lock_incidents(&self) -> MutexGuard<'_, Incidents> {
+        self.incidents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -248,7 +292,7 @@ mod tests {
 
     #[test]
     fn every_waiter_of_an_id_is_told_once_and_others_are_not() {
-        let follow = Follow::default();
+        let follow = Follow::new(600);
         let wait = |text: &str| follow.until_ordered(id(text)).expect("room");
         let (mut one, mut two, mut other) = (wait("a"), wait("a"), wait("b"));
         let place = Place { index: 3, epoch: 1, outcome: "applied".into() };
@@ -264,7 +308,7 @@ mod tests {
 
     #[test]
     fn waiters_are_bounded_and_one_that_goes_makes_room() {
-        let follow = Follow::default();
+        let follow = Follow::new(600);
         let wait = || follow.until_decided(id("a"));
         let mut waiters = (0..MAX_WAITERS).map(|_| wait().expect("room")).collect::<Vec<_>>();
         assert_eq!(wait().err(), Some(TooManyWaiters));

@@ -8,6 +8,7 @@ use entente_protocol::engine::{Engine, Held, Refused};
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::PublicKey;
+use entente_protocol::record::Incident;
 use entente_protocol::time::Time;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -63,7 +64,8 @@ impl Handle {
         local: mpsc::Sender<Local>,
         stopped: watch::Receiver<Option<Arc<Stopped>>>,
     ) -> Self {
-        let (follow, metrics) = (Follow::default(), Metrics::default());
+        let follow = Follow::new(founded.charter().integrity.flood_per_minute);
+        let metrics = Metrics::default();
         let started = clock::now();
         Self(Arc::new(Parts {
             identity,
@@ -157,6 +159,18 @@ impl Handle {
                 let reason = format!("{} requests wait for the engine", super::LOCAL_QUEUE);
                 return Err(SubmitError::Refused(Refused { code: "backlog".into(), reason }));
             }
+        }
+        match answered.await {
+            Ok(result) => result.map_err(SubmitError::Refused),
+            Err(_) => Err(SubmitError::Stopped(self.why_stopped().await)),
+        }
+    }
+
+    /// Has the engine file what this node has seen; returns when it is durable.
+    pub(super) async fn file(&self, incident: Incident) -> Result<Held, SubmitError> {
+        let (answer, answered) = oneshot::channel();
+        if self.0.local.send(Local::File { incident, answer }).await.is_err() {
+            return Err(SubmitError::Stopped(self.why_stopped().await));
         }
         match answered.await {
             Ok(result) => result.map_err(SubmitError::Refused),

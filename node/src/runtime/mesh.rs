@@ -9,11 +9,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use entente_discovery::{
-    BookEntry, CredentialCheck, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book, peer_id_of,
+    BookEntry, CredentialCheck, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book,
+    key_of_peer, peer_id_of,
 };
 use entente_protocol::credential::{Capability, Chain};
 use entente_protocol::engine::{Input, NodeId};
 use entente_protocol::founding::Founded;
+use entente_protocol::identity::PublicKey;
+use entente_protocol::record::{EventKind, Matter};
 use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage};
 use entente_protocol::wire;
 use tokio::sync::{mpsc, watch};
@@ -82,6 +85,13 @@ impl CredentialCheck for Members {
 
     fn is_member(&self, peer: &PeerId) -> bool {
         self.nodes.contains_key(peer)
+    }
+
+    fn claimed(&self, peer: &PeerId, credential: &[u8]) -> Option<String> {
+        let named = Chain::decode(credential).ok()?.leaf()?.partner.clone();
+        let own = self.nodes.get(peer).and_then(|node| self.founded.node(node));
+        let known = self.founded.charter().partner(named.as_str())?;
+        (own != Some(known)).then(|| named.to_string())
     }
 }
 
@@ -220,6 +230,7 @@ fn refused(node: &Handle, refusal: Refusal) {
     let code = match &refusal.reason {
         RefusalReason::WrongSecret | RefusalReason::NotEnrolled | RefusalReason::Silent => "stranger",
         RefusalReason::Credential(_) => "credential",
+        RefusalReason::Impostor { .. } => "impersonation",
         RefusalReason::ForeignNetwork => "foreign_coalition",
         RefusalReason::WrongPeer { .. } => "wrong_peer",
         RefusalReason::Malformed(_) => "malformed",
@@ -232,14 +243,31 @@ fn refused(node: &Handle, refusal: Refusal) {
     match &refusal.reason {
         // Not the other's fault: the operator's own order.
         RefusalReason::Blocked => tracing::debug!(what, "link refused"),
-        _ => fault(node, refusal.peer, code, what),
+        RefusalReason::Impostor { claimed, .. } => {
+            let member = refusal.peer.and_then(|peer| node.members().node(&peer));
+            let matter = Matter {
+                kind: EventKind::Impersonation,
+                against: member.and_then(|id| node.founded().node(&id)).map(|partner| partner.name.clone()),
+                key: refusal.peer.and_then(|peer| PublicKey::from_ed25519(key_of_peer(&peer)?).ok()),
+                victim: claimed.parse().ok(),
+            };
+            node.follow().saw(matter, &what, refusal.count);
+            fault(node, refusal.peer, code, what);
+        }
+        _ => faults(node, refusal.peer, code, what, refusal.count),
     }
 }
 
 fn fault(handle: &Handle, peer: Option<PeerId>, code: &str, what: String) {
+    faults(handle, peer, code, what, 1);
+}
+
+/// Tells of a fault that stands for so many.
+fn faults(handle: &Handle, peer: Option<PeerId>, code: &str, what: String, count: u64) {
     let node = peer.and_then(|peer| handle.members().node(&peer));
     let partner = node.map(|node| handle.partner_of(&node));
-    handle.follow().fault(FaultView::new(partner, node, None, code, what), None);
+    let fault = FaultView { count, ..FaultView::new(partner, node, None, code, what) };
+    handle.follow().fault(fault, None);
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use entente_protocol::engine::{
     Effect, Engine, Event, Fault, Halt, Held, Input, NodeId, Refused, Submission, Ticket,
 };
 use entente_protocol::feed::{Lane, MAX_RUN_ENTRIES};
+use entente_protocol::record::Incident;
 use entente_protocol::replicate::PeerMessage;
 use entente_protocol::store::Write;
 use entente_protocol::time::Time;
@@ -47,6 +48,8 @@ type Question = Box<dyn FnOnce(&Engine, Time) + Send>;
 pub(super) enum Local {
     /// Append to the own feed.
     Submit { lane: Option<Lane>, body: Vec<u8>, answer: oneshot::Sender<Result<Held, Refused>> },
+    /// Append what this node has seen to the own feed.
+    File { incident: Incident, answer: oneshot::Sender<Result<Held, Refused>> },
     /// Look at the engine.
     Ask(Question),
     /// End.
@@ -165,6 +168,12 @@ impl Turn {
                     let ticket = Ticket(self.tickets);
                     self.answers.insert(ticket, answer);
                     submissions.push(Submission { ticket, lane, body });
+                }
+                Local::File { incident, answer } => {
+                    self.tickets += 1;
+                    let ticket = Ticket(self.tickets);
+                    self.answers.insert(ticket, answer);
+                    gathered.push(Input::File { ticket, incident: Box::new(incident) });
                 }
                 Local::Ask(question) => questions.push(question),
                 Local::Stop(why) => stop = Some(why),
@@ -364,6 +373,11 @@ impl Turn {
                     "seat silent since restore: it signs nothing any more"
                 );
                 follow.tell(EventView::Silent { seat: seat.0, incarnation });
+            }
+            Event::Integrity { index, view: event } => {
+                let (id, kind, status) = (event.id, event.kind, &event.status);
+                tracing::warn!(%id, %kind, status, index, urgent = event.urgent, "integrity event");
+                follow.tell(EventView::Integrity { urgent: event.urgent, index, view: event });
             }
             Event::Fault(fault) => self.fault(fault),
         }

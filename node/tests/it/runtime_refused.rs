@@ -7,7 +7,11 @@ use entente_discovery::{CoalitionSecret, CredentialCheck, Mesh, MeshConfig, Mesh
 use entente_hbbft::Seat;
 use entente_node::api::dto::{EventView, FaultView, StatusView};
 use entente_node::runtime::{Node, clock};
+use entente_protocol::coalition::IntegrityView;
+use entente_protocol::credential::{Capability, Chain, Delegation};
 use entente_protocol::founding::Founded;
+use entente_protocol::identity::SecretKey;
+use entente_protocol::record::EventKind;
 use entente_protocol::replicate::{PeerMessage, Want};
 use entente_protocol::time::Time;
 use entente_protocol::vote::HeadRequest;
@@ -147,7 +151,84 @@ async fn a_member_that_floods_fills_one_row_for_each_kind_and_the_node_answers_o
     assert!(told < 20 + begun.elapsed().as_secs(), "{told} faults told");
     let status: StatusView = get(&socket(folder.path(), 0), "/v1/status").await;
     assert!(status.faults >= FLOOD, "{status:?}");
+    // Reported by the node itself, once for all that came: held, because alone of two it orders nothing.
+    let flood = event(folder.path(), |event| event.kind == EventKind::Flood).await;
+    assert_eq!(
+        (flood.against.as_ref().map(ToString::to_string).as_deref(), flood.index),
+        (Some("borea"), None)
+    );
+    assert_eq!((flood.key, flood.holder.as_ref()), (Some(own.public()), flood.against.as_ref()));
+    assert!(flood.count > u64::from(founded.charter().integrity.flood_per_minute), "{flood:?}");
     mesh.shutdown().await;
     draining.await.expect("ends");
+    assert_eq!(node.stop().await.exit_code(), 0);
+}
+
+/// The integrity event that `wanted` picks, once the node shows it.
+async fn event(dir: &Path, wanted: impl Fn(&IntegrityView) -> bool) -> IntegrityView {
+    let found = async {
+        loop {
+            let events: Vec<IntegrityView> = get(&socket(dir, 0), "/v1/integrity").await;
+            if let Some(event) = events.into_iter().find(&wanted) {
+                return event;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_impostor_with_a_copied_name_and_a_stale_key_is_reported_by_the_node_that_refused_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Alone, so that it orders what it reports.
+    let founded = found(1);
+    let node = start(&founded, folder.path(), 0, Vec::new()).await.expect("starts");
+    let mut followed = node.handle().follow().events();
+    // Knows the secret, and shows what the partner's root once signed for a key that is long out of the charter.
+    let stale = SecretKey::from_seed(&[99; 32]);
+    let delegation = Delegation {
+        coalition: founded.coalition(),
+        issuer: key(0, For::Root).public(),
+        subject: stale.public(),
+        partner: "aquila".parse().expect("a name"),
+        capability: Capability::Node,
+        not_after: Time(clock::now().0 - 86_400_000),
+    };
+    let credential = Chain(vec![delegation.sign(&key(0, For::Root))]).encode();
+    let coalition = *founded.coalition().as_bytes();
+    let mut config = MeshConfig::new(stale.seed(), CoalitionSecret::new(SECRET), coalition, credential);
+    config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().expect("an address")];
+    config.static_peers = vec![address(&node).await];
+    let (mesh, mut events) = Mesh::start(config, Arc::new(Anyone)).expect("starts");
+    let refused = async {
+        loop {
+            if let MeshEvent::Refused(refusal) = events.recv().await.expect("runs") {
+                return refusal.reason.to_string();
+            }
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE, refused).await.expect("in time");
+    assert!(told.contains("passes itself off as aquila"), "{told}");
+
+    let event = event(folder.path(), |event| event.index.is_some()).await;
+    assert_eq!((event.kind, event.key), (EventKind::Impersonation, Some(stale.public())));
+    assert_eq!(event.victim.as_ref().map(ToString::to_string).as_deref(), Some("aquila"));
+    assert_eq!((event.against.as_ref(), event.holder.as_ref()), (None, None), "the key is nobody's");
+    assert_eq!(event.node, Some(key(0, For::Node).public()), "{event:?}");
+    assert_eq!((event.status.as_str(), event.urgent, event.confirmed.len()), ("preliminary", true, 0));
+    assert!(event.text.contains("passes itself off as aquila"), "{}", event.text);
+    let one: IntegrityView = get(&socket(folder.path(), 0), &format!("/v1/integrity/{}", event.id)).await;
+    assert_eq!(one.id, event.id);
+    let urgent = async {
+        loop {
+            if let EventView::Integrity { urgent, view, .. } = followed.recv().await.expect("runs") {
+                return (urgent, view.id);
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(PATIENCE, urgent).await.expect("in time"), (true, event.id));
+    let faults: Vec<FaultView> = get(&socket(folder.path(), 0), "/v1/faults").await;
+    assert!(faults.iter().any(|fault| fault.code == "impersonation"), "{faults:?}");
+    mesh.shutdown().await;
     assert_eq!(node.stop().await.exit_code(), 0);
 }

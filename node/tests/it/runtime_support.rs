@@ -8,7 +8,8 @@ use entente_discovery::{LinkProfile, Multiaddr, PortPolicy};
 use entente_node::api::dto::ErrorView;
 use entente_node::runtime::{Node, NodeConfig, StartError};
 use entente_protocol::charter::{
-    AtLeast, CHARTER_VERSION, Charter, OperationType, OutcomeRule, Partner, PartnerName, Quota, Veto,
+    AtLeast, CHARTER_VERSION, Charter, IntegrityRules, OperationType, OutcomeRule, Partner, PartnerName,
+    Quota, Veto,
 };
 use entente_protocol::engine::{Snapshots, Timing};
 use entente_protocol::feed::Lane;
@@ -84,6 +85,7 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
                 veto: Veto::default(),
             },
         }],
+        integrity: IntegrityRules::default(),
     };
     charter.sort();
     let mut founding = Founding::new(charter.clone());

@@ -2,13 +2,14 @@
 //!
 //! Guarantees: an amendment applies to exactly one charter and gives exactly one, whose hash it states; so whoever holds the
 //! first version and the amendments has every version, and whoever attests to an amendment knows the whole result.
-//! What an amendment changes is operation types, and with them roles, rules, windows and who decides on membership.
+//! What an amendment changes is operation types, and with them roles, rules, windows and who decides on membership, and
+//! what becomes of integrity events.
 //! Partners, keys and what steers the order stay as they are.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Charter, CharterError, KindName, MAX_KINDS, OperationType, Severity, lint};
+use super::{Charter, CharterError, IntegrityRules, KindName, MAX_KINDS, OperationType, Severity, lint};
 use crate::identity::Hash;
 
 /// A step from one version of a charter to the next.
@@ -23,6 +24,8 @@ pub struct Amendment {
     pub remove: Vec<KindName>,
     /// Types that are new, or take the place of those of the same name, sorted.
     pub put: Vec<OperationType>,
+    /// What becomes of integrity events, where that is to change.
+    pub integrity: Option<IntegrityRules>,
     /// The hash of the version that it makes.
     pub result: Hash,
 }
@@ -85,7 +88,8 @@ impl Amendment {
             None => format!("adds {}", kind.name),
             Some(old) => format!("changes {}: {}", kind.name, differences(old, kind).join(", ")),
         });
-        removed.chain(put).collect()
+        let integrity = self.integrity.iter().map(|_| "changes what becomes of integrity events".to_owned());
+        removed.chain(put).chain(integrity).collect()
     }
 }
 
@@ -108,13 +112,14 @@ fn differences(old: &OperationType, new: &OperationType) -> Vec<&'static str> {
 impl Charter {
     /// The version that `amendment` makes of this one.
     pub fn amended(&self, amendment: &Amendment) -> Result<Self, AmendmentError> {
-        let Amendment { version, previous, remove, put, result } = amendment;
+        let Amendment { version, previous, remove, put, integrity, result } = amendment;
         let current = self.hash();
         if *previous != current || self.version.checked_add(1) != Some(*version) {
             let previous = *previous;
             return Err(AmendmentError::OtherVersion { previous, version: self.version, current });
         }
-        super::bound("types put or removed", remove.len() + put.len(), 1, 2 * MAX_KINDS)?;
+        let changes = remove.len() + put.len() + usize::from(integrity.is_some());
+        super::bound("changes", changes, 1, 2 * MAX_KINDS + 1)?;
         super::ascending("removed types", remove)?;
         super::ascending("types put", put.iter().map(|kind| &kind.name))?;
         let mut charter = self.clone();
@@ -128,6 +133,9 @@ impl Charter {
             .operations
             .retain(|kind| !remove.contains(&kind.name) && put.iter().all(|new| new.name != kind.name));
         charter.operations.extend(put.iter().cloned());
+        if let Some(integrity) = integrity {
+            charter.integrity = integrity.clone();
+        }
         charter.version = *version;
         charter.previous = Some(current);
         charter.operations.sort_by(|one, other| one.name.cmp(&other.name));
@@ -166,9 +174,10 @@ impl Charter {
                 .filter(|kind| self.kind(kind.name.as_str()) != Some(kind))
                 .cloned()
                 .collect(),
+            integrity: Some(wanted.integrity.clone()).filter(|rules| *rules != self.integrity),
             result: Hash::default(),
         };
-        if amendment.remove.is_empty() && amendment.put.is_empty() {
+        if amendment.remove.is_empty() && amendment.put.is_empty() && amendment.integrity.is_none() {
             return Err(AmendmentError::Same);
         }
         // What the result is, is found by trying.

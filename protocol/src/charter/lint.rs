@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::text::{all_of, either, show_time};
-use super::{Charter, Effect, OperationType, Partner};
+use super::{Charter, Effect, OperationType, Partner, integrity};
 use crate::identity::PublicKey;
 use crate::lane::Lane;
 use crate::record::Role;
@@ -63,20 +63,21 @@ pub fn lint_at(charter: &Charter, now: Time) -> Vec<Lint> {
         operation(charter, kind, &mut lints);
     }
     governance(charter, &mut lints);
+    integrity::lint(charter, &mut lints);
     lints.0.sort_by_key(|lint| lint.severity);
     lints.0
 }
 
-struct Lints(Vec<Lint>);
+pub(super) struct Lints(Vec<Lint>);
 
 impl Lints {
-    fn error(&mut self, message: String) {
+    pub(super) fn error(&mut self, message: String) {
         self.push(Severity::Error, message);
     }
-    fn warning(&mut self, message: String) {
+    pub(super) fn warning(&mut self, message: String) {
         self.push(Severity::Warning, message);
     }
-    fn note(&mut self, message: String) {
+    pub(super) fn note(&mut self, message: String) {
         self.push(Severity::Note, message);
     }
     fn push(&mut self, severity: Severity, message: String) {

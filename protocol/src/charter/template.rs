@@ -2,8 +2,8 @@
 
 use super::governance::governance;
 use super::{
-    AtLeast, CHARTER_VERSION, Card, Charter, CharterError, KindName, OperationType, OutcomeRule, Partner,
-    PartnerName, Quota, Veto,
+    AtLeast, CHARTER_VERSION, Card, Charter, CharterError, IntegrityRules, KindName, OperationType,
+    OutcomeRule, Partner, PartnerName, Quota, Veto,
 };
 use crate::lane::Lane;
 use crate::record::{Nonce, Role};
@@ -74,6 +74,7 @@ pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, Ch
             })
             .collect(),
         operations: airlift(&roles),
+        integrity: IntegrityRules::of(cards.len()),
     };
     let partners = charter.partners.iter().map(|partner| partner.name.clone()).collect::<Vec<_>>();
     charter.operations.extend(governance(&partners));

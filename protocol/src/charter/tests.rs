@@ -308,5 +308,40 @@ fn the_linter_warns_of_what_is_perhaps_not_meant() {
 #[test]
 fn the_canonical_encoding_is_pinned() {
     // Whoever changes this changes the identity of every coalition.
-    assert_eq!(charter(&FOUR).id().to_string(), "co-zdjohbbe35srnjm6whipikfne3xqbl6s5oz7pve4usewny7l7l2a");
+    assert_eq!(charter(&FOUR).id().to_string(), "co-bws54winyn3vezvvpl4pu3jkgwnkbh62stsqbuosjbtsc7fem3ca");
+}
+
+#[test]
+fn what_integrity_events_lead_to_is_declared_and_checked() {
+    let sound = charter(&FOUR);
+    assert_eq!(sound.integrity.confirmations, 2, "one more than may be faulty");
+    let text = sound.to_toml();
+    assert!(text.contains("[integrity.responses]") && text.contains("impersonation = [\"alert\"]"), "{text}");
+    let without = text.split("[integrity]").next().expect("the part before");
+    assert_eq!(Charter::from_toml(without).expect("defaults"), sound);
+    let with = |lines: &str| Charter::from_toml(&format!("{without}[integrity]\n{lines}"));
+    let declared = with("votes = 3\n[integrity.responses]\nflood = [\"suspend\", \"alert\"]").expect("sound");
+    assert_eq!(declared.integrity.responses.flood, [Response::Alert, Response::Suspend]);
+    let error = |lines: &str| with(lines).expect_err("refused").to_string();
+    assert!(error("confirmations = 1").contains("2 to 64 are allowed"), "an accusation would confirm itself");
+    assert!(with("confirmations = 1\nreporter_counts = false").is_ok());
+    assert!(error("flood_per_minute = 0").contains("flood_per_minute"));
+    assert!(error("[integrity.responses]\nreplay = [\"alert\", \"alert\"]").contains("twice"));
+    let found = |change: &dyn Fn(&mut IntegrityRules)| {
+        let mut charter = sound.clone();
+        change(&mut charter.integrity);
+        lint(&charter).iter().map(|lint| format!("{lint}\n")).collect::<String>()
+    };
+    let suspend = |rules: &mut IntegrityRules| rules.responses.flood = vec![Response::Suspend];
+    assert!(found(&|it| it.confirmations = 4).contains("only proofs confirm"));
+    assert!(
+        found(&|it| (it.confirmations, it.reporter_counts) = (1, false))
+            .contains("could confirm what never was")
+    );
+    assert!(found(&|it| it.voters = vec![name("nobody")]).contains("error: integrity: nobody votes"));
+    assert!(found(&|it| (suspend(it), it.votes = 5).0).contains("nobody can ever be suspended"));
+    assert!(found(&|it| (suspend(it), it.votes = 1).0).contains("as many partners may be faulty"));
+    assert!(found(&|it| (suspend(it), it.lift_votes = 0).0).contains("lift_votes is 0"));
+    assert!(found(&|it| (suspend(it), it.lift_votes = 5).0).contains("nothing ever does"));
+    assert!(found(&suspend).contains("nobody is alerted of flood"));
 }

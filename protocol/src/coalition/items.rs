@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asset::Asset;
 use super::evidence::{Convicted, Frozen};
+use super::integrity::IntegrityEvent;
 use super::map::Map;
 use super::member::Member;
 use super::operation::{Attestation, Operation};
@@ -50,6 +51,7 @@ pub(super) enum ItemId {
     Asset(RecordId),
     Member(PartnerName),
     Version(u32),
+    Event(RecordId),
 }
 
 impl ItemId {
@@ -83,6 +85,8 @@ pub(super) enum Item<'a> {
     Member(Cow<'a, PartnerName>, Cow<'a, Member>),
     /// A later version of the charter.
     Version(Cow<'a, Version>),
+    /// An integrity event.
+    Event(Cow<'a, IntegrityEvent>),
 }
 
 impl Item<'_> {
@@ -99,6 +103,7 @@ impl Item<'_> {
             Self::Asset(asset) => ItemId::Asset(asset.id),
             Self::Version(version) => ItemId::Version(version.amendment.version),
             Self::Member(partner, _) => ItemId::Member(partner.clone().into_owned()),
+            Self::Event(event) => ItemId::Event(event.id),
         }
     }
 

@@ -1,15 +1,15 @@
 //! What a record needs to be applied: judged the same for submissions and for ordered entries, changing nothing.
 
-use super::asset;
 use super::member::{self, MemberRefusal};
 use super::operation::Operation;
 use super::park::MAX_PARKED_PER_PARTNER;
 use super::refusal::{Part, Refusal};
 use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
+use super::{asset, integrity};
 use crate::charter::{Partner, PartnerName};
 use crate::founding::Founded;
 use crate::identity::RecordId;
-use crate::record::{Act, Attest, Open, Record, Role};
+use crate::record::{Act, Attest, IntegrityAct, Open, Record, Role};
 use crate::time::Time;
 
 /// What the state says of a record, before anything is changed.
@@ -37,15 +37,18 @@ impl State {
         if let Some(partner) = self.charter().partner(partner.as_str()) {
             unexpired(partner, now)?;
         }
-        // Also who is suspended may leave.
-        if !matches!(record.act, Act::Member(_)) {
-            self.require_active(partner)?;
+        // Also who is suspended may leave, and tell of misuse.
+        match record.act {
+            Act::Member(_) => {}
+            Act::Integrity(IntegrityAct::Report(_)) => self.require_member(partner)?,
+            _ => self.require_active(partner)?,
         }
         match &record.act {
             Act::Open(open) => self.judge_open(partner, open).map(|()| Judgement::Apply),
             Act::Attest(attest) => self.judge_attest(partner, attest, now),
             Act::Asset(act) => self.judge_asset(partner, act),
             Act::Member(act) => self.judge_member(partner, act),
+            Act::Integrity(act) => self.judge_integrity(partner, act),
         }
     }
 
@@ -197,6 +200,7 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
         }
         Act::Asset(act) => asset::check(act)?,
         Act::Member(act) => member::check(act)?,
+        Act::Integrity(act) => integrity::check(act)?,
     }
     founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })
 }

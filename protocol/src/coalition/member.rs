@@ -284,7 +284,13 @@ impl State {
         true
     }
 
-    fn change_member(&mut self, partner: &PartnerName, membership: Membership, by: RecordId, reason: String) {
+    pub(super) fn change_member(
+        &mut self,
+        partner: &PartnerName,
+        membership: Membership,
+        by: RecordId,
+        reason: String,
+    ) {
         let changed = Some(Changed { by, at: self.time, reason });
         let member = Member { membership, changed, ..self.member(partner).into_owned() };
         self.adopt_member(partner.clone(), member);

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{AssetRefusal, MemberRefusal, Verdict};
+use super::{AssetRefusal, IntegrityRefusal, MemberRefusal, Verdict};
 use crate::charter::text::{all_of, either, is_showable};
 use crate::charter::{MAX_NAME_BYTES, MAX_PARTNERS, PartnerName, show_time};
 use crate::identity::{CoalitionId, PublicKey, RecordId};
 use crate::record::{
-    MAX_CAVEAT_BYTES, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_GROUND_BYTES, MAX_LABEL_BYTES,
-    MAX_REASON_BYTES, MAX_TITLE_BYTES, Role,
+    MAX_CAVEAT_BYTES, MAX_COMMITMENTS, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_GROUND_BYTES,
+    MAX_INCIDENT_BYTES, MAX_LABEL_BYTES, MAX_REASON_BYTES, MAX_REPORT_BYTES, MAX_TITLE_BYTES, Role,
 };
 use crate::time::Time;
 
@@ -177,6 +177,9 @@ pub enum Refusal {
     /// What the rules of membership say.
     #[error(transparent)]
     Member(#[from] MemberRefusal),
+    /// What the rules of integrity events say.
+    #[error(transparent)]
+    Integrity(#[from] IntegrityRefusal),
     /// A proof that proves no fork.
     #[error("the fork proof does not hold")]
     InvalidForkProof,
@@ -232,6 +235,12 @@ pub enum Part {
     Controllers,
     /// Why a change is proposed, or why a partner leaves.
     Reason,
+    /// The text of a report.
+    Report,
+    /// The number of commitments to evidence.
+    Commitments,
+    /// The text of an incident.
+    Incident,
 }
 
 impl Part {
@@ -248,6 +257,9 @@ impl Part {
             Self::Ground => MAX_GROUND_BYTES,
             Self::Controllers => MAX_PARTNERS,
             Self::Reason => MAX_REASON_BYTES,
+            Self::Report => MAX_REPORT_BYTES,
+            Self::Commitments => MAX_COMMITMENTS,
+            Self::Incident => MAX_INCIDENT_BYTES,
         }
     }
 
@@ -286,6 +298,9 @@ impl std::fmt::Display for Part {
             Self::Ground => "the ground is",
             Self::Controllers => "the list of who may control is",
             Self::Reason => "the reason is",
+            Self::Report => "the text of the report is",
+            Self::Commitments => "the list of commitments is",
+            Self::Incident => "the text of the incident is",
         })
     }
 }

@@ -181,6 +181,7 @@ impl State {
                 Item::Member(partner, member) => {
                     state.adopt_member(partner.into_owned(), member.into_owned())
                 }
+                Item::Event(event) => state.adopt_event(event.into_owned()),
             }
         }
         for version in versions.into_values() {
@@ -240,6 +241,7 @@ impl State {
                 let (partner, member) = self.members.get_key_value(&partner)?;
                 Item::Member(Cow::Borrowed(partner), Cow::Borrowed(member))
             }
+            ItemId::Event(id) => Item::Event(Cow::Borrowed(self.events.get(&id)?)),
         })
     }
 
@@ -273,6 +275,7 @@ impl State {
                     .iter()
                     .map(|(partner, member)| Item::Member(Cow::Borrowed(partner), Cow::Borrowed(member))),
             )
+            .chain(self.events.iter().map(|event| Item::Event(Cow::Borrowed(event))))
             .collect()
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::asset::Assets;
 use super::evidence::{Convicted, Frozen, Proved};
 use super::find::{FindError, find_id};
+use super::integrity::Events;
 use super::items::{Item, Tree};
 use super::judge::{Judgement, authenticate, bad_signature, too_many_parked, unexpired};
 use super::member::Member;
@@ -19,11 +20,11 @@ use super::park::{Parked, Place};
 use super::refusal::Refusal;
 use super::versions::Versions;
 use crate::charter::PartnerName;
-use crate::evidence::Equivocation;
+use crate::evidence::{Equivocation, Subject};
 use crate::feed::{FeedKey, ForkProof};
 use crate::founding::Founded;
 use crate::frontier::incarnations;
-use crate::identity::{Hash, PublicKey, RecordId};
+use crate::identity::{EvidenceId, Hash, PublicKey, RecordId};
 use crate::record::{Body, SignedRecord, Verified};
 use crate::time::Time;
 
@@ -142,6 +143,7 @@ pub struct State {
     /// Partners of whom something has changed.
     pub(super) members: BTreeMap<PartnerName, Member>,
     pub(super) versions: Versions,
+    pub(super) events: Events,
     /// Every applied record. What opens or attests follows from `operations`; each other one stands under the root.
     pub(super) records: BTreeMap<RecordId, Seen>,
     /// Open operations by the end of their window. Follows from `operations`.
@@ -170,6 +172,7 @@ impl State {
             assets: Assets::default(),
             members: BTreeMap::new(),
             versions: Versions::default(),
+            events: Events::default(),
             records: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             open: BTreeMap::new(),
@@ -240,9 +243,11 @@ impl State {
         self.proved.convicted()
     }
 
-    /// Whether what a node says would count at the time `now`: it is enrolled and its credential holds.
+    /// Whether what a node says would count at the time `now`: it is enrolled, its credential holds, and its key is in no
+    /// quarantine.
     pub fn may_speak(&self, node: &PublicKey, now: Time) -> bool {
-        self.founded.node(node).is_some_and(|partner| unexpired(partner, now.max(self.time)).is_ok())
+        let holds = |partner| unexpired(partner, now.max(self.time)).is_ok();
+        self.founded.node(node).is_some_and(holds) && self.heed_quarantine(node).is_ok()
     }
 
     /// Ends of windows of operations that are open, the first first.
@@ -258,6 +263,11 @@ impl State {
     /// The applied record, opening or attestation, whose id begins with `text`.
     pub fn find_record(&self, text: &str) -> Result<RecordId, FindError> {
         find_id(&self.records, text)
+    }
+
+    /// The integrity event whose id begins with `text`, with or without `op-` or the `ev-` of the evidence that proves it.
+    pub fn find_event(&self, text: &str) -> Result<RecordId, FindError> {
+        self.events.find(text.strip_prefix(EvidenceId::PREFIX).unwrap_or(text))
     }
 
     /// Moves batch time to `time`, never back, decides every operation whose window ends at or before it, and refuses
@@ -305,14 +315,28 @@ impl State {
 
     /// Applies an entry. Total: whatever the body says, there is a result.
     pub fn apply(&mut self, context: &ApplyContext, body: &Body) -> Applied {
-        let mut applied = match self.enter(context) {
-            Ok(applied) => applied,
-            Err(without_effect) => return without_effect,
-        };
+        let mut applied = self.enter(context);
+        if applied.disposition != Disposition::Applied {
+            return applied;
+        }
         match body {
             Body::Note(_) | Body::Due(_) => {}
-            Body::Fork(proof) => applied.disposition = self.take_fork(context, proof),
-            Body::Equivocation(proof) => applied.disposition = self.take_equivocation(context, proof),
+            Body::Fork(proof) => {
+                applied.disposition = self.take_fork(context, proof);
+                self.proved(context, Subject::Feed(proof.feed), &mut applied, || {
+                    format!("two entries {} of its {} feed", proof.length, proof.feed.lane)
+                });
+            }
+            Body::Equivocation(proof) => {
+                applied.disposition = self.take_equivocation(context, proof);
+                self.proved(context, Subject::Seat(proof.feed.seat), &mut applied, || {
+                    format!("two frames {} of its seat in epoch {}", proof.seq, proof.feed.epoch)
+                });
+            }
+            Body::Incident(incident) => match self.take_incident(context, incident) {
+                Ok(event) => self.release(event, context.index, &mut applied),
+                Err(refusal) => applied.disposition = Disposition::Refused(refusal),
+            },
             Body::Signed(signed) => self.take_signed(context, signed, || signed.verify(), &mut applied),
         }
         applied
@@ -320,26 +344,22 @@ impl State {
 
     /// Applies an entry with a record whose signature was checked before.
     pub fn apply_verified(&mut self, context: &ApplyContext, record: &Verified) -> Applied {
-        match self.enter(context) {
-            Ok(mut applied) => {
-                self.take_signed(context, record.signed(), || true, &mut applied);
-                applied
-            }
-            Err(without_effect) => without_effect,
+        let mut applied = self.enter(context);
+        if applied.disposition == Disposition::Applied {
+            self.take_signed(context, record.signed(), || true, &mut applied);
         }
+        applied
     }
 
-    /// Moves batch time, and says whether what stands in this place may have an effect.
-    fn enter(&mut self, context: &ApplyContext) -> Result<Applied, Applied> {
+    /// Moves batch time, and says whether what stands in this place may have an effect: `Applied` if so.
+    fn enter(&mut self, context: &ApplyContext) -> Applied {
         let Advanced { decisions, released } = self.advance(context.time);
-        let applied = |disposition| Applied { disposition, decisions, released };
-        if let Some(void) = self.void(context) {
-            return Err(applied(void));
-        }
-        match self.carrier(context) {
-            Ok(()) => Ok(applied(Disposition::Applied)),
-            Err(refusal) => Err(applied(Disposition::Refused(refusal))),
-        }
+        let disposition = match (self.void(context), self.carrier(context)) {
+            (Some(void), _) => void,
+            (None, Err(refusal)) => Disposition::Refused(refusal),
+            (None, Ok(())) => Disposition::Applied,
+        };
+        Applied { disposition, decisions, released }
     }
 
     fn take_signed(
@@ -352,6 +372,10 @@ impl State {
         let place =
             Place { index: context.index, feed: context.feed, length: context.length, hash: context.hash };
         let partner = authenticate(&self.founded, &signed.record).map(|partner| partner.name.clone());
+        let partner = partner.and_then(|partner| {
+            self.heed_quarantine(&signed.record.signer)?;
+            Ok(partner)
+        });
         match partner {
             Ok(_) if !holds() => {
                 applied.disposition = Disposition::Refused(bad_signature(&signed.record));
@@ -367,6 +391,7 @@ impl State {
     pub fn check(&self, signed: &SignedRecord, now: Time) -> Result<(), Refusal> {
         let record = &signed.record;
         let partner = authenticate(&self.founded, record)?;
+        self.heed_quarantine(&record.signer)?;
         if !signed.verify() {
             return Err(bad_signature(record));
         }
@@ -379,11 +404,12 @@ impl State {
         }
     }
 
-    /// An entry counts only from a node that is enrolled and whose credential holds.
+    /// An entry counts only from a node that is enrolled, whose key is in no quarantine and whose credential holds.
     fn carrier(&self, context: &ApplyContext) -> Result<(), Refusal> {
         let node = context.feed.node;
         let partner = self.founded.node(&node).ok_or(Refusal::UnknownNode { node })?;
         self.require_member(&partner.name)?;
+        self.heed_quarantine(&node)?;
         unexpired(partner, self.time)
     }
 
@@ -391,6 +417,20 @@ impl State {
     fn void(&self, context: &ApplyContext) -> Option<Disposition> {
         let frozen = self.proved.frozen().get(&context.feed)?.ordered.index;
         (frozen < context.index && !plant::is("thawed")).then_some(Disposition::Void { frozen })
+    }
+
+    /// Evidence that was taken makes an integrity event.
+    fn proved(
+        &mut self,
+        context: &ApplyContext,
+        subject: Subject,
+        applied: &mut Applied,
+        text: impl FnOnce() -> String,
+    ) {
+        if applied.disposition == Disposition::Applied {
+            let event = self.prove(context, subject, text());
+            self.release(event, context.index, applied);
+        }
     }
 
     /// A feed that takes part in the order, or may come to.
@@ -442,6 +482,7 @@ impl State {
         self.overlay_assets(held, &mut overlay);
         overlay.members = self.members.clone();
         overlay.versions = self.versions.clone();
+        self.overlay_events(held.iter().map(|signed| &signed.record), &mut overlay);
         overlay
     }
 
@@ -468,7 +509,8 @@ impl State {
             length: 0,
             hash: Hash::default(),
         };
-        match authenticate(&self.founded, &signed.record).map(|partner| partner.name.clone()) {
+        let partner = authenticate(&self.founded, &signed.record).map(|partner| partner.name.clone());
+        match partner.and_then(|partner| self.heed_quarantine(&signed.record.signer).map(|()| partner)) {
             Ok(partner) => self.take(place, &partner, signed, &mut applied),
             Err(refusal) => applied.disposition = Disposition::Refused(refusal),
         }

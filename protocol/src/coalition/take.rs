@@ -65,7 +65,7 @@ impl State {
 
     /// Applies what waited for `named`, each followed by what waited for it: depth first, in the order of the log.
     /// Each parked record is taken out once and parked again at most for another cause, so this ends.
-    fn release(&mut self, named: RecordId, now_index: u64, applied: &mut Applied) {
+    pub(super) fn release(&mut self, named: RecordId, now_index: u64, applied: &mut Applied) {
         let mut stack = self.parked.release(&named, &mut self.tree);
         stack.reverse();
         while let Some(mut waiting) = stack.pop() {
@@ -159,6 +159,13 @@ impl State {
                 if !matches!(act, MemberAct::Propose(_)) {
                     self.tree.put(&Item::Seen(id, seen));
                 }
+            }
+            Act::Integrity(act) => {
+                // A further report of one matter is about the event that the first one opened.
+                let about = self.commit_integrity(&said, act, now_index);
+                let seen = Seen { about, ..seen };
+                self.records.insert(id, seen);
+                self.tree.put(&Item::Seen(id, seen));
             }
         }
         self.decide(&about, Some(now_index), decisions);

@@ -4,6 +4,7 @@
 mod assets;
 mod evidence;
 mod inbox;
+mod integrity;
 mod members;
 mod order;
 mod outcomes;

@@ -154,9 +154,9 @@ pub struct Provisional {
 }
 
 /// Indices from here on stand for records that are not ordered.
-const HELD_INDEX: u64 = u64::MAX / 2;
+pub(super) const HELD_INDEX: u64 = u64::MAX / 2;
 
-fn ordered(index: u64) -> Option<u64> {
+pub(super) fn ordered(index: u64) -> Option<u64> {
     (index < HELD_INDEX).then_some(index)
 }
 

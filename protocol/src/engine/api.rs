@@ -5,10 +5,11 @@ use std::fmt;
 use entente_hbbft::Seat;
 use serde::{Deserialize, Serialize};
 
-use crate::coalition::Decision;
 use crate::coalition::map::Part;
+use crate::coalition::{Decision, IntegrityView};
 use crate::feed::{FeedKey, Lane};
 use crate::identity::{Hash, PublicKey, RecordId};
+use crate::record::Incident;
 use crate::replicate::{PeerMessage, Want};
 use crate::store::Write;
 use crate::time::Time;
@@ -37,6 +38,13 @@ pub enum Input {
     /// Bodies to append to the own feed, as many as wait, at most [`MAX_RUN_ENTRIES`](crate::feed::MAX_RUN_ENTRIES):
     /// those of one lane share a signature.
     Submit(Vec<Submission>),
+    /// What this node has seen of misuse: append it to the own feed, in the most urgent lane that a node's own words take.
+    File {
+        /// For the answer.
+        ticket: Ticket,
+        /// What, and how often.
+        incident: Box<Incident>,
+    },
     /// A moment asked for by [`Effect::WakeAt`], or any other.
     Tick,
 }
@@ -146,6 +154,13 @@ pub enum Event {
         index: u64,
         /// The decision.
         decision: Decision,
+    },
+    /// An integrity event was opened or changed, and that is certified.
+    Integrity {
+        /// Log index of what changed it.
+        index: u64,
+        /// The event as it stood then.
+        view: Box<IntegrityView>,
     },
     /// A checkpoint has `quorum` cosignatures.
     Certified {

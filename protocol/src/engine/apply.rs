@@ -4,7 +4,7 @@
 //! leaves; nothing is called ordered before `quorum` seats have cosigned; a node whose root `weak` seats contradict
 //! halts, because an honest one is among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entente_hbbft::{Digest, EpochNumber, Seat, SeatSet, WINDOW, plant};
 
@@ -12,7 +12,7 @@ use super::epochs::ERA;
 use super::feeds::id_of;
 use super::peers::Subject;
 use super::{Engine, Event, Halt, NodeId};
-use crate::coalition::{ApplyContext, Decision, Released};
+use crate::coalition::{ApplyContext, Decision, Disposition, Released, State};
 use crate::feed::{FeedKey, Head, body_digest, entry_hash};
 use crate::frontier::{Contribution, batch_time, cut, order};
 use crate::identity::{Hash, RecordId};
@@ -80,6 +80,18 @@ impl Leaves {
     fn released(&mut self, released: Vec<Released>) {
         for Released { record, feed, length, hash, disposition, .. } in released {
             self.entry(record, EntryLeaf { feed, length, hash, record: Some(record), disposition });
+        }
+    }
+
+    /// Events that the entry at `index` opened or changed: by the records `said` that it applied, or by a node's own word.
+    fn integrity(&mut self, state: &State, index: u64, said: Vec<RecordId>, own_word: bool) {
+        let mut changed: BTreeSet<RecordId> =
+            said.iter().filter_map(|record| state.event_of(record)).map(|event| event.id).collect();
+        if own_word {
+            changed.extend(state.events().filter(|event| event.changed_at(index)).map(|event| event.id));
+        }
+        for event in changed.into_iter().filter_map(|id| state.event(&id)) {
+            self.events.push(Event::Integrity { index, view: Box::new(state.event_view(event)) });
         }
     }
 
@@ -186,14 +198,19 @@ impl Engine {
                 Some(Body::Signed(signed)) => Some(signed.record.id()),
                 _ => None,
             };
+            let own_word = matches!(decoded, Some(Body::Incident(_) | Body::Fork(_) | Body::Equivocation(_)));
             if let Some(Body::Due(due)) = decoded.filter(|_| feed.node == self.node.public()) {
                 self.due_ordered(&due);
             }
             let id = record.unwrap_or_else(|| id_of(&body));
             self.own_records.remove(&id);
+            let said = record.filter(|_| applied.disposition == Disposition::Applied);
+            let released = applied.released.iter().filter(|it| it.disposition == Disposition::Applied);
+            let said: Vec<RecordId> = said.into_iter().chain(released.map(|it| it.record)).collect();
             leaves.entry(id, EntryLeaf { feed, length, hash, record, disposition: applied.disposition });
             leaves.decided(applied.decisions);
             leaves.released(applied.released);
+            leaves.integrity(&self.state, context.index, said, own_word);
         }
         let Leaves { mut leaves, events, .. } = leaves;
         let record = self.epoch_record(&agreed, &committed, time);

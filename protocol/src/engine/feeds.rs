@@ -11,13 +11,13 @@ use entente_hbbft::plant;
 
 use super::peers::Subject;
 use super::{Effect, Engine, Event, Held, NodeId, Refused, Submission, Ticket};
-use crate::coalition::Refusal;
+use crate::coalition::{Refusal, incident_id, proved_id};
 use crate::feed::{
     BodyBytes, Chain, Extended, FeedKey, ForkProof, Head, Lane, MAX_RUN_BYTES, MAX_RUN_ENTRIES, Run,
     RunError, body_digest,
 };
 use crate::identity::RecordId;
-use crate::record::{Act, Body, Due, MAX_BODY_BYTES, MemberAct, Record, SignedRecord};
+use crate::record::{Act, Body, Due, Incident, MAX_BODY_BYTES, MemberAct, Record, SignedRecord};
 use crate::store::{FoundFork, Write};
 use crate::time::Time;
 
@@ -124,6 +124,19 @@ pub(super) fn id_of(body: &[u8]) -> RecordId {
     }
 }
 
+/// Whether a body of this feed is the record, or makes the integrity event, that this is the id of.
+fn says(feed: &FeedKey, body: &[u8], id: &RecordId) -> bool {
+    match Body::decode(body) {
+        Ok(Body::Signed(signed)) => signed.record.id() == *id,
+        Ok(Body::Incident(incident)) => incident_id(&feed.node, &incident.matter) == *id,
+        Ok(Body::Fork(proof)) => proved_id(&crate::evidence::Subject::Feed(proof.feed).id()) == *id,
+        Ok(Body::Equivocation(proof)) => {
+            proved_id(&crate::evidence::Subject::Seat(proof.feed.seat).id()) == *id
+        }
+        _ => false,
+    }
+}
+
 impl Engine {
     pub(super) fn submit(&mut self, submissions: Vec<Submission>) {
         let mut lanes: BTreeMap<Lane, Vec<(Ticket, Vec<u8>)>> = BTreeMap::new();
@@ -145,6 +158,23 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Appends what this node has seen, where it would count.
+    pub(super) fn file(&mut self, ticket: Ticket, incident: Incident) {
+        let lane = self.own_words_lane().filter(|lane| self.own_room(*lane, 1));
+        let result = match lane {
+            _ if !self.state.may_speak(&self.node.public(), self.now) => Err(refused(
+                "denied",
+                "this node's words do not count: its credential ran out, or its key is in quarantine",
+            )),
+            None => Err(refused("backlog", "no own feed has room")),
+            Some(lane) => {
+                let held = self.append(lane, vec![Body::Incident(Box::new(incident)).encode()]);
+                held.first().copied().ok_or_else(|| refused("backlog", "nothing was appended"))
+            }
+        };
+        self.effects.push(Effect::Reply { ticket, result });
     }
 
     /// Judges a submission; `before` are those of the same input that passed.
@@ -172,7 +202,7 @@ impl Engine {
                 }
                 lane.unwrap_or_else(|| self.lane_of(&signed.record))
             }
-            Body::Due(_) | Body::Fork(_) | Body::Equivocation(_) => {
+            Body::Due(_) | Body::Fork(_) | Body::Equivocation(_) | Body::Incident(_) => {
                 return Err(refused("denied", "a node writes these by itself"));
             }
         };
@@ -206,7 +236,7 @@ impl Engine {
 
     /// Whether some feed holds this record and it is not ordered.
     fn holds_record(&self, id: &RecordId) -> bool {
-        self.own_records.contains_key(id) || self.held().any(|(_, _, body)| id_of(body) == *id)
+        self.own_records.contains_key(id) || self.held().any(|(feed, _, body)| says(&feed, body, id))
     }
 
     /// The precedence of the operation type that a record is about.
@@ -214,6 +244,8 @@ impl Engine {
         let charter = self.state.charter();
         let operation = |id: &RecordId| self.state.operation(id).map(|operation| operation.open.kind.clone());
         let kind: Option<String> = match &record.act {
+            // Of misuse others hear before they go on.
+            Act::Integrity(_) => return Lane::Immediate,
             Act::Open(open) => Some(open.kind.clone()),
             Act::Member(MemberAct::Propose(propose)) => Some(propose.kind.to_string()),
             Act::Attest(_) | Act::Asset(_) | Act::Member(_) => {
@@ -230,7 +262,7 @@ impl Engine {
             Ok(Body::Signed(SignedRecord { record, .. })) if record.id() == *id => match record.act {
                 Act::Open(open) => Some(open.kind),
                 Act::Member(MemberAct::Propose(propose)) => Some(propose.kind.to_string()),
-                Act::Attest(_) | Act::Asset(_) | Act::Member(_) => None,
+                Act::Attest(_) | Act::Asset(_) | Act::Member(_) | Act::Integrity(_) => None,
             },
             _ => None,
         })

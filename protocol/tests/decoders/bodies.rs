@@ -161,7 +161,7 @@ fn body(bytes: &[u8]) -> bool {
         Body::Equivocation(proof) => {
             let _ = proof.verify(&coalition(), &SEAT_KEYS[0]);
         }
-        Body::Note(_) | Body::Due(_) => {}
+        Body::Note(_) | Body::Due(_) | Body::Incident(_) => {}
     }
     true
 }

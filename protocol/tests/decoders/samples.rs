@@ -14,15 +14,16 @@ use entente_protocol::feed::{
 };
 use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
 use entente_protocol::frontier::Contribution;
-use entente_protocol::identity::{CoalitionId, Hash, RecordId, SecretKey, hash};
+use entente_protocol::identity::{CoalitionId, EvidenceId, Hash, RecordId, SecretKey, hash};
 use entente_protocol::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::ledger::checkpoint::Checkpoint;
 use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners, TreeHead};
 use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
 use entente_protocol::ledger::receipt::Receipt;
 use entente_protocol::record::{
-    Act, AssetAct, Attest, Body, Change, Contribute, Control, Declare, Due, MemberAct, Nonce, Open, Propose,
-    Recall, Record, Role, SignedRecord, Stance, Watch,
+    Act, AssetAct, Attest, Body, Change, Confirm, Contribute, Control, Declare, Due, EventKind, Incident,
+    IntegrityAct, Matter, Measure, MemberAct, Nonce, Open, Propose, Recall, Record, Report, Role,
+    SignedRecord, Stance, Vote, Watch, Withdraw,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
@@ -110,6 +111,42 @@ fn watch() -> Act {
     Act::Member(MemberAct::Watch(Watch { officer, from: NOW, note }))
 }
 
+fn matter() -> Matter {
+    let against = Some(PARTNERS[1].parse().expect("a name"));
+    let victim = Some(PARTNERS[0].parse().expect("a name"));
+    Matter { kind: EventKind::Impersonation, against, key: Some(key("b").public()), victim }
+}
+
+fn report() -> Act {
+    Act::Integrity(IntegrityAct::Report(Report {
+        matter: matter(),
+        text: "called itself norden".into(),
+        evidence: vec![hash("decoders/commitment", &[])],
+        proof: Some(EvidenceId(hash("decoders/proof", &[]))),
+        since: Some(NOW),
+    }))
+}
+
+fn confirm() -> Act {
+    let ground = Some("it called here too".into());
+    Act::Integrity(IntegrityAct::Confirm(Confirm { event: id("event"), ground }))
+}
+
+fn withdraw() -> Act {
+    let ground = Some("a mistake".into());
+    Act::Integrity(IntegrityAct::Withdraw(Withdraw { event: id("event"), ground }))
+}
+
+fn vote() -> Act {
+    let (event, ground) = (id("event"), Some("until it has new keys".into()));
+    Act::Integrity(IntegrityAct::Vote(Vote { event, measure: Measure::Suspend, ground }))
+}
+
+fn incident() -> Incident {
+    let (text, first) = ("connection from 10.0.0.7 refused".into(), Time(NOW.0 - 60_000));
+    Incident { matter: matter(), text, count: 300, first, last: NOW }
+}
+
 fn fork() -> ForkProof {
     let (coalition, feed) = feed();
     let branch = |last: &[u8]| {
@@ -145,10 +182,15 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
             signed(Act::Member(MemberAct::Withdraw { ground: "our mandate has ended".into() })),
         ),
         ("signed, watch", signed(watch())),
+        ("signed, report", signed(report())),
+        ("signed, confirm", signed(confirm())),
+        ("signed, withdraw", signed(withdraw())),
+        ("signed, vote", signed(vote())),
         ("note", Body::Note(b"all quiet".to_vec())),
         ("due", Body::Due(Due { operation: id("operation"), deadline: NOW })),
         ("fork", Body::Fork(Box::new(fork()))),
         ("equivocation", Body::Equivocation(Box::new(equivocation()))),
+        ("incident", Body::Incident(Box::new(incident()))),
     ]
 }
 

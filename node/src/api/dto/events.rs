@@ -1,5 +1,6 @@
 //! What is told to those who follow.
 
+use entente_protocol::coalition::IntegrityView;
 use entente_protocol::identity::{Hash, PublicKey, RecordId};
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,15 @@ pub enum EventView {
         seat: u16,
         /// The incarnation in which the node writes.
         incarnation: u32,
+    },
+    /// An integrity event was opened or changed by what is certified.
+    Integrity {
+        /// Whether the charter has people alerted of it.
+        urgent: bool,
+        /// The log index of what changed it.
+        index: u64,
+        /// The event as it stood then.
+        view: Box<IntegrityView>,
     },
     /// A fault.
     Fault(FaultView),

@@ -17,11 +17,11 @@ fn fork_of(coalition: &CoalitionId, partner: &str, feed: FeedKey, length: u64, m
     Body::Fork(Box::new(ForkProof::new(feed, length, marks.map(branch))))
 }
 
-fn fork(bench: &Bench, partner: &str) -> Body {
+pub(super) fn fork(bench: &Bench, partner: &str) -> Body {
     fork_of(&bench.founded.coalition(), partner, node_feed(partner), 3, [1, 2])
 }
 
-fn frames(coalition: &CoalitionId, partner: &str, seat: usize, marks: [u8; 2]) -> Body {
+pub(super) fn frames(coalition: &CoalitionId, partner: &str, seat: usize, marks: [u8; 2]) -> Body {
     let feed = VoteFeed { seat: Seat(seat as u16), incarnation: 0, era: 1, epoch: 9 };
     Body::Equivocation(Box::new(Equivocation::new(&marks.map(|mark| {
         let votes = Frame::pack([Message::Propose(Digest::of(&[mark]))]);

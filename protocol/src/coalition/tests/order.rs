@@ -374,10 +374,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "cuegbwmqnbjmpjyooynzafqbrctfvqtsejrqe5x22chnhqh3ufnq",
-            "op-kjagsbzoa3fjgctt4xbcs4use5rpc4xvrql2zmwdvehhft7fb2dq",
-            "op-b7afaf3vce54y7juulca5bwrafg5ajujc3zfhbgoiew4hp5om6ka",
-            "zxnkxzb32zyxfnd6vilvco2erqkls4cjwoya4beuehmu3lt5lk5a",
+            "hjjtzo3jceedgrfqobpyx3vkomqvdomu6uzoofp5nfqy5xhohfeq",
+            "op-f7s7jgmrs6ij5hyjyf23r4lshoecgjy2uk3ho6bfblamn3xsagmq",
+            "op-mw3ynr4ywrp5g4xaafprq2hadghlelnngmcyygdl2mmnbye524fq",
+            "hzd4jlckxdsr25pz46gebdk6yt6vxrgeucob2zm6r6l7uicougpq",
         ]
     );
 }

@@ -78,7 +78,7 @@ fn a_replica_that_takes_the_state_in_pages_goes_on_as_if_it_had_applied_all() {
 #[test]
 fn what_is_no_next_page_is_refused_and_changes_nothing() {
     let mut bench = Bench::four();
-    for _ in 0..20 {
+    for _ in 0..40 {
         let id = bench.open();
         bench.say("sudria", id, Supporting, Endorse);
     }

@@ -1,0 +1,229 @@
+//! `entente integrity`: misuse of the coalition, reported, confirmed and followed.
+
+use clap::{Args, Subcommand};
+use entente_protocol::charter::{PartnerName, parse_time};
+use entente_protocol::coalition::{IntegrityView, MIN_PREFIX_CHARS, Part};
+use entente_protocol::identity::{EvidenceId, Hash, PublicKey, RecordId};
+use entente_protocol::record::{
+    Act, Body, Confirm, EventKind, IntegrityAct, MAX_COMMITMENTS, Matter, Measure, Report as ReportAct, Vote,
+    Withdraw,
+};
+use entente_protocol::time::Time;
+
+use super::op::{Officer, Submission, Waiting, texts};
+use super::{Context, now};
+use crate::api::dto::EvidenceView;
+use crate::client::segment;
+use crate::errors::CliError;
+use crate::render;
+
+/// Report misuse of the coalition, confirm what others report, and see what follows.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Report an event; alone it changes nothing
+    Report(Report),
+    /// Confirm what another partner reported
+    Confirm(OnEvent),
+    /// Withdraw what this partner or its node reported, while it is not confirmed
+    Withdraw(OnEvent),
+    /// Vote on what follows from a confirmed event
+    Vote(CastVote),
+    /// List events
+    List,
+    /// Show an event: who says so, how far it is, what follows
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Report {
+    /// What: impersonation, forced-disclosure, equivocation, flood, withholding, replay, declared-failure
+    #[arg(long)]
+    kind: EventKind,
+    /// The partner that did it
+    #[arg(long, value_name = "PARTNER")]
+    against: Option<PartnerName>,
+    /// The key that it was done with
+    #[arg(long, value_name = "KEY")]
+    with_key: Option<PublicKey>,
+    /// To whom: whose name is used, who is made to disclose
+    #[arg(long, value_name = "PARTNER")]
+    to: Option<PartnerName>,
+    /// What happened, on one line
+    #[arg(long)]
+    text: String,
+    /// A commitment to evidence that is kept elsewhere: a salted SHA-256 in base32; several times
+    #[arg(long, value_name = "HASH")]
+    evidence: Vec<Hash>,
+    /// The evidence that proves it, or the beginning of its id: see `entente evidence list`
+    #[arg(long, value_name = "ID")]
+    proof: Option<String>,
+    /// Since when: 2026-11-24T13:05:09Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Time>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+#[derive(Args)]
+pub(super) struct OnEvent {
+    /// The event, or the beginning of its id
+    id: String,
+    /// Why, or from where one knows
+    #[arg(long, value_name = "TEXT")]
+    ground: Option<String>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+#[derive(Args)]
+pub(super) struct CastVote {
+    #[command(flatten)]
+    on: OnEvent,
+    /// To suspend its subject
+    #[arg(long, required_unless_present = "lift", conflicts_with = "lift")]
+    suspend: bool,
+    /// To end quarantine and suspension
+    #[arg(long)]
+    lift: bool,
+}
+
+fn time(text: &str) -> Result<Time, String> {
+    parse_time(text).ok_or_else(|| format!("{text:?} is no time: 2026-11-24T13:05:09Z"))
+}
+
+impl Command {
+    pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        match self {
+            Self::Report(report) => report.run(context).await,
+            Self::Confirm(on) => {
+                let act = |event, ground| IntegrityAct::Confirm(Confirm { event, ground });
+                on.say(context, "confirm", act).await
+            }
+            Self::Withdraw(on) => {
+                let act = |event, ground| IntegrityAct::Withdraw(Withdraw { event, ground });
+                on.say(context, "withdraw", act).await
+            }
+            Self::Vote(vote) => {
+                let measure = if vote.suspend { Measure::Suspend } else { Measure::Lift };
+                let act = |event, ground| IntegrityAct::Vote(Vote { event, measure, ground });
+                vote.on.say(context, &format!("vote --{measure}"), act).await
+            }
+            Self::List => {
+                let list: Vec<IntegrityView> = context.client()?.get("/v1/integrity").await?;
+                if context.json {
+                    render::print_json(&list);
+                } else {
+                    render::print(&render::integrity::list(&list, now(), &context.hints));
+                }
+                Ok(())
+            }
+            Self::Show { id } => {
+                let event = find(context, id).await?;
+                if context.json {
+                    render::print_json(&event);
+                } else {
+                    render::print(&render::integrity::page(&event, now(), &context.hints));
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn find(context: &Context, id: &str) -> Result<IntegrityView, CliError> {
+    context.client()?.get(&format!("/v1/integrity/{}", segment(id)?)).await
+}
+
+impl Report {
+    async fn run(&self, context: &Context) -> Result<(), CliError> {
+        let command = context.hint(&format!("integrity report --kind {} --text TEXT", self.kind));
+        texts::check_not_empty("text", &self.text, &command)?;
+        texts::check(Part::Report, "text", &self.text, &command)?;
+        if Part::Commitments.check_length(self.evidence.len()).is_err() {
+            return Err(CliError::usage(
+                "there are too many commitments",
+                format!("there are {}, and at most {MAX_COMMITMENTS} are allowed", self.evidence.len()),
+                "commit to a list of them with one hash",
+            ));
+        }
+        let officer = Officer::load(context)?;
+        for named in self.against.iter().chain(&self.to) {
+            if officer.charter().partner(named.as_str()).is_none() {
+                return Err(CliError::usage(
+                    format!("{named} is no partner of this coalition"),
+                    "an event is against a partner, a key, or nobody that is known",
+                    context.charter_hint(),
+                ));
+            }
+        }
+        let proof = match &self.proof {
+            Some(text) => Some(evidence(context, text).await?),
+            None => None,
+        };
+        let (against, victim) = (self.against.clone(), self.to.clone());
+        let matter = Matter { kind: self.kind, against, key: self.with_key, victim };
+        let (text, evidence, since) = (self.text.clone(), self.evidence.clone(), self.since);
+        let act = IntegrityAct::Report(ReportAct { matter, text, evidence, proof, since });
+        submit(context, &officer, act, &self.waiting).await
+    }
+}
+
+/// The evidence that `text` names: a whole id, or the beginning of one that is listed.
+async fn evidence(context: &Context, text: &str) -> Result<EvidenceId, CliError> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let list: Vec<EvidenceView> = context.client()?.get("/v1/evidence").await?;
+    let prefix = text.strip_prefix(EvidenceId::PREFIX).unwrap_or(text);
+    let mut named = list.iter().filter(|view| view.id.0.to_string().starts_with(prefix));
+    match (named.next(), named.next()) {
+        (Some(one), None) if prefix.len() >= MIN_PREFIX_CHARS => Ok(one.id),
+        _ => Err(CliError::usage(
+            format!("{} names no one piece of evidence", render::plain(text)),
+            format!("give at least {MIN_PREFIX_CHARS} characters of the id of one"),
+            context.hint("evidence list"),
+        )),
+    }
+}
+
+impl OnEvent {
+    async fn say(
+        &self,
+        context: &Context,
+        verb: &str,
+        act: impl FnOnce(RecordId, Option<String>) -> IntegrityAct,
+    ) -> Result<(), CliError> {
+        if let Some(ground) = &self.ground {
+            let command = context.hint(&format!("integrity {verb} {} --ground TEXT", self.id));
+            texts::check_not_empty("ground", ground, &command)?;
+            texts::check(Part::Ground, "ground", ground, &command)?;
+        }
+        let officer = Officer::load(context)?;
+        let event = match find(context, &self.id).await {
+            Ok(view) => view.id,
+            // One that has not come this far: its whole id says enough, and the word waits for it.
+            Err(error) => match self.id.parse::<RecordId>() {
+                Ok(id) if error.code == "unknown" => id,
+                _ => return Err(error),
+            },
+        };
+        submit(context, &officer, act(event, self.ground.clone()), &self.waiting).await
+    }
+}
+
+async fn submit(
+    context: &Context,
+    officer: &Officer,
+    act: IntegrityAct,
+    waiting: &Waiting,
+) -> Result<(), CliError> {
+    // Refused before the node is asked, where the key is no officer's.
+    officer.partner()?;
+    let record = officer.sign(Act::Integrity(act), None)?;
+    let id = Some(record.record.id());
+    let submission = Submission { path: "/v1/records", lane: None, id, body: Body::Signed(record).encode() };
+    submission.send(context, waiting).await
+}

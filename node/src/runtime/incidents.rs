@@ -1,0 +1,281 @@
+//! Incidents: what the mesh shows of misuse, filed by this node itself.
+//!
+//! Guarantees: the first time that something is seen it is filed at once, what follows is counted and filed at most once per
+//! [`INCIDENT_INTERVAL`] and matter, with its number; what the engine does not take waits for the next interval. Nothing is
+//! lost but what a crash takes of counts that were not filed. Matters are bounded; what is seen beyond is counted as a matter
+//! of its kind of which no more is known.
+//!
+//! What can be seen: who shows a credential in another's name; members (and strangers in all) whose faults of one kind come
+//! at more than the charter's `flood_per_minute`; a seat that cosigned another root. Forks and equivocations are written as
+//! evidence by the engine. What cannot be seen from here: withholding, because silence and a slow link look the same; and
+//! replay, because what is said twice is dropped by its id and costs its sender alone. Officers report these.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use entente_protocol::charter::PartnerName;
+use entente_protocol::identity::PublicKey;
+use entente_protocol::record::{EventKind, Incident, MAX_INCIDENT_BYTES, Matter};
+use entente_protocol::time::Time;
+
+use super::Handle;
+use crate::api::dto::FaultView;
+
+/// What is seen of one matter is filed at most this often.
+pub const INCIDENT_INTERVAL: Duration = Duration::from_secs(600);
+/// Most matters that are told apart; as many again would not fit into what a node may have open.
+pub const MAX_MATTERS: usize = 32;
+/// Faults are counted towards the flood rate over so long.
+const FLOOD_WINDOW: Duration = Duration::from_secs(60);
+
+/// Faults that many of make a flood.
+const FLOODS: [&str; 14] = [
+    "bad_beacon",
+    "bad_proof",
+    "bad_signature",
+    "bad_state",
+    "contribution",
+    "flood",
+    "foreign_coalition",
+    "invalid_frame",
+    "malformed",
+    "protocol",
+    "stranger",
+    "too_large",
+    "unknown_feed",
+    "wrong_peer",
+];
+
+/// What was seen and not filed yet, and when each matter was filed last.
+pub(super) struct Incidents {
+    flood_per_minute: u64,
+    matters: BTreeMap<Matter, Row>,
+    /// By who is at fault (nobody for all strangers) and kind of fault.
+    rates: BTreeMap<(Option<PartnerName>, Option<PublicKey>, &'static str), Window>,
+}
+
+struct Row {
+    text: String,
+    count: u64,
+    first: Time,
+    last: Time,
+    filed: Option<Instant>,
+}
+
+struct Window {
+    begun: Instant,
+    count: u64,
+    /// Whether the rate was exceeded, so that what follows is counted as it comes.
+    over: bool,
+}
+
+impl Incidents {
+    pub(super) fn new(flood_per_minute: u32) -> Self {
+        let flood_per_minute = u64::from(flood_per_minute);
+        Self { flood_per_minute, matters: BTreeMap::new(), rates: BTreeMap::new() }
+    }
+
+    /// Counts what was seen `count` times.
+    pub(super) fn saw(&mut self, matter: Matter, text: &str, count: u64, at: Time, now: Instant) {
+        self.matters.retain(|_, row| row.count > 0 || row.filed.is_some_and(|filed| is_recent(filed, now)));
+        let crowds = self.matters.len() >= MAX_MATTERS && !self.matters.contains_key(&matter);
+        let matter = if crowds { Matter::unknown(matter.kind) } else { matter };
+        let new = || Row { text: String::new(), count: 0, first: at, last: at, filed: None };
+        let row = self.matters.entry(matter).or_insert_with(new);
+        if row.count == 0 {
+            (row.first, row.last) = (at, at);
+        }
+        row.text = showable(text);
+        row.count = row.count.saturating_add(count);
+        // The clock may have been set back.
+        (row.first, row.last) = (row.first.min(at), row.last.max(at));
+    }
+
+    /// Counts a fault of a member, or of no member.
+    pub(super) fn fault(&mut self, fault: &FaultView, at: Time, now: Instant) {
+        let partner = fault.partner.as_deref().and_then(|name| name.parse::<PartnerName>().ok());
+        let key = fault.node.filter(|_| partner.is_some());
+        if fault.code == "contradiction" && partner.is_some() {
+            let matter = Matter { kind: EventKind::Equivocation, against: partner, key, victim: None };
+            return self.saw(matter, &fault.what, fault.count, at, now);
+        }
+        let Some(code) = FLOODS.into_iter().find(|code| *code == fault.code) else { return };
+        self.rates.retain(|_, window| now.saturating_duration_since(window.begun) < FLOOD_WINDOW);
+        let who = (partner.clone(), key, code);
+        let window = self.rates.entry(who).or_insert(Window { begun: now, count: 0, over: false });
+        window.count = window.count.saturating_add(fault.count);
+        let count = match window.over {
+            true => fault.count,
+            false if window.count > self.flood_per_minute => window.count,
+            false => return,
+        };
+        window.over = true;
+        let text = format!("more than {} faults a minute, {code}: {}", self.flood_per_minute, fault.what);
+        let matter = Matter { kind: EventKind::Flood, against: partner, key, victim: None };
+        self.saw(matter, &text, count, at, now);
+    }
+
+    /// What is to be filed now; [`Incidents::give_back`] takes what could not be.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Incident> {
+        let due = self.matters.iter_mut().filter(|(_, row)| row.count > 0 && !row.rests(now));
+        due.map(|(matter, row)| {
+            row.filed = Some(now);
+            let (count, first, last) = (std::mem::take(&mut row.count), row.first, row.last);
+            Incident { matter: matter.clone(), text: row.text.clone(), count, first, last }
+        })
+        .collect()
+    }
+
+    /// What could not be filed is filed with what comes, after another interval.
+    pub(super) fn give_back(&mut self, incident: Incident, now: Instant) {
+        let Incident { matter, text, count, first, last } = incident;
+        self.saw(matter.clone(), &text, count, first, now);
+        self.saw(matter, &text, 0, last, now);
+    }
+
+    /// When `due` has something next.
+    pub(super) fn next(&self, now: Instant) -> Option<Instant> {
+        let waiting = self.matters.values().filter(|row| row.count > 0);
+        waiting.map(|row| row.filed.map_or(now, |filed| filed + INCIDENT_INTERVAL)).min()
+    }
+}
+
+impl Row {
+    fn rests(&self, now: Instant) -> bool {
+        self.filed.is_some_and(|filed| is_recent(filed, now))
+    }
+}
+
+fn is_recent(filed: Instant, now: Instant) -> bool {
+    now < filed + INCIDENT_INTERVAL
+}
+
+/// What may stand in an incident: a peer may have a say in it.
+fn showable(text: &str) -> String {
+    let mut text: String = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
+    if text.len() > MAX_INCIDENT_BYTES {
+        let mut end = MAX_INCIDENT_BYTES - 3;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
+}
+
+/// Neither a control character nor one that changes the direction or the line of what follows.
+fn is_plain(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Files what is due, until the node stops.
+pub(super) async fn run(node: Handle) {
+    let mut stopped = node.watch_stopped();
+    loop {
+        let next = node.follow().incidents_next();
+        let due = async {
+            match next {
+                Some(next) => tokio::time::sleep_until(next.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let is_due = tokio::select! {
+            () = due => true,
+            () = node.follow().incident_waits() => false,
+            _ = stopped.wait_for(Option::is_some) => return,
+        };
+        let due = if is_due { node.follow().incidents_due() } else { Vec::new() };
+        for incident in due {
+            let (kind, count) = (incident.matter.kind, incident.count);
+            match node.file(incident.clone()).await {
+                Ok(held) => {
+                    tracing::warn!(%kind, count, entry = %held.id, what = incident.text, "incident filed");
+                }
+                Err(error) => {
+                    tracing::warn!(%kind, count, %error, "incident not filed: it waits");
+                    node.follow().give_back(incident);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(partner: Option<&str>, code: &str, count: u64) -> FaultView {
+        let partner = partner.map(str::to_owned);
+        FaultView { count, ..FaultView::new(partner, None, None, code, "a\u{1b}[2Jb".into()) }
+    }
+
+    fn about(number: u32) -> Matter {
+        let key = entente_protocol::identity::SecretKey::from_seed(&[number as u8; 32]).public();
+        let victim = Some("borea".parse().expect("a name"));
+        Matter { kind: EventKind::Impersonation, against: None, key: Some(key), victim }
+    }
+
+    #[test]
+    fn the_first_is_filed_at_once_and_later_ones_once_per_interval_with_their_number() {
+        let (mut incidents, start) = (Incidents::new(10), Instant::now());
+        incidents.saw(about(1), "one", 1, Time(5), start);
+        assert_eq!(incidents.next(start), Some(start));
+        let [first] = &incidents.due(start)[..] else { panic!("one") };
+        assert_eq!((first.count, first.first, first.last), (1, Time(5), Time(5)));
+        for number in 0..1000 {
+            incidents.saw(about(1), "again", 2, Time(6 + number), start);
+        }
+        assert!(incidents.due(start).is_empty());
+        let later = incidents.next(start).expect("something waits");
+        assert_eq!(later, start + INCIDENT_INTERVAL);
+        let due = incidents.due(later);
+        assert_eq!((due[0].count, due[0].first, due[0].last), (2000, Time(6), Time(1005)));
+        // Not taken: it comes with what follows.
+        incidents.give_back(due[0].clone(), later);
+        incidents.saw(about(1), "more", 1, Time(2000), later);
+        assert!(incidents.due(later).is_empty());
+        let again = incidents.due(later + INCIDENT_INTERVAL);
+        assert_eq!((again[0].count, again[0].first, again[0].last), (2001, Time(6), Time(2000)));
+    }
+
+    #[test]
+    fn matters_are_bounded_and_none_is_lost() {
+        let (mut incidents, now) = (Incidents::new(10), Instant::now());
+        for number in 0..200 {
+            incidents.saw(about(number), "seen", 3, Time(1), now);
+        }
+        let due = incidents.due(now);
+        assert_eq!(due.len(), MAX_MATTERS + 1);
+        assert_eq!(due.iter().map(|incident| incident.count).sum::<u64>(), 600);
+    }
+
+    #[test]
+    fn faults_below_the_rate_are_no_flood_and_all_of_a_flood_are_counted() {
+        let (mut incidents, start) = (Incidents::new(100), Instant::now());
+        for minute in 0..5 {
+            let now = start + FLOOD_WINDOW * minute;
+            (0..100).for_each(|_| incidents.fault(&fault(Some("borea"), "malformed", 1), Time(1), now));
+        }
+        (0..200).for_each(|_| incidents.fault(&fault(Some("borea"), "gap", 1), Time(1), start));
+        assert_eq!(incidents.next(start), None);
+        let now = start + FLOOD_WINDOW * 10;
+        (0..150).for_each(|_| incidents.fault(&fault(Some("borea"), "malformed", 1), Time(1), now));
+        incidents.fault(&fault(None, "stranger", 101), Time(1), now);
+        let due = incidents.due(now);
+        assert_eq!(due.len(), 2);
+        assert!(due.iter().all(|it| it.matter.kind == EventKind::Flood && !it.text.contains('\u{1b}')));
+        let of = |against: Option<&str>| {
+            let found = due.iter().find(|it| it.matter.against.as_ref().map(PartnerName::as_str) == against);
+            found.expect("filed").count
+        };
+        assert_eq!((of(Some("borea")), of(None)), (150, 101));
+    }
+
+    #[test]
+    fn texts_are_cut_where_they_may_be() {
+        assert!(showable(&"ä".repeat(400)).len() <= MAX_INCIDENT_BYTES);
+        assert_eq!(showable("a\nb"), "a b");
+    }
+}
