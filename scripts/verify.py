@@ -227,6 +227,7 @@ def decode(of, data, what):
     return value
 
 
+U8 = (lambda reader: reader.take(1)[0]), (lambda value: bytes([value]))
 U16, U32, U64 = integer(16), integer(32), integer(64)
 HASH = array(32)
 KEY, SIGNATURE = array(32, tag=1), array(64, tag=1)
@@ -262,7 +263,8 @@ CHARTER = struct(
     partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE), integrity=INTEGRITY,
 )
 DELEGATION = struct(
-    coalition=HASH, issuer=KEY, subject=KEY, partner=TEXT, capability=names("officer", "seat", "node"), not_after=U64
+    coalition=HASH, issuer=KEY, subject=KEY, partner=TEXT, capabilities=list_of(names("officer", "seat", "node")),
+    operations=option(list_of(TEXT)), not_before=option(U64), not_after=U64, last_epoch=option(U64), depth=U8
 )
 CHAIN = list_of(struct(delegation=DELEGATION, signature=SIGNATURE))
 CHARTER_SIGNATURE = struct(coalition=HASH, partner=TEXT, signature=SIGNATURE, delegations=list_of(CHAIN))
@@ -362,7 +364,8 @@ def verify_founding(data, coalition):
             link = chain[0]
             expected = {
                 "coalition": coalition, "issuer": partner["root"], "subject": subject, "partner": name,
-                "capability": (capability, None), "not_after": partner["credentials_until"],
+                "capabilities": [(capability, None)], "operations": None, "not_before": None,
+                "not_after": partner["credentials_until"], "last_epoch": None, "depth": 0,
             }
             need(link["delegation"] == expected, f"{name} does not delegate what the charter states")
             message = DELEGATION[1](link["delegation"])

@@ -5,6 +5,7 @@
 //! with the node of the data folder over its socket.
 
 mod asset;
+mod authority;
 mod charter;
 mod check;
 mod evidence;
@@ -51,6 +52,7 @@ const EVERYWHERE: &str = "Options of every command";
 
 const NEXT_STEPS: &str = "\
 From keys to a coalition:  init; charter new, lint, sign, merge, found; join
+Keep roots offline:        authority init, delegate, revoke, sign, show
 Run a node:                up, status, peer add, peer list, stop; from a backup: restore
 Agree on an operation:     op open, op attest, op show, op follow
 Prove it to anyone:        receipt, verify
@@ -99,6 +101,9 @@ enum Command {
     /// Draft, check, sign, merge and found a charter
     #[command(subcommand)]
     Charter(charter::Command),
+    /// Make roots, delegate, revoke and sign offline: needs no node, no data folder and no network
+    #[command(subcommand)]
+    Authority(authority::Command),
     /// Become a member of a founded coalition
     Join(join::Join),
     /// Run the node until it is stopped
@@ -212,16 +217,20 @@ where
 
 /// Hints for a user who named `dir` on the command line.
 fn hints(dir: Option<PathBuf>) -> Hints {
-    // Verifying needs no data folder.
+    // These need no data folder.
+    let without = ["verify", "authority"];
     let commands =
         Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>();
-    Hints::new("entente", commands.into_iter().filter(|command| command != "verify"), dir)
+    Hints::new("entente", commands.into_iter().filter(|command| !without.contains(&command.as_str())), dir)
 }
 
 fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
-    // Verifying needs no data folder, so it works where there is no home either.
+    // Verifying, and what roots do offline, needs no data folder, so it works where there is no home either.
     if let Command::Verify(verify) = &cli.command {
         return verify.run(cli.global.json);
+    }
+    if let Command::Authority(command) = &cli.command {
+        return command.run(cli.global.json);
     }
     let context = Context {
         dir: DataDir::resolve(cli.global.dir)?,
@@ -238,6 +247,7 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Up(up) => up.run(&context),
         Command::Restore(restore) => restore.run(&context),
         Command::Verify(verify) => verify.run(context.json),
+        Command::Authority(command) => command.run(context.json),
         Command::Stop => block_on(stop::run(&context)),
         Command::Status(status) => block_on(status.run(&context)),
         Command::Peer(command) => block_on(command.run(&context)),

@@ -1,7 +1,10 @@
 //! Key files: TOML text with a kind, the public key and the secret seed.
 //!
 //! Guarantees: a key file is created with mode 0600 and refused when group or others can read it, when it is of
-//! another kind than asked for, or when its public key is not that of its seed. Seeds are wiped from memory.
+//! another kind than asked for, or when its public key is not that of its seed. Seeds are wiped from memory. A root may be kept in
+//! a file that a passphrase opens ([`sealed`]): the same text, encrypted.
+
+pub mod sealed;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::errors::{CliError, Exit};
 use crate::files;
+use crate::passphrase::Source;
 use crate::paths::DataDir;
 
 /// Largest key file, in bytes.
@@ -76,26 +80,24 @@ pub fn generate() -> Result<SecretKey, CliError> {
     Ok(SecretKey::from_seed(&*random_bytes()?))
 }
 
-/// Writes a key to a new file that only its owner can read.
-pub fn write(path: &Path, kind: KeyKind, key: &SecretKey) -> Result<(), CliError> {
+/// The text of a key file.
+fn to_text(kind: KeyKind, key: &SecretKey) -> Zeroizing<String> {
     let file = KeyFile {
         kind,
         public: key.public(),
         seed: BASE32_NOPAD.encode(key.seed().as_slice()).to_ascii_lowercase(),
     };
     let body = Zeroizing::new(toml::to_string(&file).expect("three strings are TOML"));
-    let text = Zeroizing::new(format!(
-        "# Secret. Never leaves this host; keep a copy where you keep seals.\n{}",
-        *body
-    ));
-    files::write_new(path, text.as_bytes(), files::SECRET)
+    Zeroizing::new(format!("# Secret. Never leaves this host; keep a copy where you keep seals.\n{}", *body))
 }
 
-/// Reads a key of any of the `wanted` kinds.
-pub fn read(path: &Path, wanted: &[KeyKind]) -> Result<(KeyKind, SecretKey), CliError> {
-    let refuse = |why: String, next: String| {
-        CliError::config(format!("{} is not usable as a key", path.display()), why, next)
-    };
+/// Writes a key to a new file that only its owner can read.
+pub fn write(path: &Path, kind: KeyKind, key: &SecretKey) -> Result<(), CliError> {
+    files::write_new(path, to_text(kind, key).as_bytes(), files::SECRET)
+}
+
+/// The text of a key file that only its owner can read, encrypted or not.
+fn read_file(path: &Path) -> Result<Zeroizing<String>, CliError> {
     if !path.exists() {
         return Err(CliError::config(
             format!("there is no key {}", path.display()),
@@ -104,8 +106,42 @@ pub fn read(path: &Path, wanted: &[KeyKind]) -> Result<(KeyKind, SecretKey), Cli
         ));
     }
     files::require_private(path)?;
-    let text = files::read_text(path, MAX_KEY_FILE_BYTES)?;
-    let file: KeyFile = toml::from_str(&text).map_err(|error| {
+    files::read_text(path, MAX_KEY_FILE_BYTES)
+}
+
+/// Reads a key of any of the `wanted` kinds from a file without a passphrase.
+pub fn read(path: &Path, wanted: &[KeyKind]) -> Result<(KeyKind, SecretKey), CliError> {
+    let text = read_file(path)?;
+    if sealed::is_sealed(&text) {
+        return Err(CliError::config(
+            format!("{} is not usable as a key here", path.display()),
+            "it is encrypted with a passphrase; only what is done offline with a root opens such a file",
+            "entente authority --help",
+        ));
+    }
+    parse(path, &text, wanted)
+}
+
+/// Reads a key of any of the `wanted` kinds; asks for the passphrase if the file is encrypted.
+pub fn unlock(
+    path: &Path,
+    wanted: &[KeyKind],
+    passphrase: &Source,
+) -> Result<(KeyKind, SecretKey), CliError> {
+    let text = read_file(path)?;
+    if sealed::is_sealed(&text) {
+        let text = sealed::open(path, &text, &passphrase.ask(&format!("passphrase of {}", path.display()))?)?;
+        parse(path, &text, wanted)
+    } else {
+        parse(path, &text, wanted)
+    }
+}
+
+fn parse(path: &Path, text: &str, wanted: &[KeyKind]) -> Result<(KeyKind, SecretKey), CliError> {
+    let refuse = |why: String, next: String| {
+        CliError::config(format!("{} is not usable as a key", path.display()), why, next)
+    };
+    let file: KeyFile = toml::from_str(text).map_err(|error| {
         // The message only: the whole error would quote a line that may hold the seed.
         refuse(error.message().to_owned(), "restore the file from a copy".into())
     })?;
@@ -157,12 +193,15 @@ pub struct NewKeys {
 
 impl NewKeys {
     /// Draws all keys and writes them to `dir/keys`, all or none: the folder gets its name when it is complete and
-    /// `before` has seen the keys.
+    /// `before` has seen the keys. A `root` that is kept elsewhere is used as it is and not written.
     pub fn create(
         dir: &DataDir,
+        root: Option<SecretKey>,
         before: impl FnOnce(&Self) -> Result<(), CliError>,
     ) -> Result<Self, CliError> {
-        let keys = Self { root: generate()?, officer: generate()?, seat: generate()?, node: generate()? };
+        let is_elsewhere = root.is_some();
+        let root = root.map_or_else(generate, Ok)?;
+        let keys = Self { root, officer: generate()?, seat: generate()?, node: generate()? };
         files::make_private_folder(dir.path())?;
         let unfinished = dir.path().join("keys.new");
         // Left by an attempt that was broken off; nothing was ever signed with these.
@@ -171,6 +210,7 @@ impl NewKeys {
         let written = KeyKind::ALL
             .into_iter()
             .zip([&keys.root, &keys.officer, &keys.seat, &keys.node])
+            .filter(|(kind, _)| *kind != KeyKind::Root || !is_elsewhere)
             .try_for_each(|(kind, key)| write(&unfinished.join(format!("{kind}.key")), kind, key))
             .and_then(|()| before(&keys));
         if let Err(error) = written {
@@ -199,7 +239,7 @@ mod tests {
     #[test]
     fn keys_come_back_from_their_files() {
         let (_folder, dir) = folder();
-        let keys = NewKeys::create(&dir, |_| Ok(())).expect("created");
+        let keys = NewKeys::create(&dir, None, |_| Ok(())).expect("created");
         for (kind, key) in [(KeyKind::Root, &keys.root), (KeyKind::Node, &keys.node)] {
             assert_eq!(load(&dir, kind).expect("loaded").public(), key.public());
             let mode = std::fs::metadata(dir.key(kind)).expect("there").permissions().mode();
@@ -210,7 +250,7 @@ mod tests {
     #[test]
     fn a_readable_wrong_or_altered_key_file_is_refused() {
         let (_folder, dir) = folder();
-        NewKeys::create(&dir, |_| Ok(())).expect("created");
+        NewKeys::create(&dir, None, |_| Ok(())).expect("created");
         let path = dir.key(KeyKind::Officer);
         let wrong = read(&path, &[KeyKind::Seat]).err().expect("wrong kind");
         assert!(wrong.why.contains("kind officer, and a key of kind seat"), "{wrong}");
@@ -231,7 +271,7 @@ mod tests {
     #[test]
     fn an_error_never_quotes_the_seed() {
         let (_folder, dir) = folder();
-        NewKeys::create(&dir, |_| Ok(())).expect("created");
+        NewKeys::create(&dir, None, |_| Ok(())).expect("created");
         let path = dir.key(KeyKind::Root);
         let text = std::fs::read_to_string(&path).expect("text");
         let seed = text.split('"').nth(5).expect("the seed").to_owned();

@@ -9,6 +9,7 @@ pub mod files;
 pub mod hints;
 pub mod keys;
 pub mod membership;
+pub mod passphrase;
 pub mod paths;
 mod render;
 pub mod runtime;

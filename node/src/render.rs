@@ -5,6 +5,7 @@
 
 pub(crate) mod age;
 pub(crate) mod asset;
+pub(crate) mod authority;
 pub(crate) mod charter;
 pub(crate) mod event;
 pub(crate) mod evidence;

@@ -28,7 +28,7 @@ pub use card::{Card, MAX_CONTACT_BYTES};
 pub use governance::Effect;
 pub use integrity::{IntegrityRules, MAX_FLOOD_PER_MINUTE, Response, Responses};
 pub use lint::{Lint, Severity, lint, lint_at};
-pub use name::{AssetName, KindName, MAX_NAME_BYTES, NameError, PartnerName};
+pub use name::{AssetName, AuthorityName, KindName, MAX_NAME_BYTES, NameError, PartnerName};
 pub use template::{DraftSpec, RoleHints, TEMPLATES, draft};
 pub use text::{MAX_TEXT_TIME, parse_time, show_span, show_time};
 

@@ -1,28 +1,50 @@
-//! Delegation chains: how a partner's offline root gives a key its capability.
+//! Delegation chains: how a partner's offline root gives a key its capabilities.
 //!
 //! Guarantees: a chain that verifies leads by valid signatures from the given root to its last subject, in one
-//! coalition, for one partner; every link lies within the one before it (same partner, same coalition, same
-//! capability), and the chain is valid as long as *all* its links are. So nobody can pass on more than they have.
+//! coalition, for one partner; every link lies within the one before it in every [`Dimension`], and the chain is valid only
+//! where *all* its links are. So nobody can pass on more than they have, nor farther than they were allowed to.
 //!
 //! How: each link is signed by its issuer under a domain of its own; the first issuer is the root, each further one
-//! the subject before. Today a charter's roots delegate directly, so [`MAX_CHAIN`] is one; the walk is written for
-//! any length. (Delegation that only narrows: Birgisson et al., "Macaroons", NDSS 2014; SPKI, RFC 2693 section 6.)
+//! the subject before. A charter's roots delegate directly, with depth 0; a root that gives more depth lets an
+//! officer enrol nodes without it. What needs no signature is checked first, so that a stranger's chain is cheap to refuse.
+//! (Delegation that only narrows: Birgisson et al., "Macaroons", NDSS 2014; SPKI, RFC 2693 section 6.) What was given is
+//! taken back by a [`Revocation`], and a root gives way to another one by a [`RootRotation`].
 
+mod revocation;
+mod rotation;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use revocation::{
+    MAX_REASON_BYTES, MAX_REVOCATION_BYTES, Revocation, RevocationError, SignedRevocation, Target,
+};
+pub use rotation::{MAX_ROTATION_BYTES, RootNow, RootRotation, RotationError, SignedRotation};
+
+use crate::authority::{Extent, MAX_EXTENT_NAMES};
 use crate::charter::PartnerName;
-use crate::charter::text::{show_time, time_text};
-use crate::identity::{CoalitionId, PublicKey, SecretKey, Signature};
+use crate::charter::text::{all_of, from_toml, optional_time_text, show_time, time_text, to_toml};
+use crate::identity::{CoalitionId, Hash, PublicKey, SecretKey, Signature, hash};
 use crate::time::Time;
 use crate::wire::{self, WireError};
 
-/// Most links in a chain. No capability of today includes passing it on.
-pub const MAX_CHAIN: usize = 1;
-/// Largest encoded chain, in bytes.
-pub const MAX_CHAIN_BYTES: usize = 1024;
+/// Most links in a chain: a root, two officers, and who acts.
+pub const MAX_CHAIN: usize = 4;
+/// Largest depth: how often the first subject's capabilities can be passed on in a chain of [`MAX_CHAIN`] links.
+pub const MAX_DELEGATION_DEPTH: u8 = 3;
+/// Most operation types that a delegation can name; who needs more names none, for all.
+pub const MAX_DELEGATED_TYPES: usize = 8;
+/// Greatest last epoch: the greatest number that every text format can hold.
+pub const MAX_LAST_EPOCH: u64 = 1 << 53;
+/// Largest encoded chain, in bytes: [`MAX_CHAIN`] links of the longest kind, well within what a handshake carries.
+pub const MAX_CHAIN_BYTES: usize = 2048;
+/// Largest text form of a chain, in bytes.
+pub const MAX_CHAIN_TOML_BYTES: usize = 16 * 1024;
 
 const DELEGATION_DOMAIN: &str = "entente/delegation/v1";
 
@@ -39,10 +61,8 @@ pub enum Capability {
 }
 
 impl Capability {
-    /// Whether whoever holds `self` may give `other`. Capabilities are apart: each only covers itself.
-    pub fn covers(self, other: Self) -> bool {
-        self == other
-    }
+    /// All capabilities. They are apart: none covers another.
+    pub const ALL: [Self; 3] = [Self::Officer, Self::Seat, Self::Node];
 }
 
 impl fmt::Display for Capability {
@@ -67,18 +87,103 @@ pub struct Delegation {
     pub subject: PublicKey,
     /// The partner that the subject acts for.
     pub partner: PartnerName,
-    /// What the subject may do.
-    pub capability: Capability,
+    /// What the subject may do; at least one.
+    pub capabilities: BTreeSet<Capability>,
+    /// For which operation types, at most [`MAX_DELEGATED_TYPES`] by name.
+    #[serde(default)]
+    pub operations: Extent,
+    /// First millisecond at which it is valid; none: from the beginning.
+    #[serde(default, with = "optional_time_text")]
+    pub not_before: Option<Time>,
     /// Last millisecond at which it is valid.
     #[serde(with = "time_text")]
     pub not_after: Time,
+    /// Last epoch in which it is valid; none: any.
+    #[serde(default)]
+    pub last_epoch: Option<u64>,
+    /// How often it may be passed on; each further link has less.
+    #[serde(default)]
+    pub depth: u8,
 }
 
 impl Delegation {
+    /// What a root gives directly: one capability for all operation types, from the beginning, not to be passed on.
+    pub fn direct(
+        coalition: CoalitionId,
+        root: PublicKey,
+        subject: PublicKey,
+        partner: PartnerName,
+        capability: Capability,
+        not_after: Time,
+    ) -> Self {
+        Self {
+            coalition,
+            issuer: root,
+            subject,
+            partner,
+            capabilities: BTreeSet::from([capability]),
+            operations: Extent::All,
+            not_before: None,
+            not_after,
+            last_epoch: None,
+            depth: 0,
+        }
+    }
+
     /// Signs this delegation with the issuer's key, which must be `self.issuer`.
     pub fn sign(self, key: &SecretKey) -> SignedDelegation {
         let signature = key.sign(DELEGATION_DOMAIN, &wire::encode(&self));
         SignedDelegation { delegation: self, signature }
+    }
+
+    /// What a revocation names.
+    pub fn hash(&self) -> Hash {
+        hash(DELEGATION_DOMAIN, &[&wire::encode(self)])
+    }
+
+    /// The first dimension in which this is not within `above`.
+    pub fn widens(&self, above: &Self) -> Option<Dimension> {
+        let epoch = |delegation: &Self| delegation.last_epoch.unwrap_or(u64::MAX);
+        [
+            (Dimension::Capabilities, self.capabilities.is_subset(&above.capabilities)),
+            (Dimension::Operations, self.operations.is_within(&above.operations)),
+            (Dimension::NotBefore, self.not_before >= above.not_before),
+            (Dimension::NotAfter, self.not_after <= above.not_after),
+            (Dimension::LastEpoch, epoch(self) <= epoch(above)),
+            (Dimension::Depth, self.depth < above.depth),
+        ]
+        .into_iter()
+        .find_map(|(dimension, within)| (!within).then_some(dimension))
+    }
+}
+
+/// A way in which a link must lie within the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dimension {
+    /// What the subject may do.
+    Capabilities,
+    /// For which operation types.
+    Operations,
+    /// From when on.
+    NotBefore,
+    /// Until when.
+    NotAfter,
+    /// Until which epoch.
+    LastEpoch,
+    /// How often it may be passed on.
+    Depth,
+}
+
+impl fmt::Display for Dimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Capabilities => "more capabilities than its issuer has",
+            Self::Operations => "more operation types than its issuer has",
+            Self::NotBefore => "an earlier beginning than its issuer has",
+            Self::NotAfter => "a later end than its issuer has",
+            Self::LastEpoch => "a later epoch than its issuer has",
+            Self::Depth => "as much depth as its issuer has, or the issuer may not pass it on",
+        })
     }
 }
 
@@ -134,12 +239,28 @@ pub enum CredentialError {
         named: CoalitionId,
     },
     /// Gives something else.
-    #[error("gives the capability {found}, not {wanted}")]
+    #[error("gives the capability {}, not {wanted}", all_of(&.found.iter().collect::<Vec<_>>()))]
     WrongCapability {
         /// What the chain gives.
-        found: Capability,
+        found: BTreeSet<Capability>,
         /// What is needed.
         wanted: Capability,
+    },
+    /// Is not for this operation type.
+    #[error("is for the operation types {allowed}, not for {wanted}")]
+    WrongOperation {
+        /// What it is for.
+        allowed: Extent,
+        /// What is needed.
+        wanted: String,
+    },
+    /// A link that says something which no link may say.
+    #[error("link {link} is not sound: {reason}")]
+    Unsound {
+        /// Position in the chain, from 0.
+        link: usize,
+        /// What is wrong.
+        reason: &'static str,
     },
     /// A link that does not follow from the one before it.
     #[error("link {link} does not follow from the one before: {reason}")]
@@ -149,11 +270,27 @@ pub enum CredentialError {
         /// What differs.
         reason: &'static str,
     },
+    /// A link that gives more than its issuer has.
+    #[error("link {link} gives {dimension}")]
+    Widened {
+        /// Position in the chain, from 0.
+        link: usize,
+        /// In which way.
+        dimension: Dimension,
+    },
     /// A link not signed by its issuer.
     #[error("the signature of link {link} does not hold")]
     BadSignature {
         /// Position in the chain, from 0.
         link: usize,
+    },
+    /// Not valid yet.
+    #[error("valid from {} on, now is {}", show_time(*.not_before), show_time(*.now))]
+    NotYetValid {
+        /// First valid millisecond.
+        not_before: Time,
+        /// The time it was judged at.
+        now: Time,
     },
     /// No longer valid.
     #[error("expired at {}, now is {}", show_time(*.not_after), show_time(*.now))]
@@ -163,11 +300,56 @@ pub enum CredentialError {
         /// The time it was judged at.
         now: Time,
     },
+    /// No longer valid in this epoch.
+    #[error("expired with epoch {last_epoch}, now is epoch {epoch}")]
+    EpochPassed {
+        /// Last valid epoch.
+        last_epoch: u64,
+        /// The epoch it was judged in.
+        epoch: u64,
+    },
+}
+
+/// When a chain is judged. Where no epoch is known, as in a handshake, the time alone decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Batch time, or a clock where there is none.
+    pub time: Time,
+    /// The epoch.
+    pub epoch: Option<u64>,
+}
+
+impl From<Time> for Moment {
+    fn from(time: Time) -> Self {
+        Self { time, epoch: None }
+    }
+}
+
+/// What a chain is shown for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Use<'a> {
+    /// What the key wants to do.
+    pub capability: Capability,
+    /// In an operation of this type; none: in no operation.
+    pub operation: Option<&'a str>,
+}
+
+impl From<Capability> for Use<'_> {
+    fn from(capability: Capability) -> Self {
+        Self { capability, operation: None }
+    }
 }
 
 /// Links from a root to the key that acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain(pub Vec<SignedDelegation>);
+
+/// The file of a chain. It is called `NAME.chain.toml`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChainFile {
+    chain: Chain,
+}
 
 impl Chain {
     /// Reads a chain, at most [`MAX_CHAIN_BYTES`].
@@ -180,6 +362,16 @@ impl Chain {
         wire::encode(self)
     }
 
+    /// The text form.
+    pub fn to_toml(&self) -> String {
+        to_toml(&ChainFile { chain: self.clone() })
+    }
+
+    /// Reads the text form; whether it holds is for [`Self::verify`].
+    pub fn from_toml(text: &str) -> Result<Self, String> {
+        from_toml::<ChainFile>(text, MAX_CHAIN_TOML_BYTES).map(|file| file.chain)
+    }
+
     /// The last link, whose subject acts; `None` for a chain without links.
     pub fn leaf(&self) -> Option<&Delegation> {
         self.0.last().map(|link| &link.delegation)
@@ -190,160 +382,133 @@ impl Chain {
         self.0.iter().map(|link| link.delegation.not_after).min().unwrap_or_default()
     }
 
-    /// Checks the chain from `root` at the time `now` and returns its last link.
-    pub fn verify(
+    /// Checks the chain from `root`, for one use at one moment, and returns its last link.
+    pub fn verify<'a>(
         &self,
         root: &PublicKey,
         coalition: &CoalitionId,
-        capability: Capability,
-        now: Time,
+        wanted: impl Into<Use<'a>>,
+        at: impl Into<Moment>,
     ) -> Result<&Delegation, CredentialError> {
-        self.verify_up_to(MAX_CHAIN, root, coalition, capability, now)
+        let last = self.follow(root, coalition)?;
+        last.permits(wanted.into())?;
+        self.valid_at(at.into())?;
+        self.check_signatures()?;
+        Ok(last)
     }
 
-    fn verify_up_to(
+    /// Whether this chain was given by `root` at all, for whatever use and time; returns its last link.
+    pub fn authentic(
         &self,
-        most_links: usize,
         root: &PublicKey,
         coalition: &CoalitionId,
-        capability: Capability,
-        now: Time,
     ) -> Result<&Delegation, CredentialError> {
-        let [first, ..] = self.0.as_slice() else {
+        let last = self.follow(root, coalition)?;
+        self.check_signatures()?;
+        Ok(last)
+    }
+
+    /// Whether each link lies within the one before it, leaving signatures aside.
+    fn follow(&self, root: &PublicKey, coalition: &CoalitionId) -> Result<&Delegation, CredentialError> {
+        let (Some(first), Some(last)) = (self.0.first(), self.leaf()) else {
             return Err(CredentialError::Length(0));
         };
-        if self.0.len() > most_links {
+        if self.0.len() > MAX_CHAIN {
             return Err(CredentialError::Length(self.0.len()));
         }
         if first.delegation.issuer != *root {
             return Err(CredentialError::UnknownRoot { issuer: first.delegation.issuer });
         }
-        // What does not need a signature check comes first: a stranger's chain must be cheap to refuse.
+        let mut above: Option<&Delegation> = None;
+        let mut before = vec![*root];
         for (link, SignedDelegation { delegation, .. }) in self.0.iter().enumerate() {
             if delegation.coalition != *coalition {
                 return Err(CredentialError::WrongCoalition { named: delegation.coalition });
             }
-            if let Some(above) = link.checked_sub(1).map(|above| &self.0[above].delegation) {
+            delegation.sound().map_err(|reason| CredentialError::Unsound { link, reason })?;
+            if before.contains(&delegation.subject) {
+                let reason = "its subject stands above it already";
+                return Err(CredentialError::BrokenLink { link, reason });
+            }
+            before.push(delegation.subject);
+            if let Some(above) = above {
                 let reason = if delegation.issuer != above.subject {
                     Some("its issuer is not the subject before")
                 } else if delegation.partner != above.partner {
                     Some("it names another partner")
-                } else if !above.capability.covers(delegation.capability) {
-                    Some("it gives more than its issuer has")
                 } else {
                     None
                 };
                 if let Some(reason) = reason {
                     return Err(CredentialError::BrokenLink { link, reason });
                 }
+                if let Some(dimension) = delegation.widens(above) {
+                    return Err(CredentialError::Widened { link, dimension });
+                }
             }
+            above = Some(delegation);
         }
-        let last = &self.0[self.0.len() - 1].delegation;
-        if last.capability != capability {
-            return Err(CredentialError::WrongCapability { found: last.capability, wanted: capability });
-        }
+        Ok(last)
+    }
+
+    fn valid_at(&self, at: Moment) -> Result<(), CredentialError> {
+        let links = || self.0.iter().map(|link| &link.delegation);
         let not_after = self.not_after();
-        if now > not_after {
-            return Err(CredentialError::Expired { not_after, now });
+        if at.time > not_after {
+            return Err(CredentialError::Expired { not_after, now: at.time });
         }
+        if let Some(not_before) = links().filter_map(|link| link.not_before).max()
+            && at.time < not_before
+        {
+            return Err(CredentialError::NotYetValid { not_before, now: at.time });
+        }
+        match (links().filter_map(|link| link.last_epoch).min(), at.epoch) {
+            (Some(last_epoch), Some(epoch)) if epoch > last_epoch => {
+                Err(CredentialError::EpochPassed { last_epoch, epoch })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_signatures(&self) -> Result<(), CredentialError> {
         match self.0.iter().position(|link| !link.verify()) {
             Some(link) => Err(CredentialError::BadSignature { link }),
-            None => Ok(last),
+            None => Ok(()),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::identity::hash;
-
-    fn key(seed: u8) -> SecretKey {
-        SecretKey::from_seed(&[seed; 32])
-    }
-
-    fn coalition() -> CoalitionId {
-        CoalitionId(hash("test", &[]))
-    }
-
-    fn link(issuer: u8, subject: u8, not_after: u64) -> Delegation {
-        Delegation {
-            coalition: coalition(),
-            issuer: key(issuer).public(),
-            subject: key(subject).public(),
-            partner: "norden".parse().expect("a name"),
-            capability: Capability::Officer,
-            not_after: Time(not_after),
+impl Delegation {
+    /// Whether it says what a link may say, whatever stands above it.
+    fn sound(&self) -> Result<(), &'static str> {
+        if self.capabilities.is_empty() {
+            return Err("it gives no capability");
         }
-    }
-
-    fn check(chain: &Chain, capability: Capability, now: u64) -> Result<PublicKey, CredentialError> {
-        chain.verify_up_to(3, &key(1).public(), &coalition(), capability, Time(now)).map(|leaf| leaf.subject)
-    }
-
-    #[test]
-    fn a_chain_leads_from_the_root_to_its_last_subject() {
-        let one = Chain(vec![link(1, 2, 100).sign(&key(1))]);
-        assert_eq!(check(&one, Capability::Officer, 100), Ok(key(2).public()));
-        assert_eq!(Chain::decode(&one.encode()), Ok(one.clone()));
-        let two = Chain(vec![link(1, 2, 100).sign(&key(1)), link(2, 3, 50).sign(&key(2))]);
-        assert_eq!(check(&two, Capability::Officer, 50), Ok(key(3).public()));
-        assert_eq!(
-            two.verify(&key(1).public(), &coalition(), Capability::Officer, Time(1)),
-            Err(CredentialError::Length(2))
-        );
-    }
-
-    #[test]
-    fn validity_is_the_intersection_of_all_links() {
-        for (above, below) in [(100, 50), (50, 100)] {
-            let chain = Chain(vec![link(1, 2, above).sign(&key(1)), link(2, 3, below).sign(&key(2))]);
-            assert_eq!(
-                check(&chain, Capability::Officer, 51),
-                Err(CredentialError::Expired { not_after: Time(50), now: Time(51) })
-            );
+        if self.operations.check(MAX_DELEGATED_TYPES.min(MAX_EXTENT_NAMES)).is_err() {
+            return Err("its operation types are not sorted, or too many");
         }
+        if self.depth > MAX_DELEGATION_DEPTH {
+            return Err("it may be passed on more often than a chain has links");
+        }
+        if self.last_epoch.is_some_and(|epoch| epoch > MAX_LAST_EPOCH) {
+            return Err("its last epoch is beyond what a text can hold");
+        }
+        Ok(())
     }
 
-    #[test]
-    fn every_defect_has_its_own_error() {
-        let good = link(1, 2, 100);
-        assert_eq!(check(&Chain(vec![]), Capability::Officer, 1), Err(CredentialError::Length(0)));
-        assert_eq!(
-            check(&Chain(vec![link(9, 2, 100).sign(&key(9))]), Capability::Officer, 1),
-            Err(CredentialError::UnknownRoot { issuer: key(9).public() })
-        );
-        // Claims the root as issuer, but another key signed.
-        assert_eq!(
-            check(&Chain(vec![good.clone().sign(&key(9))]), Capability::Officer, 1),
-            Err(CredentialError::BadSignature { link: 0 })
-        );
-        let signed = good.clone().sign(&key(1));
-        assert_eq!(
-            check(&Chain(vec![signed.clone()]), Capability::Seat, 1),
-            Err(CredentialError::WrongCapability { found: Capability::Officer, wanted: Capability::Seat })
-        );
-        let mut elsewhere = good.clone();
-        elsewhere.coalition = CoalitionId(hash("other", &[]));
-        assert!(matches!(
-            check(&Chain(vec![elsewhere.sign(&key(1))]), Capability::Officer, 1),
-            Err(CredentialError::WrongCoalition { .. })
-        ));
-        let mut tampered = signed.clone();
-        tampered.delegation.not_after = Time(1000);
-        assert_eq!(
-            check(&Chain(vec![tampered]), Capability::Officer, 500),
-            Err(CredentialError::BadSignature { link: 0 })
-        );
-        let mut wider = link(2, 3, 50);
-        wider.capability = Capability::Seat;
-        let mut other = link(2, 3, 50);
-        other.partner = "sudria".parse().expect("a name");
-        for broken in [link(4, 3, 50).sign(&key(4)), wider.sign(&key(2)), other.sign(&key(2))] {
-            assert!(matches!(
-                check(&Chain(vec![signed.clone(), broken]), Capability::Officer, 1),
-                Err(CredentialError::BrokenLink { link: 1, .. })
-            ));
+    fn permits(&self, wanted: Use<'_>) -> Result<(), CredentialError> {
+        if !self.capabilities.contains(&wanted.capability) {
+            return Err(CredentialError::WrongCapability {
+                found: self.capabilities.clone(),
+                wanted: wanted.capability,
+            });
+        }
+        match wanted.operation {
+            Some(operation) if !self.operations.covers(operation) => Err(CredentialError::WrongOperation {
+                allowed: self.operations.clone(),
+                wanted: operation.to_owned(),
+            }),
+            _ => Ok(()),
         }
     }
 }

@@ -121,19 +121,15 @@ pub struct CharterSignature {
     pub delegations: Vec<Chain>,
 }
 
-/// What the charter states that a partner's root delegates, in order.
-fn stated(partner: &Partner, coalition: CoalitionId) -> impl Iterator<Item = Delegation> {
+/// What the charter states that a partner's root delegates, in order: directly, one capability to each key.
+fn stated(partner: &Partner, coalition: CoalitionId) -> impl Iterator<Item = (Capability, Delegation)> {
     let officers = partner.officers.iter().map(|key| (*key, Capability::Officer));
     let nodes = partner.nodes.iter().map(|key| (*key, Capability::Node));
     officers.chain([(partner.seat, Capability::Seat)]).chain(nodes).map(move |(subject, capability)| {
-        Delegation {
-            coalition,
-            issuer: partner.root,
-            subject,
-            partner: partner.name.clone(),
-            capability,
-            not_after: partner.credentials_until,
-        }
+        let until = partner.credentials_until;
+        let delegation =
+            Delegation::direct(coalition, partner.root, subject, partner.name.clone(), capability, until);
+        (capability, delegation)
     })
 }
 
@@ -154,7 +150,7 @@ impl CharterSignature {
             partner: partner.name.clone(),
             signature: root.sign(SIGNATURE_DOMAIN, coalition.as_bytes()),
             delegations: stated(partner, coalition)
-                .map(|delegation| Chain(vec![delegation.sign(root)]))
+                .map(|(_, delegation)| Chain(vec![delegation.sign(root)]))
                 .collect(),
         })
     }
@@ -184,14 +180,13 @@ impl CharterSignature {
         if self.delegations.len() != stated.len() {
             return Err(differs(format!("{} instead of {}", self.delegations.len(), stated.len())));
         }
-        for (index, (chain, stated)) in self.delegations.iter().zip(&stated).enumerate() {
+        for (index, (chain, (capability, stated))) in self.delegations.iter().zip(&stated).enumerate() {
             let leaf = chain
-                .verify(&partner.root, &coalition, stated.capability, charter.created)
+                .verify(&partner.root, &coalition, *capability, charter.created)
                 .map_err(|error| FoundingError::Credential { partner: name.clone(), index, error })?;
             if leaf != stated {
                 return Err(differs(format!(
-                    "delegation {index} is not that of {} {} until {}",
-                    stated.capability,
+                    "delegation {index} is not that of {capability} {} until {}",
                     stated.subject,
                     crate::charter::show_time(stated.not_after)
                 )));
@@ -330,10 +325,8 @@ impl Founded {
                 .expect("verified signatures name partners of the charter");
             for chain in &signature.delegations {
                 let leaf = chain.leaf().expect("verified chains have a link");
-                keys.insert(
-                    leaf.subject,
-                    Holder { partner, capability: leaf.capability, chain: chain.clone() },
-                );
+                let capability = *leaf.capabilities.first().expect("verified links give a capability");
+                keys.insert(leaf.subject, Holder { partner, capability, chain: chain.clone() });
             }
         }
         Self {

@@ -3,6 +3,7 @@
 //! No clock, file, socket, task or global randomness: everything enters through [`wire`]-encoded bytes and the
 //! engine's inputs, and everything that must happen leaves as effects.
 
+pub mod authority;
 pub mod charter;
 pub mod coalition;
 pub mod credential;

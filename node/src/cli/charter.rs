@@ -6,7 +6,7 @@
 pub(super) mod amend;
 mod draft;
 mod found;
-mod sign;
+pub(super) mod sign;
 
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ impl Command {
             Self::Current(current) => block_on(current.run(context)),
             Self::Diff(diff) => diff.run(context),
             Self::Lint(file) => lint(&file.file, context),
-            Self::Show(file) => show(&file.file, context),
+            Self::Show(file) => show(&file.file, context.json),
             Self::Id(file) => {
                 let id = read(&file.file)?.charter.id();
                 if context.json {
@@ -145,10 +145,10 @@ fn missing(founding: &Founding) -> Option<Vec<PartnerName>> {
     (!founding.signatures.is_empty()).then(|| founding.missing())
 }
 
-fn show(path: &Path, context: &Context) -> Result<(), CliError> {
+pub(super) fn show(path: &Path, as_json: bool) -> Result<(), CliError> {
     let founding = read(path)?;
     let charter = &founding.charter;
-    if context.json {
+    if as_json {
         render::print_json(&json!({
             "id": charter.id(),
             "charter": charter,

@@ -59,7 +59,13 @@ fn findings(context: &Context) -> Vec<Finding> {
     let dir = &context.dir;
     let key = |kind: KeyKind| keys::load(dir, kind).map(|key| key.public().to_string());
     let optional = |kind: KeyKind| {
-        if dir.key(kind).exists() { key(kind) } else { Ok("not kept here".into()) }
+        if !dir.key(kind).exists() {
+            Ok("not kept here".into())
+        } else if kind == KeyKind::Root && keys::sealed::is_sealed_file(&dir.key(kind))? {
+            Ok("encrypted with a passphrase, not opened".into())
+        } else {
+            key(kind)
+        }
     };
     let membership = Membership::load(dir, now()).map(|membership| {
         let seat = membership.seat.as_ref().map_or("no seat".into(), |(seat, _)| format!("seat {seat}"));

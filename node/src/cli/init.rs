@@ -1,5 +1,7 @@
 //! `entente init`: keys and card of a partner.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use entente_protocol::charter::{Card, PartnerName};
 use serde_json::json;
@@ -7,7 +9,7 @@ use serde_json::json;
 use super::Context;
 use crate::errors::CliError;
 use crate::files;
-use crate::keys::{KeyKind, NewKeys};
+use crate::keys::{self, KeyKind, NewKeys};
 use crate::render;
 
 /// Make this partner's keys and its public card.
@@ -19,6 +21,11 @@ pub(super) struct Init {
     /// How people reach this partner, shown on its card
     #[arg(long, value_name = "TEXT")]
     contact: Option<String>,
+    /// Use this root, as `entente authority init` made it, instead of a new one; it stays where it is
+    #[arg(long, value_name = "KEYFILE")]
+    root: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: super::authority::Passphrase,
 }
 
 impl Init {
@@ -34,9 +41,13 @@ impl Init {
                 ));
             }
         }
+        let root = match &self.root {
+            Some(path) => Some(keys::unlock(path, &[KeyKind::Root], &self.passphrase.source())?.1),
+            None => None,
+        };
         // Signed before the keys get their place, so that a name or contact that is refused leaves nothing behind.
         let mut card = None;
-        let keys = NewKeys::create(dir, |keys| {
+        let keys = NewKeys::create(dir, root, |keys| {
             let made = Card::sign(
                 self.partner.clone(),
                 vec![keys.officer.public()],
@@ -59,14 +70,20 @@ impl Init {
             }));
             return Ok(());
         }
+        let where_to = match &self.root {
+            Some(path) => format!("the root key stays in {}", path.display()),
+            None => format!(
+                "the root key signs charters only; move {} to where you keep seals once the coalition is founded",
+                dir.key(KeyKind::Root).display()
+            ),
+        };
         render::print(&format!(
             "keys of {} are in {}\n\
              its public card is {}: give it to whoever drafts the charter\n\
-             the root key signs charters only; move {} to where you keep seals once the coalition is founded\n",
+             {where_to}\n",
             self.partner,
             dir.keys().display(),
             card_path.display(),
-            dir.key(KeyKind::Root).display()
         ));
         Ok(())
     }

@@ -186,15 +186,17 @@ async fn an_impostor_with_a_copied_name_and_a_stale_key_is_reported_by_the_node_
     let mut followed = node.handle().follow().events();
     // Knows the secret, and shows what the partner's root once signed for a key that is long out of the charter.
     let stale = SecretKey::from_seed(&[99; 32]);
-    let delegation = Delegation {
-        coalition: founded.coalition(),
-        issuer: key(0, For::Root).public(),
-        subject: stale.public(),
-        partner: "aquila".parse().expect("a name"),
-        capability: Capability::Node,
-        not_after: Time(clock::now().0 - 86_400_000),
-    };
-    let credential = Chain(vec![delegation.sign(&key(0, For::Root))]).encode();
+    let (root, partner) = (key(0, For::Root), "aquila".parse().expect("a name"));
+    let ended = Time(clock::now().0 - 86_400_000);
+    let delegation = Delegation::direct(
+        founded.coalition(),
+        root.public(),
+        stale.public(),
+        partner,
+        Capability::Node,
+        ended,
+    );
+    let credential = Chain(vec![delegation.sign(&root)]).encode();
     let coalition = *founded.coalition().as_bytes();
     let mut config = MeshConfig::new(stale.seed(), CoalitionSecret::new(SECRET), coalition, credential);
     config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().expect("an address")];

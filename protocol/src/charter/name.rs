@@ -1,4 +1,4 @@
-//! Names of partners and operation types: short, lower case, safe in file names, terminals and sentences.
+//! Names of partners, operation types and authorities: short, lower case, safe in file names, terminals and sentences.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -85,6 +85,17 @@ name!(
     /// An asset, as its owner calls it.
     AssetName
 );
+
+name!(
+    /// An authority: a nation, an alliance or a coalition. A partner's national authority has the partner's name.
+    AuthorityName
+);
+
+impl From<&PartnerName> for AuthorityName {
+    fn from(partner: &PartnerName) -> Self {
+        Self(partner.0.clone())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -107,6 +107,24 @@ pub(crate) mod time_text {
     }
 }
 
+/// Serde for an optional [`Time`], as [`time_text`].
+pub(crate) mod optional_time_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::time::Time;
+
+    #[derive(Serialize, Deserialize)]
+    struct Text(#[serde(with = "super::time_text")] Time);
+
+    pub(crate) fn serialize<S: Serializer>(time: &Option<Time>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(Text).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Time>, D::Error> {
+        Ok(Option::<Text>::deserialize(deserializer)?.map(|text| text.0))
+    }
+}
+
 /// Reads TOML of at most `limit` bytes; the error names the line.
 pub(crate) fn from_toml<T: serde::de::DeserializeOwned>(text: &str, limit: usize) -> Result<T, String> {
     if text.len() > limit {

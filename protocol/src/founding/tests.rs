@@ -167,14 +167,14 @@ fn signing_twice_is_refused_and_merging_twice_is_harmless() {
 fn a_chain_of_a_key_that_the_charter_does_not_declare_is_not_admitted() {
     let founded = four();
     let chain = |partner: &str, root: &str| {
-        let delegation = Delegation {
-            coalition: founded.coalition(),
-            issuer: key(root, "root").public(),
-            subject: key(root, "second node").public(),
-            partner: name(partner),
-            capability: Capability::Node,
-            not_after: UNTIL,
-        };
+        let delegation = Delegation::direct(
+            founded.coalition(),
+            key(root, "root").public(),
+            key(root, "second node").public(),
+            name(partner),
+            Capability::Node,
+            UNTIL,
+        );
         Chain(vec![delegation.sign(&key(root, "root"))])
     };
     assert!(matches!(

@@ -10,9 +10,13 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use entente_hbbft::{Brief, Committee, Digest, Seat, SeatSet};
+use entente_protocol::authority::{MAX_ALLIANCE_BYTES, SignedAlliance};
 use entente_protocol::charter::{Card, Charter, KindName, PartnerName, lint, parse_time, show_time};
 use entente_protocol::coalition::{Decision, find_id};
-use entente_protocol::credential::{Chain, MAX_CHAIN_BYTES};
+use entente_protocol::credential::{
+    Chain, MAX_CHAIN_BYTES, MAX_REVOCATION_BYTES, MAX_ROTATION_BYTES, RootNow, SignedRevocation,
+    SignedRotation,
+};
 use entente_protocol::feed::{Head, Lane, MAX_RUN_BYTES, Run};
 use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
 use entente_protocol::frontier::{Basis, Contribution};
@@ -35,7 +39,7 @@ use serde::de::DeserializeOwned;
 pub(crate) type Claim = fn(&[u8]) -> bool;
 
 /// Every body under the name of its fuzz target.
-pub(crate) const BODIES: [(&str, Claim); 21] = [
+pub(crate) const BODIES: [(&str, Claim); 25] = [
     ("peer_message", peer_message),
     ("vote_frame", vote_frame),
     ("body", body),
@@ -52,6 +56,10 @@ pub(crate) const BODIES: [(&str, Claim); 21] = [
     ("charter_toml", charter_toml),
     ("card_toml", card_toml),
     ("credential", credential),
+    ("alliance", alliance),
+    ("revocation", revocation),
+    ("rotation", rotation),
+    ("authority_toml", authority_toml),
     ("founding", founding),
     ("founding_toml", founding_toml),
     ("head_report", head_report),
@@ -313,9 +321,64 @@ fn credential(bytes: &[u8]) -> bool {
     let Ok(chain) = Chain::decode(bytes) else { return false };
     assert!(bytes.len() <= MAX_CHAIN_BYTES);
     assert_eq!(chain.encode(), bytes);
-    let Some(leaf) = chain.leaf() else { return true };
-    let _ = chain.verify(&leaf.issuer, &leaf.coalition, leaf.capability, chain.not_after());
+    let (Some(first), Some(leaf)) = (chain.0.first(), chain.leaf()) else { return true };
+    for capability in &leaf.capabilities {
+        let _ = chain.verify(&first.delegation.issuer, &leaf.coalition, *capability, chain.not_after());
+    }
     true
+}
+
+fn alliance(bytes: &[u8]) -> bool {
+    let Ok(signed) = SignedAlliance::decode(bytes) else { return false };
+    assert!(bytes.len() <= MAX_ALLIANCE_BYTES);
+    assert_eq!(signed.encode(), bytes);
+    let registry = signed.alliance.registry().expect("checked when it was read");
+    let nobody = registry.evaluate(&signed.alliance.expression, &BTreeSet::new());
+    assert!(!nobody.expect_err("nobody signed").to_string().is_empty());
+    assert!(registry.evaluate(&signed.alliance.expression, &registry.keys()).is_ok());
+    let _ = (signed.verify(None), signed.verify(Some(&signed.alliance)));
+    true
+}
+
+fn revocation(bytes: &[u8]) -> bool {
+    let Ok(signed) = SignedRevocation::decode(bytes) else { return false };
+    assert!(bytes.len() <= MAX_REVOCATION_BYTES);
+    assert_eq!(signed.encode(), bytes);
+    let _ = (signed.is_signed(), signed.verify(&Chain(vec![]), &signed.revocation.issuer, &coalition()));
+    true
+}
+
+fn rotation(bytes: &[u8]) -> bool {
+    let Ok(signed) = SignedRotation::decode(bytes) else { return false };
+    assert!(bytes.len() <= MAX_ROTATION_BYTES);
+    assert_eq!(signed.encode(), bytes);
+    let now = RootNow { root: signed.rotation.old, rotations: 0, national: None };
+    let _ = (signed.signers(), signed.verify(&signed.rotation.coalition, &now));
+    true
+}
+
+/// The files that are written offline: chains, alliances, revocations and rotations.
+fn authority_toml(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let mut read = 0;
+    if let Ok(chain) = Chain::from_toml(text) {
+        assert_eq!(Chain::from_toml(&chain.to_toml()), Ok(chain));
+        read += 1;
+    }
+    if let Ok(signed) = SignedAlliance::from_toml(text) {
+        assert_eq!(SignedAlliance::from_toml(&signed.to_toml()), Ok(signed));
+        read += 1;
+    }
+    if let Ok(signed) = SignedRevocation::from_toml(text) {
+        assert_eq!(SignedRevocation::from_toml(&signed.to_toml()), Ok(signed));
+        read += 1;
+    }
+    if let Ok(signed) = SignedRotation::from_toml(text) {
+        assert_eq!(SignedRotation::from_toml(&signed.to_toml()), Ok(signed));
+        read += 1;
+    }
+    assert!(read <= 1, "one text is one kind of file");
+    read == 1
 }
 
 /// The founding as it stands in a receipt.

@@ -53,7 +53,9 @@ fn every_valid_input_is_accepted_and_no_beginning_of_one_is() {
 #[test]
 fn every_decoder_refuses_one_byte_more_than_its_limit() {
     use entente_protocol::ledger::{note::MAX_NOTE_BYTES, receipt::MAX_RECEIPT_BYTES};
-    use entente_protocol::{charter, credential, founding, frontier, leaf, record, replicate, vote};
+    use entente_protocol::{
+        authority, charter, credential, founding, frontier, leaf, record, replicate, vote,
+    };
     let limits = [
         ("peer_message", replicate::MAX_MESSAGE_BYTES),
         ("vote_frame", vote::MAX_VOTE_FRAME_BYTES),
@@ -61,6 +63,9 @@ fn every_decoder_refuses_one_byte_more_than_its_limit() {
         ("contribution", frontier::MAX_CONTRIBUTION_BYTES),
         ("leaf", leaf::MAX_LEAF_BYTES),
         ("credential", credential::MAX_CHAIN_BYTES),
+        ("alliance", authority::MAX_ALLIANCE_BYTES),
+        ("revocation", credential::MAX_REVOCATION_BYTES),
+        ("rotation", credential::MAX_ROTATION_BYTES),
         ("charter", charter::MAX_CHARTER_BYTES),
         ("charter_toml", charter::MAX_CHARTER_TOML_BYTES),
         ("founding_toml", founding::MAX_FOUNDING_TOML_BYTES),

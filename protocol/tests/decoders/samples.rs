@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use entente_hbbft::{BoolSet, Brief, Digest, Frame, Message, Round, Seat};
+use entente_protocol::authority::{AllianceDocument, Expression, Extent, Scope, SignedAlliance};
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
     Candidate, Decision, Deficit, Disposition, Need, Refusal, Standing, Verdict,
+};
+use entente_protocol::credential::{
+    Capability, Chain, Delegation, Revocation, RootRotation, SignedRevocation, SignedRotation, Target,
 };
 use entente_protocol::evidence::Equivocation;
 use entente_protocol::feed::{
@@ -490,6 +494,80 @@ fn receipt() -> Receipt {
     Receipt::new(leaf, wire::encode(&founding), 2, path, &certificate, &cosigners).expect("a sound receipt")
 }
 
+/// Three links, each narrower than the one before.
+fn a_chain() -> Chain {
+    let link = |issuer: &str, subject: &str, depth: u8| Delegation {
+        operations: Extent::only(["airlift", "closure"].map(|name| name.parse().expect("a name"))),
+        not_before: Some(NOW),
+        last_epoch: Some(70_000 + u64::from(depth)),
+        depth,
+        ..Delegation::direct(
+            coalition(),
+            key(issuer).public(),
+            key(subject).public(),
+            "norden".parse().expect("a name"),
+            Capability::Officer,
+            NOW.plus(86_400_000),
+        )
+    };
+    let steps = [("root", "officer", 2), ("officer", "deputy", 1), ("deputy", "watch", 0)];
+    Chain(steps.map(|(issuer, subject, depth)| link(issuer, subject, depth).sign(&key(issuer))).to_vec())
+}
+
+/// Two versions of one document, the first signed by two of its parties, the second by nobody.
+fn alliances() -> [SignedAlliance; 2] {
+    let named = |name: &str| Expression::Named(name.parse().expect("a name"));
+    let of = |needs, members: &[Expression]| {
+        Expression::threshold(needs, members.to_vec(), &members[..1]).expect("canonical")
+    };
+    let nations = PARTNERS.map(named);
+    let document = AllianceDocument {
+        name: "pact".parse().expect("a name"),
+        version: 1,
+        previous: None,
+        expression: of(2, &nations[..3]),
+        scope: Scope { acts: Extent::All, operations: Extent::only(["airlift".parse().expect("a name")]) },
+        parties: PARTNERS.map(|name| (name.parse().expect("a name"), key(name).public())).into(),
+    };
+    let next = AllianceDocument {
+        version: 2,
+        previous: Some(document.hash()),
+        expression: of(2, &[of(1, &nations[..2]), of(2, &nations[2..]), Expression::Key(key("d").public())]),
+        ..document.clone()
+    };
+    let mut first = SignedAlliance::new(document);
+    ["norden", "estmark"].iter().for_each(|name| first.sign(&key(name)));
+    [first, SignedAlliance::new(next)]
+}
+
+fn revocations() -> Vec<SignedRevocation> {
+    let sign = |target| {
+        Revocation {
+            coalition: coalition(),
+            partner: "norden".parse().expect("a name"),
+            issuer: key("root").public(),
+            reason: "lost at sea".into(),
+            target,
+        }
+        .sign(&key("root"))
+    };
+    let chain = a_chain();
+    let link = &chain.0[1].delegation;
+    vec![sign(Target::Key(link.subject)), sign(Target::Delegation(link.hash()))]
+}
+
+fn a_rotation() -> SignedRotation {
+    let mut signed = SignedRotation::new(RootRotation {
+        coalition: coalition(),
+        partner: "norden".parse().expect("a name"),
+        number: 1,
+        old: key("root").public(),
+        new: key("new root").public(),
+    });
+    ["root", "new root"].iter().for_each(|name| signed.sign(&key(name)));
+    signed
+}
+
 fn texts<T: ToString>(texts: &[T]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.to_string().into_bytes()).collect()
 }
@@ -520,7 +598,20 @@ pub(crate) fn of(name: &str) -> Vec<Vec<u8>> {
         "charter" => vec![charter().encode()],
         "charter_toml" => texts(&[charter().to_toml()]),
         "card_toml" => texts(&PARTNERS.map(card).map(|card| card.to_toml())[..2]),
-        "credential" => signatures(&charter())[0].delegations.iter().map(|chain| chain.encode()).collect(),
+        "credential" => {
+            let stated = signatures(&charter()).swap_remove(0).delegations;
+            stated.into_iter().chain([a_chain()]).map(|chain| chain.encode()).collect()
+        }
+        "alliance" => alliances().iter().map(SignedAlliance::encode).collect(),
+        "revocation" => revocations().iter().map(SignedRevocation::encode).collect(),
+        "rotation" => vec![a_rotation().encode()],
+        "authority_toml" => texts(
+            &[
+                alliances().iter().map(SignedAlliance::to_toml).collect::<Vec<_>>(),
+                vec![a_chain().to_toml(), revocations()[0].to_toml(), a_rotation().to_toml()],
+            ]
+            .concat(),
+        ),
         "founding" => vec![wire::encode(&founding()), wire::encode(&Founding::new(charter()))],
         "founding_toml" => {
             let founding = founding();

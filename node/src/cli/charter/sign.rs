@@ -1,13 +1,15 @@
 //! `entente charter sign` and `merge`: the roots' words on one final text.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use entente_protocol::charter::{Card, Charter, PartnerName, lint_at};
 use entente_protocol::founding::{CharterSignature, FoundingError};
+use entente_protocol::identity::SecretKey;
 use serde_json::json;
 
 use super::{names, read, read_signature, stem};
+use crate::cli::authority::Passphrase;
 use crate::cli::{Context, now};
 use crate::errors::CliError;
 use crate::files;
@@ -28,70 +30,89 @@ pub(crate) struct Sign {
     /// Where to write the signature [default: beside FILE, as NAME.PARTNER.sig.toml]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: Passphrase,
 }
 
 impl Sign {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
-        let charter = read(&self.file)?.charter;
         let key_path = self.key.clone().unwrap_or_else(|| context.dir.key(KeyKind::Root));
-        let (_, root) = keys::read(&key_path, &[KeyKind::Root])?;
-        super::refuse_errors(&self.file, &lint_at(&charter, now()))?;
-        let signature = CharterSignature::sign(&charter, &root).map_err(|why| match why {
-            FoundingError::NotARoot { .. } => CliError::config(
-                format!("this root key is no partner's in {}", self.file.display()),
-                why,
-                "give this partner's card to whoever drafts the charter, or name --key",
-            ),
-            why => CliError::config("cannot sign this charter", why, "entente charter lint FILE"),
-        })?;
-        self.compare_with_card(context, &charter, &signature.partner)?;
-        let output = self.output.clone().unwrap_or_else(|| {
-            self.file.with_file_name(format!("{}.{}.sig.toml", stem(&self.file), signature.partner))
-        });
-        if !context.json {
-            render::print(&format!("{} signs this charter:\n\n", signature.partner));
-            render::print(&render::charter::charter(&charter, None));
-            render::print(&format!("\n{}", render::charter::lints(&lint_at(&charter, now()))));
-        }
-        files::write_new(&output, signature.to_toml().as_bytes(), files::PUBLIC)?;
-        if context.json {
-            render::print_json(&json!({
-                "id": charter.id(), "name": charter.name, "partner": signature.partner, "file": output,
-            }));
-        } else {
-            render::print(&format!(
-                "\nsigned: {} for {}, with {} delegations to its officers, seat and nodes\n\
-                 written to {}: give it to whoever merges\n",
-                charter.id(),
-                signature.partner,
-                signature.delegations.len(),
-                output.display()
-            ));
-        }
-        Ok(())
+        let (_, root) = keys::unlock(&key_path, &[KeyKind::Root], &self.passphrase.source())?;
+        let own_card = |partner: &PartnerName| {
+            let path = context.dir.card(partner.as_str());
+            path.exists().then_some(path)
+        };
+        sign(&self.file, &root, own_card, self.output.as_deref(), context.json)
     }
+}
 
-    /// A root signs no entry for its partner that its own card does not make.
-    fn compare_with_card(
-        &self,
-        context: &Context,
-        charter: &Charter,
-        name: &PartnerName,
-    ) -> Result<(), CliError> {
-        let path = context.dir.card(name.as_str());
-        let Some(partner) = charter.partner(name.as_str()).filter(|_| path.exists()) else {
-            return Ok(());
-        };
-        let refuse = |why: &dyn std::fmt::Display| {
-            CliError::config(
-                format!("{} is not signed", self.file.display()),
-                why,
-                format!("have the charter drafted again from {}", path.display()),
-            )
-        };
-        let card = Card::from_toml(&files::read_text(&path, MAX_CARD_BYTES)?).map_err(|why| refuse(&why))?;
-        partner.matches(&card).map_err(|why| refuse(&why))
+/// Signs the charter in `file` and writes the signature to `output` or beside it.
+pub(in crate::cli) fn sign(
+    file: &Path,
+    root: &SecretKey,
+    own_card: impl FnOnce(&PartnerName) -> Option<PathBuf>,
+    output: Option<&Path>,
+    as_json: bool,
+) -> Result<(), CliError> {
+    let charter = read(file)?.charter;
+    super::refuse_errors(file, &lint_at(&charter, now()))?;
+    let signature = CharterSignature::sign(&charter, root).map_err(|why| match why {
+        FoundingError::NotARoot { .. } => CliError::config(
+            format!("this root key is no partner's in {}", file.display()),
+            why,
+            "give this partner's card to whoever drafts the charter, or name --key",
+        ),
+        why => CliError::config("cannot sign this charter", why, "entente charter lint FILE"),
+    })?;
+    if let Some(card) = own_card(&signature.partner) {
+        compare_with_card(file, &card, &charter, &signature.partner)?;
     }
+    let output = output.map_or_else(
+        || file.with_file_name(format!("{}.{}.sig.toml", stem(file), signature.partner)),
+        Path::to_path_buf,
+    );
+    if !as_json {
+        render::print(&format!("{} signs this charter:\n\n", signature.partner));
+        render::print(&render::charter::charter(&charter, None));
+        render::print(&format!("\n{}", render::charter::lints(&lint_at(&charter, now()))));
+    }
+    files::write_new(&output, signature.to_toml().as_bytes(), files::PUBLIC)?;
+    if as_json {
+        render::print_json(&json!({
+            "id": charter.id(), "name": charter.name, "partner": signature.partner, "file": output,
+        }));
+    } else {
+        render::print(&format!(
+            "\nsigned: {} for {}, with {} delegations to its officers, seat and nodes\n\
+             written to {}: give it to whoever merges\n",
+            charter.id(),
+            signature.partner,
+            signature.delegations.len(),
+            output.display()
+        ));
+    }
+    Ok(())
+}
+
+/// A root signs no entry for its partner that its own card does not make.
+fn compare_with_card(
+    file: &Path,
+    path: &Path,
+    charter: &Charter,
+    name: &PartnerName,
+) -> Result<(), CliError> {
+    let Some(partner) = charter.partner(name.as_str()) else {
+        return Ok(());
+    };
+    let refuse = |why: &dyn std::fmt::Display| {
+        CliError::config(
+            format!("{} is not signed", file.display()),
+            why,
+            format!("have the charter drafted again from {}", path.display()),
+        )
+    };
+    let card = Card::from_toml(&files::read_text(path, MAX_CARD_BYTES)?).map_err(|why| refuse(&why))?;
+    partner.matches(&card).map_err(|why| refuse(&why))
 }
 
 /// Collect signatures; says whose are missing.

@@ -1,0 +1,339 @@
+//! Alliance documents: an authority that outlives coalitions, in versions.
+//!
+//! Guarantees: a version that verifies follows from the one before it by hash, and was signed by who had the authority
+//! before *and* by who has it from now on, so nobody is bound by, or loses, an authority without its own consent. What a
+//! document says can be judged from the document alone: it brings the keys of its parties.
+//!
+//! How: each version names the hash of the one before; the hash of the first is the alliance's identity. Signatures are over the
+//! hash. A charter refers to a version and says with [`Follow`] what later ones mean to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    Authority, AuthorityError, AuthorityKind, Deficit, Expression, Registry, Scope, Signatures,
+    SignaturesError, bound,
+};
+use crate::charter::AuthorityName;
+use crate::charter::text::{from_toml, to_toml};
+use crate::identity::{Hash, PublicKey, SecretKey, hash};
+use crate::wire::{self, WireError};
+
+/// Most parties of an alliance.
+pub const MAX_PARTIES: usize = super::MAX_LEAVES;
+/// Largest signed document, in bytes.
+pub const MAX_ALLIANCE_BYTES: usize = 64 * 1024;
+/// Largest text form of a signed document, in bytes.
+pub const MAX_ALLIANCE_TOML_BYTES: usize = 128 * 1024;
+
+const DOCUMENT_DOMAIN: &str = "entente/alliance/v1";
+const SIGNATURE_DOMAIN: &str = "entente/alliance-signature/v1";
+
+/// Why a document was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AllianceError {
+    /// The text is not what is expected; names the line where it can.
+    #[error("{0}")]
+    Text(String),
+    /// The bytes are no document.
+    #[error("bytes of the document: {0}")]
+    Wire(#[from] WireError),
+    /// Expression, scope or parties are out of bounds or order.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// A first version that names one before it, or a later one that does not.
+    #[error("version {version} {}", if *.version == 1 { "is the first, but names one before it" } else { "names none before it" })]
+    Previous {
+        /// The version.
+        version: u32,
+    },
+    /// Versions count from 1.
+    #[error("version {found}; {expected} is expected")]
+    Version {
+        /// The version named.
+        found: u32,
+        /// The one that would follow.
+        expected: u32,
+    },
+    /// Another alliance's.
+    #[error("the document of {found}, not of {expected}")]
+    Name {
+        /// Whose it is.
+        found: AuthorityName,
+        /// Whose it is to be.
+        expected: AuthorityName,
+    },
+    /// It follows from another version than the one given.
+    #[error("follows from {found}, but the version before is {expected}")]
+    Chain {
+        /// The hash named.
+        found: Hash,
+        /// That of the version before.
+        expected: Hash,
+    },
+    /// A signature that does not hold, or too many of them.
+    #[error(transparent)]
+    Signatures(#[from] SignaturesError),
+    /// Signed by a key that has no voice in it, before or after.
+    #[error("{key} signed, but has no voice in {name}")]
+    Stranger {
+        /// The key.
+        key: PublicKey,
+        /// The alliance.
+        name: AuthorityName,
+    },
+    /// Who has the authority from now on has not signed.
+    #[error("not signed by {name} as it is to be: {deficit}")]
+    Unsigned {
+        /// The alliance.
+        name: AuthorityName,
+        /// What is missing.
+        deficit: Deficit,
+    },
+    /// Who had the authority before has not signed.
+    #[error("not signed by {name} as it was: {deficit}")]
+    UnsignedBefore {
+        /// The alliance.
+        name: AuthorityName,
+        /// What is missing.
+        deficit: Deficit,
+    },
+}
+
+/// One version of an alliance's authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AllianceDocument {
+    /// What the alliance is called.
+    pub name: AuthorityName,
+    /// From 1, without gaps.
+    pub version: u32,
+    /// The hash of the version before; none for the first.
+    pub previous: Option<Hash>,
+    /// Who must sign, over the names of the parties or over keys.
+    pub expression: Expression,
+    /// What the alliance may decide.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Whom the names in the expression stand for.
+    pub parties: BTreeMap<AuthorityName, PublicKey>,
+}
+
+impl AllianceDocument {
+    /// Canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        wire::encode(self)
+    }
+
+    /// What the next version and a charter name; that of the first version is the alliance's identity.
+    pub fn hash(&self) -> Hash {
+        hash(DOCUMENT_DOMAIN, &[&self.encode()])
+    }
+
+    /// The authority that it declares.
+    pub fn authority(&self) -> Authority {
+        Authority {
+            name: self.name.clone(),
+            kind: AuthorityKind::Alliance,
+            scope: self.scope.clone(),
+            expression: self.expression.clone(),
+        }
+    }
+
+    /// The parties as authorities of their own, and the alliance among them.
+    pub fn registry(&self) -> Result<Registry, AuthorityError> {
+        bound("parties", self.parties.len(), 0, MAX_PARTIES)?;
+        let party = |(name, key): (&AuthorityName, &PublicKey)| Authority {
+            name: name.clone(),
+            kind: AuthorityKind::National,
+            scope: Scope::default(),
+            expression: Expression::Key(*key),
+        };
+        Registry::new(self.parties.iter().map(party).chain([self.authority()]).collect())
+    }
+
+    /// Whether it is sound by itself.
+    pub fn check(&self) -> Result<(), AllianceError> {
+        if self.version == 0 {
+            return Err(AllianceError::Version { found: 0, expected: 1 });
+        }
+        if self.previous.is_some() != (self.version > 1) {
+            return Err(AllianceError::Previous { version: self.version });
+        }
+        self.registry()?;
+        Ok(())
+    }
+
+    /// Whether it is the version that follows `previous`, leaving signatures aside.
+    pub fn follows(&self, previous: &Self) -> Result<(), AllianceError> {
+        self.check()?;
+        if self.name != previous.name {
+            return Err(AllianceError::Name { found: self.name.clone(), expected: previous.name.clone() });
+        }
+        let expected = previous.version.saturating_add(1);
+        if self.version != expected {
+            return Err(AllianceError::Version { found: self.version, expected });
+        }
+        let before = previous.hash();
+        match self.previous {
+            Some(found) if found == before => Ok(()),
+            found => Err(AllianceError::Chain { found: found.unwrap_or_default(), expected: before }),
+        }
+    }
+
+    /// Those who signed, as far as this version is concerned: enough, or what is missing.
+    fn satisfied_by(&self, signers: &BTreeSet<PublicKey>) -> Result<Result<(), Deficit>, AllianceError> {
+        Ok(self.registry()?.evaluate(&self.expression, signers).map(|_| ()))
+    }
+}
+
+/// A document with the signatures collected so far. The file is called `NAME.alliance.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedAlliance {
+    /// The document.
+    pub alliance: AllianceDocument,
+    /// On its hash.
+    #[serde(default)]
+    pub signatures: Signatures,
+}
+
+impl SignedAlliance {
+    /// A document that nobody signed yet.
+    pub fn new(alliance: AllianceDocument) -> Self {
+        Self { alliance, signatures: Signatures::default() }
+    }
+
+    /// Adds a signature.
+    pub fn sign(&mut self, key: &SecretKey) {
+        self.signatures.sign(key, SIGNATURE_DOMAIN, self.alliance.hash().as_bytes());
+    }
+
+    /// Who signed, if every signature holds and is that of somebody with a voice in this version or in `previous`.
+    pub fn signers(&self, previous: Option<&AllianceDocument>) -> Result<BTreeSet<PublicKey>, AllianceError> {
+        let signers = self.signatures.verify(SIGNATURE_DOMAIN, self.alliance.hash().as_bytes())?;
+        let mut voices = self.alliance.registry()?.voices_in(&self.alliance.expression);
+        if let Some(previous) = previous {
+            voices.extend(previous.registry()?.voices_in(&previous.expression));
+        }
+        match signers.iter().find(|signer| !voices.contains(signer)) {
+            Some(key) => Err(AllianceError::Stranger { key: *key, name: self.alliance.name.clone() }),
+            None => Ok(signers),
+        }
+    }
+
+    /// Whether this is the first version, or the one that follows `previous`, with all signatures that it needs.
+    pub fn verify(&self, previous: Option<&AllianceDocument>) -> Result<(), AllianceError> {
+        let document = &self.alliance;
+        match previous {
+            Some(previous) => document.follows(previous)?,
+            None if document.version != 1 => {
+                return Err(AllianceError::Version { found: document.version, expected: 1 });
+            }
+            None => document.check()?,
+        }
+        let signers = self.signers(previous)?;
+        let name = || document.name.clone();
+        document
+            .satisfied_by(&signers)?
+            .map_err(|deficit| AllianceError::Unsigned { name: name(), deficit })?;
+        if let Some(previous) = previous {
+            previous
+                .satisfied_by(&signers)?
+                .map_err(|deficit| AllianceError::UnsignedBefore { name: name(), deficit })?;
+        }
+        Ok(())
+    }
+
+    /// Canonical bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        wire::encode(self)
+    }
+
+    /// Reads canonical bytes, at most [`MAX_ALLIANCE_BYTES`]; what follows from them is for [`Self::verify`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, AllianceError> {
+        let signed: Self = wire::decode(bytes, MAX_ALLIANCE_BYTES)?;
+        signed.alliance.check()?;
+        Ok(signed)
+    }
+
+    /// The text form.
+    pub fn to_toml(&self) -> String {
+        to_toml(self)
+    }
+
+    /// Reads the text form, with or without signatures.
+    pub fn from_toml(text: &str) -> Result<Self, AllianceError> {
+        let mut signed: Self = from_toml(text, MAX_ALLIANCE_TOML_BYTES).map_err(AllianceError::Text)?;
+        signed.signatures.sort();
+        signed.alliance.check()?;
+        Ok(signed)
+    }
+}
+
+/// What later versions of a document mean to a charter that refers to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Follow {
+    /// A later version holds as soon as it is ordered.
+    AtOnce,
+    /// A later version holds from the charter's next amendment on.
+    NextAmendment,
+    /// The version that the charter names holds, whatever comes.
+    Pinned,
+}
+
+impl fmt::Display for Follow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AtOnce => "at once",
+            Self::NextAmendment => "at the next amendment",
+            Self::Pinned => "never",
+        })
+    }
+}
+
+/// A charter's reference to an alliance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AllianceReference {
+    /// What the alliance is called.
+    pub name: AuthorityName,
+    /// The hash of the version that all who signed the charter have read.
+    pub document: Hash,
+    /// What later versions mean.
+    pub follow: Follow,
+}
+
+/// A verified version and the log index at which it was ordered; 0 for one that the charter was founded with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderedAlliance {
+    /// The version.
+    pub document: AllianceDocument,
+    /// From when it is known.
+    pub index: u64,
+}
+
+impl AllianceReference {
+    /// The version in force, of `versions`, which follow one another from the one referred to, each verified; `amended_at`
+    /// is the log index of the charter's latest amendment. `None` if the version referred to is not among them.
+    pub fn in_force<'a>(
+        &self,
+        versions: &'a [OrderedAlliance],
+        amended_at: Option<u64>,
+    ) -> Option<&'a AllianceDocument> {
+        let first = versions.iter().position(|version| {
+            version.document.name == self.name && version.document.hash() == self.document
+        })?;
+        let later = versions.iter().skip(first + 1);
+        let holds = |version: &&OrderedAlliance| match self.follow {
+            Follow::AtOnce => true,
+            Follow::NextAmendment => amended_at.is_some_and(|amended| version.index < amended),
+            Follow::Pinned => false,
+        };
+        later.take_while(holds).last().or_else(|| versions.get(first)).map(|version| &version.document)
+    }
+}
