@@ -136,7 +136,7 @@ fn every_set_of_signers_counts_as_the_oracle_says() {
         of(8, keys(&[0, 1, 2, 3, 4, 5, 6, 7])),
         of(5, keys(&[0, 1, 2, 3, 4, 5, 6, 7])),
         Expression::threshold(2, keys(&[0, 1, 2, 3]), &keys(&[3])).expect("canonical"),
-        Expression::threshold(2, [keys(&[0, 1]), vec![inner.clone()]].concat(), &[inner.clone()])
+        Expression::threshold(2, [keys(&[0, 1]), vec![inner.clone()]].concat(), std::slice::from_ref(&inner))
             .expect("canonical"),
         of(2, vec![of(2, keys(&[0, 1, 2])), of(1, keys(&[3, 4])), of(3, keys(&[5, 6, 7]))]),
         named("union"),
