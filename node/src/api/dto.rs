@@ -354,6 +354,19 @@ pub struct DecisionView {
     pub explanation: String,
 }
 
+/// A ruling on a dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulingView {
+    /// The dispute.
+    pub dispute: RecordId,
+    /// The leaf of the log that states it.
+    pub index: u64,
+    /// What became of its subject: `upheld`, `annulled` or `remanded`.
+    pub outcome: String,
+    /// What, why, and who said what.
+    pub explanation: String,
+}
+
 /// An operation, derived from the records known here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationView {
@@ -434,6 +447,8 @@ pub enum LeafKind {
     Entry,
     /// The decision of an operation.
     Decision,
+    /// The ruling on a dispute.
+    Ruling,
     /// The record that ends an epoch.
     Epoch,
 }
@@ -452,7 +467,7 @@ pub struct LeafView {
     /// The author, for entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feed: Option<FeedView>,
-    /// The record's id, or the operation's for a decision.
+    /// The record's id, or the operation's for a decision, the dispute's for a ruling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<RecordId>,
     /// What an entry did, or what was decided.

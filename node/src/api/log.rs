@@ -89,6 +89,16 @@ fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result
             outcome: Some(decision.verdict.name().to_owned()),
             text: decision.explain().join("; "),
         },
+        Leaf::Ruling(ruled) => LeafView {
+            index,
+            epoch,
+            kind: LeafKind::Ruling,
+            certified,
+            feed: None,
+            id: Some(ruled.dispute),
+            outcome: Some(ruled.ruling.done().to_owned()),
+            text: ruled.explain().join("; "),
+        },
         Leaf::Epoch(record) => {
             let (agreed, seats) = (record.agreed.len(), record.seats);
             LeafView {
