@@ -247,8 +247,16 @@ RULE = struct(
     at_least=list_of(struct(role=ROLE, count=U32)),
     veto=struct(partners=list_of(TEXT), roles=list_of(ROLE)),
 )
+HANDOFF_RULE = struct(offer_ms=U64, takeover=option(struct(successor=TEXT, silent_ms=option(U64), lapsed=TRUTH)))
+PHASE = struct(name=TEXT, lead=list_of(TEXT), successor=option(TEXT))
+DISPUTE_RULE = struct(
+    window_ms=U64, panel=list_of(TEXT), threshold=U32, if_short=names("refuse", "unanimous"), rule_ms=U64,
+    on_expiry=names("uphold", "annul"), dependants=names("go-on", "hold"), grounds=list_of(TEXT), remand_ms=option(U64),
+)
 OPERATION_TYPE = struct(
-    name=TEXT, precedence=LANE, window_ms=U64, lead=list_of(TEXT), supporting=list_of(TEXT), observing=list_of(TEXT), rule=RULE
+    name=TEXT, precedence=LANE, window_ms=U64,
+    effect=option(names("suspend", "reinstate", "expel", "amend")), lead=list_of(TEXT), supporting=list_of(TEXT), observing=list_of(TEXT), rule=RULE,
+    handoff=HANDOFF_RULE, phases=list_of(PHASE), dispute=option(DISPUTE_RULE),
 )
 RESPONSES = list_of(names("alert", "quarantine", "suspend"))
 INTEGRITY = struct(
@@ -259,7 +267,7 @@ INTEGRITY = struct(
     ),
 )
 CHARTER = struct(
-    version=U32, name=TEXT, created=U64, nonce=array(16), step_ms=U64, clock_tolerance_ms=U64, quota=QUOTA,
+    version=U32, previous=option(HASH), name=TEXT, created=U64, nonce=array(16), step_ms=U64, clock_tolerance_ms=U64, quota=QUOTA,
     partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE), integrity=INTEGRITY,
 )
 DELEGATION = struct(
@@ -291,11 +299,42 @@ INTEGRITY_ACT = enum(
     Withdraw=ON_EVENT,
     Vote=struct(event=HASH, measure=names("suspend", "lift"), ground=option(TEXT)),
 )
+RULING = names("uphold", "annul", "remand")
 ACT = enum(
     Open=struct(kind=TEXT, title=TEXT, body=map_of(TEXT, TEXT)),
     Attest=struct(operation=HASH, role=ROLE, stance=STANCE, caveat=option(TEXT), supersedes=option(HASH)),
     Asset=ASSET_ACT,
+    Member=enum(
+        Propose=struct(
+            kind=TEXT,
+            change=enum(
+                Suspend=TEXT, Reinstate=TEXT, Expel=TEXT,
+                Amend=struct(
+                    version=U32, previous=HASH, remove=list_of(TEXT), put=list_of(OPERATION_TYPE),
+                    integrity=option(INTEGRITY), result=HASH,
+                ),
+            ),
+            reason=TEXT,
+        ),
+        Withdraw=struct(ground=TEXT),
+        Watch=struct(officer=KEY, since=U64, note=option(TEXT)),
+    ),
     Integrity=INTEGRITY_ACT,
+    Handoff=enum(
+        Offer=struct(
+            operation=HASH, what=enum(Role=ROLE, Whole=None), to=TEXT, phase=option(TEXT), note=option(TEXT),
+            expires=option(U64),
+        ),
+        Accept=struct(offer=HASH, acknowledges=enum(Each=list_of(HASH), All=HASH)),
+        Decline=struct(offer=HASH, ground=option(TEXT)),
+        Reclaim=struct(offer=HASH, ground=option(TEXT)),
+        Takeover=struct(operation=HASH, ground=option(TEXT)),
+        Conclude=struct(operation=HASH, note=option(TEXT)),
+    ),
+    Dispute=enum(
+        Open=struct(subject=HASH, ground=option(TEXT), reason=TEXT),
+        Rule=struct(dispute=HASH, ruling=RULING, reason=option(TEXT)),
+    ),
 )
 RECORD = struct(coalition=HASH, nonce=array(16), signer=KEY, act=ACT)
 BRANCH = struct(hash=HASH, digests=list_of(HASH), signature=SIGNATURE)
@@ -304,7 +343,7 @@ FRAME_STUB = struct(previous=HASH, votes=HASH, signature=SIGNATURE)
 BODY = enum(
     Signed=struct(record=RECORD, signature=SIGNATURE),
     Note=BYTES,
-    Due=struct(operation=HASH, deadline=U64),
+    Due=struct(about=HASH, deadline=U64),
     Fork=struct(feed=FEED_KEY, length=U64, low=BRANCH, high=BRANCH),
     Equivocation=struct(feed=VOTE_FEED, seq=U32, low=FRAME_STUB, high=FRAME_STUB),
     Incident=struct(matter=MATTER, text=TEXT, count=U64, first=U64, last=U64),
@@ -326,7 +365,7 @@ LEAF = enum(
     ),
     Decision=struct(
         operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired"), decided_at=U64,
-        decided_by=option(U64), charter_version=U32, counted=list_of(STANDING), deficit=DEFICIT,
+        decided_by=option(U64), charter_version=U32, concerns=option(TEXT), by_new_rule=TRUTH, counted=list_of(STANDING), deficit=DEFICIT,
     ),
     Epoch=struct(
         coalition=HASH, era=U32, epoch=U64, seats=U16, charter_version=U32,
@@ -334,6 +373,14 @@ LEAF = enum(
         committed=list_of(struct(feed=FEED_KEY, head=HEAD, frozen=TRUTH)),
         state_root=HASH, time=U64, coin=names("public", "threshold"), key_version=U32, dealings=option(HASH),
         activation=option(U64),
+    ),
+    Ruling=struct(
+        dispute=HASH, subject=HASH, about=names("operation", "handoff", "attestation"), operation=HASH, kind=TEXT, title=TEXT,
+        opened_by=TEXT, ground=option(TEXT), reason=TEXT, ruling=RULING, ruled_at=U64, ruled_by=option(U64),
+        charter_version=U32, panel=list_of(TEXT), threshold=U32,
+        words=list_of(
+            struct(record=HASH, partner=TEXT, ruling=RULING, reason=option(TEXT), index=U64, at=U64, times=U32)
+        ),
     ),
 )
 EXTRA = struct(leaf=BYTES, founding=BYTES)
@@ -526,6 +573,7 @@ def main():
         what = {
             "Decision": lambda: f"{leaf['title']!r}: {leaf['verdict'][0]}",
             "Entry": lambda: f"{leaf['feed']['lane'][0]} {leaf['length']}: {leaf['disposition'][0]}",
+            "Ruling": lambda: f"{leaf['title']!r}: {leaf['ruling'][0]}",
             "Epoch": lambda: f"end of epoch {leaf['epoch']}",
         }[kind]()
         print(f"receipt     leaf {proven['index']}, {kind.lower()} {what}")

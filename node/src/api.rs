@@ -26,6 +26,7 @@ mod error;
 mod events;
 mod evidence;
 mod feeds;
+mod handoffs;
 mod inbox;
 mod integrity;
 mod log;
@@ -102,6 +103,11 @@ fn router(node: Handle) -> Router {
         .route("/v1/notes/batch", batch)
         .route("/v1/ops", get(operations::list))
         .route("/v1/ops/{id}", get(operations::show))
+        .route("/v1/ops/{id}/story", get(handoffs::story))
+        .route("/v1/handoffs", get(handoffs::list))
+        .route("/v1/handoffs/{id}", get(handoffs::show))
+        .route("/v1/disputes", get(handoffs::disputes))
+        .route("/v1/disputes/{id}", get(handoffs::dispute))
         .route("/v1/assets", get(assets::list))
         .route("/v1/members", get(members::list))
         .route("/v1/inbox", get(inbox::list))

@@ -8,8 +8,10 @@ mod asset;
 mod authority;
 mod charter;
 mod check;
+mod dispute;
 mod evidence;
 mod feed;
+mod handoff;
 mod inbox;
 mod init;
 mod integrity;
@@ -54,7 +56,8 @@ const NEXT_STEPS: &str = "\
 From keys to a coalition:  init; charter new, lint, sign, merge, found; join
 Keep roots offline:        authority init, delegate, revoke, sign, show
 Run a node:                up, status, peer add, peer list, stop; from a backup: restore
-Agree on an operation:     op open, op attest, op show, op follow
+Agree on an operation:     op open, op attest, op show, op follow, op story
+Hand it over, contest it:  handoff offer, accept, show; dispute open, rule, show
 Prove it to anyone:        receipt, verify
 Who contradicts itself:    evidence list, show; peer faults
 Report misuse:             integrity report, confirm, withdraw, vote, list, show
@@ -128,6 +131,12 @@ enum Command {
     /// Show the members and who is on watch; suspend, reinstate or expel a partner; leave
     #[command(subcommand)]
     Member(member::Command),
+    /// Hand roles of an operation to another partner; take over; conclude
+    #[command(subcommand)]
+    Handoff(handoff::Command),
+    /// Contest an operation, a handoff or an attestation, and rule on that
+    #[command(subcommand)]
+    Dispute(dispute::Command),
     /// Show the ordered log
     Log(log::Log),
     /// Show the entries of a record feed, with their hashes and signatures
@@ -254,6 +263,8 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Op(command) => block_on(command.run(&context)),
         Command::Asset(command) => block_on(command.run(&context)),
         Command::Member(command) => block_on(command.run(&context)),
+        Command::Handoff(command) => block_on(command.run(&context)),
+        Command::Dispute(command) => block_on(command.run(&context)),
         Command::Inbox => block_on(inbox::run(&context)),
         Command::Log(log) => block_on(log.run(&context)),
         Command::Feed(feed) => block_on(feed.run(&context)),

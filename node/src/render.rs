@@ -10,6 +10,7 @@ pub(crate) mod charter;
 pub(crate) mod event;
 pub(crate) mod evidence;
 pub(crate) mod feed;
+pub(crate) mod handoff;
 pub(crate) mod inbox;
 pub(crate) mod integrity;
 pub(crate) mod log;

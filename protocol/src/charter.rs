@@ -11,6 +11,7 @@
 
 mod amendment;
 mod card;
+mod course;
 mod governance;
 mod integrity;
 mod lint;
@@ -25,6 +26,9 @@ use thiserror::Error;
 
 pub use amendment::{Amendment, AmendmentError};
 pub use card::{Card, MAX_CONTACT_BYTES};
+pub use course::{
+    Dependants, DisputeRule, HandoffRule, IfShort, MAX_GROUNDS, MAX_PHASES, OnExpiry, Phase, TakeoverRule,
+};
 pub use governance::Effect;
 pub use integrity::{IntegrityRules, MAX_FLOOD_PER_MINUTE, Response, Responses};
 pub use lint::{Lint, Severity, lint, lint_at};
@@ -264,6 +268,15 @@ pub struct OperationType {
     pub observing: Vec<PartnerName>,
     /// When it is agreed.
     pub rule: OutcomeRule,
+    /// How its roles are handed over.
+    #[serde(default)]
+    pub handoff: HandoffRule,
+    /// Its phases, in their order; none if it has only one.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+    /// How disputes about it are ruled on; there are none if it is left out.
+    #[serde(default)]
+    pub dispute: Option<DisputeRule>,
 }
 
 impl OperationType {
@@ -306,8 +319,30 @@ impl OperationType {
     /// Who leads an operation of this type that `opener` opens: itself if it may, else the first that may. An operation
     /// of a type that nobody may lead is its opener's.
     pub fn first_lead(&self, opener: &PartnerName) -> PartnerName {
-        let opener_may = self.holds(opener, Role::Lead);
-        self.lead.first().filter(|_| !opener_may).unwrap_or(opener).clone()
+        self.leads(0).first().filter(|_| !self.may_lead(opener, 0)).unwrap_or(opener).clone()
+    }
+
+    /// The partners that may lead the phase of this number, sorted; in a type without phases the whole.
+    pub fn leads(&self, phase: u32) -> &[PartnerName] {
+        match self.phase(phase) {
+            Some(phase) => &phase.lead,
+            None => &self.lead,
+        }
+    }
+
+    /// Whether `partner` may lead the phase of this number.
+    pub fn may_lead(&self, partner: &PartnerName, phase: u32) -> bool {
+        self.leads(phase).binary_search(partner).is_ok()
+    }
+
+    /// The phase of this number, from 0.
+    pub fn phase(&self, phase: u32) -> Option<&Phase> {
+        self.phases.get(phase as usize)
+    }
+
+    /// Whether `partner` has a role that counts.
+    pub fn acts(&self, partner: &PartnerName) -> bool {
+        self.roles_of(partner).iter().any(|role| role.counts())
     }
 
     /// The roles that `partner` may act in.
@@ -440,6 +475,8 @@ impl Charter {
             kind.rule.at_least.sort_by_key(|least| least.role);
             kind.rule.veto.partners.sort_unstable();
             kind.rule.veto.roles.sort_unstable();
+            kind.phases.iter_mut().for_each(|phase| phase.lead.sort_unstable());
+            kind.dispute.iter_mut().for_each(DisputeRule::sort);
         }
         self.integrity.sort();
     }
@@ -481,6 +518,7 @@ impl Charter {
             bound(&format!("vetoes of {name}"), kind.rule.veto.partners.len(), 0, MAX_PARTNERS)?;
             ascending(&format!("vetoes of {name}"), &kind.rule.veto.partners)?;
             ascending(&format!("veto roles of {name}"), &kind.rule.veto.roles)?;
+            course::check(name, &kind.handoff, &kind.phases, kind.dispute.as_ref())?;
         }
         self.integrity.check()?;
         bound("bytes of charter", self.encode().len(), 0, MAX_CHARTER_BYTES)

@@ -21,12 +21,15 @@
 //! more: see [`IntegrityEvent`].
 
 mod asset;
+mod dispute;
 mod evidence;
 mod find;
+mod handoff;
 mod inbox;
 mod integrity;
 mod items;
 mod judge;
+mod lending;
 pub mod map;
 mod member;
 mod obligations;
@@ -38,6 +41,7 @@ mod refusal;
 pub(crate) mod rng;
 mod snapshot;
 mod state;
+mod story;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -45,8 +49,16 @@ mod versions;
 mod view;
 
 pub use asset::{Asset, AssetRefusal, AssetView, Lent, MAX_ASSETS_PER_PARTNER};
+pub use dispute::{
+    About, Dispute, DisputeEnd, DisputeRefusal, DisputeView, FOLLOWS, JudgeWord, MAX_DISPUTES_PER_PARTNER,
+    MAX_WORDS_PER_JUDGE, Ruled,
+};
 pub use evidence::{Convicted, Frozen};
 pub use find::{FindError, MAX_CANDIDATES, MIN_PREFIX_CHARS, find_id};
+pub use handoff::{
+    Ended, Handoff, HandoffEnd, HandoffRefusal, HandoffView, ItemKind, MAX_OFFERS_PER_PARTNER, Missing,
+    OpenItem, PhaseView,
+};
 pub use inbox::{CREDENTIALS_SOON_MS, MAX_INBOX, Waiting, Waits};
 pub use integrity::{
     Author, EventStatus, IntegrityEvent, IntegrityRefusal, IntegrityView, MAX_EVENTS_PER_NODE,
@@ -54,9 +66,10 @@ pub use integrity::{
     proved_id,
 };
 pub use items::MAX_ITEM_BYTES;
+pub use lending::Lending;
 pub use member::{Changed, Member, MemberRefusal, Membership};
 pub use obligations::{MAX_OBLIGATIONS, MemberView, Obligation, WatchView};
-pub use operation::{Attestation, Operation};
+pub use operation::{Attestation, Earlier, Led, Mark, Operation, Over};
 pub use outcome::{Assessment, Candidate, Decision, Deficit, MAX_DECISION_BYTES, Need, Standing, Verdict};
 pub use park::MAX_PARKED_PER_PARTNER;
 pub use refusal::{Part, Refusal};
@@ -66,5 +79,6 @@ pub use state::{
     Advanced, Applied, ApplyContext, Disposition, MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER,
     Released, Seen, State,
 };
+pub use story::{LeadView, MAX_STORY_EVENTS, StoryEvent, StoryView, StoryWord};
 pub use versions::Version;
 pub use view::{AttestationView, DecisionView, OperationView, Provisional, Status};

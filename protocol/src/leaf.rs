@@ -7,7 +7,7 @@
 use entente_hbbft::{Digest, Seat};
 use serde::{Deserialize, Serialize};
 
-use crate::coalition::{Decision, Disposition};
+use crate::coalition::{Decision, Disposition, Ruled};
 use crate::feed::{FeedKey, Head};
 use crate::identity::{CoalitionId, Hash, RecordId};
 use crate::time::Time;
@@ -25,6 +25,8 @@ pub enum Leaf {
     Decision(Box<Decision>),
     /// The end of a batch.
     Epoch(Box<EpochRecord>),
+    /// The ruling on a dispute.
+    Ruling(Box<Ruled>),
 }
 
 impl Leaf {

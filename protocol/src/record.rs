@@ -6,6 +6,8 @@
 //! and resubmitting is harmless: the id is the hash of the signed content, and one id counts once.
 
 mod asset;
+mod dispute;
+mod handoff;
 mod integrity;
 mod member;
 
@@ -22,6 +24,12 @@ pub use integrity::{
     Matter, Measure, Report, Vote, Withdraw,
 };
 pub use member::{Change, MAX_REASON_BYTES, MemberAct, Propose, Watch};
+
+pub use dispute::{DisputeAct, OpenDispute, Rule, Ruling};
+pub use handoff::{
+    Accept, Acknowledged, Conclude, Decline, Handed, HandoffAct, MAX_ACKNOWLEDGED, MAX_OFFER_NOTE_BYTES,
+    Offer, Reclaim, Takeover,
+};
 
 use crate::evidence::Equivocation;
 use crate::feed::ForkProof;
@@ -80,8 +88,8 @@ impl Body {
 /// A deadline that has passed by the writer's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Due {
-    /// The operation whose window ends.
-    pub operation: RecordId,
+    /// What ends: an operation's window, or an offer.
+    pub about: RecordId,
     /// When it ends, in batch time.
     pub deadline: Time,
 }
@@ -210,6 +218,10 @@ pub enum Act {
     Member(MemberAct),
     /// Reports misuse, or says something on a report.
     Integrity(IntegrityAct),
+    /// Hands a role of an operation over, or ends it.
+    Handoff(HandoffAct),
+    /// Contests something, or rules on that.
+    Dispute(DisputeAct),
 }
 
 impl Act {
@@ -220,6 +232,8 @@ impl Act {
             Self::Attest(attest) => Some(attest.operation),
             Self::Asset(act) => act.operation(),
             Self::Member(_) => None,
+            Self::Handoff(act) => act.operation(),
+            Self::Dispute(_) => None,
         }
     }
 
@@ -231,6 +245,8 @@ impl Act {
             Self::Asset(act) => act.asset(),
             Self::Member(_) => None,
             Self::Integrity(act) => act.event(),
+            Self::Handoff(act) => act.about(),
+            Self::Dispute(act) => act.about(),
         }
     }
 
@@ -239,7 +255,9 @@ impl Act {
         match self {
             Self::Open(_) | Self::Member(MemberAct::Propose(_)) => Some(id),
             Self::Attest(attest) => Some(attest.operation),
-            Self::Asset(_) | Self::Member(_) | Self::Integrity(_) => None,
+            Self::Asset(_) | Self::Member(_) | Self::Integrity(_) | Self::Handoff(_) | Self::Dispute(_) => {
+                None
+            }
         }
     }
 }

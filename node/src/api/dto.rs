@@ -18,6 +18,11 @@
 //! | `GET /v1/ops` | list of [`OperationView`] |
 //! | `GET /v1/ops/{id or unique prefix}` | [`OperationView`] |
 //! | `GET /v1/assets?owner=&name=&operation=` | list of [`AssetView`], by owner and name |
+//! | `GET /v1/ops/{id or unique prefix}/story` | [`StoryView`] |
+//! | `GET /v1/handoffs?operation=` | list of [`HandoffView`] without open items, by log index |
+//! | `GET /v1/handoffs/{id or unique prefix}` | [`HandoffView`] |
+//! | `GET /v1/disputes?operation=` | list of [`DisputeView`], by log index |
+//! | `GET /v1/disputes/{id or unique prefix}` | [`DisputeView`] |
 //! | `GET /v1/members` | list of [`MemberView`], by seat |
 //! | `GET /v1/inbox` | list of [`Waiting`], the most urgent first |
 //! | `GET /v1/log?from=&limit=` | [`LogPage`] |
@@ -41,7 +46,7 @@ mod metrics;
 
 use std::collections::BTreeMap;
 
-pub use entente_protocol::coalition::{AssetView, MemberView, Waiting};
+pub use entente_protocol::coalition::{AssetView, DisputeView, HandoffView, MemberView, StoryView, Waiting};
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};
 use entente_protocol::record::{Role, Stance};
@@ -354,6 +359,19 @@ pub struct DecisionView {
     pub explanation: String,
 }
 
+/// A ruling on a dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulingView {
+    /// The dispute.
+    pub dispute: RecordId,
+    /// The leaf of the log that states it.
+    pub index: u64,
+    /// What became of its subject: `upheld`, `annulled` or `remanded`.
+    pub outcome: String,
+    /// What, why, and who said what.
+    pub explanation: String,
+}
+
 /// An operation, derived from the records known here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationView {
@@ -369,6 +387,24 @@ pub struct OperationView {
     pub body: BTreeMap<String, String>,
     /// The partner that opened it.
     pub opened_by: String,
+    /// The partner that answers for it.
+    #[serde(default)]
+    pub lead: String,
+    /// The phase that it is in, where its type has phases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Whether its lead has concluded it.
+    #[serde(default)]
+    pub concluded: bool,
+    /// The dispute about it that is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disputed: Option<RecordId>,
+    /// The dispute in which it was annulled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annulled: Option<RecordId>,
+    /// The dispute in which it was remanded, to be decided anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remanded: Option<RecordId>,
     /// Batch time at which it was opened; `None` while held.
     pub opened_at: Option<Time>,
     /// Until when it may be attested, in batch time.
@@ -434,6 +470,8 @@ pub enum LeafKind {
     Entry,
     /// The decision of an operation.
     Decision,
+    /// The ruling on a dispute.
+    Ruling,
     /// The record that ends an epoch.
     Epoch,
 }
@@ -452,7 +490,7 @@ pub struct LeafView {
     /// The author, for entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feed: Option<FeedView>,
-    /// The record's id, or the operation's for a decision.
+    /// The record's id, or the operation's for a decision, the dispute's for a ruling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<RecordId>,
     /// What an entry did, or what was decided.

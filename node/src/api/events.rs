@@ -92,6 +92,7 @@ impl Follower {
             match live {
                 Ok(EventView::Ordered { index, .. }) if index < self.live_from => {}
                 Ok(EventView::Decided(decision)) if decision.index < Some(self.live_from) => {}
+                Ok(EventView::Ruled(ruling)) if ruling.index < self.live_from => {}
                 Ok(event) => return Some(event),
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
                     return Some(EventView::Lagged { missed });
@@ -115,6 +116,12 @@ fn event(leaf: LeafView) -> Option<EventView> {
         LeafKind::Decision => Some(EventView::Decided(super::dto::DecisionView {
             operation: leaf.id?,
             index: Some(leaf.index),
+            outcome: leaf.outcome?,
+            explanation: leaf.text,
+        })),
+        LeafKind::Ruling => Some(EventView::Ruled(super::dto::RulingView {
+            dispute: leaf.id?,
+            index: leaf.index,
             outcome: leaf.outcome?,
             explanation: leaf.text,
         })),

@@ -11,7 +11,7 @@ use entente_protocol::evidence::{Equivocation, Subject};
 use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{EvidenceId, Hash};
 use entente_protocol::leaf::Leaf;
-use entente_protocol::record::{Act, AssetAct, Body, IntegrityAct, MemberAct};
+use entente_protocol::record::{Act, AssetAct, Body, DisputeAct, HandoffAct, IntegrityAct, MemberAct};
 use entente_protocol::store::{Archive as _, Damage, FoundFork};
 use entente_protocol::vote::VoteFrame;
 
@@ -272,18 +272,32 @@ fn words(body: &[u8]) -> String {
                 Act::Integrity(IntegrityAct::Vote(vote)) => {
                     format!("votes to {} for {}", vote.measure, vote.event)
                 }
+                Act::Handoff(act) => handoff_words(&act),
+                Act::Dispute(DisputeAct::Open(open)) => format!("disputes {}: {}", open.subject, open.reason),
+                Act::Dispute(DisputeAct::Rule(rule)) => format!("says {} on {}", rule.ruling, rule.dispute),
             }
         }
         Ok(Body::Note(note)) => {
             let text = String::from_utf8_lossy(&note);
             format!("note: {}", text.chars().take(MAX_NOTE_CHARS).collect::<String>())
         }
-        Ok(Body::Due(due)) => format!("due: the window of {} has ended", due.operation),
+        Ok(Body::Due(due)) => format!("due: the time of {} is over", due.about),
         Ok(Body::Incident(incident)) => {
             format!("saw {} {} times: {}", incident.matter.kind, incident.count, incident.text)
         }
         Ok(Body::Fork(proof)) => format!("evidence {}", Subject::Feed(proof.feed).id()),
         Ok(Body::Equivocation(proof)) => format!("evidence {}", Subject::Seat(proof.feed.seat).id()),
         Err(_) => format!("{} bytes that are no record", body.len()),
+    }
+}
+
+fn handoff_words(act: &HandoffAct) -> String {
+    match act {
+        HandoffAct::Offer(offer) => format!("offers {} of {} to {}", offer.what, offer.operation, offer.to),
+        HandoffAct::Accept(accept) => format!("accepts {}", accept.offer),
+        HandoffAct::Decline(decline) => format!("declines {}", decline.offer),
+        HandoffAct::Reclaim(reclaim) => format!("reclaims {}", reclaim.offer),
+        HandoffAct::Takeover(takeover) => format!("takes over {}", takeover.operation),
+        HandoffAct::Conclude(conclude) => format!("concludes {}", conclude.operation),
     }
 }

@@ -89,6 +89,16 @@ fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result
             outcome: Some(decision.verdict.name().to_owned()),
             text: decision.explain().join("; "),
         },
+        Leaf::Ruling(ruled) => LeafView {
+            index,
+            epoch,
+            kind: LeafKind::Ruling,
+            certified,
+            feed: None,
+            id: Some(ruled.dispute),
+            outcome: Some(ruled.ruling.done().to_owned()),
+            text: ruled.explain().join("; "),
+        },
         Leaf::Epoch(record) => {
             let (agreed, seats) = (record.agreed.len(), record.seats);
             LeafView {
@@ -163,8 +173,15 @@ pub(super) async fn receipt(
     Ok(receipt.encode())
 }
 
-/// The leaf of an operation's decision.
+/// The leaf of an operation's decision, or of the ruling on a dispute.
 async fn decision_index(node: &Handle, text: String) -> Result<u64, ApiError> {
+    if let Ok(dispute) = super::handoffs::find_dispute(node, text.clone()).await {
+        let id = dispute.id;
+        return dispute.leaf.ok_or_else(|| {
+            not_ordered(format!("{id} is {}, and no ruling on it is certified here", dispute.outcome))
+                .next(format!("entente dispute show {id}"))
+        });
+    }
     let view = super::operations::find(node, text).await?;
     match view.decision {
         Some(decision) => decision.index.ok_or_else(|| not_here(view.id)),

@@ -87,19 +87,29 @@ struct Both {
 
 /// What a copy of the state says that this node took: of what was ordered before it, it has no leaves.
 #[derive(Default)]
-struct Taken {
+pub(super) struct Taken {
     /// What was ordered before this index is certified.
     before: u64,
     /// The operation's decision, if it was decided then.
     decision: Option<Decision>,
+    /// When the decision that holds was made.
+    decided_at: Option<Time>,
+}
+
+impl Taken {
+    pub(super) fn of(engine: &Engine, id: &RecordId) -> Self {
+        let operation = engine.state().operation(id);
+        Self {
+            before: engine.floor().map_or(0, |floor| floor.size),
+            decision: engine.taken_decision(id).cloned(),
+            decided_at: operation.and_then(|it| Some(it.decision.as_ref()?.decided_at)),
+        }
+    }
 }
 
 impl Both {
     fn of(engine: &Engine, now: Time, id: &RecordId, provisional: Option<coalition::OperationView>) -> Self {
-        let taken = Taken {
-            before: engine.floor().map_or(0, |floor| floor.size),
-            decision: engine.taken_decision(id).cloned(),
-        };
+        let taken = Taken::of(engine, id);
         Self { ordered: engine.state().view(id, now), provisional, taken }
     }
 }
@@ -178,7 +188,8 @@ impl Both {
         let Some(base) = ordered.as_ref().or(provisional.as_ref()) else {
             return Err(ApiError::unknown("the operation is not known here any more"));
         };
-        let decision = decision(node, &base.id, taken.decision.as_ref())?;
+        // Who was remanded has a decision in the log that does not hold any more.
+        let decision = decision(node, &base.id, &taken)?;
         let certified = |id: &RecordId, index: Option<u64>| {
             Ok::<_, ApiError>(
                 index.is_some_and(|index| index < taken.before) || node.store().index_of(id)?.is_some(),
@@ -226,6 +237,12 @@ impl Both {
             title: base.title.clone(),
             body: base.body.clone(),
             opened_by: base.opened_by.to_string(),
+            lead: base.lead.to_string(),
+            phase: base.phase.as_ref().map(ToString::to_string),
+            concluded: base.concluded,
+            disputed: base.disputed,
+            annulled: base.annulled,
+            remanded: base.remanded,
             opened_at: base.index.and_then(|_| coalition_time(&base.opened_at)),
             closes_at: Some(Time(base.closes_ms)),
             state: match (&decision, is_certified) {
@@ -248,18 +265,20 @@ fn coalition_time(text: &str) -> Option<Time> {
     entente_protocol::charter::parse_time(text)
 }
 
-/// The certified decision of an operation; `taken` is the one that a copy of the state which was taken tells of.
+/// The certified decision of an operation that holds: not one that was remanded.
 pub(super) fn decision(
     node: &Handle,
     operation: &RecordId,
-    taken: Option<&Decision>,
+    taken: &Taken,
 ) -> Result<Option<DecisionView>, ApiError> {
+    let Some(decided_at) = taken.decided_at else { return Ok(None) };
     let store = node.store();
     let Some(index) = store.decision_of(operation)? else {
-        return Ok(taken.map(|decision| DecisionView::of(decision, None)));
+        return Ok(taken.decision.as_ref().map(|decision| DecisionView::of(decision, None)));
     };
     let leaf = store.leaf(index)?.map(|leaf| Leaf::decode(&leaf.bytes));
     match leaf {
+        Some(Ok(Leaf::Decision(decision))) if decision.decided_at != decided_at => Ok(None),
         Some(Ok(Leaf::Decision(decision))) => Ok(Some(DecisionView::of(&decision, Some(index)))),
         _ => Err(ApiError::internal(format!("leaf {index} is no decision"))),
     }
@@ -322,6 +341,12 @@ mod tests {
             title: "\"".repeat(120),
             body: (0..32).map(|name| (format!("{name:032}"), "\\".repeat(512))).collect(),
             opened_by: "p".repeat(32),
+            lead: "p".repeat(32),
+            phase: Some("p".repeat(32)),
+            concluded: true,
+            disputed: Some(id),
+            annulled: Some(id),
+            remanded: Some(id),
             opened_at: Some(Time(u64::MAX)),
             closes_at: Some(Time(u64::MAX)),
             state: RecordState::Agreed,

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::dto::{DecisionView, RecordState, Short, SubmitView, Wait};
 use super::error::{Answer, ApiError, Content, Params};
+use super::operations::Taken;
 use crate::runtime::Handle;
 use crate::runtime::follow::{Place, TooManyWaiters, Waiter};
 use crate::storage::body_id;
@@ -235,8 +236,8 @@ async fn wait_for(
     let (Some(decided), Some(operation)) = (decided, operation) else {
         return Ok(());
     };
-    let taken = node.ask(move |engine, _| engine.taken_decision(&operation).cloned()).await.flatten();
-    let decision = match super::operations::decision(node, &operation, taken.as_ref())? {
+    let taken = node.ask(move |engine, _| Taken::of(engine, &operation)).await.unwrap_or_default();
+    let decision = match super::operations::decision(node, &operation, &taken)? {
         Some(decision) => decision,
         None => match decided.await {
             Ok(decision) => decision,

@@ -16,7 +16,7 @@ use entente_protocol::record::{Act, Attest as AttestAct, Nonce, Open as OpenAct,
 pub(super) use submit::{Saying, Submission, Waiting};
 
 use super::{Context, now};
-use crate::api::dto::OperationView;
+use crate::api::dto::{OperationView, StoryView};
 use crate::client::segment;
 use crate::errors::CliError;
 use crate::keys::{self, KeyKind};
@@ -37,6 +37,11 @@ pub(super) enum Command {
     },
     /// List operations
     List,
+    /// Tell an operation's story: who did what, in which role, at which leaf
+    Story {
+        /// Its id, or the beginning of it
+        id: String,
+    },
     /// Follow what happens; with an id, until that operation is decided
     Follow(follow::Follow),
 }
@@ -54,6 +59,16 @@ impl Command {
                     render::print_json(&operation);
                 } else {
                     render::print(&render::operation::page(&operation, now(), &context.hints));
+                }
+                Ok(())
+            }
+            Self::Story { id } => {
+                let story: StoryView =
+                    context.client()?.get(&format!("/v1/ops/{}/story", segment(id)?)).await?;
+                if context.json {
+                    render::print_json(&story);
+                } else {
+                    render::print(&render::handoff::story(&story));
                 }
                 Ok(())
             }

@@ -19,6 +19,13 @@ pub(crate) fn line(event: &EventView) -> String {
             decision.index.map_or_else(|| leaf(None), |index| index.to_string()),
             plain(&decision.explanation)
         ),
+        EventView::Ruled(ruling) => format!(
+            "{:<9} {} at {}: {}",
+            plain(&ruling.outcome),
+            short(&ruling.dispute),
+            ruling.index,
+            plain(&ruling.explanation)
+        ),
         EventView::Certified { epoch, size, .. } => format!("certified epoch {epoch}, {size} leaves"),
         EventView::Reach { missing, quorum, .. } if missing.is_empty() => {
             format!("reach     all seats, quorum {quorum}")

@@ -13,6 +13,7 @@ pub(crate) fn page(page: &LogPage) -> String {
             let kind = match leaf.kind {
                 LeafKind::Entry => "entry",
                 LeafKind::Decision => "decision",
+                LeafKind::Ruling => "ruling",
                 LeafKind::Epoch => "epoch",
             };
             [

@@ -58,6 +58,18 @@ pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> Strin
         let verb = if at > now { "closes" } else { "closed" };
         rows.push([verb.into(), format!("{} ({at})", moment(at, now))]);
     }
+    let phase =
+        operation.phase.as_ref().map_or(String::new(), |phase| format!(", in the phase {}", plain(phase)));
+    let done = if operation.concluded { ", concluded" } else { "" };
+    rows.push(["lead".into(), format!("{}{phase}{done}", plain(&operation.lead))]);
+    for (what, dispute) in
+        [("disputed", operation.disputed), ("annulled", operation.annulled), ("remanded", operation.remanded)]
+    {
+        if let Some(id) = dispute {
+            let show = format!("entente dispute show {}", short(&id));
+            rows.push([what.into(), hints.copyable(&show)]);
+        }
+    }
     if let Some(index) = operation.index {
         rows.push(["log".into(), format!("leaf {index}")]);
     }

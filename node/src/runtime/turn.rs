@@ -27,7 +27,7 @@ use super::faults::Lines;
 use super::follow::Place;
 use super::serve::{Asked, Serving};
 use super::{Handle, Stopped, clock};
-use crate::api::dto::{DecisionView, EventView, FaultView};
+use crate::api::dto::{DecisionView, EventView, FaultView, RulingView};
 use crate::storage::{Mark, Store};
 
 /// Requests of the local API that wait for the engine.
@@ -339,6 +339,16 @@ impl Turn {
                 follow.tell_decided(&view);
                 follow.tell(EventView::Decided(view));
             }
+            Event::Ruled { index, ruled } => {
+                let view = RulingView {
+                    dispute: ruled.dispute,
+                    index,
+                    outcome: ruled.ruling.done().to_owned(),
+                    explanation: ruled.explain().join("; "),
+                };
+                tracing::info!(dispute = %view.dispute, outcome = %view.outcome, index, "ruled");
+                follow.tell(EventView::Ruled(view));
+            }
             Event::Certified { epoch, size, root } => {
                 tracing::info!(epoch, size, "certified");
                 follow.tell(EventView::Certified { epoch, size, root });
@@ -403,6 +413,9 @@ fn mark(effect: &Effect) -> Option<Mark> {
         Effect::Notify(Event::Ordered { id, index, .. }) => Some(Mark::Ordered { id: *id, index: *index }),
         Effect::Notify(Event::Decided { index, decision }) => {
             Some(Mark::Decided { operation: decision.operation, index: *index })
+        }
+        Effect::Notify(Event::Ruled { index, ruled }) => {
+            Some(Mark::Decided { operation: ruled.dispute, index: *index })
         }
         _ => None,
     }

@@ -308,7 +308,7 @@ impl Store {
         self.reading(ORDERED.0, |snapshot| snapshot.index(ORDERED, id))
     }
 
-    /// Index of the leaf of an operation's decision, once it is certified.
+    /// Index of the leaf of an operation's last decision, or of the ruling on a dispute, once it is certified.
     pub fn decision_of(&self, operation: &RecordId) -> Result<Option<u64>, Damage> {
         self.reading(DECISION.0, |snapshot| snapshot.index(DECISION, operation))
     }

@@ -27,7 +27,7 @@ pub enum Mark {
         /// The leaf.
         index: u64,
     },
-    /// An operation's decision is this leaf.
+    /// An operation's decision, or the ruling on a dispute, is this leaf.
     Decided {
         /// The operation.
         operation: RecordId,
@@ -139,7 +139,10 @@ impl Tables<'_> {
     pub(super) fn mark(&mut self, mark: &Mark) -> Result<(), Failure> {
         let (table, id, index) = match mark {
             Mark::Ordered { id, index } => (&mut self.ordered, id, index),
-            Mark::Decided { operation, index } => (&mut self.decision, operation, index),
+            // Who was remanded is decided again, and the later decision is the one that holds.
+            Mark::Decided { operation, index } => {
+                return self.decision.put(&Key::default().record(operation), &index.to_be_bytes());
+            }
         };
         let key = Key::default().record(id);
         // The same record in two feeds counts once: its first leaf stands, unless the record was only parked

@@ -3,6 +3,7 @@
 mod cli_authority;
 mod cli_evidence;
 mod cli_founding;
+mod cli_handoff;
 mod cli_live;
 mod cli_operations_page;
 mod cli_refusals;

@@ -8,8 +8,8 @@ use entente_discovery::{LinkProfile, Multiaddr, PortPolicy};
 use entente_node::api::dto::ErrorView;
 use entente_node::runtime::{Node, NodeConfig, StartError};
 use entente_protocol::charter::{
-    AtLeast, CHARTER_VERSION, Charter, IntegrityRules, OperationType, OutcomeRule, Partner, PartnerName,
-    Quota, Veto,
+    AtLeast, CHARTER_VERSION, Charter, HandoffRule, IntegrityRules, OperationType, OutcomeRule, Partner,
+    PartnerName, Quota, Veto,
 };
 use entente_protocol::engine::{Snapshots, Timing};
 use entente_protocol::feed::Lane;
@@ -84,6 +84,9 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
                 at_least: if supporting.is_empty() { Vec::new() } else { vec![least] },
                 veto: Veto::default(),
             },
+            handoff: HandoffRule::default(),
+            phases: Vec::new(),
+            dispute: None,
         }],
         integrity: IntegrityRules::default(),
     };

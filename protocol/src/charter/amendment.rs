@@ -98,6 +98,9 @@ fn differences(old: &OperationType, new: &OperationType) -> Vec<&'static str> {
     [
         ("precedence", old.precedence != new.precedence),
         ("window", old.window_ms != new.window_ms),
+        ("handoffs", old.handoff != new.handoff),
+        ("phases", old.phases != new.phases),
+        ("disputes", old.dispute != new.dispute),
         ("effect", old.effect != new.effect),
         ("who may lead", old.lead != new.lead),
         ("who may support", old.supporting != new.supporting),

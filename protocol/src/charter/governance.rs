@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AtLeast, OperationType, OutcomeRule, PartnerName, Veto};
+use super::{AtLeast, HandoffRule, OperationType, OutcomeRule, PartnerName, Veto};
 use crate::lane::Lane;
 use crate::record::Role;
 
@@ -58,6 +58,7 @@ impl OperationType {
         {
             list.retain(|partner| partner != subject);
         }
+        kind.phases.iter_mut().for_each(|phase| phase.lead.retain(|partner| partner != subject));
         kind
     }
 }
@@ -83,6 +84,9 @@ pub(super) fn governance(partners: &[PartnerName]) -> Vec<OperationType> {
             }],
             veto: Veto::default(),
         },
+        handoff: HandoffRule::default(),
+        phases: Vec::new(),
+        dispute: None,
     };
     let (half, thirds) = (others / 2 + 1, 2 * others / 3 + 1);
     let amendment = kind(

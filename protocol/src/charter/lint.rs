@@ -3,6 +3,8 @@
 //! Guarantees: a charter without [`Severity::Error`] can be founded, and each of its operation types can be agreed by
 //! some set of attestations. Warnings and notes say what people should know before they sign.
 
+mod course;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -208,6 +210,7 @@ fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
     }
     requirements(kind, lints);
     vetoes(kind, lints);
+    course::course(charter, kind, lints);
 }
 
 /// Whom a change concerns has no voice in it: each partner must be one that the others can decide on.

@@ -2,8 +2,8 @@
 
 use super::governance::governance;
 use super::{
-    AtLeast, CHARTER_VERSION, Card, Charter, CharterError, IntegrityRules, KindName, OperationType,
-    OutcomeRule, Partner, PartnerName, Quota, Veto,
+    AtLeast, CHARTER_VERSION, Card, Charter, CharterError, HandoffRule, IntegrityRules, KindName,
+    OperationType, OutcomeRule, Partner, PartnerName, Quota, Veto,
 };
 use crate::lane::Lane;
 use crate::record::{Nonce, Role};
@@ -139,6 +139,9 @@ fn airlift(roles: &Roles) -> Vec<OperationType> {
         supporting: roles.supporting.clone(),
         observing: roles.observing.clone(),
         rule: OutcomeRule { required: vec![Role::Lead], at_least, veto },
+        handoff: HandoffRule::default(),
+        phases: vec![],
+        dispute: None,
     };
     let by_lead = Veto { partners: vec![], roles: vec![Role::Lead] };
     vec![

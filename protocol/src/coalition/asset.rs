@@ -4,7 +4,7 @@
 //! refused, whatever it says. An asset serves at most one operation at a time. Who controls it is derived and never
 //! stored: the owner, or whoever leads the operation as long as the owner named that partner. So control passes only by
 //! handoff of the lead and never beyond what the owner granted, and ends by itself: with the recall, with a lead that the
-//! owner did not name, with an operation that failed or expired, or with an owner that left.
+//! owner did not name, with an operation that is over or held by a dispute, or with an owner that left.
 //!
 //! Bounded: at most [`MAX_ASSETS_PER_PARTNER`] of one owner; of each only what stands is kept, its history is in the log.
 
@@ -16,8 +16,7 @@ use thiserror::Error;
 
 use super::items::Item;
 use super::judge::Judgement;
-use super::operation::Operation;
-use super::outcome::Verdict;
+use super::operation::{Operation, Over};
 use super::refusal::{Part, Refusal};
 use super::state::State;
 use super::take::Said;
@@ -112,15 +111,23 @@ pub enum AssetRefusal {
         /// The asset.
         name: AssetName,
     },
-    /// Lent to an operation that came to nothing.
-    #[error("{operation} takes no assets: {verdict} at {}", show_time(*.since))]
+    /// Lent to an operation that is over.
+    #[error("{operation} takes no assets: {over} at {}", show_time(*.since))]
     OperationOver {
         /// The operation.
         operation: RecordId,
         /// How it ended.
-        verdict: Verdict,
+        over: Over,
         /// When.
         since: Time,
+    },
+    /// Lent to an operation in dispute.
+    #[error("{operation} takes no assets while it is in dispute: {dispute}")]
+    Held {
+        /// The operation.
+        operation: RecordId,
+        /// The dispute.
+        dispute: RecordId,
     },
     /// Lent by a partner that has no part in the operation.
     #[error("{partner} neither leads nor supports {operation}, so it cannot lend to it")]
@@ -144,6 +151,8 @@ pub(super) struct Assets {
     by_id: BTreeMap<RecordId, Asset>,
     /// What each owner calls its own. Follows from `by_id`.
     names: BTreeMap<PartnerName, BTreeMap<AssetName, RecordId>>,
+    /// What is lent to each operation. Follows from `by_id`.
+    lent: BTreeMap<RecordId, BTreeSet<RecordId>>,
 }
 
 impl Assets {
@@ -163,7 +172,24 @@ impl Assets {
         self.names.get(owner).into_iter().flat_map(BTreeMap::values).filter_map(|id| self.by_id.get(id))
     }
 
+    /// What is lent to an operation, by id.
+    pub(super) fn serving(&self, operation: &RecordId) -> impl Iterator<Item = &Asset> {
+        self.lent.get(operation).into_iter().flatten().filter_map(|id| self.by_id.get(id))
+    }
+
     fn insert(&mut self, asset: Asset) {
+        let operation = |asset: &Asset| asset.lent.as_ref().map(|lent| lent.grant.operation);
+        if let Some(old) = self.by_id.get(&asset.id).and_then(operation)
+            && let Some(lent) = self.lent.get_mut(&old)
+        {
+            lent.remove(&asset.id);
+            if lent.is_empty() {
+                self.lent.remove(&old);
+            }
+        }
+        if let Some(new) = operation(&asset) {
+            self.lent.entry(new).or_default().insert(asset.id);
+        }
         let names = self.names.entry(asset.owner.clone()).or_default();
         names.insert(asset.declared.name.clone(), asset.id);
         self.by_id.insert(asset.id, asset);
@@ -207,17 +233,19 @@ impl State {
         self.assets.get(&self.assets.named(owner, name)?)
     }
 
-    /// The operation that an act concerns: the one that it names, or the one that an asset is recalled from.
+    /// The operation that an act concerns: the one that it names, the one that an asset is recalled from, or the one of
+    /// which a role was offered or something is disputed.
     pub fn operation_of(&self, act: &Act) -> Option<RecordId> {
         let lent = || Some(self.assets.get(&act.about()?)?.lent.as_ref()?.grant.operation);
-        act.operation().or_else(lent)
+        let offered = || Some(self.handoffs.get(&act.about()?)?.operation);
+        act.operation().or_else(lent).or_else(offered).or_else(|| self.disputed_operation(act))
     }
 
-    /// Where an asset serves: the contribution, if its operation is open or agreed and its owner has not left.
+    /// Where an asset serves: the contribution, if its operation is not over and its owner has not left.
     pub fn serves<'a>(&'a self, asset: &'a Asset) -> Option<(&'a Lent, &'a Operation)> {
         let lent = asset.lent.as_ref()?;
         let operation = self.operations.get(&lent.grant.operation)?;
-        let over = ended(operation).is_some() || self.membership(&asset.owner).is_gone();
+        let over = operation.over().is_some() || self.membership(&asset.owner).is_gone();
         (!over).then_some((lent, operation))
     }
 
@@ -225,7 +253,7 @@ impl State {
     pub fn controller<'a>(&'a self, asset: &'a Asset) -> &'a PartnerName {
         match self.serves(asset) {
             Some((Lent { grant: Contribute { control: Control::Lead(to), .. }, .. }, operation))
-                if to.binary_search(&operation.lead).is_ok() =>
+                if to.binary_search(&operation.lead).is_ok() && self.held_by(operation).is_none() =>
             {
                 &operation.lead
             }
@@ -269,8 +297,11 @@ impl State {
             Ok(operation) => operation,
             Err(wait) => return Ok(wait),
         };
-        if let Some((verdict, since)) = ended(operation) {
-            return Err(AssetRefusal::OperationOver { operation: operation.id, verdict, since }.into());
+        if let Some((over, since)) = operation.over() {
+            return Err(AssetRefusal::OperationOver { operation: operation.id, over, since }.into());
+        }
+        if let Some(dispute) = self.held_by(operation) {
+            return Err(AssetRefusal::Held { operation: operation.id, dispute }.into());
         }
         let kind = self.kind_of(operation);
         if !kind.is_some_and(|kind| kind.roles_of(partner).iter().any(|role| role.counts())) {
@@ -293,6 +324,7 @@ impl State {
     }
 
     pub(super) fn commit_asset(&mut self, said: &Said<'_>, act: &AssetAct) {
+        self.note_lending(said, act);
         let asset = match act {
             AssetAct::Declare(declare) => Asset {
                 id: said.id,
@@ -339,12 +371,6 @@ impl State {
             }
         }
     }
-}
-
-/// How an operation came to nothing, and when.
-fn ended(operation: &Operation) -> Option<(Verdict, Time)> {
-    let decision = operation.decision.as_ref()?;
-    (decision.verdict != Verdict::Agreed).then_some((decision.verdict, decision.decided_at))
 }
 
 /// An asset, ready to be shown.

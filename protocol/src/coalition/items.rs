@@ -16,8 +16,11 @@ use entente_hbbft::Seat;
 use serde::{Deserialize, Serialize};
 
 use super::asset::Asset;
+use super::dispute::Dispute;
 use super::evidence::{Convicted, Frozen};
+use super::handoff::Handoff;
 use super::integrity::IntegrityEvent;
+use super::lending::Lending;
 use super::map::Map;
 use super::member::Member;
 use super::operation::{Attestation, Operation};
@@ -52,6 +55,11 @@ pub(super) enum ItemId {
     Member(PartnerName),
     Version(u32),
     Event(RecordId),
+    Handoff(RecordId),
+    Dispute(RecordId),
+    Spoken(PartnerName),
+    /// The operation, and which of its lendings in the order of application.
+    Lending(RecordId, u32),
 }
 
 impl ItemId {
@@ -87,6 +95,14 @@ pub(super) enum Item<'a> {
     Version(Cow<'a, Version>),
     /// An integrity event.
     Event(Cow<'a, IntegrityEvent>),
+    /// An offer of a role with what became of it, or a takeover.
+    Handoff(Cow<'a, Handoff>),
+    /// A dispute with what the judges say.
+    Dispute(Cow<'a, Dispute>),
+    /// When a partner last said something that had an effect.
+    Spoken(PartnerName, Time),
+    /// The operation, which of its lendings, and that.
+    Lending(RecordId, u32, Cow<'a, Lending>),
 }
 
 impl Item<'_> {
@@ -104,6 +120,10 @@ impl Item<'_> {
             Self::Version(version) => ItemId::Version(version.amendment.version),
             Self::Member(partner, _) => ItemId::Member(partner.clone().into_owned()),
             Self::Event(event) => ItemId::Event(event.id),
+            Self::Handoff(handoff) => ItemId::Handoff(handoff.id),
+            Self::Dispute(dispute) => ItemId::Dispute(dispute.id),
+            Self::Spoken(partner, _) => ItemId::Spoken(partner.clone()),
+            Self::Lending(operation, place, _) => ItemId::Lending(*operation, *place),
         }
     }
 

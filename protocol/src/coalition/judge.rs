@@ -5,7 +5,7 @@ use super::operation::Operation;
 use super::park::MAX_PARKED_PER_PARTNER;
 use super::refusal::{Part, Refusal};
 use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
-use super::{asset, integrity};
+use super::{asset, dispute, handoff, integrity};
 use crate::charter::{Partner, PartnerName};
 use crate::founding::Founded;
 use crate::identity::RecordId;
@@ -44,11 +44,16 @@ impl State {
             _ => self.require_active(partner)?,
         }
         match &record.act {
-            Act::Open(open) => self.judge_open(partner, open).map(|()| Judgement::Apply),
+            Act::Open(open) => {
+                self.judge_follows(open)?;
+                self.judge_open(partner, open).map(|()| Judgement::Apply)
+            }
             Act::Attest(attest) => self.judge_attest(partner, attest, now),
             Act::Asset(act) => self.judge_asset(partner, act),
             Act::Member(act) => self.judge_member(partner, act),
             Act::Integrity(act) => self.judge_integrity(partner, act),
+            Act::Handoff(act) => self.judge_handoff(partner, act, now),
+            Act::Dispute(act) => self.judge_dispute(partner, act, now),
         }
     }
 
@@ -118,6 +123,7 @@ impl State {
                 held: kind.roles_of(partner),
             });
         }
+        self.judge_handed(partner, attest.role, operation)?;
         if let Some(awaits) = self.judge_supersession(partner, attest, operation)? {
             return Ok(Judgement::Wait { awaits });
         }
@@ -201,6 +207,8 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
         Act::Asset(act) => asset::check(act)?,
         Act::Member(act) => member::check(act)?,
         Act::Integrity(act) => integrity::check(act)?,
+        Act::Handoff(act) => handoff::check(act)?,
+        Act::Dispute(act) => dispute::check(act)?,
     }
     founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })
 }

@@ -27,6 +27,22 @@ pub struct Operation {
     pub opened_by: PartnerName,
     /// Who answers for it: always exactly one.
     pub lead: PartnerName,
+    /// Since when that is so.
+    pub led: Led,
+    /// Which of its type's phases it is in, from 0.
+    pub phase: u32,
+    /// Who has handed which role over and acts in it no more, sorted.
+    pub handed: Vec<(Role, PartnerName)>,
+    /// Where its lead concluded it.
+    pub concluded: Option<Mark>,
+    /// The dispute in which it was annulled.
+    pub annulled: Option<Mark>,
+    /// The dispute in which it was remanded: it takes attestations again, or was decided anew since.
+    pub remanded: Option<Mark>,
+    /// How it was decided before it was remanded.
+    pub earlier: Option<Earlier>,
+    /// How it went, in the lead's words.
+    pub conclusion: Option<String>,
     /// Log index of the opening.
     pub index: u64,
     /// Batch time of the opening.
@@ -38,6 +54,64 @@ pub struct Operation {
     pub attestations: Vec<Attestation>,
     /// How it ended.
     pub decision: Option<Decision>,
+}
+
+/// Since when a partner leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Led {
+    /// The opening, the handoff or the ruling that made it the lead.
+    pub by: RecordId,
+    /// Log index of the record with which it became the lead.
+    pub index: u64,
+    /// Batch time of that.
+    pub since: Time,
+}
+
+/// What was said of an operation, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The record.
+    pub record: RecordId,
+    /// Log index of what gave it its effect; none if time did.
+    pub index: Option<u64>,
+    /// Batch time.
+    pub at: Time,
+}
+
+/// A decision that a remand has set aside; its leaf stays in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// How it had ended.
+    pub verdict: Verdict,
+    /// Batch time of that.
+    pub at: Time,
+    /// Log index of the entry that decided it; none if the end of the window did.
+    pub by: Option<u64>,
+}
+
+/// How an operation is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Over {
+    /// See [`Verdict::Failed`].
+    Failed,
+    /// See [`Verdict::Expired`].
+    Expired,
+    /// Its lead ended it.
+    Concluded,
+    /// A panel ruled that it does not stand.
+    Annulled,
+}
+
+impl std::fmt::Display for Over {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Concluded => "concluded",
+            Self::Annulled => "annulled",
+        })
+    }
 }
 
 /// An attestation that was applied.
@@ -57,11 +131,54 @@ pub struct Attestation {
     pub index: u64,
     /// Batch time at which it was applied.
     pub at: Time,
-    /// The later attestation that replaces it.
+    /// The later attestation that replaces it, or the dispute in which it was annulled.
     pub superseded_by: Option<RecordId>,
 }
 
 impl Operation {
+    /// How it is over, and since when; an agreed one is not before it is concluded.
+    pub fn over(&self) -> Option<(Over, Time)> {
+        if let Some(mark) = &self.annulled {
+            return Some((Over::Annulled, mark.at));
+        }
+        if let Some(mark) = &self.concluded {
+            return Some((Over::Concluded, mark.at));
+        }
+        let decision = self.decision.as_ref()?;
+        let over = match decision.verdict {
+            Verdict::Agreed => return None,
+            Verdict::Failed => Over::Failed,
+            Verdict::Expired => Over::Expired,
+        };
+        Some((over, decision.decided_at))
+    }
+
+    /// Whether `partner` has handed this role over.
+    pub fn has_handed(&self, role: Role, partner: &PartnerName) -> bool {
+        self.handed.iter().any(|(handed, by)| *handed == role && by == partner)
+    }
+
+    /// The roles that count in which `partner` acts here; `kind` is this operation's type.
+    pub fn roles(&self, kind: &OperationType, partner: &PartnerName) -> Vec<Role> {
+        let acts = |role: &Role| match role {
+            Role::Lead => self.lead == *partner,
+            role => role.counts() && kind.holds(partner, *role) && !self.has_handed(*role, partner),
+        };
+        Role::ALL.into_iter().filter(acts).collect()
+    }
+
+    /// `role` passes from one to another.
+    pub(super) fn hand(&mut self, role: Role, from: &PartnerName, to: &PartnerName) {
+        if from == to {
+            return;
+        }
+        self.handed.retain(|(handed, by)| *handed != role || by != to);
+        if !self.has_handed(role, from) {
+            self.handed.push((role, from.clone()));
+            self.handed.sort_unstable();
+        }
+    }
+
     /// The attestation of `partner` that stands.
     pub fn standing(&self, partner: &PartnerName) -> Option<&Attestation> {
         self.attestations.iter().rev().find(|said| said.partner == *partner && said.superseded_by.is_none())

@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{AssetRefusal, IntegrityRefusal, MemberRefusal, Verdict};
+use super::{AssetRefusal, DisputeRefusal, HandoffRefusal, IntegrityRefusal, MemberRefusal, Verdict};
 use crate::charter::text::{all_of, either, is_showable};
 use crate::charter::{MAX_NAME_BYTES, MAX_PARTNERS, PartnerName, show_time};
 use crate::identity::{CoalitionId, PublicKey, RecordId};
 use crate::record::{
-    MAX_CAVEAT_BYTES, MAX_COMMITMENTS, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS, MAX_GROUND_BYTES,
-    MAX_INCIDENT_BYTES, MAX_LABEL_BYTES, MAX_REASON_BYTES, MAX_REPORT_BYTES, MAX_TITLE_BYTES, Role,
+    MAX_ACKNOWLEDGED, MAX_CAVEAT_BYTES, MAX_COMMITMENTS, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS,
+    MAX_GROUND_BYTES, MAX_INCIDENT_BYTES, MAX_LABEL_BYTES, MAX_OFFER_NOTE_BYTES, MAX_REASON_BYTES,
+    MAX_REPORT_BYTES, MAX_TITLE_BYTES, Role,
 };
 use crate::time::Time;
 
@@ -180,6 +181,12 @@ pub enum Refusal {
     /// What the rules of integrity events say.
     #[error(transparent)]
     Integrity(#[from] IntegrityRefusal),
+    /// What the rules of handoffs say.
+    #[error(transparent)]
+    Handoff(#[from] HandoffRefusal),
+    /// What the rules of disputes say.
+    #[error(transparent)]
+    Dispute(#[from] DisputeRefusal),
     /// A proof that proves no fork.
     #[error("the fork proof does not hold")]
     InvalidForkProof,
@@ -241,6 +248,10 @@ pub enum Part {
     Commitments,
     /// The text of an incident.
     Incident,
+    /// The note of an offer, or of a conclusion.
+    Note,
+    /// The number of open items that an acceptance names.
+    Acknowledged,
 }
 
 impl Part {
@@ -260,6 +271,8 @@ impl Part {
             Self::Report => MAX_REPORT_BYTES,
             Self::Commitments => MAX_COMMITMENTS,
             Self::Incident => MAX_INCIDENT_BYTES,
+            Self::Note => MAX_OFFER_NOTE_BYTES,
+            Self::Acknowledged => MAX_ACKNOWLEDGED,
         }
     }
 
@@ -301,6 +314,8 @@ impl std::fmt::Display for Part {
             Self::Report => "the text of the report is",
             Self::Commitments => "the list of commitments is",
             Self::Incident => "the text of the incident is",
+            Self::Note => "the note is",
+            Self::Acknowledged => "the list of acknowledged items is",
         })
     }
 }

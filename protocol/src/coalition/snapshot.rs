@@ -182,6 +182,12 @@ impl State {
                     state.adopt_member(partner.into_owned(), member.into_owned())
                 }
                 Item::Event(event) => state.adopt_event(event.into_owned()),
+                Item::Handoff(handoff) => state.adopt_handoff(handoff.into_owned()),
+                Item::Dispute(dispute) => state.adopt_dispute(dispute.into_owned()),
+                Item::Spoken(partner, at) => state.note_spoken(&partner, at),
+                Item::Lending(operation, place, lending) => {
+                    state.adopt_lending(operation, place, lending.into_owned());
+                }
             }
         }
         for version in versions.into_values() {
@@ -242,6 +248,15 @@ impl State {
                 Item::Member(Cow::Borrowed(partner), Cow::Borrowed(member))
             }
             ItemId::Event(id) => Item::Event(Cow::Borrowed(self.events.get(&id)?)),
+            ItemId::Dispute(id) => Item::Dispute(Cow::Borrowed(self.disputes.get(&id)?)),
+            ItemId::Handoff(id) => Item::Handoff(Cow::Borrowed(self.handoffs.get(&id)?)),
+            ItemId::Lending(id, place) => {
+                Item::Lending(id, place, Cow::Borrowed(self.lendings.get(id, place)?))
+            }
+            ItemId::Spoken(partner) => {
+                let at = *self.spoken.get(&partner)?;
+                Item::Spoken(partner, at)
+            }
         })
     }
 
@@ -276,6 +291,10 @@ impl State {
                     .map(|(partner, member)| Item::Member(Cow::Borrowed(partner), Cow::Borrowed(member))),
             )
             .chain(self.events.iter().map(|event| Item::Event(Cow::Borrowed(event))))
+            .chain(self.disputes.iter().map(|dispute| Item::Dispute(Cow::Borrowed(dispute))))
+            .chain(self.handoffs.iter().map(|handoff| Item::Handoff(Cow::Borrowed(handoff))))
+            .chain(self.lendings.iter().map(|(id, place, it)| Item::Lending(id, place, Cow::Borrowed(it))))
+            .chain(self.spoken.iter().map(|(partner, at)| Item::Spoken(partner.clone(), *at)))
             .collect()
     }
 }

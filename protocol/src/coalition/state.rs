@@ -8,11 +8,14 @@ use entente_hbbft::{Seat, plant};
 use serde::{Deserialize, Serialize};
 
 use super::asset::Assets;
+use super::dispute::{Disputes, Ruled};
 use super::evidence::{Convicted, Frozen, Proved};
 use super::find::{FindError, find_id};
+use super::handoff::Handoffs;
 use super::integrity::Events;
 use super::items::{Item, Tree};
 use super::judge::{Judgement, authenticate, bad_signature, too_many_parked, unexpired};
+use super::lending::Lendings;
 use super::member::Member;
 use super::operation::Operation;
 use super::outcome::Decision;
@@ -111,6 +114,8 @@ pub struct Applied {
     pub disposition: Disposition,
     /// What it decided, in order.
     pub decisions: Vec<Decision>,
+    /// Disputes that it ended, in order.
+    pub rulings: Vec<Ruled>,
     /// What waited for it, in order.
     pub released: Vec<Released>,
 }
@@ -120,6 +125,8 @@ pub struct Applied {
 pub struct Advanced {
     /// Operations whose windows ended, by deadline.
     pub decisions: Vec<Decision>,
+    /// Disputes that ended without a word, by deadline.
+    pub rulings: Vec<Ruled>,
     /// Parked entries that waited too long; all are refused.
     pub released: Vec<Released>,
 }
@@ -144,9 +151,14 @@ pub struct State {
     pub(super) members: BTreeMap<PartnerName, Member>,
     pub(super) versions: Versions,
     pub(super) events: Events,
+    pub(super) handoffs: Handoffs,
+    pub(super) disputes: Disputes,
+    pub(super) lendings: Lendings,
+    /// When each partner last said something that had an effect.
+    pub(super) spoken: BTreeMap<PartnerName, Time>,
     /// Every applied record. What opens or attests follows from `operations`; each other one stands under the root.
     pub(super) records: BTreeMap<RecordId, Seen>,
-    /// Open operations by the end of their window. Follows from `operations`.
+    /// Open operations by the end of their window, open offers and open disputes. Follows from these.
     pub(super) deadlines: BTreeSet<(Time, RecordId)>,
     /// How many operations each partner has open. Follows from `operations`.
     pub(super) open: BTreeMap<PartnerName, usize>,
@@ -173,6 +185,10 @@ impl State {
             members: BTreeMap::new(),
             versions: Versions::default(),
             events: Events::default(),
+            handoffs: Handoffs::default(),
+            disputes: Disputes::default(),
+            lendings: Lendings::default(),
+            spoken: BTreeMap::new(),
             records: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             open: BTreeMap::new(),
@@ -250,7 +266,7 @@ impl State {
         self.founded.node(node).is_some_and(holds) && self.heed_quarantine(node).is_ok()
     }
 
-    /// Ends of windows of operations that are open, the first first.
+    /// Ends of windows of operations that are open, of offers and of disputes, the first first, each with what ends.
     pub fn deadlines(&self) -> impl Iterator<Item = (Time, RecordId)> {
         self.deadlines.iter().copied()
     }
@@ -270,8 +286,8 @@ impl State {
         self.events.find(text.strip_prefix(EvidenceId::PREFIX).unwrap_or(text))
     }
 
-    /// Moves batch time to `time`, never back, decides every operation whose window ends at or before it, and refuses
-    /// what waited too long. Comes first in a batch.
+    /// Moves batch time to `time`, never back, decides every operation whose window ends at or before it, ends such
+    /// offers and disputes, and refuses what waited too long. Comes first in a batch.
     pub fn advance(&mut self, time: Time) -> Advanced {
         let mut advanced = Advanced::default();
         if time <= self.time {
@@ -283,7 +299,13 @@ impl State {
                 break;
             }
             self.deadlines.pop_first();
-            self.decide(&id, None, &mut advanced.decisions);
+            if self.operations.contains_key(&id) {
+                self.decide(&id, None, &mut advanced.decisions);
+            } else if self.handoffs.get(&id).is_some() {
+                self.expire_offer(&id);
+            } else {
+                self.expire_dispute(&id, &mut advanced.rulings);
+            }
         }
         for waiting in self.parked.expire(time, &mut self.tree) {
             let id = waiting.record.id();
@@ -306,9 +328,9 @@ impl State {
         match Body::decode(body) {
             Ok(body) => self.apply(context, &body),
             Err(_) => {
-                let Advanced { decisions, released } = self.advance(context.time);
+                let Advanced { decisions, rulings, released } = self.advance(context.time);
                 let refused = Disposition::Refused(Refusal::Malformed);
-                Applied { disposition: self.void(context).unwrap_or(refused), decisions, released }
+                Applied { disposition: self.void(context).unwrap_or(refused), decisions, rulings, released }
             }
         }
     }
@@ -353,13 +375,13 @@ impl State {
 
     /// Moves batch time, and says whether what stands in this place may have an effect: `Applied` if so.
     fn enter(&mut self, context: &ApplyContext) -> Applied {
-        let Advanced { decisions, released } = self.advance(context.time);
+        let Advanced { decisions, rulings, released } = self.advance(context.time);
         let disposition = match (self.void(context), self.carrier(context)) {
             (Some(void), _) => void,
             (None, Err(refusal)) => Disposition::Refused(refusal),
             (None, Ok(())) => Disposition::Applied,
         };
-        Applied { disposition, decisions, released }
+        Applied { disposition, decisions, rulings, released }
     }
 
     fn take_signed(
@@ -483,6 +505,8 @@ impl State {
         overlay.members = self.members.clone();
         overlay.versions = self.versions.clone();
         self.overlay_events(held.iter().map(|signed| &signed.record), &mut overlay);
+        self.overlay_handoffs(held, &mut overlay);
+        self.overlay_disputes(held, &mut overlay);
         overlay
     }
 
@@ -501,8 +525,12 @@ impl State {
 
     /// Takes a record that is held but not ordered, as if it came next. Its signature was verified when it was held.
     pub(super) fn try_held(&mut self, index: u64, signed: &SignedRecord) -> Applied {
-        let mut applied =
-            Applied { disposition: Disposition::Applied, decisions: Vec::new(), released: Vec::new() };
+        let mut applied = Applied {
+            disposition: Disposition::Applied,
+            decisions: Vec::new(),
+            rulings: Vec::new(),
+            released: Vec::new(),
+        };
         let place = Place {
             index,
             feed: FeedKey { node: signed.record.signer, lane: crate::lane::Lane::Routine, incarnation: 0 },

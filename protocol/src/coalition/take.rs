@@ -7,10 +7,10 @@ use entente_hbbft::plant;
 
 use super::items::Item;
 use super::judge::{Judgement, too_many_parked};
-use super::outcome::Verdict;
+use super::operation::Led;
 use super::park::{Place, Waiting};
 use super::state::released;
-use super::{Applied, Attestation, Decision, Disposition, Operation, Refusal, Seen, State};
+use super::{Applied, Attestation, Decision, Disposition, Operation, Refusal, Seen, State, Verdict};
 use crate::charter::PartnerName;
 use crate::identity::RecordId;
 use crate::record::{Act, Change, MemberAct, Open, Record, SignedRecord};
@@ -56,7 +56,7 @@ impl State {
                 }
             }
             Ok(Judgement::Apply) => {
-                self.commit(&place, partner, id, &signed.record, place.index, &mut applied.decisions);
+                self.commit(&place, partner, id, &signed.record, place.index, applied);
                 self.release(id, place.index, applied);
                 Disposition::Applied
             }
@@ -82,14 +82,7 @@ impl State {
                     continue;
                 }
                 Ok(Judgement::Apply) => {
-                    self.commit(
-                        &waiting.place,
-                        &waiting.partner,
-                        id,
-                        record,
-                        now_index,
-                        &mut applied.decisions,
-                    );
+                    self.commit(&waiting.place, &waiting.partner, id, record, now_index, applied);
                     let mut next = self.parked.release(&id, &mut self.tree);
                     next.reverse();
                     stack.append(&mut next);
@@ -106,6 +99,7 @@ impl State {
             .act
             .operation()
             .and_then(|id| self.operations.get(&id))
+            .filter(|operation| operation.decision.is_none())
             .map_or_else(|| self.time.plus(self.charter().longest_window_ms()), |operation| operation.closes)
     }
 
@@ -118,11 +112,15 @@ impl State {
         id: RecordId,
         record: &Record,
         now_index: u64,
-        decisions: &mut Vec<Decision>,
+        applied: &mut Applied,
     ) {
         let about = record.act.about().unwrap_or(id);
         let seen = Seen { index: place.index, about };
         self.records.insert(id, seen);
+        // What waited was said before.
+        if place.index == now_index {
+            self.note_spoken(partner, self.time);
+        }
         let said = Said { partner, id, index: place.index };
         match &record.act {
             Act::Open(open) => self.open_operation(&said, open.clone(), None),
@@ -165,10 +163,17 @@ impl State {
                 let about = self.commit_integrity(&said, act, now_index);
                 let seen = Seen { about, ..seen };
                 self.records.insert(id, seen);
+            }
+            Act::Handoff(act) => {
+                self.commit_handoff(&said, act);
+                self.tree.put(&Item::Seen(id, seen));
+            }
+            Act::Dispute(act) => {
+                self.commit_dispute(&said, act, now_index, &mut applied.rulings);
                 self.tree.put(&Item::Seen(id, seen));
             }
         }
-        self.decide(&about, Some(now_index), decisions);
+        self.decide(&about, Some(now_index), &mut applied.decisions);
     }
 
     /// Opens an operation under the record that is said.
@@ -186,6 +191,14 @@ impl State {
             changed: None,
             opened_by: said.partner.clone(),
             lead,
+            led: Led { by: said.id, index: said.index, since: self.time },
+            phase: 0,
+            handed: Vec::new(),
+            concluded: None,
+            annulled: None,
+            remanded: None,
+            earlier: None,
+            conclusion: None,
             index: said.index,
             opened_at: self.time,
             closes,
@@ -203,11 +216,16 @@ impl State {
         let version = self.operations.get(id).map(|operation| operation.charter_version);
         let Some(charter) = version.and_then(|version| self.charter_at(version)).cloned() else { return };
         let Some(operation) = self.operations.get_mut(id) else { return };
+        // Who was remanded has the whole new window: nobody is raced by what stands already.
+        if operation.remanded.is_some() && decided_by.is_some() {
+            return;
+        }
         if let Some(decision) = operation.decide(&charter, self.time, decided_by) {
             self.deadlines.remove(&(operation.closes, *id));
             if let Some(open) = self.open.get_mut(&operation.opened_by) {
                 *open -= 1;
             }
+            let is_over = decision.verdict != Verdict::Agreed;
             if let Some(change) = operation.change.clone().filter(|_| decision.verdict == Verdict::Agreed) {
                 let reason = operation.open.body.get("reason").cloned().unwrap_or_default();
                 let changed = Some(self.take_effect(&change, *id, reason));
@@ -219,6 +237,9 @@ impl State {
                 self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
             }
             decisions.push(decision);
+            if is_over {
+                self.lapse(id, |_| true);
+            }
         }
     }
 }

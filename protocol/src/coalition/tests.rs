@@ -2,7 +2,9 @@
 //! the predicates that they check.
 
 mod assets;
+mod disputes;
 mod evidence;
+mod handoffs;
 mod inbox;
 mod integrity;
 mod members;
@@ -10,6 +12,7 @@ mod order;
 mod outcomes;
 mod refusals;
 mod snapshot;
+mod story;
 mod versions;
 mod views;
 

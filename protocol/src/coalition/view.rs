@@ -8,7 +8,7 @@ use super::operation::Operation;
 use super::outcome::{Decision, Deficit, Verdict};
 use super::refusal::Refusal;
 use super::state::{Disposition, State};
-use crate::charter::{PartnerName, show_time};
+use crate::charter::{KindName, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::lane::Lane;
 use crate::record::{Role, SignedRecord, Stance};
@@ -28,6 +28,8 @@ pub enum Status {
     Failed,
     /// See [`Verdict::Expired`].
     Expired,
+    /// It was decided, and a panel ruled that it does not stand.
+    Annulled,
 }
 
 impl Status {
@@ -39,6 +41,7 @@ impl Status {
             Self::Agreed => "agreed",
             Self::Failed => "failed",
             Self::Expired => "expired",
+            Self::Annulled => "annulled",
         }
     }
 }
@@ -82,7 +85,19 @@ pub struct OperationView {
     pub deficit: Deficit,
     /// Who opened it.
     pub opened_by: PartnerName,
-    /// When, in batch time.
+    /// Who answers for it.
+    pub lead: PartnerName,
+    /// The phase that it is in, where its type has phases.
+    pub phase: Option<KindName>,
+    /// Whether its lead has concluded it.
+    pub concluded: bool,
+    /// The dispute about it, or something that belongs to it, that is open.
+    pub disputed: Option<RecordId>,
+    /// The dispute in which it was annulled.
+    pub annulled: Option<RecordId>,
+    /// The dispute in which it was remanded, to be decided anew.
+    pub remanded: Option<RecordId>,
+    /// When it was opened, in batch time.
     pub opened_at: String,
     /// When its window ends, in batch time.
     pub closes: String,
@@ -174,6 +189,7 @@ impl State {
             (None, None) => Deficit::default(),
         };
         let status = match &operation.decision {
+            _ if operation.annulled.is_some() => Status::Annulled,
             Some(decision) => decision.verdict.into(),
             None if operation.closes <= now => Status::Due,
             None => Status::Open,
@@ -199,13 +215,19 @@ impl State {
             id: operation.id,
             kind: operation.open.kind.clone(),
             charter_version: operation.charter_version,
-            precedence: kind.map(|kind| kind.precedence),
+            precedence: kind.as_ref().map(|kind| kind.precedence),
             title: operation.open.title.clone(),
             body: operation.open.body.clone(),
             status,
             explanation,
             deficit,
             opened_by: operation.opened_by.clone(),
+            lead: operation.lead.clone(),
+            phase: kind.as_ref().and_then(|kind| Some(kind.phase(operation.phase)?.name.clone())),
+            concluded: operation.concluded.is_some(),
+            disputed: self.open_dispute(&operation.id),
+            annulled: operation.annulled.map(|mark| mark.record),
+            remanded: operation.remanded.map(|mark| mark.record),
             opened_at: show_time(operation.opened_at),
             closes,
             closes_ms: operation.closes.0,

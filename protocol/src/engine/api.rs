@@ -6,7 +6,7 @@ use entente_hbbft::Seat;
 use serde::{Deserialize, Serialize};
 
 use crate::coalition::map::Part;
-use crate::coalition::{Decision, IntegrityView};
+use crate::coalition::{Decision, IntegrityView, Ruled};
 use crate::feed::{FeedKey, Lane};
 use crate::identity::{Hash, PublicKey, RecordId};
 use crate::record::Incident;
@@ -161,6 +161,13 @@ pub enum Event {
         index: u64,
         /// The event as it stood then.
         view: Box<IntegrityView>,
+    },
+    /// A dispute was ruled on and the ruling is certified.
+    Ruled {
+        /// Log index of the ruling's leaf.
+        index: u64,
+        /// The ruling.
+        ruled: Box<Ruled>,
     },
     /// A checkpoint has `quorum` cosignatures.
     Certified {

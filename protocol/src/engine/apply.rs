@@ -12,7 +12,7 @@ use super::epochs::ERA;
 use super::feeds::id_of;
 use super::peers::Subject;
 use super::{Engine, Event, Halt, NodeId};
-use crate::coalition::{ApplyContext, Decision, Disposition, Released, State};
+use crate::coalition::{ApplyContext, Decision, Disposition, Released, Ruled, State};
 use crate::feed::{FeedKey, Head, body_digest, entry_hash};
 use crate::frontier::{Contribution, batch_time, cut, order};
 use crate::identity::{Hash, RecordId};
@@ -101,6 +101,13 @@ impl Leaves {
             self.leaves.push(Leaf::Decision(Box::new(decision)));
         }
     }
+
+    fn ruled(&mut self, rulings: Vec<Ruled>) {
+        for ruled in rulings {
+            self.events.push(Event::Ruled { index: self.next_index(), ruled: Box::new(ruled.clone()) });
+            self.leaves.push(Leaf::Ruling(Box::new(ruled)));
+        }
+    }
 }
 
 impl Engine {
@@ -184,6 +191,7 @@ impl Engine {
         let advanced = self.state.advance(time);
         let mut leaves = Leaves { epoch, first_index, leaves: Vec::new(), events: Vec::new() };
         leaves.decided(advanced.decisions);
+        leaves.ruled(advanced.rulings);
         leaves.released(advanced.released);
         let mut tips: Vec<Hash> = self.basis.committed.iter().map(|head| head.hash).collect();
         for (index, length) in order(&self.basis, &committed, &contributions) {
@@ -209,6 +217,7 @@ impl Engine {
             let said: Vec<RecordId> = said.into_iter().chain(released.map(|it| it.record)).collect();
             leaves.entry(id, EntryLeaf { feed, length, hash, record, disposition: applied.disposition });
             leaves.decided(applied.decisions);
+            leaves.ruled(applied.rulings);
             leaves.released(applied.released);
             leaves.integrity(&self.state, context.index, said, own_word);
         }

@@ -248,7 +248,7 @@ impl Engine {
             Act::Integrity(_) => return Lane::Immediate,
             Act::Open(open) => Some(open.kind.clone()),
             Act::Member(MemberAct::Propose(propose)) => Some(propose.kind.to_string()),
-            Act::Attest(_) | Act::Asset(_) | Act::Member(_) => {
+            _ => {
                 let about = self.state.operation_of(&record.act);
                 about.and_then(|about| operation(&about).or_else(|| self.held_kind(&about)))
             }
@@ -262,7 +262,7 @@ impl Engine {
             Ok(Body::Signed(SignedRecord { record, .. })) if record.id() == *id => match record.act {
                 Act::Open(open) => Some(open.kind),
                 Act::Member(MemberAct::Propose(propose)) => Some(propose.kind.to_string()),
-                Act::Attest(_) | Act::Asset(_) | Act::Member(_) | Act::Integrity(_) => None,
+                _ => None,
             },
             _ => None,
         })
@@ -480,11 +480,11 @@ impl Engine {
             return;
         }
         let passed = self.state.deadlines().take_while(|(deadline, _)| *deadline <= self.now);
-        // One moves time past a deadline for all operations that have it.
+        // One moves time past a deadline for all that have it.
         let mut due: Vec<Due> = Vec::new();
-        for (deadline, operation) in passed.filter(|(deadline, _)| self.due_at(*deadline) <= self.now) {
+        for (deadline, about) in passed.filter(|(deadline, _)| self.due_at(*deadline) <= self.now) {
             if due.last().is_none_or(|last| last.deadline != deadline) {
-                due.push(Due { operation, deadline });
+                due.push(Due { about, deadline });
             }
             if due.len() == MAX_RUN_ENTRIES {
                 break;

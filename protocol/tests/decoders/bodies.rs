@@ -208,6 +208,9 @@ fn leaf(bytes: &[u8]) -> bool {
         Leaf::Decision(decision) => {
             let _ = decision.explain();
         }
+        Leaf::Ruling(ruled) => {
+            let _ = ruled.explain();
+        }
         Leaf::Epoch(record) => {
             let _ = show_time(record.time);
         }

@@ -7,7 +7,7 @@ use entente_protocol::authority::{AllianceDocument, Expression, Extent, Scope, S
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
-    Candidate, Decision, Deficit, Disposition, Need, Refusal, Standing, Verdict,
+    About, Candidate, Decision, Deficit, Disposition, JudgeWord, Need, Refusal, Ruled, Standing, Verdict,
 };
 use entente_protocol::credential::{
     Capability, Chain, Delegation, Revocation, RootRotation, SignedRevocation, SignedRotation, Target,
@@ -25,9 +25,10 @@ use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners,
 use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
 use entente_protocol::ledger::receipt::Receipt;
 use entente_protocol::record::{
-    Act, AssetAct, Attest, Body, Change, Confirm, Contribute, Control, Declare, Due, EventKind, Incident,
-    IntegrityAct, Matter, Measure, MemberAct, Nonce, Open, Propose, Recall, Record, Report, Role,
-    SignedRecord, Stance, Vote, Watch, Withdraw,
+    Accept, Acknowledged, Act, AssetAct, Attest, Body, Change, Conclude, Confirm, Contribute, Control,
+    Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident, IntegrityAct, Matter,
+    Measure, MemberAct, Nonce, Offer, Open, OpenDispute, Propose, Recall, Reclaim, Record, Report, Role,
+    Rule, Ruling, SignedRecord, Stance, Takeover, Vote, Watch, Withdraw,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
@@ -151,6 +152,31 @@ fn incident() -> Incident {
     Incident { matter: matter(), text, count: 300, first, last: NOW }
 }
 
+fn handoff(act: HandoffAct) -> Act {
+    Act::Handoff(act)
+}
+
+fn offer() -> Act {
+    handoff(HandoffAct::Offer(Offer {
+        operation: id("operation"),
+        what: Handed::Role(Role::Lead),
+        to: "sudria".parse().expect("a name"),
+        phase: Some("rescue".parse().expect("a name")),
+        note: Some("all found".into()),
+        expires: Some(NOW),
+    }))
+}
+
+fn accept(acknowledges: Acknowledged) -> Act {
+    handoff(HandoffAct::Accept(Accept { offer: id("offer"), acknowledges }))
+}
+
+fn acknowledged() -> Vec<RecordId> {
+    let mut items = vec![id("caveat"), id("asset")];
+    items.sort_unstable();
+    items
+}
+
 fn fork() -> ForkProof {
     let (coalition, feed) = feed();
     let branch = |last: &[u8]| {
@@ -190,8 +216,52 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
         ("signed, confirm", signed(confirm())),
         ("signed, withdraw", signed(withdraw())),
         ("signed, vote", signed(vote())),
+        ("signed, offer", signed(offer())),
+        ("signed, accept", signed(accept(Acknowledged::Each(acknowledged())))),
+        (
+            "signed, accept by digest",
+            signed(accept(Acknowledged::All(Acknowledged::digest(&acknowledged())))),
+        ),
+        (
+            "signed, decline",
+            signed(handoff(HandoffAct::Decline(Decline {
+                offer: id("offer"),
+                ground: Some("no crew".into()),
+            }))),
+        ),
+        (
+            "signed, reclaim",
+            signed(handoff(HandoffAct::Reclaim(Reclaim { offer: id("offer"), ground: None }))),
+        ),
+        (
+            "signed, takeover",
+            signed(handoff(HandoffAct::Takeover(Takeover { operation: id("operation"), ground: None }))),
+        ),
+        (
+            "signed, conclude",
+            signed(handoff(HandoffAct::Conclude(Conclude {
+                operation: id("operation"),
+                note: Some("all landed".into()),
+            }))),
+        ),
+        (
+            "signed, dispute",
+            signed(Act::Dispute(DisputeAct::Open(OpenDispute {
+                subject: id("operation"),
+                ground: Some("safety".parse().expect("a name")),
+                reason: "over the closed sector".into(),
+            }))),
+        ),
+        (
+            "signed, ruling",
+            signed(Act::Dispute(DisputeAct::Rule(Rule {
+                dispute: id("dispute"),
+                ruling: Ruling::Remand,
+                reason: None,
+            }))),
+        ),
         ("note", Body::Note(b"all quiet".to_vec())),
-        ("due", Body::Due(Due { operation: id("operation"), deadline: NOW })),
+        ("due", Body::Due(Due { about: id("operation"), deadline: NOW })),
         ("fork", Body::Fork(Box::new(fork()))),
         ("equivocation", Body::Equivocation(Box::new(equivocation()))),
         ("incident", Body::Incident(Box::new(incident()))),
@@ -297,6 +367,36 @@ fn epoch_record() -> EpochRecord {
     }
 }
 
+fn ruled() -> Ruled {
+    let name = |partner: &str| partner.parse().expect("a name");
+    Ruled {
+        dispute: id("dispute"),
+        subject: id("operation"),
+        about: About::Operation,
+        operation: id("operation"),
+        kind: "airlift".parse().expect("a name"),
+        title: "Corridor".into(),
+        opened_by: name("sudria"),
+        ground: Some("safety".parse().expect("a name")),
+        reason: "over the closed sector".into(),
+        ruling: Ruling::Annul,
+        ruled_at: NOW,
+        ruled_by: Some(41),
+        charter_version: 1,
+        panel: vec![name("estmark"), name("skywatch")],
+        threshold: 1,
+        words: vec![JudgeWord {
+            record: id("word"),
+            partner: name("skywatch"),
+            ruling: Ruling::Annul,
+            reason: Some("as the map shows".into()),
+            index: 41,
+            at: NOW,
+            times: 1,
+        }],
+    }
+}
+
 /// Leaves of the log, one for each variant and disposition.
 pub(crate) fn leaves() -> Vec<(&'static str, Leaf)> {
     let entry = |record, disposition| {
@@ -311,6 +411,7 @@ pub(crate) fn leaves() -> Vec<(&'static str, Leaf)> {
         ("entry, parked", entry(Some(id("record")), Disposition::Parked { awaits: id("operation") })),
         ("entry, void", entry(Some(id("record")), Disposition::Void { frozen: 3 })),
         ("decision", Leaf::Decision(Box::new(decision()))),
+        ("ruling", Leaf::Ruling(Box::new(ruled()))),
         ("epoch", Leaf::Epoch(Box::new(epoch_record()))),
     ]
 }

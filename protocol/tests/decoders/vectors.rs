@@ -275,7 +275,7 @@ fn leaves_of_the_log() {
     let decision = named(&valid, "decision");
     let mut invalid = misfits(&valid);
     invalid.extend([
-        odd("no variant 3", &[3]),
+        odd("no variant 4", &[4]),
         decision.but("Decision.kind", "\"airlift\"", b"Airlift", "a name with a capital letter"),
         decision.but("Decision.verdict", "Verdict", &[3], "a verdict that there is not"),
         named(&valid, "epoch").but("Epoch.coin", "CoinMode", &[2], "a coin that there is not"),

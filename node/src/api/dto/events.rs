@@ -4,7 +4,7 @@ use entente_protocol::coalition::IntegrityView;
 use entente_protocol::identity::{Hash, PublicKey, RecordId};
 use serde::{Deserialize, Serialize};
 
-use super::{DecisionView, FaultView, FeedView};
+use super::{DecisionView, FaultView, FeedView, RulingView};
 
 /// What happened, for those who follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub enum EventView {
     },
     /// An operation was decided, and the decision is certified.
     Decided(DecisionView),
+    /// A dispute was ruled on, and the ruling is certified.
+    Ruled(RulingView),
     /// A checkpoint has `quorum` cosignatures.
     Certified {
         /// The epoch.

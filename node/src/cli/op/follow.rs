@@ -36,6 +36,7 @@ impl Follow {
                 EventView::Held { .. }
                     | EventView::Ordered { .. }
                     | EventView::Decided(_)
+                    | EventView::Ruled(_)
                     | EventView::Lagged { .. }
             );
             if self.all || about_records {
@@ -76,6 +77,7 @@ async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
                     EventView::Held { .. }
                     | EventView::Ordered { .. }
                     | EventView::Decided(_)
+                    | EventView::Ruled(_)
                     | EventView::Lagged { .. },
                 ) => break,
                 Some(_) => {}

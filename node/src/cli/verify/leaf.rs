@@ -32,6 +32,16 @@ pub(super) fn words(bytes: &[u8], founded: &Founded) -> Result<Words, String> {
             }
             Ok(Words { lines, id: Some(decision.operation), outcome: Some(decision.verdict.to_string()) })
         }
+        Leaf::Ruling(ruled) => {
+            if ruled.charter_version == founded.charter().version {
+                ruled.check(founded.charter())?;
+            }
+            Ok(Words {
+                lines: ruled.explain(),
+                id: Some(ruled.dispute),
+                outcome: Some(ruled.ruling.done().to_owned()),
+            })
+        }
         Leaf::Entry(entry) => Ok(entry_words(&entry, founded)),
         Leaf::Epoch(record) => epoch_words(&record, founded),
     }

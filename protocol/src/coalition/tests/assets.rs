@@ -5,7 +5,7 @@ use crate::charter::PartnerName;
 use crate::coalition::{Asset, AssetRefusal, MAX_ASSETS_PER_PARTNER};
 use crate::record::{AssetAct, Contribute, Control, Declare, Recall};
 
-fn declare(name: &str) -> Act {
+pub(super) fn declare(name: &str) -> Act {
     let kind = "c-130".parse().expect("a name");
     Act::Asset(AssetAct::Declare(Declare {
         name: name.parse().expect("a name"),
@@ -14,20 +14,20 @@ fn declare(name: &str) -> Act {
     }))
 }
 
-fn contribute(asset: RecordId, operation: RecordId, control: Control) -> Act {
+pub(super) fn contribute(asset: RecordId, operation: RecordId, control: Control) -> Act {
     Act::Asset(AssetAct::Contribute(Contribute { asset, operation, caveat: Some("by day".into()), control }))
 }
 
-fn recall(asset: RecordId) -> Act {
+pub(super) fn recall(asset: RecordId) -> Act {
     Act::Asset(AssetAct::Recall(Recall { asset, ground: Some("needed at home".into()) }))
 }
 
 impl Bench {
-    fn act(&self, partner: &str, nonce: &str, act: Act) -> SignedRecord {
+    pub(super) fn act(&self, partner: &str, nonce: &str, act: Act) -> SignedRecord {
         record(&self.founded, partner, nonce, act)
     }
 
-    fn does(&mut self, partner: &str, nonce: &str, act: Act) -> RecordId {
+    pub(super) fn does(&mut self, partner: &str, nonce: &str, act: Act) -> RecordId {
         let signed = self.act(partner, nonce, act);
         assert_eq!(self.apply(&signed).disposition, Disposition::Applied);
         self.assert_root();

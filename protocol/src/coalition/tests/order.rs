@@ -1,6 +1,7 @@
 //! Once, in any order, and the root over it.
 
 use super::*;
+use crate::record::{Accept, Acknowledged, Decline, Handed, HandoffAct, Offer, Reclaim};
 
 #[test]
 fn the_same_record_in_two_feeds_counts_once() {
@@ -223,6 +224,21 @@ pub(super) fn random_record(bench: &Bench, rng: &mut Rng, known: &[RecordId]) ->
             title: "any".into(),
             body: BTreeMap::new(),
         })
+    } else if rng.below(3) == 0 {
+        let all = known.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        Act::Handoff(match rng.below(6) {
+            0 | 1 => HandoffAct::Offer(Offer {
+                operation: named(rng),
+                what: [Handed::Whole, Handed::Role(Role::ALL[pick(rng, 3)])][pick(rng, 2)],
+                to: name(FOUR[pick(rng, 4)]),
+                phase: None,
+                note: None,
+                expires: None,
+            }),
+            2 | 3 => HandoffAct::Accept(Accept { offer: named(rng), acknowledges: Acknowledged::Each(all) }),
+            4 => HandoffAct::Decline(Decline { offer: named(rng), ground: None }),
+            _ => HandoffAct::Reclaim(Reclaim { offer: named(rng), ground: Some("no".into()) }),
+        })
     } else {
         Act::Attest(Attest {
             operation: named(rng),
@@ -374,10 +390,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "hjjtzo3jceedgrfqobpyx3vkomqvdomu6uzoofp5nfqy5xhohfeq",
-            "op-f7s7jgmrs6ij5hyjyf23r4lshoecgjy2uk3ho6bfblamn3xsagmq",
-            "op-mw3ynr4ywrp5g4xaafprq2hadghlelnngmcyygdl2mmnbye524fq",
-            "hzd4jlckxdsr25pz46gebdk6yt6vxrgeucob2zm6r6l7uicougpq",
+            "f4g4b7j7ai6es5vi6nhe4klfmj5vec3rfqvc3fe6m5fzoyfuzudq",
+            "op-cclr76lcdsqs5rcivyk4mxe4wdp44sqbylnfl2z4rk4kpfv62baa",
+            "op-dhoksfvqrqy3j347w3oyu6ipmdpwh7idvp6zkadxqshkzngr7pza",
+            "4q7pksbg545xo7rzv2bhdbi3xwarq2otprow47jrz4g3afucdbda",
         ]
     );
 }

@@ -202,7 +202,7 @@ fn notes_and_dues_have_no_effect() {
     let mut bench = Bench::four();
     let id = bench.open();
     let root = bench.state.root();
-    for body in [Body::Note(b"hello".to_vec()), Body::Due(Due { operation: id, deadline: CREATED })] {
+    for body in [Body::Note(b"hello".to_vec()), Body::Due(Due { about: id, deadline: CREATED })] {
         assert_eq!(bench.apply_body(&body).disposition, Disposition::Applied);
     }
     assert_eq!(bench.state.root(), root);

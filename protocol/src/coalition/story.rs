@@ -1,0 +1,306 @@
+//! The story of an operation: who did what, in which role, at which index, from its opening to its end.
+//!
+//! Guarantees: everything that had an effect on the operation is told once, in the order of batch time and log index: the opening,
+//! attestations with their caveats, assets lent and recalled, offers and what became of them, takeovers, disputes, each judge's
+//! last word, rulings, decisions, the conclusion. Of long stories the latest [`MAX_STORY_EVENTS`] are told, with the number of
+//! those before.
+
+use serde::{Deserialize, Serialize};
+
+use super::dispute::Dispute;
+use super::handoff::{Handoff, HandoffEnd, PhaseView};
+use super::operation::Operation;
+use super::state::State;
+use super::view::Status;
+use crate::charter::{KindName, PartnerName, show_time};
+use crate::identity::RecordId;
+use crate::record::{Handed, Role, Stance};
+use crate::time::Time;
+
+/// Most events of a story.
+pub const MAX_STORY_EVENTS: usize = 2000;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoryWord {
+    /// The operation was opened.
+    Opened,
+    /// A partner attested.
+    Attested,
+    /// An asset was lent.
+    Lent,
+    /// An asset was taken back.
+    Recalled,
+    /// A role was offered.
+    Offered,
+    /// An offer was accepted: the role has passed.
+    Accepted,
+    /// The successor took the lead.
+    Taken,
+    /// An offer was declined, reclaimed, or ended by itself.
+    Ended,
+    /// Something was contested.
+    Disputed,
+    /// A judge said a word.
+    Judged,
+    /// A dispute was ruled on.
+    Ruled,
+    /// The operation was decided.
+    Decided,
+    /// Its lead concluded it.
+    Concluded,
+}
+
+impl StoryWord {
+    /// The name in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Attested => "attested",
+            Self::Lent => "lent",
+            Self::Recalled => "recalled",
+            Self::Offered => "offered",
+            Self::Accepted => "accepted",
+            Self::Taken => "taken over",
+            Self::Ended => "ended",
+            Self::Disputed => "disputed",
+            Self::Judged => "judged",
+            Self::Ruled => "ruled",
+            Self::Decided => "decided",
+            Self::Concluded => "concluded",
+        }
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoryEvent {
+    /// When, in batch time.
+    pub at: String,
+    /// The log index of the record that did it; none where time did.
+    pub index: Option<u64>,
+    /// Who did it; none where a rule or time did.
+    pub partner: Option<PartnerName>,
+    /// In which role.
+    pub role: Option<Role>,
+    /// What happened.
+    pub what: StoryWord,
+    /// The same in words.
+    pub text: String,
+    /// The record that did it, or the dispute that was ruled on.
+    pub record: Option<RecordId>,
+}
+
+/// Who led an operation, from when on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadView {
+    /// Who.
+    pub partner: PartnerName,
+    /// From which log index on.
+    pub index: u64,
+    /// From when on, in batch time.
+    pub since: String,
+    /// The opening, the handoff or the ruling that made it the lead.
+    pub by: RecordId,
+}
+
+/// An operation's story, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoryView {
+    /// The operation.
+    pub id: RecordId,
+    /// Its type.
+    pub kind: String,
+    /// Its title.
+    pub title: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Who answers for it, and since when.
+    pub lead: LeadView,
+    /// The phase that it is in, where its type has phases.
+    pub phase: Option<KindName>,
+    /// Its phases, in their order.
+    pub phases: Vec<PhaseView>,
+    /// What happened, first things first.
+    pub events: Vec<StoryEvent>,
+    /// How many things happened before.
+    pub before: u64,
+}
+
+/// Events with what they are sorted by.
+#[derive(Default)]
+struct Told(Vec<(Time, u64, StoryEvent)>);
+
+impl Told {
+    fn tell(
+        &mut self,
+        at: Time,
+        index: Option<u64>,
+        who: Option<(&PartnerName, Option<Role>)>,
+        event: (StoryWord, String, Option<RecordId>),
+    ) {
+        let (what, text, record) = event;
+        let event = StoryEvent {
+            at: show_time(at),
+            index,
+            partner: who.map(|(partner, _)| partner.clone()),
+            role: who.and_then(|(_, role)| role),
+            what,
+            text,
+            record,
+        };
+        self.0.push((at, index.unwrap_or(0), event));
+    }
+}
+
+fn with(reason: Option<&String>) -> String {
+    reason.map_or(String::new(), |reason| format!(": {reason}"))
+}
+
+impl State {
+    /// The story of an operation.
+    pub fn story(&self, id: &RecordId, now: Time) -> Option<StoryView> {
+        let operation = self.operations.get(id)?;
+        let view = self.view(id, now)?;
+        let mut told = Told::default();
+        self.tell_operation(operation, &mut told);
+        self.lendings(id).for_each(|lending| {
+            let owner = Some((&lending.owner, None));
+            let text = format!("lends {}{}", lending.name, with(lending.caveat.as_ref()));
+            told.tell(lending.at, Some(lending.index), owner, (StoryWord::Lent, text, Some(lending.record)));
+            if let Some((record, index, at, ground)) = &lending.back {
+                let text = format!("recalls {}{}", lending.name, with(ground.as_ref()));
+                told.tell(*at, Some(*index), owner, (StoryWord::Recalled, text, Some(*record)));
+            }
+        });
+        self.handoffs.of(id).for_each(|handoff| self.tell_handoff(operation, handoff, &mut told));
+        self.disputes.of(id).for_each(|dispute| tell_dispute(dispute, &mut told));
+        told.0.sort_by_key(|(at, index, _)| (*at, *index));
+        let before = told.0.len().saturating_sub(MAX_STORY_EVENTS);
+        Some(StoryView {
+            id: operation.id,
+            kind: operation.open.kind.clone(),
+            title: operation.open.title.clone(),
+            status: view.status,
+            lead: LeadView {
+                partner: operation.lead.clone(),
+                index: operation.led.index,
+                since: show_time(operation.led.since),
+                by: operation.led.by,
+            },
+            phase: view.phase,
+            phases: self.phase_views(operation),
+            events: told.0.into_iter().skip(before).map(|(.., event)| event).collect(),
+            before: before as u64,
+        })
+    }
+
+    fn tell_operation(&self, operation: &Operation, told: &mut Told) {
+        let kind = self.kind_of(operation);
+        let first = kind.map(|kind| kind.first_lead(&operation.opened_by));
+        let leads = first.as_ref() == Some(&operation.opened_by);
+        let lead = first.filter(|_| !leads).map_or(String::new(), |lead| format!("; {lead} leads"));
+        let opener = Some((&operation.opened_by, leads.then_some(Role::Lead)));
+        let text = format!("opens it{lead}");
+        told.tell(
+            operation.opened_at,
+            Some(operation.index),
+            opener,
+            (StoryWord::Opened, text, Some(operation.id)),
+        );
+        for said in &operation.attestations {
+            let says = match said.stance {
+                Stance::Endorse => "endorses",
+                Stance::Object => "objects",
+                Stance::Abstain => "abstains",
+            };
+            let caveat =
+                said.caveat.as_ref().map_or(String::new(), |caveat| format!(", with the caveat: {caveat}"));
+            let replaced = match said.superseded_by {
+                Some(by) if self.disputes.get(&by).is_some() => " (annulled)",
+                Some(_) => " (replaced later)",
+                None => "",
+            };
+            let event = (StoryWord::Attested, format!("{says}{caveat}{replaced}"), Some(said.record));
+            told.tell(said.at, Some(said.index), Some((&said.partner, Some(said.role))), event);
+        }
+        if let Some(earlier) = &operation.earlier {
+            let event = (StoryWord::Decided, format!("{}, and remanded later", earlier.verdict), None);
+            told.tell(earlier.at, earlier.by, None, event);
+        }
+        if let Some(decision) = &operation.decision {
+            let text = decision.explain().into_iter().skip(1).take(1).collect::<String>();
+            let event = (StoryWord::Decided, format!("{}: {text}", decision.verdict), None);
+            told.tell(decision.decided_at, decision.decided_by, None, event);
+        }
+        if let Some(mark) = &operation.concluded {
+            let lead = Some((&operation.lead, Some(Role::Lead)));
+            let text = format!("concludes it{}", with(operation.conclusion.as_ref()));
+            told.tell(mark.at, mark.index, lead, (StoryWord::Concluded, text, Some(mark.record)));
+        }
+    }
+
+    fn tell_handoff(&self, operation: &Operation, handoff: &Handoff, told: &mut Told) {
+        let role = match handoff.what {
+            Handed::Role(role) => role,
+            Handed::Whole => Role::Lead,
+        };
+        let kind = self.kind_of(operation);
+        let phase = handoff.phase.and_then(|number| Some(kind.as_ref()?.phase(number)?.name.clone()));
+        let phase = phase.map_or(String::new(), |phase| format!(", for the phase {phase}"));
+        let Handoff { from, to, what, .. } = handoff;
+        let end = handoff.end.as_ref();
+        if end.is_some_and(|end| end.how == HandoffEnd::Taken) {
+            let text = format!("takes the lead over from {from}{}", with(handoff.note.as_ref()));
+            let event = (StoryWord::Taken, text, Some(handoff.id));
+            return told.tell(handoff.at, Some(handoff.index), Some((to, Some(role))), event);
+        }
+        let text = format!("offers {what} to {to}{phase}{}", with(handoff.note.as_ref()));
+        let event = (StoryWord::Offered, text, Some(handoff.id));
+        told.tell(handoff.at, Some(handoff.index), Some((from, Some(role))), event);
+        let Some(end) = end else { return };
+        let ground = with(end.ground.as_ref());
+        let (who, word, text) = match end.how {
+            HandoffEnd::Accepted | HandoffEnd::Taken => {
+                (Some((to, Some(role))), StoryWord::Accepted, format!("accepts {what} from {from}{phase}"))
+            }
+            HandoffEnd::Declined => {
+                (Some((to, None)), StoryWord::Ended, format!("declines {what} from {from}{ground}"))
+            }
+            HandoffEnd::Reclaimed => {
+                (Some((from, Some(role))), StoryWord::Ended, format!("reclaims {what}{ground}"))
+            }
+            HandoffEnd::Expired | HandoffEnd::Lapsed => {
+                (None, StoryWord::Ended, format!("the offer of {from} to {to} {}", end.how))
+            }
+        };
+        told.tell(end.at, end.index, who, (word, text, end.record));
+    }
+}
+
+fn tell_dispute(dispute: &Dispute, told: &mut Told) {
+    let ground = dispute.ground.as_ref().map_or(String::new(), |ground| format!("{ground}: "));
+    let text = format!("disputes the {} {}: {ground}{}", dispute.about, dispute.subject, dispute.reason);
+    let opener = Some((&dispute.opened_by, None));
+    told.tell(dispute.at, Some(dispute.index), opener, (StoryWord::Disputed, text, Some(dispute.id)));
+    for word in &dispute.words {
+        let text = format!("says {}{}", word.ruling, with(word.reason.as_ref()));
+        told.tell(
+            word.at,
+            Some(word.index),
+            Some((&word.partner, None)),
+            (StoryWord::Judged, text, Some(word.record)),
+        );
+    }
+    if let Some(end) = &dispute.end {
+        let text = match (end.ruling, end.by) {
+            (Some(ruling), Some(_)) => format!("the {} is {} by the panel", dispute.about, ruling.done()),
+            (Some(ruling), None) => {
+                format!("the {} is {}: the panel's time is over", dispute.about, ruling.done())
+            }
+            (None, _) => "nothing is left to rule on".to_owned(),
+        };
+        told.tell(end.at, end.by, None, (StoryWord::Ruled, text, Some(dispute.id)));
+    }
+}

@@ -1,0 +1,766 @@
+//! Roles pass from hand to hand, and an operation has one lead at every index.
+
+use super::assets::{contribute, declare};
+use super::*;
+use crate::charter::{HandoffRule, PartnerName, Phase, TakeoverRule};
+use crate::coalition::handoff::HandoffEnd;
+use crate::coalition::{Handoff, HandoffRefusal, ItemKind, MAX_OFFERS_PER_PARTNER, Over};
+use crate::record::{
+    Accept, Acknowledged, Conclude, Control, Decline, Handed, HandoffAct, MAX_ACKNOWLEDGED, Offer, Reclaim,
+    Takeover,
+};
+
+const LEADS: [&str; 3] = ["estmark", "norden", "sudria"];
+const SILENT_MS: u64 = 2 * HOUR_MS;
+
+/// Three that may lead and support, one that watches; two phases, of which norden leads only the first; sudria takes over.
+pub(super) fn relay_charter() -> Charter {
+    let mut charter = charter(&FOUR);
+    let kind = &mut charter.operations[0];
+    kind.lead = LEADS.map(name).to_vec();
+    kind.supporting = LEADS.map(name).to_vec();
+    kind.window_ms = 12 * HOUR_MS;
+    kind.handoff = HandoffRule {
+        offer_ms: HOUR_MS,
+        takeover: Some(TakeoverRule { successor: name("sudria"), silent_ms: Some(SILENT_MS), lapsed: true }),
+    };
+    let phase = |title: &str, lead: &[&str], successor: Option<&str>| Phase {
+        name: title.parse().expect("a name"),
+        lead: lead.iter().map(|partner| name(partner)).collect(),
+        successor: successor.map(name),
+    };
+    kind.phases =
+        vec![phase("search", &LEADS, None), phase("rescue", &["estmark", "sudria"], Some("estmark"))];
+    charter.sort();
+    charter
+}
+
+fn relay() -> Bench {
+    Bench::new(found(relay_charter()))
+}
+
+pub(super) fn offer(operation: RecordId, what: Handed, to: &str) -> Offer {
+    Offer { operation, what, to: name(to), phase: None, note: None, expires: None }
+}
+
+pub(super) const LEAD: Handed = Handed::Role(Lead);
+
+pub(super) fn offers(operation: RecordId, what: Handed, to: &str) -> Act {
+    Act::Handoff(HandoffAct::Offer(offer(operation, what, to)))
+}
+
+pub(super) fn accepts(offer: RecordId, known: &[RecordId]) -> Act {
+    let known = known.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    Act::Handoff(HandoffAct::Accept(Accept { offer, acknowledges: Acknowledged::Each(known) }))
+}
+
+fn declines(offer: RecordId) -> Act {
+    Act::Handoff(HandoffAct::Decline(Decline { offer, ground: Some("no crew".into()) }))
+}
+
+fn reclaims(offer: RecordId) -> Act {
+    Act::Handoff(HandoffAct::Reclaim(Reclaim { offer, ground: None }))
+}
+
+pub(super) fn takes_over(operation: RecordId) -> Act {
+    Act::Handoff(HandoffAct::Takeover(Takeover { operation, ground: Some("silence".into()) }))
+}
+
+pub(super) fn concludes(operation: RecordId) -> Act {
+    Act::Handoff(HandoffAct::Conclude(Conclude { operation, note: Some("all landed".into()) }))
+}
+
+fn begins(operation: RecordId, phase: &str, to: &str) -> Act {
+    let phase = Some(phase.parse().expect("a name"));
+    Act::Handoff(HandoffAct::Offer(Offer { phase, ..offer(operation, LEAD, to) }))
+}
+
+impl Bench {
+    pub(super) fn handoff_refusal(&mut self, partner: &str, nonce: &str, act: Act) -> HandoffRefusal {
+        let signed = self.act(partner, nonce, act);
+        match self.refusal(&signed) {
+            Refusal::Handoff(refusal) => refusal,
+            other => panic!("{other}"),
+        }
+    }
+
+    pub(super) fn lead(&self, operation: RecordId) -> String {
+        self.state.operation(&operation).expect("known").lead.to_string()
+    }
+
+    fn end(&self, offer: RecordId) -> Option<HandoffEnd> {
+        self.state.handoff(&offer).expect("known").end.as_ref().map(|end| end.how)
+    }
+
+    pub(super) fn pass_time(&mut self, span_ms: u64) {
+        self.state.advance(self.state.time().plus(span_ms));
+    }
+
+    /// An operation that is agreed: opened and led by norden.
+    pub(super) fn agreed(&mut self) -> RecordId {
+        let id = self.open();
+        self.say("norden", id, Lead, Endorse);
+        self.say("sudria", id, Supporting, Endorse);
+        self.say("estmark", id, Supporting, Endorse);
+        assert_eq!(self.verdict(id), Some(Verdict::Agreed));
+        id
+    }
+}
+
+#[test]
+fn the_lead_passes_with_the_ordered_acceptance_and_not_before() {
+    let mut bench = relay();
+    let id = bench.open();
+    let offered = bench.does("norden", "1", offers(id, LEAD, "sudria"));
+    assert_eq!(bench.lead(id), "norden", "who offers answers for it until it is accepted");
+    assert_eq!(
+        bench.handoff_refusal("sudria", "x", offers(id, LEAD, "estmark")).to_string(),
+        format!("norden leads {id}, not sudria")
+    );
+    let accepted = bench.does("sudria", "2", accepts(offered, &[]));
+    assert_eq!(bench.lead(id), "sudria");
+    let led = bench.state.operation(&id).expect("known").led;
+    assert_eq!((led.by, Some(led.index)), (offered, bench.state.seen(&accepted).map(|seen| seen.index)));
+    assert!(matches!(
+        bench.handoff_refusal("sudria", "3", accepts(offered, &[])),
+        HandoffRefusal::NotOpen { how: HandoffEnd::Accepted, .. }
+    ));
+    // It can be handed back, and on.
+    let back = bench.does("sudria", "4", offers(id, LEAD, "norden"));
+    bench.does("norden", "5", accepts(back, &[]));
+    assert_eq!(bench.lead(id), "norden");
+}
+
+#[test]
+fn an_acceptance_that_misses_something_open_is_refused_and_says_what() {
+    let mut bench = relay();
+    let id = bench.open();
+    let asset = bench.does("estmark", "1", declare("lift-7"));
+    let lent = bench.does("estmark", "2", contribute(asset, id, Control::Lead(vec![name("sudria")])));
+    let offered = bench.does("norden", "3", offers(id, LEAD, "sudria"));
+    // Said at the same time as the acceptance, and ordered before it.
+    let caveat = Attest {
+        operation: id,
+        role: Supporting,
+        stance: Endorse,
+        caveat: Some("daylight only".into()),
+        supersedes: None,
+    };
+    let caveat = bench.does("estmark", "4", Act::Attest(caveat));
+    let objection = bench.word("norden", id, Lead, Object);
+    bench.apply(&objection);
+    let objection = objection.record.id();
+    let refusal = bench.handoff_refusal("sudria", "5", accepts(offered, &[lent, objection]));
+    let HandoffRefusal::NotAcknowledged { missing, more: 0 } = &refusal else { panic!("{refusal}") };
+    assert_eq!((missing.len(), missing[0].record, missing[0].kind), (1, caveat, ItemKind::Caveat));
+    assert_eq!(
+        refusal.to_string(),
+        format!("it does not acknowledge the caveat of estmark ({caveat}); look again, then accept")
+    );
+    let all = bench.handoff_refusal("sudria", "6", accepts(offered, &[]));
+    assert!(matches!(&all, HandoffRefusal::NotAcknowledged { missing, .. } if missing.len() == 3), "{all}");
+    // What is no longer open may be acknowledged as well.
+    bench.does("sudria", "7", accepts(offered, &[lent, objection, caveat, id]));
+    assert_eq!(bench.lead(id), "sudria");
+    let asset = bench.state.asset(&asset).expect("declared");
+    assert_eq!(
+        bench.state.controller(asset).as_str(),
+        "sudria",
+        "control passes as far as its owner granted"
+    );
+}
+
+#[test]
+fn many_open_items_are_acknowledged_by_their_digest() {
+    let mut bench = relay();
+    let id = bench.open();
+    let offered = bench.does("norden", "1", offers(id, LEAD, "sudria"));
+    for number in 0..MAX_ACKNOWLEDGED + 1 {
+        let asset = bench.act("estmark", &format!("d{number}"), declare(&format!("lift-{number}")));
+        bench.apply(&asset);
+        let lent =
+            bench.act("estmark", &format!("c{number}"), contribute(asset.record.id(), id, Control::Owner));
+        assert_eq!(bench.apply(&lent).disposition, Disposition::Applied);
+    }
+    let open = bench.state.open_items(bench.state.operation(&id).expect("known"), Some(&offered));
+    let items: Vec<RecordId> = open.iter().map(|item| item.record).collect();
+    assert_eq!(items.len(), MAX_ACKNOWLEDGED + 1);
+    assert!(items.is_sorted());
+    let with = |acknowledges| Act::Handoff(HandoffAct::Accept(Accept { offer: offered, acknowledges }));
+    let too_many = bench.act("sudria", "2", with(Acknowledged::Each(items.clone())));
+    assert!(matches!(bench.refusal(&too_many), Refusal::TooLong { what: Part::Acknowledged, .. }));
+    let mut unsorted = items[..3].to_vec();
+    unsorted.reverse();
+    assert_eq!(
+        bench.handoff_refusal("sudria", "3", with(Acknowledged::Each(unsorted))),
+        HandoffRefusal::Unsorted
+    );
+    let known = Acknowledged::of(items.clone());
+    let other = Acknowledged::All(Acknowledged::digest(&items[1..]));
+    let refusal = bench.handoff_refusal("sudria", "4", with(other));
+    assert!(matches!(refusal, HandoffRefusal::OtherItems { open: 257, .. }), "{refusal}");
+    bench.does("sudria", "5", with(known));
+    assert_eq!(bench.lead(id), "sudria");
+}
+
+#[test]
+fn an_offer_ends_by_decline_reclaim_time_or_with_its_operation() {
+    let mut bench = relay();
+    let id = bench.open();
+    let first = bench.does("norden", "1", offers(id, LEAD, "sudria"));
+    assert!(matches!(
+        bench.handoff_refusal("norden", "2", offers(id, Handed::Whole, "estmark")),
+        HandoffRefusal::OfferOpen { offer, .. } if offer == first
+    ));
+    bench.does("sudria", "3", declines(first));
+    assert_eq!(bench.end(first), Some(HandoffEnd::Declined));
+    let second = bench.does("norden", "4", offers(id, LEAD, "sudria"));
+    assert_eq!(
+        bench.handoff_refusal("estmark", "5", reclaims(second)),
+        HandoffRefusal::NotOfferer { partner: name("estmark"), from: name("norden") }
+    );
+    bench.does("norden", "6", reclaims(second));
+    assert!(matches!(
+        bench.handoff_refusal("sudria", "7", accepts(second, &[])),
+        HandoffRefusal::NotOpen { how: HandoffEnd::Reclaimed, .. }
+    ));
+    // The type bounds every offer; a shorter one ends earlier, also by the clock of whoever asks.
+    let third = bench.does("norden", "8", offers(id, LEAD, "sudria"));
+    let begun = bench.state.time();
+    let late = bench.act("sudria", "9", accepts(third, &[]));
+    assert!(bench.state.check(&late, begun.plus(HOUR_MS - 1)).is_ok());
+    assert!(bench.state.check(&late, begun.plus(HOUR_MS)).is_err());
+    assert_eq!(bench.state.deadlines().next(), Some((begun.plus(HOUR_MS), third)));
+    bench.state.advance(begun.plus(HOUR_MS - 1));
+    assert_eq!(bench.end(third), None);
+    bench.state.advance(begun.plus(HOUR_MS + 5));
+    bench.assert_root();
+    let end = bench.state.handoff(&third).and_then(|it| it.end.clone()).expect("over");
+    assert_eq!((end.how, end.at, end.index), (HandoffEnd::Expired, begun.plus(HOUR_MS), None));
+    assert_eq!(bench.lead(id), "norden");
+    let short = Offer { expires: Some(bench.state.time().plus(10)), ..offer(id, LEAD, "sudria") };
+    let fourth = bench.does("norden", "10", Act::Handoff(HandoffAct::Offer(short.clone())));
+    bench.pass_time(10);
+    assert_eq!(bench.end(fourth), Some(HandoffEnd::Expired));
+    let past = Act::Handoff(HandoffAct::Offer(short));
+    assert!(matches!(bench.handoff_refusal("norden", "11", past), HandoffRefusal::AlreadyPast { .. }));
+    // With the operation all that is open lapses.
+    let role = bench.does("estmark", "12", offers(id, Handed::Role(Supporting), "sudria"));
+    let closes = bench.state.operation(&id).expect("known").closes;
+    bench.state.advance(Time(closes.0 - 1));
+    let last = bench.does("norden", "13", offers(id, LEAD, "sudria"));
+    bench.state.advance(closes);
+    assert_eq!((bench.verdict(id), bench.end(last)), (Some(Verdict::Expired), Some(HandoffEnd::Lapsed)));
+    assert_eq!(bench.end(role), Some(HandoffEnd::Expired));
+    bench.assert_root();
+    assert!(matches!(
+        bench.handoff_refusal("norden", "14", offers(id, LEAD, "sudria")),
+        HandoffRefusal::OperationOver { over: Over::Expired, .. }
+    ));
+}
+
+#[test]
+fn a_supporting_role_and_a_whole_operation_pass_with_what_was_said() {
+    let mut bench = relay();
+    let id = bench.open();
+    bench.say("estmark", id, Supporting, Endorse);
+    let role = Handed::Role(Supporting);
+    let offered = bench.does("estmark", "1", offers(id, role, "sudria"));
+    bench.does("sudria", "2", accepts(offered, &[]));
+    let estmark = bench.state.operation(&id).and_then(|op| op.standing(&name("estmark")));
+    assert!(estmark.is_some(), "what was said stays said");
+    let again = attest(&bench.founded, "estmark", id, Supporting, Object, estmark.map(|said| said.record));
+    assert_eq!(
+        bench.refusal(&again),
+        HandoffRefusal::HandedOver { partner: name("estmark"), role: Supporting }.into()
+    );
+    assert_eq!(
+        bench.handoff_refusal("estmark", "3", offers(id, role, "norden")),
+        HandoffRefusal::NotHeld { partner: name("estmark"), role: Supporting }
+    );
+    // The whole is the lead and the other role that norden has.
+    let whole = bench.does("norden", "4", offers(id, Handed::Whole, "estmark"));
+    bench.does("estmark", "5", accepts(whole, &[]));
+    let operation = bench.state.operation(&id).expect("known");
+    assert_eq!(operation.lead, name("estmark"));
+    assert_eq!(operation.handed, [(Lead, name("norden")), (Supporting, name("norden"))]);
+    let kind = bench.state.charter().kind("airlift").expect("declared");
+    assert_eq!(operation.roles(kind, &name("estmark")), [Lead, Supporting]);
+    assert_eq!(operation.roles(kind, &name("norden")), []);
+}
+
+#[test]
+fn who_may_hand_over_what_to_whom() {
+    let mut bench = relay();
+    let id = bench.open();
+    let word = bench.word("sudria", id, Supporting, Endorse);
+    bench.apply(&word);
+    let mut refused = |partner: &str, act: Act| bench.handoff_refusal(partner, "x", act).to_string();
+    for (partner, act, says) in [
+        (
+            "norden",
+            offers(id, LEAD, "vigil"),
+            "vigil may not act as lead here: only estmark, norden or sudria may",
+        ),
+        ("norden", offers(id, LEAD, "norden"), "norden has it already"),
+        ("norden", offers(id, LEAD, "nobody"), "nobody is no partner of this coalition"),
+        ("vigil", offers(id, Handed::Role(Observing), "sudria"), "whoever watches answers for nothing"),
+        ("vigil", offers(id, Handed::Role(Supporting), "sudria"), "vigil does not act as supporting here"),
+        ("sudria", offers(id, Handed::Whole, "estmark"), "norden leads"),
+        ("norden", begins(id, "rescue", "sudria"), "is not agreed"),
+        ("norden", concludes(id), "is not agreed"),
+        ("sudria", concludes(id), "norden leads"),
+        ("sudria", accepts(word.record.id(), &[]), "is no offer of a handoff"),
+    ] {
+        let text = refused(partner, act);
+        assert!(text.contains(says), "{text}");
+    }
+    for number in 0..MAX_OFFERS_PER_PARTNER {
+        let offered = bench.act("norden", &format!("o{number}"), offers(id, LEAD, "sudria"));
+        assert_eq!(bench.apply(&offered).disposition, Disposition::Applied);
+        let back = bench.act("norden", &format!("r{number}"), reclaims(offered.record.id()));
+        assert_eq!(bench.apply(&back).disposition, Disposition::Applied);
+    }
+    assert!(matches!(
+        bench.handoff_refusal("norden", "more", offers(id, LEAD, "sudria")),
+        HandoffRefusal::TooManyOffers { .. }
+    ));
+}
+
+#[test]
+fn only_the_successor_takes_over_and_only_from_a_silent_or_lapsed_lead() {
+    let mut bench = relay();
+    let id = bench.open();
+    let opened = bench.state.time();
+    let open = bench.does("norden", "0", offers(id, LEAD, "estmark"));
+    assert_eq!(
+        bench.handoff_refusal("estmark", "1", takes_over(id)),
+        HandoffRefusal::NotSuccessor { partner: name("estmark"), successor: name("sudria") }
+    );
+    let early = bench.handoff_refusal("sudria", "1", takes_over(id));
+    assert_eq!(
+        early,
+        HandoffRefusal::LeadAnswers {
+            lead: name("norden"),
+            silence: Some((opened, SILENT_MS)),
+            lapsed: Some(UNTIL)
+        }
+    );
+    assert!(early.to_string().contains("only 2 h of silence, from 2026-11-24T15:05"), "{early}");
+    // Whatever the lead says anywhere, as long as it has an effect, shows that it is there.
+    bench.pass_time(SILENT_MS - 1);
+    let other = bench.open();
+    bench.say("norden", other, Lead, Endorse);
+    bench.pass_time(SILENT_MS - 1);
+    let word = bench.word("norden", other, Lead, Object);
+    assert!(matches!(bench.refusal(&word), Refusal::AlreadyAttested { .. }), "of no effect");
+    assert!(matches!(
+        bench.handoff_refusal("sudria", "2", takes_over(id)),
+        HandoffRefusal::LeadAnswers { .. }
+    ));
+    bench.pass_time(1);
+    assert_eq!(bench.end(open), Some(HandoffEnd::Expired));
+    let taken = bench.does("sudria", "3", takes_over(id));
+    assert_eq!((bench.lead(id).as_str(), bench.end(taken)), ("sudria", Some(HandoffEnd::Taken)));
+    assert_eq!(
+        bench.handoff_refusal("sudria", "4", takes_over(id)),
+        HandoffRefusal::ToItself { partner: name("sudria") }
+    );
+    // By the lead's credential.
+    let mut charter = relay_charter();
+    charter.partners.iter_mut().filter(|it| it.name == name("norden")).for_each(|it| {
+        it.credentials_until = CREATED.plus(HOUR_MS);
+    });
+    let mut bench = Bench::new(found(charter));
+    let id = bench.open();
+    bench.pass_time(HOUR_MS);
+    let signed = bench.act("sudria", "1", takes_over(id));
+    let mut context = bench.context("sudria");
+    context.time = bench.state.time();
+    assert_eq!(bench.state.apply(&context, &Body::Signed(signed)).disposition, Disposition::Applied);
+    assert_eq!(bench.lead(id), "sudria");
+}
+
+#[test]
+fn an_agreed_operation_goes_through_its_phases_until_its_lead_concludes_it() {
+    let mut bench = relay();
+    let id = bench.agreed();
+    let asset = bench.does("estmark", "1", declare("lift-7"));
+    let lent = bench.does("estmark", "2", contribute(asset, id, Control::Owner));
+    assert_eq!(
+        bench.handoff_refusal("norden", "3", begins(id, "search", "sudria")).to_string(),
+        "search is not the next phase; that is rescue"
+    );
+    assert!(matches!(
+        bench.handoff_refusal("norden", "4", begins(id, "rescue", "norden")),
+        HandoffRefusal::NotEligible { role: Lead, eligible, .. } if eligible == [name("estmark"), name("sudria")]
+    ));
+    let offered = bench.does("norden", "5", begins(id, "rescue", "sudria"));
+    assert_eq!(bench.state.operation(&id).expect("known").phase, 0);
+    let accepted = bench.does("sudria", "6", accepts(offered, &[lent]));
+    let operation = bench.state.operation(&id).expect("known");
+    assert_eq!((operation.phase, operation.lead.as_str()), (1, "sudria"));
+    let phases = bench.state.phase_views(operation);
+    let shown = phases.iter().map(|phase| {
+        (phase.name.as_str(), phase.stands.as_str(), phase.lead.as_ref().map(PartnerName::as_str), phase.by)
+    });
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [("search", "past", Some("norden"), None), ("rescue", "current", Some("sudria"), Some(offered)),]
+    );
+    assert_eq!(phases[1].index, bench.state.seen(&accepted).map(|seen| seen.index));
+    assert_eq!(
+        bench.handoff_refusal("sudria", "7", begins(id, "search", "sudria")),
+        HandoffRefusal::NotNextPhase { named: "search".parse().expect("a name"), next: None }
+    );
+    // Of the second phase estmark is the successor.
+    assert!(matches!(
+        bench.handoff_refusal("norden", "8", takes_over(id)),
+        HandoffRefusal::NotSuccessor { successor, .. } if successor == name("estmark")
+    ));
+    let open = bench.does("sudria", "9", offers(id, LEAD, "estmark"));
+    bench.does("sudria", "10", concludes(id));
+    assert_eq!(bench.end(open), Some(HandoffEnd::Lapsed));
+    let operation = bench.state.operation(&id).expect("known");
+    assert_eq!((operation.lead.as_str(), operation.conclusion.as_deref()), ("sudria", Some("all landed")));
+    assert_eq!(operation.over().map(|(over, _)| over), Some(Over::Concluded));
+    assert!(
+        bench.state.serves(bench.state.asset(&asset).expect("declared")).is_none(),
+        "it is at home again"
+    );
+    for (nonce, act) in [("11", takes_over(id)), ("12", concludes(id)), ("13", offers(id, LEAD, "norden"))] {
+        assert!(matches!(
+            bench.handoff_refusal("estmark", nonce, act),
+            HandoffRefusal::OperationOver { over: Over::Concluded, .. }
+        ));
+    }
+}
+
+#[test]
+fn whoever_leads_the_next_phase_too_begins_it_with_one_record() {
+    let mut charter = relay_charter();
+    charter.operations[0].phases[1].lead = LEADS.map(name).to_vec();
+    let mut bench = Bench::new(found(charter));
+    let id = bench.agreed();
+    let begun = bench.does("norden", "1", begins(id, "rescue", "norden"));
+    assert_eq!(bench.end(begun), Some(HandoffEnd::Accepted));
+    let operation = bench.state.operation(&id).expect("known");
+    assert_eq!((operation.phase, operation.lead.as_str(), operation.handed.len()), (1, "norden", 0));
+}
+
+#[test]
+fn what_names_an_offer_that_has_not_come_waits_for_it() {
+    let mut bench = relay();
+    let opened = open(&bench.founded, "norden", "x");
+    let offered = bench.act("norden", "1", offers(opened.record.id(), LEAD, "sudria"));
+    let accepted = bench.act("sudria", "2", accepts(offered.record.id(), &[]));
+    for (signed, awaits) in [(&accepted, offered.record.id()), (&offered, opened.record.id())] {
+        assert_eq!(bench.apply(signed).disposition, Disposition::Parked { awaits });
+    }
+    let applied = bench.apply(&opened);
+    assert!(applied.released.iter().all(|it| it.disposition == Disposition::Applied), "{applied:?}");
+    assert_eq!((applied.released.len(), bench.lead(opened.record.id()).as_str()), (2, "sudria"));
+    bench.assert_root();
+}
+
+#[test]
+fn a_held_acceptance_is_tried_on_what_is_open_and_changes_nothing() {
+    let mut bench = relay();
+    let id = bench.open();
+    let asset = bench.does("estmark", "1", declare("lift-7"));
+    let lent = bench.does("estmark", "2", contribute(asset, id, Control::Owner));
+    let offered = bench.does("norden", "3", offers(id, LEAD, "sudria"));
+    let now = bench.state.time();
+    let blind = bench.act("sudria", "4", accepts(offered, &[]));
+    let refused = bench.state.provisional(std::slice::from_ref(&blind), now).refused;
+    assert!(
+        matches!(&refused[..], [(_, Refusal::Handoff(HandoffRefusal::NotAcknowledged { .. }))]),
+        "{refused:?}"
+    );
+    let seeing = bench.act("sudria", "5", accepts(offered, &[lent]));
+    assert_eq!(bench.state.provisional(&[seeing], now).refused, []);
+    assert_eq!(bench.lead(id), "norden");
+}
+
+/// What handoffs do, by the words of the documentation: kept beside the state and compared with it.
+#[derive(Default)]
+struct Shadow {
+    operations: BTreeMap<RecordId, ShadowOperation>,
+    offers: BTreeMap<RecordId, ShadowOffer>,
+    /// When each partner last said something with an effect.
+    heard: BTreeMap<&'static str, Time>,
+}
+
+struct ShadowOperation {
+    lead: &'static str,
+    since: Time,
+    phase: usize,
+    concluded: bool,
+}
+
+struct ShadowOffer {
+    operation: RecordId,
+    what: Handed,
+    from: &'static str,
+    to: &'static str,
+    phase: bool,
+    ends: Time,
+    is_open: bool,
+}
+
+impl Shadow {
+    /// Whether an act of `partner` may have its effect; none where this model does not know.
+    fn expects(&self, bench: &Bench, partner: &str, act: &HandoffAct) -> Option<bool> {
+        let now = bench.state.time();
+        let over = |id: &RecordId| {
+            let decided = bench.verdict(*id);
+            self.operations[id].concluded || !matches!(decided, None | Some(Verdict::Agreed))
+        };
+        Some(match act {
+            HandoffAct::Accept(it) => {
+                let offer = self.offers.get(&it.offer)?;
+                let Acknowledged::Each(known) = &it.acknowledges else { return None };
+                let is_open = offer.is_open && now < offer.ends && !over(&offer.operation);
+                let operation = bench.state.operation(&offer.operation)?;
+                let said = operation.attestations.iter().filter(|said| said.superseded_by.is_none());
+                let said = said
+                    .filter(|said| said.caveat.is_some() || said.stance == Object)
+                    .map(|said| said.record);
+                let others = self.offers.iter().filter(|(id, other)| {
+                    **id != it.offer
+                        && other.is_open
+                        && now < other.ends
+                        && other.operation == offer.operation
+                });
+                let must = said.chain(others.map(|(id, _)| *id)).collect::<Vec<_>>();
+                partner == offer.to && is_open && must.iter().all(|id| known.contains(id))
+            }
+            HandoffAct::Takeover(it) => {
+                let operation = self.operations.get(&it.operation)?;
+                let heard = self.heard.get(operation.lead).copied().unwrap_or(Time(0)).max(operation.since);
+                let successor = ["sudria", "estmark"][operation.phase];
+                !over(&it.operation)
+                    && partner == successor
+                    && operation.lead != successor
+                    && now.since(heard) >= SILENT_MS
+            }
+            HandoffAct::Conclude(it) => {
+                let operation = self.operations.get(&it.operation)?;
+                !over(&it.operation)
+                    && operation.lead == partner
+                    && bench.verdict(it.operation) == Some(Verdict::Agreed)
+            }
+            HandoffAct::Reclaim(Reclaim { offer: id, .. })
+            | HandoffAct::Decline(Decline { offer: id, .. }) => {
+                let offer = self.offers.get(id)?;
+                let by = if matches!(act, HandoffAct::Reclaim(_)) { offer.from } else { offer.to };
+                partner == by && offer.is_open && now < offer.ends && !over(&offer.operation)
+            }
+            HandoffAct::Offer(_) => return None,
+        })
+    }
+
+    fn moves(&mut self, operation: RecordId, to: &'static str, phase: bool, now: Time) {
+        let it = self.operations.get_mut(&operation).expect("opened");
+        let from = it.lead;
+        (it.lead, it.since, it.phase) = (to, now, it.phase + usize::from(phase));
+        for offer in self.offers.values_mut().filter(|offer| offer.operation == operation) {
+            offer.is_open &= offer.from != from || offer.what == Handed::Role(Supporting);
+        }
+    }
+
+    fn applied(&mut self, bench: &Bench, id: RecordId, partner: &'static str, act: &HandoffAct) {
+        let now = bench.state.time();
+        match act {
+            HandoffAct::Offer(it) => {
+                let operation = &self.operations[&it.operation];
+                if it.what != Handed::Role(Supporting) {
+                    assert_eq!(operation.lead, partner, "only the lead hands the lead over");
+                }
+                let doubled = self.offers.values().any(|offer| {
+                    offer.is_open
+                        && now < offer.ends
+                        && (offer.operation, offer.from) == (it.operation, partner)
+                        && (offer.what == it.what || offer.what == Handed::Whole || it.what == Handed::Whole)
+                });
+                assert!(!doubled, "one open offer of a role");
+                let phase = operation.phase + usize::from(it.phase.is_some());
+                assert!(["norden", "sudria", "estmark"].contains(&it.to.as_str()));
+                assert!(it.what == Handed::Role(Supporting) || phase == 0 || it.to.as_str() != "norden");
+                let to = FOUR.into_iter().find(|to| it.to.as_str() == *to).expect("a partner");
+                let (from, what) = (partner, it.what);
+                let ends = it.expires.map_or(now.plus(HOUR_MS), |ends| ends.min(now.plus(HOUR_MS)));
+                let is_open = from != to;
+                let offer = ShadowOffer {
+                    operation: it.operation,
+                    what,
+                    from,
+                    to,
+                    phase: it.phase.is_some(),
+                    ends,
+                    is_open,
+                };
+                self.offers.insert(id, offer);
+                if !is_open {
+                    self.moves(it.operation, to, true, now);
+                }
+            }
+            HandoffAct::Accept(it) => {
+                let offer = self.offers.get_mut(&it.offer).expect("offered");
+                offer.is_open = false;
+                let (operation, to, phase) = (offer.operation, offer.to, offer.phase);
+                if offer.what != Handed::Role(Supporting) {
+                    self.moves(operation, to, phase, now);
+                }
+            }
+            HandoffAct::Takeover(it) => self.moves(it.operation, partner, false, now),
+            HandoffAct::Conclude(it) => {
+                self.operations.get_mut(&it.operation).expect("opened").concluded = true;
+            }
+            HandoffAct::Decline(Decline { offer, .. }) | HandoffAct::Reclaim(Reclaim { offer, .. }) => {
+                self.offers.get_mut(offer).expect("offered").is_open = false;
+            }
+        }
+    }
+}
+
+fn random_act(
+    rng: &mut Rng,
+    operations: &[RecordId],
+    offered: &[RecordId],
+    known: &[RecordId],
+) -> HandoffAct {
+    let pick = |rng: &mut Rng, ids: &[RecordId]| match ids.len() {
+        0 => RecordId(Hash(rng.bytes())),
+        // Mostly the last, which are still open.
+        count => ids[count - 1 - (rng.below(count as u64).min(rng.below(4))) as usize],
+    };
+    let operation = pick(rng, operations);
+    match rng.below(9) {
+        0..=3 => HandoffAct::Offer(Offer {
+            phase: (rng.below(3) == 0).then(|| "rescue".parse().expect("a name")),
+            expires: (rng.below(3) == 0).then(|| CREATED.plus(rng.below(40) * HOUR_MS)),
+            ..offer(
+                operation,
+                [LEAD, Handed::Whole, Handed::Role(Supporting)][rng.below(3) as usize],
+                FOUR[rng.below(4) as usize],
+            )
+        }),
+        4 | 5 => {
+            let mut known = known.iter().copied().collect::<BTreeSet<_>>();
+            if rng.below(4) == 0 {
+                known.pop_first();
+            }
+            let acknowledges = Acknowledged::Each(known.into_iter().collect());
+            HandoffAct::Accept(Accept { offer: pick(rng, offered), acknowledges })
+        }
+        6 => HandoffAct::Takeover(Takeover { operation, ground: None }),
+        7 if rng.below(3) == 0 => HandoffAct::Conclude(Conclude { operation, note: None }),
+        7 => HandoffAct::Reclaim(Reclaim { offer: pick(rng, offered), ground: None }),
+        _ => HandoffAct::Decline(Decline { offer: pick(rng, offered), ground: None }),
+    }
+}
+
+#[test]
+fn no_sequence_of_records_gives_two_leads_or_none_or_another_than_whoever_accepted() {
+    let (mut moved, mut taken, mut phases) = (0, 0, 0);
+    for seed in 0..60 {
+        let mut rng = Rng::new(seed);
+        let mut charter = relay_charter();
+        charter.operations[0].rule =
+            OutcomeRule { required: vec![Lead], at_least: vec![], veto: Veto::default() };
+        let mut bench = Bench::new(found(charter));
+        let mut shadow = Shadow::default();
+        let (mut operations, mut offered, mut known) = (Vec::new(), Vec::new(), Vec::new());
+        for step in 0..160 {
+            let partner = FOUR[rng.below(4) as usize];
+            let now = bench.state.time();
+            match rng.below(12) {
+                0 if operations.len() < 4 => {
+                    let opener = ["norden", "sudria", "estmark"][rng.below(3) as usize];
+                    let opened = open(&bench.founded, opener, &step.to_string());
+                    assert_eq!(bench.apply(&opened).disposition, Disposition::Applied);
+                    let id = opened.record.id();
+                    operations.push(id);
+                    let it = ShadowOperation { lead: opener, since: now, phase: 0, concluded: false };
+                    shadow.operations.insert(id, it);
+                    shadow.heard.insert(opener, now);
+                }
+                1 => {
+                    let most = if rng.below(4) == 0 { 3 * HOUR_MS } else { HOUR_MS / 4 };
+                    bench.pass_time(rng.below(most));
+                }
+                2..=4 if !operations.is_empty() => {
+                    let operation = operations[rng.below(operations.len() as u64) as usize];
+                    let leads = shadow.operations[&operation].lead == partner;
+                    let role =
+                        if leads { Lead } else { [Supporting, Supporting, Observing][rng.below(3) as usize] };
+                    let caveat = (rng.below(4) == 0).then(|| "by day".to_owned());
+                    let stance = if rng.below(8) == 0 { Object } else { Endorse };
+                    let said = Attest { operation, role, stance, caveat, supersedes: None };
+                    let signed = bench.act(partner, &format!("a{step}"), Act::Attest(said));
+                    if bench.apply(&signed).disposition == Disposition::Applied {
+                        known.push(signed.record.id());
+                        shadow.heard.insert(partner, now);
+                    }
+                }
+                _ => {
+                    let act = random_act(&mut rng, &operations, &offered, &known);
+                    // Mostly said by whom it concerns.
+                    let partner = match (&act, act.offer().and_then(|id| shadow.offers.get(&id))) {
+                        _ if rng.below(4) == 0 => partner,
+                        (HandoffAct::Reclaim(_), Some(offer)) => offer.from,
+                        (_, Some(offer)) => offer.to,
+                        (HandoffAct::Offer(Offer { operation, what: LEAD | Handed::Whole, .. }), _)
+                        | (HandoffAct::Conclude(Conclude { operation, .. }), _) => {
+                            shadow.operations.get(operation).map_or(partner, |it| it.lead)
+                        }
+                        _ => partner,
+                    };
+                    let expected = shadow.expects(&bench, partner, &act);
+                    let signed = bench.act(partner, &step.to_string(), Act::Handoff(act.clone()));
+                    let disposition = bench.apply(&signed).disposition;
+                    let applied = disposition == Disposition::Applied;
+                    if let Some(expected) = expected {
+                        assert_eq!(
+                            applied, expected,
+                            "seed {seed} step {step}: {partner} {act:?} {disposition}"
+                        );
+                    }
+                    if applied {
+                        let id = signed.record.id();
+                        shadow.applied(&bench, id, partner, &act);
+                        shadow.heard.insert(partner, now);
+                        known.push(id);
+                        match act {
+                            HandoffAct::Offer(_) => offered.push(id),
+                            HandoffAct::Accept(_) => moved += 1,
+                            HandoffAct::Takeover(_) => taken += 1,
+                            _ => {}
+                        }
+                    }
+                }
+            }
+            for (id, it) in &shadow.operations {
+                let operation = bench.state.operation(id).expect("opened");
+                assert_eq!(operation.lead.as_str(), it.lead, "seed {seed} step {step}");
+                assert_eq!(operation.phase as usize, it.phase, "seed {seed} step {step}");
+                assert_eq!(operation.concluded.is_some(), it.concluded, "seed {seed} step {step}");
+                let kind = bench.state.charter().kind("airlift").expect("declared");
+                let leads =
+                    LEADS.map(name).into_iter().filter(|it| operation.roles(kind, it).contains(&Lead));
+                assert_eq!(leads.collect::<Vec<_>>(), [name(it.lead)], "seed {seed} step {step}");
+            }
+            if step % 8 == 0 {
+                bench.assert_root();
+            }
+        }
+        for offer in bench.state.handoffs() {
+            let Handoff { end, expires, .. } = offer;
+            assert_eq!(end.is_none(), bench.state.deadlines().any(|(_, id)| id == offer.id));
+            assert!(end.is_some() || *expires > bench.state.time());
+        }
+        phases += shadow.operations.values().filter(|it| it.phase == 1).count();
+    }
+    assert!(moved > 100 && taken > 5 && phases > 10, "{moved} moved, {taken} taken, {phases} phases");
+}
