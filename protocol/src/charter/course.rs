@@ -129,10 +129,7 @@ pub enum Dependants {
 
 impl DisputeRule {
     /// Who judges if these are the parties, and how many equal words decide; nobody if too few are left.
-    pub fn judges<'a>(
-        &'a self,
-        is_party: impl Fn(&PartnerName) -> bool,
-    ) -> Option<(Vec<&'a PartnerName>, u32)> {
+    pub fn judges(&self, is_party: impl Fn(&PartnerName) -> bool) -> Option<(Vec<&PartnerName>, u32)> {
         let judges = self.panel.iter().filter(|judge| !is_party(judge)).collect::<Vec<_>>();
         let left = u32::try_from(judges.len()).unwrap_or(u32::MAX);
         match self.if_short {

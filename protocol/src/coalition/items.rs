@@ -69,6 +69,7 @@ impl ItemId {
 }
 
 /// A piece of the state.
+#[expect(clippy::large_enum_variant, reason = "an item is made to be encoded; nobody keeps many of them")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Item<'a> {
     /// Whose state it is.
