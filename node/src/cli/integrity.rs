@@ -5,17 +5,20 @@ use entente_protocol::charter::{PartnerName, parse_time};
 use entente_protocol::coalition::{IntegrityView, MIN_PREFIX_CHARS, Part};
 use entente_protocol::identity::{EvidenceId, Hash, PublicKey, RecordId};
 use entente_protocol::record::{
-    Act, Body, Confirm, EventKind, IntegrityAct, MAX_COMMITMENTS, Matter, Measure, Report as ReportAct, Vote,
+    Act, Confirm, EventKind, IntegrityAct, MAX_COMMITMENTS, Matter, Measure, Report as ReportAct, Vote,
     Withdraw,
 };
 use entente_protocol::time::Time;
 
-use super::op::{Officer, Submission, Waiting, texts};
+use super::op::{Officer, Saying, texts};
 use super::{Context, now};
 use crate::api::dto::EvidenceView;
 use crate::client::segment;
 use crate::errors::CliError;
 use crate::render;
+
+/// The command that shows what stands.
+const LIST: &str = "integrity list";
 
 /// Report misuse of the coalition, confirm what others report, and see what follows.
 #[derive(Subcommand)]
@@ -64,7 +67,7 @@ pub(super) struct Report {
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Time>,
     #[command(flatten)]
-    waiting: Waiting,
+    saying: Saying,
 }
 
 #[derive(Args)]
@@ -75,7 +78,7 @@ pub(super) struct OnEvent {
     #[arg(long, value_name = "TEXT")]
     ground: Option<String>,
     #[command(flatten)]
-    waiting: Waiting,
+    saying: Saying,
 }
 
 #[derive(Args)]
@@ -151,7 +154,7 @@ impl Report {
         }
         let officer = Officer::load(context)?;
         for named in self.against.iter().chain(&self.to) {
-            if officer.charter().partner(named.as_str()).is_none() {
+            if officer.charter.partner(named.as_str()).is_none() {
                 return Err(CliError::usage(
                     format!("{named} is no partner of this coalition"),
                     "an event is against a partner, a key, or nobody that is known",
@@ -167,7 +170,7 @@ impl Report {
         let matter = Matter { kind: self.kind, against, key: self.with_key, victim };
         let (text, evidence, since) = (self.text.clone(), self.evidence.clone(), self.since);
         let act = IntegrityAct::Report(ReportAct { matter, text, evidence, proof, since });
-        submit(context, &officer, act, &self.waiting).await
+        self.saying.say(context, Act::Integrity(act), LIST).await
     }
 }
 
@@ -201,7 +204,6 @@ impl OnEvent {
             texts::check_not_empty("ground", ground, &command)?;
             texts::check(Part::Ground, "ground", ground, &command)?;
         }
-        let officer = Officer::load(context)?;
         let event = match find(context, &self.id).await {
             Ok(view) => view.id,
             // One that has not come this far: its whole id says enough, and the word waits for it.
@@ -210,20 +212,7 @@ impl OnEvent {
                 _ => return Err(error),
             },
         };
-        submit(context, &officer, act(event, self.ground.clone()), &self.waiting).await
+        let shows = format!("integrity show {}", render::short(&event));
+        self.saying.say(context, Act::Integrity(act(event, self.ground.clone())), &shows).await
     }
-}
-
-async fn submit(
-    context: &Context,
-    officer: &Officer,
-    act: IntegrityAct,
-    waiting: &Waiting,
-) -> Result<(), CliError> {
-    // Refused before the node is asked, where the key is no officer's.
-    officer.partner()?;
-    let record = officer.sign(Act::Integrity(act), None)?;
-    let id = Some(record.record.id());
-    let submission = Submission { path: "/v1/records", lane: None, id, body: Body::Signed(record).encode() };
-    submission.send(context, waiting).await
 }

@@ -140,11 +140,6 @@ impl Officer {
         self.key.public()
     }
 
-    /// By which charter.
-    pub(super) fn charter(&self) -> &Charter {
-        &self.charter
-    }
-
     pub(super) fn partner(&self) -> Result<&Partner, CliError> {
         let public = self.public();
         self.charter.partners.iter().find(|partner| partner.officers.contains(&public)).ok_or_else(|| {

@@ -450,3 +450,37 @@ fn an_asset_is_lent_and_recalled_and_a_mistake_says_what_to_do() {
     run(&dir, &["asset", "recall", "lift-7", "--ground", "needed at home"]).done();
     assert!(run(&dir, &["asset", "list"]).done().contains("recalled: needed at home"));
 }
+
+#[test]
+fn an_integrity_event_is_reported_alone_shown_and_withdrawn() {
+    let hosts = Hosts::init(&["norden", "sudria"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let none = run(&dir, &["integrity", "list"]);
+    assert!(none.done().starts_with("no integrity events"), "{}", none.out);
+    // Alone of two: what is said is held.
+    let report = |more: &[&str]| {
+        let all = ["integrity", "report", "--kind", "forced-disclosure", "--text", "asked for the manifest"];
+        run(&dir, &[&all[..], more, &["--wait", "held"]].concat())
+    };
+    report(&["--against", "nobody"]).refused(2, &["nobody is no partner", "charter show"]);
+    let id = first_line(&report(&["--against", "sudria", "--to", "norden"]));
+    let listed = run(&dir, &["integrity", "list"]);
+    for word in [&id[..13], "!", "forced-disclosure", "sudria", "norden", "preliminary, held"] {
+        assert!(listed.done().contains(word), "{word:?} is not in\n{}", listed.out);
+    }
+    let shown = run(&dir, &["integrity", "show", &id[..12]]);
+    let next = format!("next: entente integrity confirm {}", &id[..13]);
+    for word in ["FORCED-DISCLOSURE  preliminary  URGENT", "by norden, not ordered yet", &next] {
+        assert!(shown.done().contains(word), "{word:?} is not in\n{}", shown.out);
+    }
+    let json = run(&dir, &["--json", "integrity", "show", &id]);
+    let json = serde_json::from_str::<serde_json::Value>(json.done()).expect("JSON");
+    assert_eq!((&json["against"], &json["urgent"]), (&"sudria".into(), &true.into()));
+    run(&dir, &["integrity", "withdraw", &id, "--ground", "a mistake", "--wait", "held"]).done();
+    assert!(run(&dir, &["integrity", "show", &id]).done().contains("withdrawn by norden (not ordered yet)"));
+    run(&dir, &["integrity", "show", "op-aaaaaaaa"]).refused(1, &["integrity list"]);
+    run(&dir, &["integrity", "report", "--kind", "sabotage", "--text", "x"])
+        .refused(2, &["declared-failure"]);
+}

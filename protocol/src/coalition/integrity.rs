@@ -136,7 +136,7 @@ pub struct Word {
     pub at: Time,
 }
 
-/// A partner whose suspension was voted for and did not end.
+/// A partner that was suspended by vote for an event, and by no later vote reinstated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspension {
     /// Who.
@@ -311,14 +311,18 @@ impl State {
         matter.against.as_ref() == Some(partner) || matter.key.as_ref().is_some_and(holds)
     }
 
-    /// The partners that stand behind an event and count.
+    /// The partners that stand behind an event and count; while it is not settled, only those that are active.
     pub fn confirming<'a>(&self, event: &'a IntegrityEvent) -> Vec<&'a PartnerName> {
         let counts = self.charter().integrity.reporter_counts;
         let reported = matches!(&event.author, Author::Officer(_)).then_some(&event.reporter);
         let reported = reported.filter(|_| counts);
         let mut partners: Vec<_> =
             reported.into_iter().chain(event.confirmed.iter().map(|word| &word.partner)).collect();
-        partners.retain(|partner| !self.is_subject(partner, &event.matter));
+        let open = event.status == EventStatus::Preliminary;
+        let counts = |partner: &PartnerName| {
+            !self.is_subject(partner, &event.matter) && (!open || self.is_active(partner))
+        };
+        partners.retain(|partner| counts(partner));
         partners.sort_unstable();
         partners.dedup();
         partners
@@ -330,7 +334,7 @@ impl State {
         events.map(|(event, since)| (*event, *since)).min_by_key(|(event, since)| (*since, *event))
     }
 
-    /// Partners whose suspension was voted for, by event: what the charter's rules of membership may act on.
+    /// Partners that were suspended by vote, by event; whether one still is, its membership says.
     pub fn suspensions(&self) -> impl Iterator<Item = Suspension> {
         self.events.iter().filter_map(|event| {
             let since = event.suspended.filter(|_| event.lifted.is_none())?;

@@ -1,7 +1,8 @@
 //! Membership: who is a member, since when not, and who is on watch.
 //!
 //! Guarantees: what is removed stays removed. A partner leaves by its own word alone, needing nobody's consent; it is
-//! suspended, reinstated or expelled by an operation of a type that declares that effect, in which it has no voice. From
+//! suspended, reinstated or expelled by an operation of a type that declares that effect, in which it has no voice, or suspended
+//! by the votes that the charter declares in answer to a confirmed integrity event. From
 //! the decision on, in the order of the log, records of a partner that is not active have no effect; what it said before keeps
 //! its effect.
 //!
@@ -77,7 +78,7 @@ pub struct Member {
 /// Why a partner's membership is what it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
-    /// The operation that was agreed, or the record by which it left.
+    /// The operation that was agreed, the record by which it left, or the integrity event that it was suspended for.
     pub by: RecordId,
     /// Batch time of the change.
     pub at: Time,

@@ -131,7 +131,8 @@ impl State {
         let own = Author::Officer(event.reporter.clone()) == event.author;
         let open = |name: &PartnerName| {
             let said = event.confirmed.iter().any(|word| word.partner == *name);
-            !(said || (own && *name == event.reporter) || self.is_subject(name, matter))
+            let has_said = said || (own && *name == event.reporter);
+            !has_said && !self.is_subject(name, matter) && self.is_active(name)
         };
         let partners = self.charter().partners.iter().map(|partner| partner.name.clone());
         let missing = (rules.confirmations as usize).saturating_sub(stands.len());
@@ -204,7 +205,7 @@ impl State {
                     text.push_str(&format!("; the key is in quarantine since{}", at(index)));
                 }
                 if let (Some(index), Some(who)) = (event.suspended, self.subject(&event.matter)) {
-                    text.push_str(&format!("; the suspension of {who} was voted for{}", at(index)));
+                    text.push_str(&format!("; {who} was suspended by vote{}", at(index)));
                 }
                 if let Some(index) = event.lifted {
                     text.push_str(&format!("; both ended{}", at(index)));

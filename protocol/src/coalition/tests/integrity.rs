@@ -196,6 +196,13 @@ fn a_partner_is_suspended_by_the_votes_that_the_charter_declares() {
     assert_eq!(member(&bench).changed.map(|changed| changed.by), Some(event));
     let word = open(&bench.founded, "sudria", "meanwhile");
     assert!(matches!(bench.refusal(&word), Refusal::Member(_)));
+    // It may still report; its word does not count.
+    let told = bench.files("sudria", report(EventKind::Withholding, "vigil"));
+    assert_eq!(bench.state.event_view(bench.event(told)).missing, 2);
+    bench.files("norden", confirm(told));
+    assert!(!bench.event(told).is_confirmed());
+    bench.files("estmark", confirm(told));
+    assert!(bench.event(told).is_confirmed());
     for voter in ["norden", "estmark"] {
         bench.files(voter, vote(event, Measure::Lift));
     }
