@@ -250,6 +250,7 @@ impl Engine {
         self.unsent.values_mut().for_each(|unsent| unsent.clock_set_back(now, gossip_ms));
         self.proposals.clock_set_back(now);
         self.copies.clock_set_back(now);
+        self.start.clock_set_back(now, repeat_ms);
         self.due_written.values_mut().for_each(|written| written.clock_set_back(now));
         self.missing.values_mut().for_each(|since| *since = now.min(*since));
         self.woken_for = None;

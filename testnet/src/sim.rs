@@ -168,7 +168,7 @@ pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summ
     Ok(summarise(options, wish, planted, done))
 }
 
-/// Most failures that are shrunk and shown whole.
+/// Most failures that are shrunk.
 const MAX_SHRUNK: usize = 5;
 
 fn summarise(options: &Options, wish: Wish, planted: &'static str, done: Vec<(u64, Outcome)>) -> Summary {
@@ -179,6 +179,7 @@ fn summarise(options: &Options, wish: Wish, planted: &'static str, done: Vec<(u6
         summary.epochs += outcome.epochs;
         summary.simulated_ms += outcome.simulated_ms;
         summary.steps += outcome.steps;
+        summary.most_per_second = summary.most_per_second.max(outcome.most_per_second);
         summary.counts.merge(&outcome.counts);
         if let Some(what) = outcome.failure {
             let whole = History::draw(seed, wish);

@@ -8,6 +8,7 @@
 //! Source: consensus rule "Catch-up"; RFC 6962, section 2.1.1. The list of leaves is not sent: it is recomputed.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use entente_hbbft::{Digest, Seat};
 
@@ -42,6 +43,12 @@ impl Catchup {
         self.proven.retain(|of, _| *of > epoch);
     }
 
+    /// Whether a contribution to an epoch may still be of use: to a proven one those alone that it agreed on and that
+    /// have not come.
+    pub(super) fn may_need(&self, epoch: u64, digest: &Digest) -> bool {
+        self.proven.get(&epoch).is_none_or(|proven| proven.lacking().any(|lacking| lacking == *digest))
+    }
+
     /// How many epochs are proven.
     pub(super) fn proven(&self) -> usize {
         self.proven.len()
@@ -73,11 +80,13 @@ impl Engine {
             return self.fault(Some(node), self.seat_of(&node), "bad_proof", what);
         };
         self.catchup.checked = Some(proof.certificate.clone());
-        self.progressed(Subject::Epochs, node);
         self.compare_lives(&proof, &record.committed);
         if record.epoch > self.applied && record.epoch - self.applied <= MAX_PROVEN_EPOCHS {
-            let proven = Proven { proof, agreed: record.agreed, contributions: BTreeMap::new() };
-            self.catchup.proven.entry(record.epoch).or_insert(proven);
+            // One that is known is no answer, or who has nothing else would be asked without end.
+            if let Entry::Vacant(place) = self.catchup.proven.entry(record.epoch) {
+                place.insert(Proven { proof, agreed: record.agreed, contributions: BTreeMap::new() });
+                self.progressed(Subject::Epochs, node);
+            }
         }
     }
 

@@ -472,6 +472,10 @@ impl Engine {
             _ => return,
         };
         for want in wants {
+            // What a proven epoch takes does not come to its votes, and would be wanted for ever.
+            if !self.catchup.may_need(epoch, &want.digest) {
+                continue;
+            }
             let holders: Vec<NodeId> = want.holders.iter().flat_map(|seat| self.holders_of(*seat)).collect();
             // Others may hold it too and say nothing, such as observers and seats that are mute in this epoch.
             let others: Vec<NodeId> =

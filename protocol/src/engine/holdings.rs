@@ -83,7 +83,7 @@ impl Engine {
             ("feeds known of a peer", of_peer(Peer::feeds_known), feeds),
             ("own feeds that a peer names early", of_peer(Peer::feeds_early), own_feeds),
             ("epochs known of a peer", of_peer(Peer::epochs_known), window),
-            ("what a peer had no answer to", of_peer(Peer::unanswered), subjects + window * payloads),
+            ("what a peer had no answer to", of_peer(Peer::unanswered), feeds + subjects + window * payloads),
             ("what is asked for", self.asked.len(), subjects + window * payloads),
             ("parked records of a partner", self.state.most_parked(), MAX_PARKED_PER_PARTNER),
             ("open operations of a partner", self.state.most_open(), MAX_OPEN_PER_PARTNER),

@@ -3,7 +3,9 @@
 //! Guarantees: nothing that any connected member holds stays missing here, as long as some peer answers: whatever is
 //! behind a known frontier is asked for, from one peer at a time, and after a time-out from the next. A lost message
 //! is mended by the next whole frontier, which is told again while anything is unfinished; an idle coalition says
-//! nothing. Memory per peer is bounded by the number of feeds, seats and open epochs.
+//! nothing. What a peer sends makes this node ask again only as far as it brought something new, or at the pace of a
+//! timer: neither copies of messages nor claims that nothing stands behind multiply. Memory per peer is bounded by the
+//! number of feeds, seats and open epochs.
 
 mod ask;
 mod tell;
@@ -66,6 +68,8 @@ struct Told {
 pub(super) enum Subject {
     Feed(usize),
     Branch(usize),
+    /// The other branch of a feed, of each who names one, for the proof of the fork.
+    Fork(usize),
     Frames(u64),
     Payload(u64, Digest),
     Cosignatures(u64),
@@ -76,9 +80,11 @@ pub(super) enum Subject {
 }
 
 /// Whom something was asked of, and until when an answer is awaited.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub(super) peer: NodeId,
+    /// Only the answer to this ends the wait: that to an earlier want may come late, or twice.
+    want: Want,
     pub(super) until: Time,
     /// Whether anything came of it.
     progress: bool,
@@ -95,6 +101,8 @@ struct Quiet {
 /// Most doublings of the span after which something is asked or told again: whoever lies about what it holds, or
 /// never takes note, costs one message in 64 such spans.
 const MAX_DOUBLINGS: u32 = 6;
+/// How often in a row a peer may have nothing of what it says it holds before a further claim must wait for its time.
+const MAX_FORGIVEN: u32 = 3;
 
 /// Whether `seat` is in a bitmap.
 pub(super) fn bit(bitmap: &[u8], seat: Seat) -> bool {
@@ -120,6 +128,7 @@ impl Subject {
         match self {
             Self::Feed(index) => Self::Feed(place[index]),
             Self::Branch(index) => Self::Branch(place[index]),
+            Self::Fork(index) => Self::Fork(place[index]),
             other => other,
         }
     }
@@ -129,7 +138,9 @@ impl Subject {
         match self {
             Self::Frames(epoch) | Self::Payload(epoch, _) | Self::Cosignatures(epoch) => *epoch > certified,
             Self::Certificate => false,
-            Self::Feed(_) | Self::Branch(_) | Self::Epochs | Self::Snapshot | Self::State => true,
+            Self::Feed(_) | Self::Branch(_) | Self::Fork(_) | Self::Epochs | Self::Snapshot | Self::State => {
+                true
+            }
         }
     }
 }
@@ -212,6 +223,7 @@ impl Peer {
     pub(super) fn forget_feed(&mut self, feed: usize) {
         self.contests.remove(&feed);
         self.known.remove(&feed);
+        self.quiet.remove(&Subject::Fork(feed));
     }
 
     /// The feed took another branch: what was told of it means nothing any more.
@@ -222,6 +234,15 @@ impl Peer {
     /// Nothing that it had not is of concern any more.
     pub(super) fn ask_again(&mut self, subject: Subject) {
         self.quiet.remove(&subject);
+    }
+
+    /// The peer says that it holds more than when it had nothing. It is asked again at once, but for one that has said
+    /// so again and again and had nothing: then as after a first time-out.
+    fn claims_more(&mut self, subject: Subject, now: Time, timing: &Timing) {
+        if let Some(quiet) = self.quiet.get_mut(&subject) {
+            let wait_ms = if quiet.times <= MAX_FORGIVEN { 0 } else { timing.ask_timeout_ms };
+            quiet.until = quiet.until.min(now.plus(wait_ms));
+        }
     }
 
     fn is_quiet(&self, subject: &Subject, now: Time) -> Option<Time> {
@@ -242,6 +263,9 @@ impl Engine {
             return;
         }
         self.drop_asked_of(&node);
+        let nodes = &self.seat_nodes;
+        let holds = |seat: Seat| nodes.get(seat.index()).is_some_and(|nodes| nodes.contains(&node));
+        self.start.linked_anew(self.now, holds);
         self.peers.insert(node, Peer::default());
         self.tell_whole(node);
         self.request_heads_from(node);
@@ -309,6 +333,7 @@ impl Engine {
         let seat = have.seat.filter(|seat| self.may_hold(&node, *seat));
         self.peers.get_mut(&node).expect("checked by the caller").seat = seat;
         let mut disputed = Vec::new();
+        let (now, timing) = (self.now, self.timing);
         for (key, head) in &have.feeds {
             let own = self.is_own(key);
             let Some(&index) = self.index.get(key) else {
@@ -340,7 +365,7 @@ impl Engine {
                 disputed.push((index, *head));
             }
             if head.length > peer.held(index) {
-                peer.quiet.remove(&Subject::Feed(index));
+                peer.claims_more(Subject::Feed(index), now, &timing);
                 peer.holds(index, head.length);
             }
         }
@@ -348,12 +373,12 @@ impl Engine {
         let peer = self.peers.get_mut(&node).expect("checked by the caller");
         if have.applied > peer.applied {
             peer.applied = have.applied;
-            peer.quiet.remove(&Subject::Frames(self.applied + 1));
+            peer.claims_more(Subject::Frames(self.applied + 1), now, &timing);
         }
         if have.certified > peer.certified {
             peer.certified = have.certified;
-            peer.quiet.remove(&Subject::Certificate);
-            peer.quiet.remove(&Subject::Epochs);
+            peer.claims_more(Subject::Certificate, now, &timing);
+            peer.claims_more(Subject::Epochs, now, &timing);
         }
         peer.linked = have.linked;
         for epoch in
@@ -368,10 +393,10 @@ impl Engine {
                     .is_none_or(|known| known < count.1)
             };
             if epoch.frames.iter().enumerate().any(grew) {
-                peer.quiet.remove(&Subject::Frames(number));
+                peer.claims_more(Subject::Frames(number), now, &timing);
             }
             if before.is_none_or(|before| before.cosigned != epoch.cosigned) {
-                peer.quiet.remove(&Subject::Cosignatures(number));
+                peer.claims_more(Subject::Cosignatures(number), now, &timing);
             }
         }
         if have.whole && peer.synced {
@@ -383,7 +408,11 @@ impl Engine {
             self.push_own(node);
         }
         for (index, head) in disputed {
-            // The other branch, for the proof of the fork.
+            // The other branch, for the proof of the fork; that there is one may be a lie.
+            if self.had_nothing_of_late(Subject::Fork(index), &node) {
+                continue;
+            }
+            self.had_nothing(&Subject::Fork(index), node);
             let (feed, committed) = (self.feeds[index].key, self.feeds[index].chain.committed().length);
             let from = committed.min(head.length.saturating_sub(1));
             self.ask(node, Want::Entries { feed, from, to: Some(head) });
@@ -496,9 +525,11 @@ impl Engine {
             Want::Snapshot { .. } => Subject::Snapshot,
             Want::State { .. } => Subject::State,
         };
-        if let Some(asked) = self.asked.get(&subject).copied().filter(|asked| asked.peer == node) {
+        let answered = |asked: &Asked| asked.peer == node && asked.want == *want;
+        let progress = self.asked.get(&subject).filter(|asked| answered(asked)).map(|asked| asked.progress);
+        if let Some(progress) = progress {
             self.asked.remove(&subject);
-            if !asked.progress {
+            if !progress {
                 self.had_nothing(&subject, node);
             }
             self.ask_missing();

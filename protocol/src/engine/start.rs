@@ -26,7 +26,18 @@ pub(super) struct Start {
     /// Frames of open epochs from the store, until they are taken in.
     pub(super) stored: Vec<VoteFrame>,
     /// By starter: the last request passed on, and whose reports to it.
-    relayed: BTreeMap<Seat, (Time, [u8; 32], BTreeSet<Seat>)>,
+    relayed: BTreeMap<Seat, Relayed>,
+}
+
+/// A request that was passed on.
+#[derive(Debug)]
+struct Relayed {
+    asked_at: Time,
+    nonce: [u8; 32],
+    /// Whose reports to it were passed on.
+    reporters: BTreeSet<Seat>,
+    /// Until when no later one of this starter is: each goes to all, and whoever floods costs no more than this.
+    until: Time,
 }
 
 impl Start {
@@ -44,8 +55,18 @@ impl Start {
 
     /// Seats that have reported or whose requests were passed on, and of one request the reporters: the most of these.
     pub(super) fn holds(&self) -> usize {
-        let reporters = self.relayed.values().map(|(.., reporters)| reporters.len()).max().unwrap_or(0);
+        let reporters = self.relayed.values().map(|relayed| relayed.reporters.len()).max().unwrap_or(0);
         self.reports.len().max(self.relayed.len()).max(reporters)
+    }
+
+    pub(super) fn clock_set_back(&mut self, now: Time, repeat_ms: u64) {
+        self.relayed.values_mut().for_each(|relayed| relayed.until = relayed.until.min(now.plus(repeat_ms)));
+    }
+
+    /// A node of these seats is linked anew: it may have started again.
+    pub(super) fn linked_anew(&mut self, now: Time, holds: impl Fn(Seat) -> bool) {
+        let seats = self.relayed.iter_mut().filter(|(seat, _)| holds(**seat));
+        seats.for_each(|(_, relayed)| relayed.until = relayed.until.min(now));
     }
 
     /// No own vote is said in epochs up to this one.
@@ -140,15 +161,19 @@ impl Engine {
         // Each is answered and passed on once: a later one of the same start has a later time. The starter itself may
         // have started again with a clock that was set back.
         let anew = |nonce: &[u8; 32]| self.may_hold(&node, seat) && *nonce != request.nonce;
-        let known =
-            |(asked_at, nonce, _): &(Time, [u8; 32], _)| *asked_at >= request.asked_at && !anew(nonce);
+        let known = |relayed: &Relayed| {
+            relayed.until > self.now || relayed.asked_at >= request.asked_at && !anew(&relayed.nonce)
+        };
         if self.start.relayed.get(&seat).is_some_and(known) {
             return;
         }
         if !request.verify(&self.coalition, &self.seats[seat.index()]) {
             return self.forged(node, format!("head request of seat {}", seat.0));
         }
-        self.start.relayed.insert(seat, (request.asked_at, request.nonce, BTreeSet::new()));
+        // It asks again every `repeat_ms`, which may come a little sooner than that.
+        let until = self.now.plus(self.timing.repeat_ms / 2);
+        let HeadRequest { asked_at, nonce, .. } = request;
+        self.start.relayed.insert(seat, Relayed { asked_at, nonce, reporters: BTreeSet::new(), until });
         let linked = |peer: &Peer| super::peers::bit(&peer.linked, seat);
         let others = self
             .peers
@@ -250,16 +275,16 @@ impl Engine {
     }
 
     fn relay_report(&mut self, node: NodeId, report: HeadReport) {
-        let Some((_, nonce, reporters)) = self.start.relayed.get(&report.starter) else { return };
-        if *nonce != report.nonce || reporters.contains(&report.reporter) {
+        let Some(relayed) = self.start.relayed.get(&report.starter) else { return };
+        if relayed.nonce != report.nonce || relayed.reporters.contains(&report.reporter) {
             return;
         }
         if !report.verify(&self.coalition, &self.seats[report.reporter.index()]) {
             return self.forged(node, format!("head report of seat {}", report.reporter.0));
         }
         // Noted only now: a forged one must not keep the true one from being passed on.
-        if let Some((.., reporters)) = self.start.relayed.get_mut(&report.starter) {
-            reporters.insert(report.reporter);
+        if let Some(relayed) = self.start.relayed.get_mut(&report.starter) {
+            relayed.reporters.insert(report.reporter);
         }
         let direct: Vec<NodeId> = self.holders_of(report.starter).collect();
         let towards: Vec<NodeId> = self.peers.keys().copied().filter(|other| *other != node).collect();

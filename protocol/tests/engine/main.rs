@@ -23,3 +23,4 @@ mod restore;
 mod rng;
 mod seeds;
 mod snapshots;
+mod storms;

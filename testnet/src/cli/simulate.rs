@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     /// The first of them
     #[arg(long, default_value_t = 0, conflicts_with = "seed")]
     first: u64,
-    /// Begin no history after so many minutes
+    /// Begin no history after so many minutes; the run ends soon after that, since shrinking is bounded by events
     #[arg(long, value_name = "MINUTES")]
     within: Option<u64>,
     /// This seed alone
@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     /// Items of the history to leave out, as a failure names them
     #[arg(long, value_delimiter = ',', value_name = "NUMBERS", requires = "seed")]
     without: Vec<usize>,
-    /// Show failures as they are, without looking for shorter histories
+    /// Show failures as they are, without looking for shorter histories (of the first five, over 1,500,000 events each)
     #[arg(long)]
     no_shrink: bool,
     /// Print one JSON object
@@ -87,13 +87,15 @@ fn tell(summary: &sim::Summary) {
     let kinds: Vec<_> = summary.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     say(&format!("seen: {}", kinds.join(", ")));
     say(&format!(
-        "{} histories, {} failures; {} epochs, {} records ordered, {} events, {} s simulated; trace {}",
+        "{} histories, {} failures; {} epochs, {} records ordered, {} events, {} s simulated, at most {} \
+         messages of a process to another in a second; trace {}",
         summary.seeds,
         summary.failures.len(),
         summary.epochs,
         summary.records_ordered,
         summary.steps,
         summary.simulated_ms / 1_000,
+        summary.most_per_second,
         &summary.trace[..16]
     ));
 }

@@ -4,9 +4,11 @@
 //! from its agreed contributions: cut, order, batch time, committed heads, tree; and from the evidence that entries carry:
 //! void entries, frozen feeds. Every certificate is checked line by
 //! line. What honest members send must be durable first and never contradict what they sent before. Nobody honest may
-//! be accused. What was acknowledged must be in the log, where it was acknowledged.
+//! be accused. What was acknowledged must be in the log, where it was acknowledged. No process speaks to another faster
+//! than stated.
 
 mod evidence;
+mod pace;
 mod recount;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +22,13 @@ use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::replicate::{EpochProof, PeerMessage};
 use entente_protocol::store::{Batch, Write};
+use entente_protocol::time::Time;
 use sha2::{Digest as _, Sha256};
 
 use super::disk::Contents;
 use super::history::History;
 use super::members::Member;
+use pace::Pace;
 use recount::Recount;
 
 /// Something acknowledged.
@@ -66,6 +70,7 @@ pub(super) struct Oracle {
     proved: BTreeSet<usize>,
     /// By member: all correct seats had certified so much when it started last.
     floors: BTreeMap<usize, u64>,
+    pace: Pace,
     failures: Vec<String>,
 }
 
@@ -119,6 +124,7 @@ impl Oracle {
             contradicts: BTreeSet::new(),
             proved: BTreeSet::new(),
             floors: BTreeMap::new(),
+            pace: Pace::new(history),
             failures: Vec::new(),
         }
     }
@@ -292,6 +298,18 @@ impl Oracle {
             }
             _ => {}
         }
+    }
+
+    /// A process that does not lie sends something to another.
+    pub(super) fn posts(&mut self, from: usize, to: usize, now: Time) {
+        if let Some(what) = self.pace.count(from, to, now) {
+            self.fail(what);
+        }
+    }
+
+    /// The most messages that any process sent to another in a second.
+    pub(super) fn most_per_second(&self) -> u64 {
+        self.pace.most()
     }
 
     /// A member starts; all correct seats have certified `floor`.

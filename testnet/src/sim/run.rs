@@ -33,6 +33,8 @@ const LOOK_EVERY: u64 = 2_000;
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
     pub(super) failure: Option<String>,
+    /// The most messages that any process sent to another in a second.
+    pub(super) most_per_second: u64,
     pub(super) counts: Counts,
     pub(super) epochs: u64,
     pub(super) simulated_ms: u64,
@@ -42,19 +44,25 @@ pub(super) struct Outcome {
 
 /// Plays a history, with what is planted in it.
 pub(super) fn play(history: History, planted: &'static str) -> Outcome {
+    play_at_most(history, planted, u64::MAX)
+}
+
+/// Plays it for at most so many events; then it has not failed.
+pub(super) fn play_at_most(history: History, planted: &'static str, most_steps: u64) -> Outcome {
     #[cfg(feature = "plant")]
     entente_hbbft::plant::plant(planted);
     #[cfg(not(feature = "plant"))]
     assert!(planted.is_empty(), "refused before");
     let rng = Rng::new(history.seed, 3);
-    let mut run = Run { rng, world: World::new(history), opened: Vec::new(), nonce: 0 };
+    let mut run = Run { rng, world: World::new(history, most_steps), opened: Vec::new(), nonce: 0 };
     run.hostile();
     run.judge();
     run.look();
     let mut world = run.world;
     world.oracle.check_tree();
     Outcome {
-        failure: world.oracle.failure().cloned(),
+        failure: world.oracle.failure().filter(|_| !world.is_over()).cloned(),
+        most_per_second: world.oracle.most_per_second(),
         epochs: world.oracle.epochs(),
         simulated_ms: world.now.since(START),
         steps: world.steps,
@@ -73,7 +81,7 @@ struct Run {
 
 impl Run {
     fn failed(&self) -> bool {
-        self.world.oracle.failure().is_some()
+        self.world.oracle.failure().is_some() || self.world.is_over()
     }
 
     /// Everything in the list, at its time.

@@ -1,13 +1,13 @@
-//! Shorter histories that fail too: items are left out by halves, then one by one.
+//! Shorter histories that fail too: items are left out by halves, then one by one, for so many events and no more, so
+//! that the same failure is always shrunk to the same history, and a run ends soon after its last one.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use super::history::History;
-use super::run::play;
+use super::run::play_at_most;
 
-/// How long to look for one.
-const LIMIT: Duration = Duration::from_secs(60);
+/// Most events over which one is looked for: some twenty seconds.
+const MAX_STEPS: u64 = 1_500_000;
 
 /// Items to leave out of `history`, `dropped` among them, so that it still fails in the same way.
 pub(super) fn shrink(
@@ -16,19 +16,21 @@ pub(super) fn shrink(
     dropped: BTreeSet<usize>,
     what: &str,
 ) -> BTreeSet<usize> {
-    let until = Instant::now() + LIMIT;
+    let mut left = MAX_STEPS;
     let kind = kind_of(what);
     let mut best = dropped;
     let mut width = history.items.len().next_power_of_two() / 2;
-    while width > 0 && Instant::now() < until {
+    while width > 0 && left > 0 {
         let kept: Vec<usize> = (0..history.items.len()).filter(|item| !best.contains(item)).collect();
         for chunk in kept.chunks(width) {
-            if Instant::now() >= until {
+            if left == 0 {
                 break;
             }
             let attempt: BTreeSet<usize> = best.iter().chain(chunk).copied().collect();
-            let failure = play(history.without(&attempt), planted).failure;
-            if failure.is_some_and(|failure| kind_of(&failure) == kind) {
+            let outcome = play_at_most(history.without(&attempt), planted, left);
+            // A history of no events at all takes its time, too.
+            left = left.saturating_sub(outcome.steps.max(1));
+            if outcome.failure.is_some_and(|failure| kind_of(&failure) == kind) {
                 best = attempt;
             }
         }

@@ -98,6 +98,8 @@ pub struct Summary {
     pub simulated_ms: u64,
     /// Events handled.
     pub steps: u64,
+    /// The most messages that any process sent to another in a second of simulated time.
+    pub most_per_second: u64,
     /// Faults injected and what was seen, by kind.
     pub faults: BTreeMap<String, u64>,
     /// Digest over the traces of all histories in the order of seeds.

@@ -86,6 +86,8 @@ pub(super) struct World {
     pub(super) counts: Counts,
     pub(super) now: Time,
     pub(super) steps: u64,
+    /// After so many nothing happens any more.
+    most_steps: u64,
     /// The network has healed: no loss, short ways.
     pub(super) calm: bool,
     rng: Rng,
@@ -119,7 +121,8 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 }
 
 impl World {
-    pub(super) fn new(history: History) -> Self {
+    /// A world in which `most_steps` things may happen.
+    pub(super) fn new(history: History, most_steps: u64) -> Self {
         let (founded, members) = found(history.seats, history.further);
         let mut rng = Rng::new(history.seed, 2);
         let timing = match rng.below(4) {
@@ -140,6 +143,7 @@ impl World {
             counts: Counts::default(),
             now: START,
             steps: 0,
+            most_steps,
             calm: false,
             rng,
             queue: BTreeMap::new(),
@@ -446,8 +450,16 @@ impl World {
         self.queue.insert((at, self.counter), happening);
     }
 
+    /// Whether as much has happened as may: what is then found is no failure.
+    pub(super) fn is_over(&self) -> bool {
+        self.steps >= self.most_steps
+    }
+
     /// Lets the next thing happen that is due by `until`.
     pub(super) fn step(&mut self, until: Time) -> bool {
+        if self.is_over() {
+            return false;
+        }
         let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= until) else {
             self.now = self.now.max(until);
             return false;

@@ -46,11 +46,11 @@ impl Engine {
         others: &[NodeId],
         want: Want,
     ) {
-        match self.asked.get(&subject).copied() {
-            Some(asked) if asked.until > self.now => return,
-            Some(asked) => {
+        match self.asked.get(&subject).map(|asked| (asked.peer, asked.until)) {
+            Some((_, until)) if until > self.now => return,
+            Some((peer, _)) => {
                 self.asked.remove(&subject);
-                self.had_nothing(&subject, asked.peer);
+                self.had_nothing(&subject, peer);
             }
             None => {}
         }
@@ -70,7 +70,7 @@ impl Engine {
             // Spread over the peers, so that not all ask the same.
             let peer = able[self.asked.len() % able.len()];
             let until = self.now.plus(self.timing.ask_timeout_ms);
-            self.asked.insert(subject, Asked { peer, until, progress: false });
+            self.asked.insert(subject, Asked { peer, want: want.clone(), until, progress: false });
             return self.ask(peer, want);
         }
         self.retry_at = self.retry_at.into_iter().chain(retry_at).min();
@@ -85,7 +85,7 @@ impl Engine {
     pub(in crate::engine) fn ask_anew_after(&mut self, epoch: u64, moved: &[bool]) {
         for peer in self.peers.values_mut() {
             peer.quiet.retain(|subject, _| match subject {
-                Subject::Feed(index) | Subject::Branch(index) => !moved[*index],
+                Subject::Feed(index) | Subject::Branch(index) | Subject::Fork(index) => !moved[*index],
                 Subject::Frames(of) => *of != epoch + 1,
                 Subject::Certificate => false,
                 Subject::Payload(..) | Subject::Cosignatures(_) | Subject::Epochs => true,

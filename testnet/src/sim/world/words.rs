@@ -95,6 +95,9 @@ impl World {
             return;
         }
         self.counts.add(Count::Sent, 1);
+        if self.processes[from].liar.is_none() {
+            self.oracle.posts(from, to, self.now);
+        }
         if self.deaf.get(&(from, to)).is_some_and(|until| *until > self.now) {
             self.counts.add(Count::OneWay, 1);
             return;

@@ -1,0 +1,53 @@
+//! How fast a process speaks to another: whatever it hears, so many messages a second and no more.
+//!
+//! What a peer lacks is given as fast as it asks, and that is bounded by what there is; all else is bounded by time. A rule
+//! that answers an answer makes messages without end, and where they come twice, ever more of them: that shows here
+//! long before a history has used up its events.
+
+use std::collections::BTreeMap;
+
+use entente_protocol::time::Time;
+
+use crate::sim::history::{History, What};
+
+/// Most messages of one process to another in a second of simulated time; copies that the network makes are not counted.
+const MAX_PER_SECOND: u64 = 3_000;
+/// So many more for each epoch that a member sleeps through, all of which may be given in that second: its record, each
+/// seat's contribution, entries.
+const MAX_PER_EPOCH: u64 = 8;
+
+/// Counts them.
+#[derive(Debug)]
+pub(super) struct Pace {
+    limit: u64,
+    /// By sender and receiver: the last second in which something was sent, and how much.
+    links: BTreeMap<(usize, usize), (u64, u64)>,
+    most: u64,
+}
+
+impl Pace {
+    pub(super) fn new(history: &History) -> Self {
+        let slept = history.items.iter().map(|item| match item.what {
+            What::Sleep { epochs, .. } => epochs,
+            _ => 0,
+        });
+        let limit = MAX_PER_SECOND + MAX_PER_EPOCH * slept.sum::<u64>();
+        Self { limit, links: BTreeMap::new(), most: 0 }
+    }
+
+    /// Counts a message; tells what is wrong if it is the first too many of its second.
+    pub(super) fn count(&mut self, from: usize, to: usize, now: Time) -> Option<String> {
+        let second = now.0 / 1_000;
+        let (last, count) = self.links.entry((from, to)).or_default();
+        *count = if *last == second { *count + 1 } else { 1 };
+        *last = second;
+        self.most = self.most.max(*count);
+        let over = *count == self.limit + 1;
+        over.then(|| format!("process {from} sends {count} messages to process {to} in a second"))
+    }
+
+    /// The most of any two and any second.
+    pub(super) fn most(&self) -> u64 {
+        self.most
+    }
+}
