@@ -34,7 +34,7 @@ use crate::time::Time;
 use crate::wire::{self, WireError};
 
 /// Largest encoded item, in bytes: an operation with its decision.
-pub const MAX_ITEM_BYTES: usize = 96 * 1024;
+pub const MAX_ITEM_BYTES: usize = 120 * 1024;
 
 const KEY_DOMAIN: &str = "entente/state/key/v1";
 const ITEM_DOMAIN: &str = "entente/state/item/v1";
