@@ -11,8 +11,8 @@ use entente_protocol::time::Time;
 use super::plain;
 use super::table::{headed, table};
 
-/// A chain, link by link.
-pub(crate) fn chain(chain: &Chain, now: Time) -> String {
+/// A chain, link by link, and whether it is valid `now`, where that is asked.
+pub(crate) fn chain(chain: &Chain, now: Option<Time>) -> String {
     let mut text = String::new();
     let Some(leaf) = chain.leaf() else { return "a chain without links\n".into() };
     let _ = writeln!(text, "{} acts for {} in {}", leaf.subject, leaf.partner, leaf.coalition);
@@ -21,7 +21,9 @@ pub(crate) fn chain(chain: &Chain, now: Time) -> String {
         let by = if number == 1 { "root " } else { "" };
         let _ = writeln!(text, "{number}. {by}{issuer}\n   lets {subject}\n   {}", terms(&link.delegation));
     }
-    let _ = writeln!(text, "{}", validity(chain, now));
+    if let Some(now) = now {
+        let _ = writeln!(text, "{}", validity(chain, now));
+    }
     text
 }
 

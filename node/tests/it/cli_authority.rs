@@ -103,8 +103,12 @@ fn a_root_lies_encrypted_and_opens_with_its_passphrase_alone() {
     set_mode(&safe.path("short"), 0o600);
     let said = safe.run(&["init", "sudria", "--passphrase-file", "short"]);
     said.refused(3, &["too short", "10 characters"]);
-    // Without a terminal nobody can be asked.
-    safe.run(&["init", "sudria"]).refused(1, &["no passphrase was typed", "--passphrase-file"]);
+    // Without a terminal nobody can be asked; a session of its own has none.
+    let inner = safe.command(&["init", "sudria"]);
+    let mut alone = Command::new("setsid");
+    alone.arg("--wait").arg(inner.get_program()).args(inner.get_args()).current_dir(safe.0.path());
+    let said: Said = alone.output().expect("setsid can be run").into();
+    said.refused(1, &["no passphrase was typed", "--passphrase-file"]);
     assert!(!safe.path("sudria.root.key").exists() && !safe.path("sudria.root.pub").exists());
 }
 

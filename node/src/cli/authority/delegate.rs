@@ -114,7 +114,7 @@ impl Delegate {
             ),
             why => CliError::config("nothing is delegated", why, HELP),
         })?;
-        let words = render::authority::chain(&chain, now());
+        let words = render::authority::chain(&chain, None);
         let head = words.lines().map(|line| format!("# {line}\n")).collect::<String>();
         let text = format!("{head}\n{}", chain.to_toml());
         files::write_new(&self.output, text.as_bytes(), files::PUBLIC)?;

@@ -105,7 +105,7 @@ impl Show {
                 let chain = file::read_chain(&self.file)?;
                 let hashes = chain.0.iter().map(|link| link.delegation.hash()).collect::<Vec<_>>();
                 let value = json!({"kind": "chain", "chain": chain, "hashes": hashes});
-                (render::authority::chain(&chain, now()), value)
+                (render::authority::chain(&chain, Some(now())), value)
             }
             Offline::Revocation(signed) => {
                 if !signed.is_signed() {
