@@ -132,6 +132,17 @@ def integer(bits):
     return read, write_integer
 
 
+def signed(bits):
+    """A signed integer: 0, -1, 1, -2, … as 0, 1, 2, 3, …"""
+    whole = integer(bits)
+
+    def read(reader):
+        value = whole[0](reader)
+        return -(value + 1) // 2 if value % 2 else value // 2
+
+    return read, lambda value: whole[1](2 * value if value >= 0 else -2 * value - 1)
+
+
 def array(size, tag=None):
     """Bytes without a length, behind a tag if there is one."""
 
@@ -229,6 +240,7 @@ def decode(of, data, what):
 
 U8 = (lambda reader: reader.take(1)[0]), (lambda value: bytes([value]))
 U16, U32, U64 = integer(16), integer(32), integer(64)
+I64 = signed(64)
 HASH = array(32)
 KEY, SIGNATURE = array(32, tag=1), array(64, tag=1)
 BYTES = read_bytes, lambda value: write_integer(len(value)) + value
@@ -236,16 +248,25 @@ TEXT = read_text, lambda value: BYTES[1](value.encode())
 TRUTH = read_truth, lambda value: bytes([value])
 REST = read_rest, lambda value: value
 LANE = names("flash", "immediate", "priority", "routine")
-ROLE = names("lead", "supporting", "observing")
+ROLE = enum(lead=None, supporting=None, observing=None, declared=TEXT)
 STANCE = names("endorse", "object", "abstain")
 
 # "Charter and founding"
 QUOTA = struct(flash=U32, immediate=U32, priority=U32, routine=U32)
 PARTNER = struct(name=TEXT, root=KEY, officers=list_of(KEY), seat=KEY, nodes=list_of(KEY), credentials_until=U64)
+THRESHOLD = struct(
+    role=option(ROLE), partners=list_of(TEXT), measure=enum(count=U32, weight=U32, percent=U32)
+)
+TERMS = list_of(enum(threshold=THRESHOLD, all_of=U32, any_of=U32))
 RULE = struct(
     required=list_of(ROLE),
     at_least=list_of(struct(role=ROLE, count=U32)),
+    all_of=TERMS,
+    quorum=U32,
+    weights=list_of(struct(partner=TEXT, weight=U32)),
+    substitutes=list_of(struct(role=ROLE, partner=TEXT, by=list_of(TEXT))),
     veto=struct(partners=list_of(TEXT), roles=list_of(ROLE)),
+    fallback=enum(fail=None, defer=None, escalate=TEXT, lesser=struct(limits=TEXT, all_of=TERMS)),
 )
 HANDOFF_RULE = struct(offer_ms=U64, takeover=option(struct(successor=TEXT, silent_ms=option(U64), lapsed=TRUTH)))
 PHASE = struct(name=TEXT, lead=list_of(TEXT), successor=option(TEXT))
@@ -253,9 +274,16 @@ DISPUTE_RULE = struct(
     window_ms=U64, panel=list_of(TEXT), threshold=U32, if_short=names("refuse", "unanimous"), rule_ms=U64,
     on_expiry=names("uphold", "annul"), dependants=names("go-on", "hold"), grounds=list_of(TEXT), remand_ms=option(U64),
 )
+FIELD = struct(
+    name=TEXT, kind=names("text", "number", "time", "choice"), required=TRUTH, min=option(I64), max=option(I64),
+    choices=list_of(TEXT),
+)
+RESOURCE = struct(name=TEXT, fields=list_of(TEXT), start=option(TEXT), until=option(TEXT))
 OPERATION_TYPE = struct(
-    name=TEXT, precedence=LANE, window_ms=U64,
-    effect=option(names("suspend", "reinstate", "expel", "amend")), lead=list_of(TEXT), supporting=list_of(TEXT), observing=list_of(TEXT), rule=RULE,
+    name=TEXT, precedence=LANE, may_raise=list_of(TEXT), window_ms=U64,
+    effect=option(names("suspend", "reinstate", "expel", "amend")), lead=list_of(TEXT), supporting=list_of(TEXT), observing=list_of(TEXT),
+    roles=list_of(struct(name=ROLE, partners=list_of(TEXT), requires=option(TEXT), counts=TRUTH, opens=TRUTH)),
+    fields=list_of(FIELD), resources=list_of(RESOURCE), rule=RULE,
     handoff=HANDOFF_RULE, phases=list_of(PHASE), dispute=option(DISPUTE_RULE),
 )
 RESPONSES = list_of(names("alert", "quarantine", "suspend"))
@@ -268,7 +296,7 @@ INTEGRITY = struct(
 )
 CHARTER = struct(
     version=U32, previous=option(HASH), name=TEXT, created=U64, nonce=array(16), step_ms=U64, clock_tolerance_ms=U64, quota=QUOTA,
-    partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE), integrity=INTEGRITY,
+    partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE), capabilities=list_of(struct(name=TEXT, partners=list_of(TEXT))), integrity=INTEGRITY,
 )
 DELEGATION = struct(
     coalition=HASH, issuer=KEY, subject=KEY, partner=TEXT, capabilities=list_of(names("officer", "seat", "node")),
@@ -301,8 +329,10 @@ INTEGRITY_ACT = enum(
 )
 RULING = names("uphold", "annul", "remand")
 ACT = enum(
-    Open=struct(kind=TEXT, title=TEXT, body=map_of(TEXT, TEXT)),
-    Attest=struct(operation=HASH, role=ROLE, stance=STANCE, caveat=option(TEXT), supersedes=option(HASH)),
+    Open=struct(kind=TEXT, title=TEXT, body=map_of(TEXT, TEXT), precedence=option(LANE)),
+    Attest=struct(
+        operation=HASH, role=ROLE, stance=STANCE, caveat=option(TEXT), evidence=list_of(HASH), supersedes=option(HASH)
+    ),
     Asset=ASSET_ACT,
     Member=enum(
         Propose=struct(
@@ -335,6 +365,7 @@ ACT = enum(
         Open=struct(subject=HASH, ground=option(TEXT), reason=TEXT),
         Rule=struct(dispute=HASH, ruling=RULING, reason=option(TEXT)),
     ),
+    Withdraw=struct(operation=HASH, attestation=HASH),
 )
 RECORD = struct(coalition=HASH, nonce=array(16), signer=KEY, act=ACT)
 BRANCH = struct(hash=HASH, digests=list_of(HASH), signature=SIGNATURE)
@@ -350,22 +381,27 @@ BODY = enum(
 )
 
 # "The log" and "Receipts"
+NEED = struct(
+    of=enum(endorsements=None, weight=None, share=U32, presence=None), role=option(ROLE), needed=U32, missing=U32,
+    candidates=list_of(struct(partner=TEXT, stance=option(STANCE), gives=U32, others=list_of(TEXT))),
+)
 DEFICIT = struct(
-    needs=list_of(
-        struct(role=ROLE, needed=U32, missing=U32, candidates=list_of(struct(partner=TEXT, stance=option(STANCE))))
-    ),
+    needs=list_of(NEED),
+    either=list_of(list_of(NEED)),
+    awaited=list_of(TEXT),
     vetoed_by=list_of(TEXT),
     veto_unused=list_of(TEXT),
 )
-STANDING = struct(record=HASH, partner=TEXT, role=ROLE, stance=STANCE, caveat=option(TEXT))
+STANDING = struct(record=HASH, partner=TEXT, role=ROLE, stance=STANCE, caveat=option(TEXT), evidence=list_of(HASH))
 LEAF = enum(
     Entry=struct(
         feed=FEED_KEY, length=U64, hash=HASH, record=option(HASH),
         disposition=enum(Applied=None, Duplicate=U64, Refused=REST, Parked=HASH, Void=U64),
     ),
     Decision=struct(
-        operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired"), decided_at=U64,
-        decided_by=option(U64), charter_version=U32, concerns=option(TEXT), by_new_rule=TRUTH, counted=list_of(STANDING), deficit=DEFICIT,
+        operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired", "agreed-with-limits"),
+        limits=option(TEXT), decided_at=U64, decided_by=option(U64), charter_version=U32, concerns=option(TEXT),
+        by_new_rule=TRUTH, stage=names("first", "deferred", "escalated"), word=option(STANDING), counted=list_of(STANDING), deficit=DEFICIT,
     ),
     Epoch=struct(
         coalition=HASH, era=U32, epoch=U64, seats=U16, charter_version=U32,

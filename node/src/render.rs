@@ -19,6 +19,7 @@ pub(crate) mod operation;
 pub(crate) mod peer;
 pub(crate) mod status;
 pub(crate) mod table;
+pub(crate) mod why;
 
 use std::io::Write as _;
 

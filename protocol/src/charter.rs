@@ -14,9 +14,13 @@ mod card;
 mod course;
 mod governance;
 mod integrity;
+mod kind;
 mod lint;
 mod name;
+mod rule;
+mod schema;
 mod template;
+mod term;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;
@@ -31,9 +35,16 @@ pub use course::{
 };
 pub use governance::Effect;
 pub use integrity::{IntegrityRules, MAX_FLOOD_PER_MINUTE, Response, Responses};
+pub use kind::{DeclaredRole, MAX_DECLARED_ROLES, OperationType};
 pub use lint::{Lint, Severity, lint, lint_at};
 pub use name::{AssetName, AuthorityName, KindName, MAX_NAME_BYTES, NameError, PartnerName};
+pub use rule::{
+    AtLeast, Fallback, Lesser, MAX_LIMITS_BYTES, MAX_STAND_INS, MAX_SUBSTITUTES, MAX_TERMS, MAX_WAYS,
+    MAX_WEIGHT, OutcomeRule, Substitute, Veto, Weight,
+};
+pub use schema::{BodyError, Claim, Field, FieldKind, MAX_CHOICES, MAX_RESOURCES, Resource};
 pub use template::{DraftSpec, RoleHints, TEMPLATES, draft};
+pub use term::{MAX_TERM_DEPTH, Measure, Term, Terms, Threshold};
 pub use text::{MAX_TEXT_TIME, parse_time, show_span, show_time};
 
 use crate::identity::{CoalitionId, Hash, PublicKey, hash};
@@ -53,6 +64,8 @@ pub const MAX_OFFICERS: usize = 16;
 pub const MAX_NODES: usize = 8;
 /// Most operation types.
 pub const MAX_KINDS: usize = 64;
+/// Most capabilities.
+pub const MAX_CAPABILITIES: usize = 64;
 /// Longest window of an operation: a year and a day.
 pub const MAX_WINDOW_MS: u64 = 366 * 86_400_000;
 /// Greatest step of batch time and greatest clock tolerance: an hour.
@@ -129,6 +142,14 @@ pub enum CharterError {
         /// The partner named.
         partner: PartnerName,
     },
+    /// A type declares a role that all types have.
+    #[error("{kind} declares the role {role}, which every type has")]
+    RoleDeclared {
+        /// The type.
+        kind: KindName,
+        /// The role.
+        role: Role,
+    },
     /// A role hint that cannot be followed.
     #[error("{partner} cannot be lead and observing")]
     RoleConflict {
@@ -163,9 +184,22 @@ pub struct Charter {
     pub partners: Vec<Partner>,
     /// The operation types, sorted by name.
     pub operations: Vec<OperationType>,
+    /// What only some partners are able or allowed to do, sorted by name.
+    #[serde(default)]
+    pub capabilities: Vec<HeldCapability>,
     /// How integrity events are confirmed, and what follows.
     #[serde(default)]
     pub integrity: IntegrityRules,
+}
+
+/// A capability that a role may require, and who has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldCapability {
+    /// Its name.
+    pub name: KindName,
+    /// Who has it, sorted.
+    pub partners: Vec<PartnerName>,
 }
 
 /// Most entries that one feed may bring into one epoch, by lane. A seat must be able to fetch that much.
@@ -244,159 +278,6 @@ impl Partner {
     }
 }
 
-/// A type of operation: who may act in which role, and when it is agreed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OperationType {
-    /// Its name.
-    pub name: KindName,
-    /// How urgent its records are.
-    pub precedence: Lane,
-    /// How long attestations are taken after the opening, in milliseconds of batch time.
-    pub window_ms: u64,
-    /// What its agreement changes in the coalition itself.
-    #[serde(default)]
-    pub effect: Option<Effect>,
-    /// Who may lead, sorted.
-    #[serde(default)]
-    pub lead: Vec<PartnerName>,
-    /// Who may support, sorted.
-    #[serde(default)]
-    pub supporting: Vec<PartnerName>,
-    /// Who may observe, sorted.
-    #[serde(default)]
-    pub observing: Vec<PartnerName>,
-    /// When it is agreed.
-    pub rule: OutcomeRule,
-    /// How its roles are handed over.
-    #[serde(default)]
-    pub handoff: HandoffRule,
-    /// Its phases, in their order; none if it has only one.
-    #[serde(default)]
-    pub phases: Vec<Phase>,
-    /// How disputes about it are ruled on; there are none if it is left out.
-    #[serde(default)]
-    pub dispute: Option<DisputeRule>,
-}
-
-impl OperationType {
-    /// The partners that may act in `role`, sorted.
-    pub fn eligible(&self, role: Role) -> &[PartnerName] {
-        match role {
-            Role::Lead => &self.lead,
-            Role::Supporting => &self.supporting,
-            Role::Observing => &self.observing,
-        }
-    }
-
-    /// Whether `partner` may act in `role`.
-    pub fn holds(&self, partner: &PartnerName, role: Role) -> bool {
-        self.eligible(role).binary_search(partner).is_ok()
-    }
-
-    /// Whose objection can block: partners with a veto that have a role that counts, sorted.
-    pub fn veto_holders(&self) -> Vec<&PartnerName> {
-        let by_name = self
-            .rule
-            .veto
-            .partners
-            .iter()
-            .filter(|partner| self.holds(partner, Role::Lead) || self.holds(partner, Role::Supporting));
-        let by_role =
-            self.rule.veto.roles.iter().filter(|role| role.counts()).flat_map(|role| self.eligible(*role));
-        let mut holders = by_name.chain(by_role).collect::<Vec<_>>();
-        holders.sort_unstable();
-        holders.dedup();
-        holders
-    }
-
-    /// Whether an objection of `partner` in `role` blocks.
-    pub fn is_veto(&self, partner: &PartnerName, role: Role) -> bool {
-        let veto = &self.rule.veto;
-        role.counts() && (veto.roles.contains(&role) || veto.partners.binary_search(partner).is_ok())
-    }
-
-    /// Who leads an operation of this type that `opener` opens: itself if it may, else the first that may. An operation
-    /// of a type that nobody may lead is its opener's.
-    pub fn first_lead(&self, opener: &PartnerName) -> PartnerName {
-        self.leads(0).first().filter(|_| !self.may_lead(opener, 0)).unwrap_or(opener).clone()
-    }
-
-    /// The partners that may lead the phase of this number, sorted; in a type without phases the whole.
-    pub fn leads(&self, phase: u32) -> &[PartnerName] {
-        match self.phase(phase) {
-            Some(phase) => &phase.lead,
-            None => &self.lead,
-        }
-    }
-
-    /// Whether `partner` may lead the phase of this number.
-    pub fn may_lead(&self, partner: &PartnerName, phase: u32) -> bool {
-        self.leads(phase).binary_search(partner).is_ok()
-    }
-
-    /// The phase of this number, from 0.
-    pub fn phase(&self, phase: u32) -> Option<&Phase> {
-        self.phases.get(phase as usize)
-    }
-
-    /// Whether `partner` has a role that counts.
-    pub fn acts(&self, partner: &PartnerName) -> bool {
-        self.roles_of(partner).iter().any(|role| role.counts())
-    }
-
-    /// The roles that `partner` may act in.
-    pub fn roles_of(&self, partner: &PartnerName) -> Vec<Role> {
-        Role::ALL.into_iter().filter(|role| self.holds(partner, *role)).collect()
-    }
-}
-
-/// When an operation is agreed: every requirement is met, and no veto stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OutcomeRule {
-    /// Roles in which at least one endorsement is required, sorted.
-    #[serde(default)]
-    pub required: Vec<Role>,
-    /// Least numbers of endorsements, sorted by role.
-    #[serde(default)]
-    pub at_least: Vec<AtLeast>,
-    /// Whose objection blocks.
-    #[serde(default)]
-    pub veto: Veto,
-}
-
-impl OutcomeRule {
-    /// How many endorsements are needed in `role`.
-    pub fn needed(&self, role: Role) -> u32 {
-        let required = u32::from(self.required.contains(&role));
-        let counted = self.at_least.iter().filter(|least| least.role == role).map(|least| least.count);
-        counted.max().unwrap_or(0).max(required)
-    }
-}
-
-/// At least `count` partners endorse in `role`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AtLeast {
-    /// The role.
-    pub role: Role,
-    /// How many.
-    pub count: u32,
-}
-
-/// Whose objection blocks an operation while it stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Veto {
-    /// These partners, in any role that counts, sorted.
-    #[serde(default)]
-    pub partners: Vec<PartnerName>,
-    /// Whoever acts in one of these roles, sorted.
-    #[serde(default)]
-    pub roles: Vec<Role>,
-}
-
 impl Charter {
     /// Reads a draft, in any order; refuses unknown fields and names the line of an error.
     pub fn from_toml(text: &str) -> Result<Self, CharterError> {
@@ -454,6 +335,12 @@ impl Charter {
         self.operations.iter().filter(move |kind| kind.effect == Some(effect))
     }
 
+    /// Whether the charter attests this capability to `partner`.
+    pub fn is_capable(&self, partner: &PartnerName, capability: &KindName) -> bool {
+        let found = self.capabilities.binary_search_by(|held| held.name.cmp(capability));
+        found.is_ok_and(|at| self.capabilities[at].partners.binary_search(partner).is_ok())
+    }
+
     /// The longest window of any type, in milliseconds.
     pub fn longest_window_ms(&self) -> u64 {
         self.operations.iter().map(|kind| kind.window_ms).max().unwrap_or(0)
@@ -468,17 +355,11 @@ impl Charter {
         }
         self.operations.sort_by(|a, b| a.name.cmp(&b.name));
         for kind in &mut self.operations {
-            kind.lead.sort_unstable();
-            kind.supporting.sort_unstable();
-            kind.observing.sort_unstable();
-            kind.rule.required.sort_unstable();
-            kind.rule.at_least.sort_by_key(|least| least.role);
-            kind.rule.veto.partners.sort_unstable();
-            kind.rule.veto.roles.sort_unstable();
-            kind.phases.iter_mut().for_each(|phase| phase.lead.sort_unstable());
-            kind.dispute.iter_mut().for_each(DisputeRule::sort);
+            kind.sort();
         }
         self.integrity.sort();
+        self.capabilities.sort_by(|a, b| a.name.cmp(&b.name));
+        self.capabilities.iter_mut().for_each(|capability| capability.partners.sort_unstable());
     }
 
     /// Whether version, bounds and order are those of a canonical charter. What it *means* is [`lint`]'s question.
@@ -506,19 +387,14 @@ impl Charter {
         }
         ascending("operation types", self.operations.iter().map(|kind| &kind.name))?;
         for kind in &self.operations {
-            let name = &kind.name;
-            bound(&format!("milliseconds of window_ms of {name}"), kind.window_ms, 0, MAX_WINDOW_MS)?;
-            for role in Role::ALL {
-                let what = format!("partners {role} in {name}");
-                bound(&what, kind.eligible(role).len(), 0, MAX_PARTNERS)?;
-                ascending(&what, kind.eligible(role))?;
-            }
-            ascending(&format!("required roles of {name}"), &kind.rule.required)?;
-            ascending(&format!("at_least of {name}"), kind.rule.at_least.iter().map(|least| &least.role))?;
-            bound(&format!("vetoes of {name}"), kind.rule.veto.partners.len(), 0, MAX_PARTNERS)?;
-            ascending(&format!("vetoes of {name}"), &kind.rule.veto.partners)?;
-            ascending(&format!("veto roles of {name}"), &kind.rule.veto.roles)?;
-            course::check(name, &kind.handoff, &kind.phases, kind.dispute.as_ref())?;
+            kind.check()?;
+        }
+        bound("capabilities", self.capabilities.len(), 0, MAX_CAPABILITIES)?;
+        ascending("capabilities", self.capabilities.iter().map(|capability| &capability.name))?;
+        for capability in &self.capabilities {
+            let what = format!("partners with {}", capability.name);
+            bound(&what, capability.partners.len(), 0, MAX_PARTNERS)?;
+            ascending(&what, &capability.partners)?;
         }
         self.integrity.check()?;
         bound("bytes of charter", self.encode().len(), 0, MAX_CHARTER_BYTES)

@@ -21,6 +21,7 @@
 //! more: see [`IntegrityEvent`].
 
 mod asset;
+mod claims;
 mod dispute;
 mod evidence;
 mod find;
@@ -45,6 +46,7 @@ mod story;
 mod take;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod versions;
 mod view;
 
@@ -70,9 +72,12 @@ pub use lending::Lending;
 pub use member::{Changed, Member, MemberRefusal, Membership};
 pub use obligations::{MAX_OBLIGATIONS, MemberView, Obligation, WatchView};
 pub use operation::{Attestation, Earlier, Led, Mark, Operation, Over};
-pub use outcome::{Assessment, Candidate, Decision, Deficit, MAX_DECISION_BYTES, Need, Standing, Verdict};
+pub use outcome::{
+    Assessment, Candidate, Decision, Deficit, Ending, MAX_DECISION_BYTES, Need, NeedOf, Stage, Standing,
+    Verdict,
+};
 pub use park::MAX_PARKED_PER_PARTNER;
-pub use refusal::{Part, Refusal};
+pub use refusal::{OperationRefusal, Part, Refusal, Taken};
 pub(crate) use snapshot::part_hash;
 pub use snapshot::{Changes, MAX_PAGE_BYTES, MAX_PENDING_PARTS, Page, PageError, Taking};
 pub use state::{
@@ -80,5 +85,6 @@ pub use state::{
     Released, Seen, State,
 };
 pub use story::{LeadView, MAX_STORY_EVENTS, StoryEvent, StoryView, StoryWord};
+pub use trial::{Line, Script, Step, Trial, TrialError, trial};
 pub use versions::Version;
 pub use view::{AttestationView, DecisionView, OperationView, Provisional, Status};

@@ -10,6 +10,7 @@ mod dispute;
 mod handoff;
 mod integrity;
 mod member;
+mod role;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,7 @@ pub use integrity::{
     Matter, Measure, Report, Vote, Withdraw,
 };
 pub use member::{Change, MAX_REASON_BYTES, MemberAct, Propose, Watch};
+pub use role::{MAX_ROLE_BYTES, Role, RoleName};
 
 pub use dispute::{DisputeAct, OpenDispute, Rule, Ruling};
 pub use handoff::{
@@ -33,7 +35,8 @@ pub use handoff::{
 
 use crate::evidence::Equivocation;
 use crate::feed::ForkProof;
-use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey, Signature, hash};
+use crate::identity::{CoalitionId, Hash, PublicKey, RecordId, SecretKey, Signature, hash};
+use crate::lane::Lane;
 use crate::time::Time;
 use crate::wire::{self, WireError, byte_string};
 
@@ -48,6 +51,8 @@ pub const MAX_FIELDS: usize = 32;
 pub const MAX_FIELD_NAME_BYTES: usize = 32;
 /// Longest value, in bytes.
 pub const MAX_FIELD_BYTES: usize = 512;
+/// Most commitments to evidence of one attestation.
+pub const MAX_EVIDENCE: usize = 4;
 /// Longest caveat, in bytes.
 pub const MAX_CAVEAT_BYTES: usize = 256;
 /// An ordinary signed attestation encodes to no more than this, the payload of one long-range radio packet.
@@ -222,6 +227,8 @@ pub enum Act {
     Handoff(HandoffAct),
     /// Contests something, or rules on that.
     Dispute(DisputeAct),
+    /// Takes back an own attestation.
+    Withdraw(Withdrawal),
 }
 
 impl Act {
@@ -230,6 +237,7 @@ impl Act {
         match self {
             Self::Open(_) | Self::Integrity(_) => None,
             Self::Attest(attest) => Some(attest.operation),
+            Self::Withdraw(withdraw) => Some(withdraw.operation),
             Self::Asset(act) => act.operation(),
             Self::Member(_) => None,
             Self::Handoff(act) => act.operation(),
@@ -242,6 +250,7 @@ impl Act {
         match self {
             Self::Open(_) => None,
             Self::Attest(attest) => Some(attest.operation),
+            Self::Withdraw(withdraw) => Some(withdraw.operation),
             Self::Asset(act) => act.asset(),
             Self::Member(_) => None,
             Self::Integrity(act) => act.event(),
@@ -255,6 +264,7 @@ impl Act {
         match self {
             Self::Open(_) | Self::Member(MemberAct::Propose(_)) => Some(id),
             Self::Attest(attest) => Some(attest.operation),
+            Self::Withdraw(withdraw) => Some(withdraw.operation),
             Self::Asset(_) | Self::Member(_) | Self::Integrity(_) | Self::Handoff(_) | Self::Dispute(_) => {
                 None
             }
@@ -271,6 +281,8 @@ pub struct Open {
     pub title: String,
     /// Named values: times, places, numbers.
     pub body: BTreeMap<String, String>,
+    /// A higher precedence than the type's.
+    pub precedence: Option<Lane>,
 }
 
 /// A partner's word on an operation, in a role.
@@ -282,57 +294,22 @@ pub struct Attest {
     pub role: Role,
     /// For, against, or neither.
     pub stance: Stance,
-    /// A condition or reservation, shown with the outcome.
+    /// A condition or reservation, shown with the outcome; of an objection its ground.
     pub caveat: Option<String>,
+    /// Commitments to evidence that stays where it is: SHA-256 of files, salted or not; ascending, at most
+    /// [`MAX_EVIDENCE`].
+    pub evidence: Vec<Hash>,
     /// The own earlier attestation that this one replaces.
     pub supersedes: Option<RecordId>,
 }
 
-/// A role in an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Answers for the operation.
-    Lead,
-    /// Contributes to it.
-    Supporting,
-    /// Watches it; its attestations are shown and never counted.
-    Observing,
-}
-
-impl Role {
-    /// All roles.
-    pub const ALL: [Self; 3] = [Self::Lead, Self::Supporting, Self::Observing];
-
-    /// The name in text.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Lead => "lead",
-            Self::Supporting => "supporting",
-            Self::Observing => "observing",
-        }
-    }
-
-    /// Whether attestations in this role count towards an outcome.
-    pub fn counts(self) -> bool {
-        self != Self::Observing
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Role {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.name() == text)
-            .ok_or_else(|| format!("{text:?} is no role: lead, supporting or observing"))
-    }
+/// Takes back an own attestation as a mistake, while the window is open. What stood before it does not stand again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    /// The operation.
+    pub operation: RecordId,
+    /// The own attestation that stands.
+    pub attestation: RecordId,
 }
 
 /// What an attestation says.
@@ -381,7 +358,7 @@ impl FromStr for Stance {
 mod tests {
     use super::*;
 
-    fn attestation(caveat: Option<String>, supersedes: Option<RecordId>) -> SignedRecord {
+    fn attestation(role: Role, caveat: Option<String>, supersedes: Option<RecordId>) -> SignedRecord {
         let key = SecretKey::from_seed(&[1; 32]);
         Record {
             coalition: CoalitionId(hash("test", &[])),
@@ -389,9 +366,10 @@ mod tests {
             signer: key.public(),
             act: Act::Attest(Attest {
                 operation: RecordId(hash("operation", &[])),
-                role: Role::Supporting,
+                role,
                 stance: Stance::Endorse,
                 caveat,
+                evidence: vec![],
                 supersedes,
             }),
         }
@@ -401,13 +379,16 @@ mod tests {
     #[test]
     fn an_ordinary_attestation_fits_one_radio_packet() {
         let other = Some(RecordId(hash("earlier", &[])));
-        for (caveat, supersedes) in [
-            (None, None),
-            (None, other),
-            (Some("daylight only".to_owned()), other),
-            (Some("not before 06:40, at most two aircraft at a time".to_owned()), None),
+        let longest = "r".repeat(MAX_ROLE_BYTES).parse().expect("a role");
+        for (role, caveat, supersedes) in [
+            (Role::Supporting, None, None),
+            (Role::Supporting, None, other),
+            (Role::Supporting, Some("daylight only".to_owned()), other),
+            (Role::Supporting, Some("not before 06:40, at most two aircraft at a time".to_owned()), None),
+            (longest, None, other),
+            (longest, Some("not before 06:40, two aircraft".to_owned()), None),
         ] {
-            let body = Body::Signed(attestation(caveat, supersedes));
+            let body = Body::Signed(attestation(role, caveat, supersedes));
             let bytes = body.encode();
             assert!(bytes.len() <= RADIO_PACKET_BYTES, "{} bytes", bytes.len());
             assert_eq!(Body::decode(&bytes), Ok(body));
@@ -416,7 +397,7 @@ mod tests {
 
     #[test]
     fn the_id_leaves_the_signature_out_and_the_signature_covers_every_word() {
-        let signed = attestation(None, None);
+        let signed = attestation(Role::Supporting, None, None);
         assert!(signed.verify());
         let mut other = signed.clone();
         other.signature = SecretKey::from_seed(&[2; 32]).sign(RECORD_DOMAIN, &wire::encode(&other.record));
@@ -429,13 +410,10 @@ mod tests {
     }
 
     #[test]
-    fn nonces_roles_and_stances_come_back_from_text() {
+    fn nonces_and_stances_come_back_from_text() {
         let nonce = Nonce::from_key(&SecretKey::from_seed(&[1; 32]).public(), "k");
         assert_eq!(nonce.to_string().parse(), Ok(nonce));
         assert_eq!(wire::encode(&nonce).len(), 16);
-        for role in Role::ALL {
-            assert_eq!(role.to_string().parse(), Ok(role));
-        }
         for stance in Stance::ALL {
             assert_eq!(stance.to_string().parse(), Ok(stance));
         }

@@ -358,7 +358,8 @@ async fn officer_signed(network: &Network, dirs: &[PathBuf]) -> Result<f64, Erro
 }
 
 fn open(coalition: CoalitionId, key: &SecretKey, title: &str) -> Vec<u8> {
-    let open = Open { kind: "airlift".into(), title: title.into(), body: Default::default() };
+    let open =
+        Open { kind: "airlift".into(), title: title.into(), body: Default::default(), precedence: None };
     let nonce = Nonce::from_key(&key.public(), title);
     let record = Record { coalition, nonce, signer: key.public(), act: Act::Open(open) };
     Body::Signed(record.sign(key)).encode()

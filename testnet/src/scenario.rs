@@ -5,7 +5,7 @@ use std::path::Path;
 
 use entente_protocol::charter::TEMPLATES;
 use entente_protocol::record::{Role, Stance};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
 use crate::network::{Error, MAX_PARTNERS, Roles};
@@ -40,9 +40,22 @@ pub(crate) struct Scenario {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Partner {
     pub(crate) name: Name,
+    #[serde(deserialize_with = "role_of_template")]
     pub(crate) role: Role,
     #[serde(default)]
     pub(crate) is: String,
+}
+
+/// A role in which templates place partners; which further ones they declare, they decide themselves.
+fn role_of_template<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
+    let role = Role::deserialize(deserializer)?;
+    if role.is_declared() {
+        return Err(de::Error::custom(format!(
+            "no role {:?} is known: lead, supporting or observing",
+            role.name()
+        )));
+    }
+    Ok(role)
 }
 
 /// What is opened.

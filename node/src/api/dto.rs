@@ -46,6 +46,7 @@ mod metrics;
 
 use std::collections::BTreeMap;
 
+use entente_protocol::coalition::Stage;
 pub use entente_protocol::coalition::{AssetView, DisputeView, HandoffView, MemberView, StoryView, Waiting};
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};
@@ -409,6 +410,16 @@ pub struct OperationView {
     pub opened_at: Option<Time>,
     /// Until when it may be attested, in batch time.
     pub closes_at: Option<Time>,
+    /// How urgent its records are.
+    pub precedence: Option<Lane>,
+    /// The precedence that it was opened with, where that is above its type's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised: Option<Lane>,
+    /// What nobody else may have while it is open or agreed, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
+    /// Which of its windows it is in: first, deferred or escalated.
+    pub stage: Stage,
     /// Held, ordered or agreed.
     pub state: RecordState,
     /// The outcome in a word: `pending` until decided.
@@ -439,8 +450,14 @@ pub struct AttestationView {
     pub role: Role,
     /// What.
     pub stance: Stance,
-    /// A condition or reservation.
+    /// A condition or reservation; of an objection its ground.
     pub caveat: Option<String>,
+    /// Commitments to evidence: SHA-256 in base32, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Hash>,
+    /// The record that takes it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_by: Option<RecordId>,
     /// The attestation that it replaces.
     pub supersedes: Option<RecordId>,
     /// Held or ordered.

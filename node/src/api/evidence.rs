@@ -254,6 +254,9 @@ fn words(body: &[u8]) -> String {
                     let caveat = attest.caveat.map_or(String::new(), |caveat| format!(" ({caveat})"));
                     format!("{} as {} on {}{caveat}", attest.stance, attest.role, attest.operation)
                 }
+                Act::Withdraw(withdraw) => {
+                    format!("takes back {} on {}", withdraw.attestation, withdraw.operation)
+                }
                 Act::Asset(AssetAct::Declare(declare)) => {
                     format!("declares {id}, the asset {}", declare.name)
                 }

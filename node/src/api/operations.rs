@@ -63,9 +63,13 @@ pub(super) async fn show(State(node): State<Handle>, Path(text): Path<String>) -
 fn json_bytes(view: &OperationView) -> usize {
     const FIXED: usize = 1024;
     let body = view.body.iter().map(|(name, value)| name.len() + 2 * value.len() + 8).sum::<usize>();
-    let caveat = |said: &AttestationView| FIXED + said.caveat.as_ref().map_or(0, |caveat| 2 * caveat.len());
+    let caveat = |said: &AttestationView| {
+        FIXED + said.caveat.as_ref().map_or(0, |caveat| 2 * caveat.len()) + 64 * said.evidence.len()
+    };
     let said = view.attestations.iter().map(caveat).sum::<usize>();
-    let texts = view.deficit.iter().map(|line| line.len() + 4).sum::<usize>() + view.explanation.len();
+    let claims = view.claims.iter().map(|claim| 2 * claim.len() + 8).sum::<usize>();
+    let texts =
+        claims + view.deficit.iter().map(|line| line.len() + 4).sum::<usize>() + view.explanation.len();
     let decided = view.decision.as_ref().map_or(0, |decision| FIXED + decision.explanation.len());
     FIXED + 2 * view.title.len() + body + said + 2 * texts + 2 * decided
 }
@@ -216,6 +220,8 @@ impl Both {
                 role: said.role,
                 stance: said.stance,
                 caveat: said.caveat.clone(),
+                evidence: said.evidence.clone(),
+                withdrawn_by: said.withdrawn_by,
                 supersedes: supersedes(said.id),
                 state: if certified { RecordState::Ordered } else { RecordState::Held },
                 counts: said.counts,
@@ -245,6 +251,10 @@ impl Both {
             remanded: base.remanded,
             opened_at: base.index.and_then(|_| coalition_time(&base.opened_at)),
             closes_at: Some(Time(base.closes_ms)),
+            precedence: base.precedence,
+            raised: base.raised,
+            claims: base.claims.clone(),
+            stage: base.stage,
             state: match (&decision, is_certified) {
                 (Some(_), _) => RecordState::Agreed,
                 (None, true) => RecordState::Ordered,
@@ -323,6 +333,8 @@ mod tests {
             role: Role::Supporting,
             stance: Stance::Endorse,
             caveat: Some("\"".repeat(256)),
+            evidence: vec![],
+            withdrawn_by: None,
             supersedes: Some(id),
             state: RecordState::Ordered,
             counts: true,
@@ -348,6 +360,10 @@ mod tests {
             annulled: Some(id),
             remanded: Some(id),
             opened_at: Some(Time(u64::MAX)),
+            precedence: None,
+            raised: None,
+            claims: vec![],
+            stage: coalition::Stage::First,
             closes_at: Some(Time(u64::MAX)),
             state: RecordState::Agreed,
             outcome: "agreed".into(),

@@ -7,6 +7,7 @@ pub(super) mod amend;
 mod draft;
 mod found;
 pub(super) mod sign;
+mod simulate;
 
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,8 @@ pub(super) enum Command {
     New(draft::New),
     /// Say what a charter tolerates, and what in it can never work
     Lint(File),
+    /// Try an operation on a draft: what happens if one is absent, if another objects
+    Simulate(simulate::Simulate),
     /// Show a charter in words
     Show(File),
     /// Print a charter's id alone: that of its coalition
@@ -60,6 +63,7 @@ impl Command {
             Self::Current(current) => block_on(current.run(context)),
             Self::Diff(diff) => diff.run(context),
             Self::Lint(file) => lint(&file.file, context),
+            Self::Simulate(simulate) => simulate.run(context),
             Self::Show(file) => show(&file.file, context.json),
             Self::Id(file) => {
                 let id = read(&file.file)?.charter.id();

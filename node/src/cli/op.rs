@@ -1,10 +1,12 @@
 //! `entente op`: operations.
 
 mod attest;
+mod evidence;
 mod follow;
 mod open;
 mod submit;
 pub(super) mod texts;
+mod withdraw;
 
 use std::time::Duration;
 
@@ -30,6 +32,13 @@ pub(super) enum Command {
     Open(open::Open),
     /// Say something on an operation: for, against, or neither
     Attest(attest::Attest),
+    /// Take back what this partner said on an operation, while its window is open
+    Withdraw(withdraw::Withdraw),
+    /// Say why an operation stands as it does: outcome, what exactly is missing, caveats, and what it claims
+    Why {
+        /// Its id, or the beginning of it
+        id: String,
+    },
     /// Show an operation: outcome, why, and what exactly is missing
     Show {
         /// Its id, or the beginning of it
@@ -52,6 +61,17 @@ impl Command {
             Self::Open(open) => open.run(context).await,
             Self::Attest(attest) => attest.run(context).await,
             Self::Follow(follow) => follow.run(context).await,
+            Self::Withdraw(withdraw) => withdraw.run(context).await,
+            Self::Why { id } => {
+                let operation: OperationView =
+                    context.client()?.get(&format!("/v1/ops/{}", segment(id)?)).await?;
+                if context.json {
+                    render::print_json(&render::why::json(&operation));
+                } else {
+                    render::print(&render::why::page(&operation, now()));
+                }
+                Ok(())
+            }
             Self::Show { id } => {
                 let operation: OperationView =
                     context.client()?.get(&format!("/v1/ops/{}", segment(id)?)).await?;
@@ -174,6 +194,7 @@ impl Officer {
                     kind: view.kind.clone(),
                     title: view.title.clone(),
                     body: view.body.clone(),
+                    precedence: view.raised,
                 })
             };
             let mut used = None;
@@ -186,6 +207,7 @@ impl Officer {
                     role: said.role,
                     stance: said.stance,
                     caveat: said.caveat.clone(),
+                    evidence: said.evidence.clone(),
                     supersedes: said.supersedes,
                 });
                 if with_this_key(said.id, act) {

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use entente_protocol::charter::{Charter, Lint, OperationType, PartnerName, show_span, show_time};
-use entente_protocol::record::Role;
+use entente_protocol::charter::{
+    Charter, Fallback, Field, FieldKind, Lint, Measure, OperationType, PartnerName, Term, Terms, show_span,
+    show_time,
+};
 
 use super::table::{headed, table};
 
@@ -51,7 +53,7 @@ fn operation(kind: &OperationType) -> String {
     };
     let rule = &kind.rule;
     let mut needs = Vec::new();
-    for role in Role::ALL {
+    for role in kind.counting_roles() {
         match rule.needed(role) {
             0 => {}
             count => needs.push(format!("{count} of {role}")),
@@ -77,12 +79,103 @@ fn operation(kind: &OperationType) -> String {
         ["  lead".into(), names(&kind.lead)],
         ["  supporting".into(), names(&kind.supporting)],
         ["  observing".into(), names(&kind.observing)],
-        ["  needs".into(), if needs.is_empty() { "no endorsement".into() } else { needs.join(", ") }],
     ];
+    for role in &kind.roles {
+        let mut who = names(&role.partners);
+        if let Some(capability) = &role.requires {
+            let _ = write!(who, "; requires {capability}");
+        }
+        who.push_str(match (role.counts, role.opens) {
+            (true, true) => "; may open",
+            (true, false) => "",
+            (false, true) => "; not counted, may open",
+            (false, false) => "; not counted",
+        });
+        rows.push([format!("  {}", role.name), who]);
+    }
+    rows.push(["  needs".into(), if needs.is_empty() { "no endorsement".into() } else { needs.join(", ") }]);
+    rows.extend(rule.all_of.0.iter().map(|term| ["  and".into(), self::term(term)]));
+    if rule.quorum > 0 {
+        rows.push(["  quorum".into(), format!("{} have said something", rule.quorum)]);
+    }
+    if !rule.weights.is_empty() {
+        let weights = rule.weights.iter().map(|weight| format!("{} {}", weight.partner, weight.weight));
+        rows.push(["  weights".into(), format!("{}; others 1", weights.collect::<Vec<_>>().join(", "))]);
+    }
+    for it in &rule.substitutes {
+        rows.push(["  stand-in".into(), format!("as {} for {}: {}", it.role, it.partner, names(&it.by))]);
+    }
     if !veto.is_empty() {
         rows.push(["  veto".into(), veto]);
     }
+    match &rule.fallback {
+        Fallback::Fail => {}
+        Fallback::Defer => rows.push(["  else".into(), "one further window".into()]),
+        Fallback::Escalate(to) => {
+            rows.push(["  else".into(), format!("the word of {to} decides within one further window")]);
+        }
+        Fallback::Lesser(lesser) => {
+            let needs = lesser.all_of.0.iter().map(self::term).collect::<Vec<_>>().join(" and ");
+            rows.push(["  else".into(), format!("agreed with limits ({}), if {needs}", lesser.limits)]);
+        }
+    }
+    if !kind.may_raise.is_empty() {
+        rows.push(["  raised by".into(), names(&kind.may_raise)]);
+    }
+    rows.extend(kind.fields.iter().map(|field| ["  value".into(), self::field(field)]));
+    for resource in &kind.resources {
+        let when = match (&resource.from, &resource.until) {
+            (None, None) => String::new(),
+            (from, until) => {
+                let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "any time".into());
+                format!(", from {} to {}", name(from), name(until))
+            }
+        };
+        rows.push([
+            "  exclusive".into(),
+            format!("{} by {}{when}", resource.name, resource.fields.join(", ")),
+        ]);
+    }
     table(&rows)
+}
+
+fn term(term: &Term) -> String {
+    let parts = |terms: &Terms| terms.0.iter().map(self::term).collect::<Vec<_>>().join(", ");
+    match term {
+        Term::AllOf(terms) => format!("all of ({})", parts(terms)),
+        Term::AnyOf(terms) => format!("one of ({})", parts(terms)),
+        Term::Threshold(threshold) => {
+            let role = threshold.role.map_or_else(|| "any role".to_owned(), |role| role.to_string());
+            let of = match threshold.partners.as_slice() {
+                [] => role,
+                partners => {
+                    let names = partners.iter().map(PartnerName::as_str).collect::<Vec<_>>().join(", ");
+                    format!("{role} among {names}")
+                }
+            };
+            match threshold.measure {
+                Measure::Count(count) => format!("{count} of {of}"),
+                Measure::Weight(weight) => format!("weight {weight} of {of}"),
+                Measure::Percent(percent) => format!("{percent} % of those present of {of}"),
+            }
+        }
+    }
+}
+
+fn field(field: &Field) -> String {
+    let kind = match field.kind {
+        FieldKind::Text => "text".to_owned(),
+        FieldKind::Number => "number".to_owned(),
+        FieldKind::Time => "time".to_owned(),
+        FieldKind::Choice => field.choices.join(" or "),
+    };
+    let bounds = match (field.min, field.max) {
+        (Some(min), Some(max)) => format!(", {min} to {max}"),
+        (Some(min), None) => format!(", at least {min}"),
+        (None, Some(max)) => format!(", at most {max}"),
+        (None, None) => String::new(),
+    };
+    format!("{}: {kind}{bounds}{}", field.name, if field.required { ", required" } else { "" })
 }
 
 /// Findings, one line each.

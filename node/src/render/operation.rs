@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use entente_protocol::record::Stance;
 use entente_protocol::time::Time;
 
 use super::age::moment;
@@ -70,6 +71,12 @@ pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> Strin
             rows.push([what.into(), hints.copyable(&show)]);
         }
     }
+    if let Some(raised) = operation.raised {
+        rows.push(["precedence".into(), format!("raised to {raised}")]);
+    }
+    for claim in &operation.claims {
+        rows.push(["claims".into(), plain(claim)]);
+    }
     if let Some(index) = operation.index {
         rows.push(["log".into(), format!("leaf {index}")]);
     }
@@ -115,9 +122,14 @@ fn attestation(attestation: &AttestationView) -> [String; 6] {
     if let Some(id) = &attestation.supersedes {
         notes.push(format!("replaces {}", short(id)));
     }
-    if let Some(caveat) = &attestation.caveat {
-        notes.push(format!("caveat: {}", plain(caveat)));
+    if let Some(id) = &attestation.withdrawn_by {
+        notes.push(format!("taken back by {}", short(id)));
     }
+    if let Some(caveat) = &attestation.caveat {
+        let what = if attestation.stance == Stance::Object { "ground" } else { "caveat" };
+        notes.push(format!("{what}: {}", plain(caveat)));
+    }
+    notes.extend(attestation.evidence.iter().map(|hash| format!("evidence {hash}")));
     let state = match attestation.index {
         Some(index) => format!("{} at {index}", attestation.state),
         None => attestation.state.to_string(),

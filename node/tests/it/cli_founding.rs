@@ -46,6 +46,26 @@ fn four_hosts_found_and_join_with_the_commands_alone() {
     let lint = run(&norden, &["charter", "lint", &draft]);
     assert!(lint.done().contains("4 seats: f = 1; agreement needs 3"), "{}", lint.out);
 
+    let tried = ["charter", "simulate", &draft, "--type", "airlift"];
+    assert!(run(&norden, &tried).done().contains("AGREED after 0 s"));
+    let said = run(&norden, &[&tried[..], &["--absent", "sudria", "--says", "norden:object"]].concat());
+    for word in [
+        "norden says object as lead",
+        "FAILED after 6 h",
+        "blocked by veto of norden",
+        "1 more of supporting: sudria",
+    ] {
+        assert!(said.done().contains(word), "{word} is not in\n{}", said.out);
+    }
+    let records = path("records.toml");
+    std::fs::write(&records, "type = \"airlift\"\nabsent = [\"sudria\"]\n").expect("written");
+    let json = run(&norden, &["--json", "charter", "simulate", &draft, &records]);
+    let json: serde_json::Value = serde_json::from_str(json.done()).expect("JSON");
+    assert_eq!((&json["verdict"], &json["after_ms"]), (&"expired".into(), &21_600_000.into()));
+    run(&norden, &["charter", "simulate", &draft])
+        .refused(3, &["which type of operation?", "airlift, closure"]);
+    run(&norden, &[&tried[..], &["--absent", "borland"]].concat()).refused(3, &["borland is no partner"]);
+
     let mut signatures = Vec::new();
     for name in FOUR {
         let said = run(&hosts.dir(name), &["charter", "sign", &draft]);

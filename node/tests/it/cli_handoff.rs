@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use entente_protocol::charter::{
-    Charter, Dependants, DisputeRule, IfShort, OnExpiry, Phase, TakeoverRule,
-};
+use entente_protocol::charter::{Charter, Dependants, DisputeRule, IfShort, OnExpiry, Phase, TakeoverRule};
 
 use crate::cli_live::{Up, first_line};
 use crate::cli_support::{DAY_MS, Hosts, Said, entente, now, run, until_reached};
@@ -96,11 +94,14 @@ fn an_operation_is_handed_over_knowingly_goes_through_its_phases_and_tells_its_s
     pair.sudria(&["handoff", "takeover", &id, "--ground", "silence"])
         .refused(6, &["norden answers", "let others take over", "op story"]);
     pair.norden(&["handoff", "offer", &id, "--to", "norden"]).refused(6, &["norden has it already"]);
-    let offered = pair.norden(&["handoff", "offer", &id, "--to", "sudria", "--phase", "rescue", "--note", "found"]);
+    let offered =
+        pair.norden(&["handoff", "offer", &id, "--to", "sudria", "--phase", "rescue", "--note", "found"]);
     offered.done();
     let offer = first_line(&offered);
     let shown = pair.norden(&["handoff", "show", &offer[..12]]);
-    for word in ["OPEN  the lead of Search north", "begins rescue", "by day", "handoff accept", "--acknowledge"] {
+    for word in
+        ["OPEN  the lead of Search north", "begins rescue", "by day", "handoff accept", "--acknowledge"]
+    {
         assert!(shown.done().contains(word), "{word:?} is not in\n{}", shown.out);
     }
     // Nobody accepts what it has not seen.
@@ -116,9 +117,13 @@ fn an_operation_is_handed_over_knowingly_goes_through_its_phases_and_tells_its_s
     assert!(pair.norden(&["op", "show", &id]).done().contains("sudria, in the phase rescue"));
     pair.sudria(&["handoff", "conclude", &id, "--note", "all landed"]).done();
     let story = pair.norden(&["op", "story", &id[..12]]);
-    for word in ["rescue: current, led by sudria", "endorses, with the caveat: by day", "offers the lead to sudria",
-        "accepts the lead from norden", "concludes it: all landed"]
-    {
+    for word in [
+        "rescue: current, led by sudria",
+        "endorses, with the caveat: by day",
+        "offers the lead to sudria",
+        "accepts the lead from norden",
+        "concludes it: all landed",
+    ] {
         assert!(story.done().contains(word), "{word:?} is not in\n{}", story.out);
     }
     for command in [&["op", "story", &id][..], &["handoff", "list"], &["handoff", "show", &offer]] {
@@ -135,7 +140,8 @@ fn a_ruling_annuls_and_has_a_receipt_of_its_own_beside_that_of_the_decision() {
     let opened = pair.norden(&["dispute", "open", &id, "--reason", "over the closed sector"]);
     opened.done();
     let dispute = first_line(&opened);
-    pair.norden(&["dispute", "rule", &dispute, "annul"]).refused(6, &["has no seat in the panel", "dispute show"]);
+    pair.norden(&["dispute", "rule", &dispute, "annul"])
+        .refused(6, &["has no seat in the panel", "dispute show"]);
     pair.norden(&["handoff", "conclude", &id]).refused(6, &["is in dispute"]);
     pair.norden(&["receipt", &dispute]).refused(1, &["no ruling on it is certified"]);
     pair.sudria(&["dispute", "rule", &dispute, "annul", "--reason", "as the map shows"]).done();
@@ -147,7 +153,11 @@ fn a_ruling_annuls_and_has_a_receipt_of_its_own_beside_that_of_the_decision() {
     let verified = receipt(&pair, &dispute, &pair.hosts.file("ruling.tlog-proof"));
     assert!(verified.done().contains("sudria says annul: as the map shows"), "{}", verified.out);
     let decided = receipt(&pair, &id, &pair.hosts.file("decision.tlog-proof"));
-    assert!(decided.done().contains("norden endorses as lead"), "what was decided stays proven: {}", decided.out);
+    assert!(
+        decided.done().contains("norden endorses as lead"),
+        "what was decided stays proven: {}",
+        decided.out
+    );
     assert!(pair.norden(&["log"]).done().contains("ruling"));
     assert!(pair.norden(&["dispute", "list"]).done().contains("annulled"));
     pair.norden(&["dispute", "open", &id, "--reason", "again"]).refused(6, &["annulled"]);

@@ -132,6 +132,53 @@ fn a_coalition_of_one_agrees_and_its_receipt_verifies_without_it() {
 }
 
 #[test]
+fn a_refusal_has_a_ground_a_mistake_is_taken_back_and_a_corridor_is_for_one() {
+    let hosts = Hosts::init(&["norden"]);
+    hosts.join_all();
+    let dir = hosts.dir("norden");
+    let _node = Up::start(&dir);
+    let open = |title: &str, opens: &str, closes: &str| {
+        let opens = format!("opens=2026-11-25T{opens}:00:00Z");
+        let closes = format!("closes=2026-11-25T{closes}:00:00Z");
+        let set = ["--set", "corridor=alfa", "--set", &opens, "--set", &closes];
+        run(&dir, &[&["op", "open", "--type", "airlift", "--title", title][..], &set].concat())
+    };
+    let first = open("First", "06", "08");
+    first.done();
+    let id = first_line(&first);
+    open("Second", "07", "09").refused(6, &["corridor alfa from", "of norden (\"First\") was opened first"]);
+    open("Third", "08", "09").done();
+    run(&dir, &["op", "open", "--type", "airlift", "--title", "x", "--set", "colour=red"]).refused(
+        6,
+        &["there is no value \"colour\" in an operation of this type; there are: aircraft, closes"],
+    );
+
+    let file = hosts.file("weather.txt");
+    std::fs::write(&file, "fog").expect("written");
+    let evidence = file.display().to_string();
+    let object = ["op", "attest", &id, "--object", "--ground", "fog on the field", "--evidence", &evidence];
+    run(&dir, &object).done();
+    let why = run(&dir, &["op", "why", &id]);
+    for word in [
+        "missing: blocked by veto of norden",
+        "norden: object as lead, on the ground: fog on the field",
+        "claims: corridor alfa from 2026-11-25T06:00:00Z until 2026-11-25T08:00:00Z",
+    ] {
+        assert!(why.done().contains(word), "{word:?} is not in\n{}", why.out);
+    }
+    assert!(run(&dir, &["op", "show", &id]).done().contains("evidence "));
+    run(&dir, &["op", "withdraw", &id]).done();
+    run(&dir, &["op", "withdraw", &id]).refused(6, &["no attestation of norden stands there"]);
+    let shown = run(&dir, &["op", "show", &id]);
+    assert!(shown.done().contains("taken back by"), "{}", shown.out);
+    run(&dir, &["op", "attest", &id, "--endorse", "--wait", "agreed"]).done();
+    let json = run(&dir, &["--json", "op", "why", &id]);
+    let json: serde_json::Value = serde_json::from_str(json.done()).expect("JSON");
+    assert_eq!(json["outcome"], "agreed");
+    assert_eq!(json["standing"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
 fn a_feed_is_shown_with_its_hashes_signatures_and_bodies() {
     use entente_protocol::feed::{Head, Lane, body_digest, entry_hash, verify_head};
     let hosts = Hosts::init(&["norden"]);

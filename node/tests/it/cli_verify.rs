@@ -1,7 +1,7 @@
 //! Receipts judged offline: made here without the node's code, from the published formats.
 
 use entente_protocol::charter::Charter;
-use entente_protocol::coalition::{Assessment, Decision, Standing, Verdict};
+use entente_protocol::coalition::{Assessment, Decision, Stage, Standing, Verdict};
 use entente_protocol::founding::{CharterSignature, Founding};
 use entente_protocol::identity::{RecordId, hash};
 use entente_protocol::leaf::Leaf;
@@ -25,6 +25,7 @@ fn standing(partner: &str, role: Role) -> Standing {
         role,
         stance: Stance::Endorse,
         caveat: None,
+        evidence: vec![],
     }
 }
 
@@ -44,11 +45,14 @@ fn decision(charter: &Charter) -> Decision {
         kind: kind.name.clone(),
         title: "Corridor to the coast".into(),
         verdict: Verdict::Agreed,
+        limits: None,
         decided_at: Time(1_795_525_509_000),
         decided_by: Some(3),
         charter_version: 1,
         concerns: None,
         by_new_rule: false,
+        stage: Stage::First,
+        word: None,
         counted: assessment.counted,
         deficit: assessment.deficit,
     }

@@ -9,7 +9,7 @@ use entente_node::api::dto::ErrorView;
 use entente_node::runtime::{Node, NodeConfig, StartError};
 use entente_protocol::charter::{
     AtLeast, CHARTER_VERSION, Charter, HandoffRule, IntegrityRules, OperationType, OutcomeRule, Partner,
-    PartnerName, Quota, Veto,
+    PartnerName, Quota,
 };
 use entente_protocol::engine::{Snapshots, Timing};
 use entente_protocol::feed::Lane;
@@ -71,6 +71,7 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
         clock_tolerance_ms: 60_000,
         quota: Quota::default(),
         partners: partners.collect(),
+        capabilities: vec![],
         operations: vec![OperationType {
             name: "airlift".parse().expect("a name"),
             precedence: Lane::Immediate,
@@ -79,10 +80,14 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
             lead: vec![names[0].clone()],
             supporting: supporting.clone(),
             observing: Vec::new(),
+            roles: vec![],
+            fields: vec![],
+            resources: vec![],
+            may_raise: vec![],
             rule: OutcomeRule {
                 required: vec![Role::Lead],
                 at_least: if supporting.is_empty() { Vec::new() } else { vec![least] },
-                veto: Veto::default(),
+                ..OutcomeRule::default()
             },
             handoff: HandoffRule::default(),
             phases: Vec::new(),
@@ -153,6 +158,7 @@ pub(crate) fn open(founded: &Founded, partner: usize, title: &str) -> (Vec<u8>, 
         kind: "airlift".into(),
         title: title.into(),
         body: [("slots".to_owned(), "12".to_owned())].into(),
+        precedence: None,
     };
     say(founded, partner, title, Act::Open(open))
 }
@@ -165,7 +171,7 @@ pub(crate) fn attest(
     role: Role,
     stance: Stance,
 ) -> (Vec<u8>, RecordId) {
-    let attest = Attest { operation, role, stance, caveat: None, supersedes: None };
+    let attest = Attest { operation, role, stance, caveat: None, evidence: vec![], supersedes: None };
     say(founded, partner, &format!("{operation} {role:?} {stance:?}"), Act::Attest(attest))
 }
 

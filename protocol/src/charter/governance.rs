@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AtLeast, HandoffRule, OperationType, OutcomeRule, PartnerName, Veto};
+use super::{AtLeast, HandoffRule, OperationType, OutcomeRule, PartnerName};
 use crate::lane::Lane;
 use crate::record::Role;
 
@@ -59,6 +59,14 @@ impl OperationType {
             list.retain(|partner| partner != subject);
         }
         kind.phases.iter_mut().for_each(|phase| phase.lead.retain(|partner| partner != subject));
+        for role in &mut kind.roles {
+            role.partners.retain(|partner| partner != subject);
+        }
+        // Terms may go on to name it: who has no role has no place that they could look at.
+        for it in &mut kind.rule.substitutes {
+            it.by.retain(|partner| partner != subject);
+        }
+        kind.rule.substitutes.retain(|it| it.partner != *subject && !it.by.is_empty());
         kind
     }
 }
@@ -71,18 +79,21 @@ pub(super) fn governance(partners: &[PartnerName]) -> Vec<OperationType> {
     let kind = |name: &str, effect, precedence, hours: u64, count: usize| OperationType {
         name: name.parse().expect("a literal that is a name"),
         precedence,
+        may_raise: Vec::new(),
         window_ms: hours * HOUR_MS,
         effect: Some(effect),
         lead: Vec::new(),
         supporting: partners.to_vec(),
         observing: Vec::new(),
+        roles: Vec::new(),
+        fields: Vec::new(),
+        resources: Vec::new(),
         rule: OutcomeRule {
-            required: Vec::new(),
             at_least: vec![AtLeast {
                 role: Role::Supporting,
                 count: u32::try_from(count).unwrap_or(u32::MAX),
             }],
-            veto: Veto::default(),
+            ..OutcomeRule::default()
         },
         handoff: HandoffRule::default(),
         phases: Vec::new(),

@@ -4,15 +4,15 @@
 //! some set of attestations. Warnings and notes say what people should know before they sign.
 
 mod course;
+mod kind;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::text::{all_of, either, show_time};
 use super::{Charter, Effect, OperationType, Partner, integrity};
 use crate::identity::PublicKey;
 use crate::lane::Lane;
-use crate::record::Role;
 use crate::time::Time;
 
 /// How much a finding matters.
@@ -62,7 +62,7 @@ pub fn lint_at(charter: &Charter, now: Time) -> Vec<Lint> {
     validity(charter, now, &mut lints);
     quota(charter, &mut lints);
     for kind in &charter.operations {
-        operation(charter, kind, &mut lints);
+        kind::operation(charter, kind, &mut lints);
     }
     governance(charter, &mut lints);
     integrity::lint(charter, &mut lints);
@@ -73,6 +73,9 @@ pub fn lint_at(charter: &Charter, now: Time) -> Vec<Lint> {
 pub(super) struct Lints(Vec<Lint>);
 
 impl Lints {
+    fn errors(&self) -> usize {
+        self.0.iter().filter(|lint| lint.severity == Severity::Error).count()
+    }
     pub(super) fn error(&mut self, message: String) {
         self.push(Severity::Error, message);
     }
@@ -175,53 +178,11 @@ fn quota(charter: &Charter, lints: &mut Lints) {
     }
 }
 
-fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
-    let name = &kind.name;
-    let rule = &kind.rule;
-    if kind.window_ms == 0 {
-        lints.error(format!("{name}: the window is zero, so nobody can attest"));
-    }
-    let named = Role::ALL
-        .into_iter()
-        .flat_map(|role| kind.eligible(role))
-        .chain(&rule.veto.partners)
-        .collect::<BTreeSet<_>>();
-    for partner in named {
-        if charter.partner(partner.as_str()).is_none() {
-            lints.error(format!("{name}: {partner} is no partner of this charter"));
-        }
-    }
-    if kind.lead.is_empty() && kind.supporting.is_empty() {
-        lints.error(format!("{name}: nobody may lead or support, so nobody can open one"));
-    }
-    for (role, what) in [
-        (rule.required.contains(&Role::Observing), "required"),
-        (rule.at_least.iter().any(|least| least.role == Role::Observing), "counted"),
-        (rule.veto.roles.contains(&Role::Observing), "given a veto"),
-    ] {
-        if role {
-            lints.error(format!("{name}: observing is {what}, but observers never count"));
-        }
-    }
-    for least in &rule.at_least {
-        if least.count == 0 {
-            lints.error(format!("{name}: at least 0 of {} says nothing; leave it out", least.role));
-        }
-    }
-    requirements(kind, lints);
-    vetoes(kind, lints);
-    course::course(charter, kind, lints);
-}
-
 /// Whom a change concerns has no voice in it: each partner must be one that the others can decide on.
 fn governance(charter: &Charter, lints: &mut Lints) {
     let concerns = |kind: &&OperationType| kind.effect.is_some_and(|effect| effect != Effect::Amend);
     for kind in charter.operations.iter().filter(concerns) {
-        let impossible = |subject: &&Partner| {
-            let mut without = Lints(Vec::new());
-            requirements(&kind.without(&subject.name), &mut without);
-            without.0.iter().any(|lint| lint.severity == Severity::Error)
-        };
+        let impossible = |subject: &&Partner| kind::is_impossible(&kind.without(&subject.name));
         let spared =
             charter.partners.iter().filter(impossible).map(|partner| &partner.name).collect::<Vec<_>>();
         if !spared.is_empty() {
@@ -240,79 +201,5 @@ fn governance(charter: &Charter, lints: &mut Lints) {
                 effect.object()
             ));
         }
-    }
-}
-
-fn requirements(kind: &OperationType, lints: &mut Lints) {
-    let name = &kind.name;
-    let mut needed = 0;
-    for role in [Role::Lead, Role::Supporting] {
-        let need = kind.rule.needed(role) as usize;
-        let eligible = kind.eligible(role);
-        needed += need;
-        if need > 0 && eligible.is_empty() {
-            lints.error(format!(
-                "{name}: {role} must endorse, but nobody is eligible; it can never be agreed"
-            ));
-        } else if need > eligible.len() {
-            lints.error(format!(
-                "{name}: needs {need} of {role}, but only {} may be; it can never be agreed",
-                all_of(eligible)
-            ));
-        } else if need > 0 && need == eligible.len() {
-            lints.note(format!(
-                "{name}: needs every {role}, so {} alone can withhold agreement",
-                either(eligible)
-            ));
-        }
-    }
-    // One partner has one voice, so a partner eligible twice cannot fill two roles.
-    let both = kind.lead.iter().chain(&kind.supporting).collect::<BTreeSet<_>>().len();
-    let each_alone = [Role::Lead, Role::Supporting]
-        .into_iter()
-        .all(|role| kind.rule.needed(role) as usize <= kind.eligible(role).len());
-    if needed > both && each_alone {
-        lints.error(format!(
-            "{name}: needs {needed} endorsements of different partners, but only {both} may lead or support; it can never be agreed"
-        ));
-    }
-    if needed == 0 {
-        let veto = &kind.rule.veto;
-        if veto.partners.is_empty() && veto.roles.is_empty() {
-            lints.error(format!("{name}: the outcome rule requires nothing"));
-        } else {
-            lints.warning(format!(
-                "{name}: requires no endorsement, so silence until the window ends is consent"
-            ));
-        }
-    }
-}
-
-fn vetoes(kind: &OperationType, lints: &mut Lints) {
-    let name = &kind.name;
-    for partner in &kind.rule.veto.partners {
-        if !kind.holds(partner, Role::Lead) && !kind.holds(partner, Role::Supporting) {
-            lints.error(format!(
-                "{name}: {partner} has a veto but no role that counts, so it can never use it"
-            ));
-        }
-    }
-    for role in &kind.rule.veto.roles {
-        if *role != Role::Observing && kind.eligible(*role).is_empty() {
-            lints.error(format!("{name}: {role} has a veto, but nobody is eligible; nobody can use it"));
-        }
-    }
-    let silent = kind
-        .veto_holders()
-        .into_iter()
-        .filter(|partner| {
-            !(kind.lead.len() == 1 && kind.rule.needed(Role::Lead) > 0 && kind.lead[0] == **partner)
-        })
-        .collect::<Vec<_>>();
-    if !silent.is_empty() {
-        lints.note(format!(
-            "{name}: with a veto holder silent ({}), agreement waits until the window ends",
-            either(&silent)
-        ));
     }
 }

@@ -1,16 +1,21 @@
 //! Drafts for common missions, by name: whoever drafts starts from one and edits the text.
 
+mod airlift;
+mod convoy;
+mod medical_evacuation;
+mod search_and_rescue;
+
 use super::governance::governance;
 use super::{
-    AtLeast, CHARTER_VERSION, Card, Charter, CharterError, HandoffRule, IntegrityRules, KindName,
-    OperationType, OutcomeRule, Partner, PartnerName, Quota, Veto,
+    AtLeast, CHARTER_VERSION, Card, Charter, CharterError, Field, FieldKind, HandoffRule, IntegrityRules,
+    KindName, OperationType, OutcomeRule, Partner, PartnerName, Quota, Resource,
 };
 use crate::lane::Lane;
 use crate::record::{Nonce, Role};
 use crate::time::Time;
 
 /// The names of all templates.
-pub const TEMPLATES: [&str; 1] = ["airlift"];
+pub const TEMPLATES: [&str; 4] = ["airlift", "convoy", "medical-evacuation", "search-and-rescue"];
 
 const HOUR_MS: u64 = 3_600_000;
 /// Batch time may move half a minute on the word of few clocks.
@@ -45,9 +50,13 @@ pub struct RoleHints {
 
 /// A charter from the template `name`, for the partners whose cards are given.
 pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, CharterError> {
-    if !TEMPLATES.contains(&name) {
-        return Err(CharterError::NoTemplate { name: name.to_owned() });
-    }
+    let types = match name {
+        "airlift" => airlift::types,
+        "convoy" => convoy::types,
+        "medical-evacuation" => medical_evacuation::types,
+        "search-and-rescue" => search_and_rescue::types,
+        _ => return Err(CharterError::NoTemplate { name: name.to_owned() }),
+    };
     for card in cards {
         card.verify()?;
     }
@@ -73,7 +82,8 @@ pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, Ch
                 credentials_until: spec.credentials_until,
             })
             .collect(),
-        operations: airlift(&roles),
+        operations: types(&roles),
+        capabilities: vec![],
         integrity: IntegrityRules::of(cards.len()),
     };
     let partners = charter.partners.iter().map(|partner| partner.name.clone()).collect::<Vec<_>>();
@@ -119,33 +129,63 @@ fn assign(cards: &[Card], hints: &RoleHints) -> Result<Roles, CharterError> {
     Ok(Roles { lead: vec![lead], supporting, observing })
 }
 
-/// A host nation leads, lift nations support, an air service observes.
-///
-/// `airlift`: the host endorses and more than half of the lift nations do; the host may veto. `closure`: the host
-/// alone closes or opens a corridor, at once.
-fn airlift(roles: &Roles) -> Vec<OperationType> {
-    let majority = match roles.supporting.len() {
-        0 => vec![],
-        count => {
-            vec![AtLeast { role: Role::Supporting, count: u32::try_from(count / 2 + 1).unwrap_or(u32::MAX) }]
-        }
-    };
-    let kind = |name: &str, precedence, window_ms, at_least, veto| OperationType {
+/// A type that its mission's file completes.
+fn kind(name: &str, precedence: Lane, window_ms: u64, roles: &Roles, rule: OutcomeRule) -> OperationType {
+    OperationType {
         name: name.parse().expect("a literal that is a name"),
         precedence,
+        may_raise: vec![],
         window_ms,
         effect: None,
         lead: roles.lead.clone(),
         supporting: roles.supporting.clone(),
         observing: roles.observing.clone(),
-        rule: OutcomeRule { required: vec![Role::Lead], at_least, veto },
+        roles: vec![],
+        fields: vec![],
+        resources: vec![],
+        rule,
         handoff: HandoffRule::default(),
         phases: vec![],
         dispute: None,
-    };
-    let by_lead = Veto { partners: vec![], roles: vec![Role::Lead] };
-    vec![
-        kind("airlift", Lane::Immediate, 6 * HOUR_MS, majority, by_lead),
-        kind("closure", Lane::Flash, HOUR_MS / 2, vec![], Veto::default()),
-    ]
+    }
+}
+
+/// More than half of those who support, if there are any.
+fn majority(roles: &Roles) -> Vec<AtLeast> {
+    match roles.supporting.len() {
+        0 => vec![],
+        count => {
+            vec![AtLeast { role: Role::Supporting, count: u32::try_from(count / 2 + 1).unwrap_or(u32::MAX) }]
+        }
+    }
+}
+
+fn field(name: &str, kind: FieldKind, required: bool) -> Field {
+    Field { name: name.into(), kind, required, min: None, max: None, choices: vec![] }
+}
+
+fn text(name: &str, required: bool) -> Field {
+    Field { min: Some(1), max: Some(200), ..field(name, FieldKind::Text, required) }
+}
+
+fn time(name: &str, required: bool) -> Field {
+    field(name, FieldKind::Time, required)
+}
+
+fn number(name: &str, required: bool, min: i64, max: i64) -> Field {
+    Field { min: Some(min), max: Some(max), ..field(name, FieldKind::Number, required) }
+}
+
+fn choice(name: &str, required: bool, choices: &[&str]) -> Field {
+    let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
+    Field { choices, ..field(name, FieldKind::Choice, required) }
+}
+
+fn resource(name: &str, fields: &[&str], span: Option<(&str, &str)>) -> Resource {
+    Resource {
+        name: name.parse().expect("a literal that is a name"),
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+        from: span.map(|(from, _)| from.to_owned()),
+        until: span.map(|(_, until)| until.to_owned()),
+    }
 }

@@ -3,6 +3,7 @@
 mod course;
 
 use super::*;
+use crate::coalition::{Script, Verdict, trial};
 use crate::founding::fixture::{CREATED, FOUR, UNTIL, card, charter, key, name};
 
 const PEOPLE: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
@@ -93,7 +94,7 @@ fn errors_in_the_text_name_the_line() {
         ("\"immediate\"", "\"urgent\"", "urgent"),
         ("name = \"norden\"", "name = \"Norden!\"", "is no name"),
         ("created = \"2026", "created = \"0026", "2026-11-24T13:05:09Z"),
-        ("role = \"supporting\"", "role = \"supporter\"", "supporter"),
+        ("role = \"supporting\"", "role = \"Supporter\"", "Supporter"),
     ] {
         let broken = text.replacen(from, to, 1);
         assert_ne!(broken, text, "{from} is not in\n{text}");
@@ -194,9 +195,28 @@ fn the_template_gives_roles_by_order_or_as_stated() {
 
 #[test]
 fn templates_have_no_errors_at_any_size() {
-    for count in 1..=PEOPLE.len() {
-        let errors = messages(&charter(&PEOPLE[..count]), Severity::Error);
-        assert!(errors.is_empty(), "{count}: {errors:?}");
+    for template in TEMPLATES {
+        for count in 1..=PEOPLE.len() {
+            let cards = PEOPLE[..count].iter().map(|partner| card(partner)).collect::<Vec<_>>();
+            let spec = DraftSpec {
+                name: "corridor".parse().expect("a name"),
+                created: CREATED,
+                nonce: Nonce([7; 16]),
+                credentials_until: UNTIL,
+                roles: RoleHints::default(),
+            };
+            let charter = draft(template, &cards, &spec).expect("a sound draft");
+            let errors = messages(&charter, Severity::Error);
+            assert!(errors.is_empty(), "{template} for {count}: {errors:?}");
+            assert_eq!(Charter::from_toml(&charter.to_toml()).as_ref(), Ok(&charter), "{template}");
+            assert_eq!(Charter::decode(&charter.encode()).as_ref(), Ok(&charter), "{template}");
+            // Each is agreed if everybody goes along, and tried as it stands.
+            for kind in charter.operations.iter().filter(|kind| kind.effect.is_none()) {
+                let script = Script { kind: Some(kind.name.clone()), ..Script::default() };
+                let tried = trial(&charter, &script).expect("it can be tried");
+                assert_eq!(tried.verdict, Verdict::Agreed, "{template} for {count}: {tried:?}");
+            }
+        }
     }
 }
 
@@ -229,6 +249,7 @@ fn the_linter_refuses_what_can_never_work() {
         |c| {
             airlift(c, &|k| {
                 k.lead.clear();
+                k.may_raise.clear();
                 k.rule.veto.roles.clear();
             });
         },
@@ -238,6 +259,7 @@ fn the_linter_refuses_what_can_never_work() {
         |c| {
             airlift(c, &|k| {
                 k.lead.clear();
+                k.may_raise.clear();
                 k.rule.required.clear();
             });
         },
@@ -258,7 +280,7 @@ fn the_linter_refuses_what_can_never_work() {
     refuses(
         |c| {
             airlift(c, &|k| {
-                k.rule = OutcomeRule { required: vec![], at_least: vec![], veto: Veto::default() };
+                k.rule = OutcomeRule::default();
             });
         },
         "requires nothing",
@@ -271,7 +293,7 @@ fn the_linter_refuses_what_can_never_work() {
                 k.rule.at_least[0].count = 3;
             });
         },
-        "needs 4 endorsements of different partners, but only 3",
+        "even if everybody endorses, it can never be agreed",
     );
     refuses(
         |c| c.partners[0].seat = c.partners[1].seat,
@@ -284,6 +306,113 @@ fn the_linter_refuses_what_can_never_work() {
     refuses(|c| c.partners[2].credentials_until = CREATED, "the credentials of sudria expired");
     let late = lint_at(&charter(&FOUR), UNTIL);
     assert_eq!(late.iter().filter(|lint| lint.severity == Severity::Error).count(), 4);
+}
+
+#[test]
+fn roles_are_declared_once_and_none_of_those_that_all_types_have() {
+    let declared = |text: &str| DeclaredRole {
+        name: text.parse().expect("a role"),
+        partners: vec![name("sudria")],
+        requires: None,
+        counts: true,
+        opens: false,
+    };
+    let with = |roles: &[&str]| {
+        let mut charter = charter(&FOUR);
+        charter.operations[0].roles = roles.iter().map(|role| declared(role)).collect();
+        charter.sort();
+        charter
+    };
+    let sound = with(&["medical", "host"]);
+    assert_eq!(Charter::from_toml(&sound.to_toml()).as_ref(), Ok(&sound), "{}", sound.to_toml());
+    assert_eq!(Charter::decode(&sound.encode()).as_ref(), Ok(&sound));
+    for wrong in
+        [with(&["host", "host"]), with(&["lead"]), with(&["a", "b", "c", "d", "e", "f", "g", "h", "i"])]
+    {
+        assert!(Charter::from_toml(&wrong.to_toml()).is_err());
+        assert!(Charter::decode(&wrong.encode()).is_err());
+    }
+    refuses(|c| c.operations[0].rule.required.push("host".parse().expect("a role")), "declares no such role");
+    refuses(
+        |c| {
+            let press = DeclaredRole { counts: false, ..declared("press") };
+            c.operations[0].roles.push(press);
+            c.operations[0].rule.required.push("press".parse().expect("a role"));
+        },
+        "press is required, but its declaration says that it does not count",
+    );
+}
+
+#[test]
+fn the_linter_says_who_alone_can_block_what() {
+    let notes = |change: &dyn Fn(&mut OperationType)| {
+        let mut charter = charter(&FOUR);
+        change(&mut charter.operations[0]);
+        charter.sort();
+        messages(&charter, Severity::Note).join("\n")
+    };
+    let airlift = notes(&|_| ());
+    assert!(
+        airlift.contains("airlift: estmark, norden or sudria alone can block it, by withholding"),
+        "{airlift}"
+    );
+    let by_veto = notes(&|kind| {
+        kind.rule.at_least[0].count = 1;
+        kind.rule.veto.partners = vec![name("sudria")];
+    });
+    assert!(by_veto.contains("airlift: norden alone can block it, by withholding"), "{by_veto}");
+    assert!(by_veto.contains("airlift: sudria alone can block it, by veto"), "{by_veto}");
+    let nobody = notes(&|kind| {
+        kind.rule = OutcomeRule::default();
+        kind.rule.at_least = vec![AtLeast { role: Role::Supporting, count: 1 }];
+    });
+    assert!(nobody.contains("airlift: nobody alone can block it"), "{nobody}");
+    let stood_in = notes(&|kind| {
+        kind.rule = OutcomeRule { required: vec![Role::Lead], ..OutcomeRule::default() };
+        kind.rule.substitutes =
+            vec![Substitute { role: Role::Lead, partner: name("norden"), by: vec![name("sudria")] }];
+    });
+    assert!(stood_in.contains("norden alone can block it, by objecting; while it is away"), "{stood_in}");
+}
+
+#[test]
+fn the_linter_refuses_rules_that_cannot_mean_what_they_say() {
+    let airlift = |c: &mut Charter, change: &dyn Fn(&mut OperationType)| change(&mut c.operations[0]);
+    let lead = |partner: &str, by: &[&str]| Substitute {
+        role: Role::Lead,
+        partner: name(partner),
+        by: by.iter().map(|by| name(by)).collect(),
+    };
+    refuses(|c| airlift(c, &|k| k.rule.quorum = 4), "even if everybody endorses, it can never be agreed");
+    refuses(
+        |c| airlift(c, &|k| k.rule.substitutes = vec![lead("norden", &["borland"])]),
+        "borland is no partner",
+    );
+    refuses(
+        |c| airlift(c, &|k| k.rule.substitutes = vec![lead("sudria", &["vigil"])]),
+        "sudria is stood in for as lead, a role that it does not have",
+    );
+    refuses(
+        |c| airlift(c, &|k| k.rule.fallback = Fallback::Escalate(name("vigil"))),
+        "escalates to vigil, which has no role but observing",
+    );
+    refuses(
+        |c| airlift(c, &|k| k.resources[0].fields = vec!["gate".into()]),
+        "resource corridor is named by the field \"gate\", which there is not",
+    );
+    refuses(
+        |c| airlift(c, &|k| k.resources[0].from = Some("slot".into())),
+        "is claimed by the field \"slot\", which is no time",
+    );
+    refuses(
+        |c| airlift(c, &|k| k.may_raise = vec![name("vigil")]),
+        "vigil may raise the precedence on opening",
+    );
+    let heavy = Threshold { role: Some(Role::Supporting), partners: vec![], measure: Measure::Weight(3) };
+    refuses(
+        |c| airlift(c, &|k| k.rule.all_of = Terms(vec![Term::Threshold(heavy.clone())])),
+        "it can never be agreed: needs lead: norden; needs 2 of supporting: estmark and sudria; needs weight 3 more",
+    );
 }
 
 #[test]
@@ -310,7 +439,7 @@ fn the_linter_warns_of_what_is_perhaps_not_meant() {
 #[test]
 fn the_canonical_encoding_is_pinned() {
     // Whoever changes this changes the identity of every coalition.
-    assert_eq!(charter(&FOUR).id().to_string(), "co-hap3upl3exa3vjlkdinofwgp4ryjakqi64rrqoi7gwuj7yjxh5vq");
+    assert_eq!(charter(&FOUR).id().to_string(), "co-theiij475tsxgmc4r2ftzlhnbvqqguvz2ki3wq6drgns2dklnzla");
 }
 
 #[test]

@@ -304,7 +304,7 @@ impl State {
             return Err(AssetRefusal::Held { operation: operation.id, dispute }.into());
         }
         let kind = self.kind_of(operation);
-        if !kind.is_some_and(|kind| kind.roles_of(partner).iter().any(|role| role.counts())) {
+        if !kind.is_some_and(|kind| kind.has_voice(partner)) {
             let (partner, operation) = (partner.clone(), operation.id);
             return Err(AssetRefusal::NoPart { partner, operation }.into());
         }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::member::Membership;
 use super::operation::Operation;
-use super::outcome::Deficit;
+use super::outcome::{Deficit, Stage};
 use super::state::State;
-use crate::charter::{PartnerName, show_time};
+use crate::charter::{Fallback, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::lane::Lane;
 use crate::record::Stance;
@@ -107,6 +107,13 @@ impl State {
         let said = operation.standing(partner).map(|said| said.stance);
         let (what, why) = if operation.concerns() == Some(partner) {
             (Waits::Concerned, "it is about this partner, which has no voice in it".to_owned())
+        } else if operation.stage == Stage::Escalated {
+            match &kind.rule.fallback {
+                Fallback::Escalate(to) if to == partner && operation.word(&kind).is_none() => {
+                    (Waits::Attest, format!("escalated to this partner: its word decides; {deficit}"))
+                }
+                _ => return None,
+            }
         } else if is_missing(&deficit, partner) && said.is_none() {
             (Waits::Attest, format!("{deficit}"))
         } else if deficit.is_met() && deficit.veto_unused.contains(partner) && said.is_none() {
@@ -133,7 +140,9 @@ fn is_missing(deficit: &Deficit, partner: &PartnerName) -> bool {
     deficit
         .needs
         .iter()
-        .any(|need| need.from.iter().any(|it| it.partner == *partner && it.stance != Some(Stance::Endorse)))
+        .chain(deficit.either.iter().flatten())
+        .flat_map(|need| &need.from)
+        .any(|it| (it.partner == *partner && it.stance != Some(Stance::Endorse)) || it.or.contains(partner))
 }
 
 /// Whether less than a tenth of the window is left.

@@ -2,14 +2,15 @@
 
 use super::member::{self, MemberRefusal};
 use super::operation::Operation;
+use super::outcome::Stage;
 use super::park::MAX_PARKED_PER_PARTNER;
-use super::refusal::{Part, Refusal};
+use super::refusal::{OperationRefusal, Part, Refusal, Taken};
 use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
 use super::{asset, dispute, handoff, integrity};
-use crate::charter::{Partner, PartnerName};
+use crate::charter::{Fallback, Partner, PartnerName};
 use crate::founding::Founded;
 use crate::identity::RecordId;
-use crate::record::{Act, Attest, IntegrityAct, Open, Record, Role};
+use crate::record::{Act, Attest, IntegrityAct, Open, Record, Role, Withdrawal};
 use crate::time::Time;
 
 /// What the state says of a record, before anything is changed.
@@ -49,6 +50,7 @@ impl State {
                 self.judge_open(partner, open).map(|()| Judgement::Apply)
             }
             Act::Attest(attest) => self.judge_attest(partner, attest, now),
+            Act::Withdraw(withdraw) => self.judge_withdrawal(partner, withdraw, now),
             Act::Asset(act) => self.judge_asset(partner, act),
             Act::Member(act) => self.judge_member(partner, act),
             Act::Integrity(act) => self.judge_integrity(partner, act),
@@ -76,17 +78,46 @@ impl State {
             let (kind, meant) = (kind.name.clone(), "open an operation without proposing a change".into());
             return Err(MemberRefusal::WrongEffect { kind, declared, meant }.into());
         }
-        self.may_open(partner, &open.kind)
+        self.may_open(partner, &open.kind)?;
+        if let Some(asked) = open.precedence {
+            let declared = kind.precedence;
+            if asked >= declared {
+                return Err(OperationRefusal::NotRaised { asked, declared }.into());
+            }
+            if kind.may_raise.binary_search(partner).is_err() {
+                let (partner, may) = (partner.clone(), kind.may_raise.clone());
+                return Err(OperationRefusal::MayNotRaise { partner, may }.into());
+            }
+        }
+        let fields = || kind.fields.iter().map(|field| field.name.clone());
+        let claims = kind.claims(&open.body).map_err(|error| OperationRefusal::body(error, fields()))?;
+        for claim in &claims {
+            if let Some(holder) = self.claims.holder(claim).and_then(|holder| self.operations.get(&holder)) {
+                let taken = Taken {
+                    claim: claim.to_string(),
+                    holder: holder.id,
+                    partner: holder.opened_by.clone(),
+                    title: holder.open.title.clone(),
+                };
+                return Err(OperationRefusal::Taken(Box::new(taken)).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The operations that have what an opening would claim.
+    pub(super) fn in_the_way(&self, act: &Act) -> Vec<RecordId> {
+        let Act::Open(open) = act else { return Vec::new() };
+        let claims = self.charter().kind(&open.kind).and_then(|kind| kind.claims(&open.body).ok());
+        claims.iter().flatten().filter_map(|claim| self.claims.holder(claim)).collect()
     }
 
     /// Whether `partner` may open an operation of this type.
     pub(super) fn may_open(&self, partner: &PartnerName, kind: &str) -> Result<(), Refusal> {
         let kind =
             self.charter().kind(kind).ok_or_else(|| Refusal::UndeclaredType { kind: kind.to_owned() })?;
-        if !kind.holds(partner, Role::Lead) && !kind.holds(partner, Role::Supporting) {
-            let mut eligible = [kind.eligible(Role::Lead), kind.eligible(Role::Supporting)].concat();
-            eligible.sort_unstable();
-            eligible.dedup();
+        let eligible = kind.openers();
+        if eligible.binary_search(partner).is_err() {
             return Err(Refusal::MayNotOpen { partner: partner.clone(), eligible });
         }
         if self.open.get(partner).is_some_and(|open| *open >= MAX_OPEN_PER_PARTNER) {
@@ -100,16 +131,7 @@ impl State {
             Ok(operation) => operation,
             Err(wait) => return Ok(wait),
         };
-        if let Some(decision) = &operation.decision {
-            return Err(Refusal::Closed {
-                operation: operation.id,
-                verdict: Some(decision.verdict),
-                since: decision.decided_at,
-            });
-        }
-        if operation.closes <= now {
-            return Err(Refusal::Closed { operation: operation.id, verdict: None, since: operation.closes });
-        }
+        still_open(operation, now)?;
         if operation.concerns() == Some(partner) {
             return Err(MemberRefusal::OwnCause { partner: partner.clone() }.into());
         }
@@ -124,6 +146,11 @@ impl State {
             });
         }
         self.judge_handed(partner, attest.role, operation)?;
+        if let (Stage::Escalated, Fallback::Escalate(to)) = (operation.stage, &kind.rule.fallback)
+            && (to != partner || attest.role == Role::Observing)
+        {
+            return Err(OperationRefusal::Escalated { to: to.clone() }.into());
+        }
         if let Some(awaits) = self.judge_supersession(partner, attest, operation)? {
             return Ok(Judgement::Wait { awaits });
         }
@@ -135,6 +162,27 @@ impl State {
             });
         }
         Ok(Judgement::Apply)
+    }
+
+    fn judge_withdrawal(
+        &self,
+        partner: &PartnerName,
+        withdraw: &Withdrawal,
+        now: Time,
+    ) -> Result<Judgement, Refusal> {
+        let operation = match self.named_operation(withdraw.operation)? {
+            Ok(operation) => operation,
+            Err(wait) => return Ok(wait),
+        };
+        still_open(operation, now)?;
+        let named = withdraw.attestation;
+        if operation.standing(partner).is_some_and(|said| said.record == named) {
+            return Ok(Judgement::Apply);
+        }
+        if !self.records.contains_key(&named) {
+            return Ok(Judgement::Wait { awaits: named });
+        }
+        Err(OperationRefusal::NothingToWithdraw { partner: partner.clone(), named }.into())
     }
 
     /// Whether what the attestation supersedes is what stands; `Some` is what it has to wait for.
@@ -157,12 +205,28 @@ impl State {
         let own = operation.attestations.iter().any(|said| said.record == named && said.partner == *partner);
         match (own, standing) {
             (true, Some(standing)) => Err(Refusal::SupersedesReplaced { named, standing }),
+            (true, None) => Err(OperationRefusal::Withdrawn { named }.into()),
             _ if self.records.contains_key(&named) => {
                 Err(Refusal::SupersedesNotOwn { partner: partner.clone(), named })
             }
             _ => Ok(Some(named)),
         }
     }
+}
+
+/// Whether its window is open at the time `now`.
+fn still_open(operation: &Operation, now: Time) -> Result<(), Refusal> {
+    if let Some(decision) = &operation.decision {
+        return Err(Refusal::Closed {
+            operation: operation.id,
+            verdict: Some(decision.verdict),
+            since: decision.decided_at,
+        });
+    }
+    if operation.closes <= now {
+        return Err(Refusal::Closed { operation: operation.id, verdict: None, since: operation.closes });
+    }
+    Ok(())
 }
 
 pub(super) fn too_many_parked(partner: &PartnerName, awaits: RecordId) -> Refusal {
@@ -203,12 +267,17 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
             if let Some(caveat) = &attest.caveat {
                 Part::Caveat.check(caveat)?;
             }
+            Part::Evidence.check_length(attest.evidence.len())?;
+            if attest.evidence.windows(2).any(|two| two[0] >= two[1]) {
+                return Err(OperationRefusal::EvidenceOrder.into());
+            }
         }
         Act::Asset(act) => asset::check(act)?,
         Act::Member(act) => member::check(act)?,
         Act::Integrity(act) => integrity::check(act)?,
         Act::Handoff(act) => handoff::check(act)?,
         Act::Dispute(act) => dispute::check(act)?,
+        Act::Withdraw(_) => {}
     }
     founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })
 }

@@ -256,7 +256,12 @@ impl State {
                 if let Some(subject) = propose.change.subject() {
                     body.insert("partner".to_owned(), subject.to_string());
                 }
-                let open = Open { kind: propose.kind.to_string(), title: propose.change.words(), body };
+                let open = Open {
+                    kind: propose.kind.to_string(),
+                    title: propose.change.words(),
+                    body,
+                    precedence: None,
+                };
                 self.open_operation(said, open, Some(propose.change.clone()));
             }
             MemberAct::Withdraw { ground } => {

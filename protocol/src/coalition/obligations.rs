@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::member::Membership;
-use super::outcome::Verdict;
 use super::state::State;
 use crate::charter::{PartnerName, show_time};
 use crate::identity::{PublicKey, RecordId};
@@ -69,7 +68,7 @@ impl State {
             self.operations().filter(|operation| operation.lead == *partner).filter_map(|operation| {
                 let what = match operation.decision.as_ref().map(|decision| decision.verdict) {
                     None => "leads it, and it is not decided",
-                    Some(Verdict::Agreed) => "leads it, and it is agreed",
+                    Some(verdict) if verdict.is_agreed() => "leads it, and it is agreed",
                     Some(_) => return None,
                 };
                 let title = operation.open.title.clone();

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::{Assessment, Decision, Standing, Verdict};
-use crate::charter::{Charter, OperationType, PartnerName};
-use crate::identity::RecordId;
+use super::outcome::{Assessment, Decision, Ending, Stage, Standing, Verdict, is_settled};
+use crate::charter::{Charter, Claim, Fallback, OperationType, PartnerName};
+use crate::identity::{Hash, RecordId};
 use crate::record::{Change, Open, Role, Stance};
 use crate::time::Time;
 
@@ -49,6 +49,12 @@ pub struct Operation {
     pub opened_at: Time,
     /// When its window ends, in batch time.
     pub closes: Time,
+    /// Which window that is.
+    pub stage: Stage,
+    /// How many attestations there were when that window began.
+    pub said_before: u32,
+    /// What it claims, while it is open and once it is agreed.
+    pub claims: Vec<Claim>,
     /// All that was said, in the order of application. Under the state root each stands by itself.
     #[serde(skip)]
     pub attestations: Vec<Attestation>,
@@ -127,12 +133,23 @@ pub struct Attestation {
     pub stance: Stance,
     /// Under which condition.
     pub caveat: Option<String>,
+    /// Commitments to evidence, ascending.
+    pub evidence: Vec<Hash>,
     /// Log index of its entry.
     pub index: u64,
     /// Batch time at which it was applied.
     pub at: Time,
     /// The later attestation that replaces it, or the dispute in which it was annulled.
     pub superseded_by: Option<RecordId>,
+    /// The record that takes it back.
+    pub withdrawn_by: Option<RecordId>,
+}
+
+impl Attestation {
+    /// Whether nothing replaces it or takes it back.
+    pub fn stands(&self) -> bool {
+        self.superseded_by.is_none() && self.withdrawn_by.is_none()
+    }
 }
 
 impl Operation {
@@ -146,7 +163,7 @@ impl Operation {
         }
         let decision = self.decision.as_ref()?;
         let over = match decision.verdict {
-            Verdict::Agreed => return None,
+            Verdict::Agreed | Verdict::Limited => return None,
             Verdict::Failed => Over::Failed,
             Verdict::Expired => Over::Expired,
         };
@@ -162,9 +179,9 @@ impl Operation {
     pub fn roles(&self, kind: &OperationType, partner: &PartnerName) -> Vec<Role> {
         let acts = |role: &Role| match role {
             Role::Lead => self.lead == *partner,
-            role => role.counts() && kind.holds(partner, *role) && !self.has_handed(*role, partner),
+            role => kind.counts(*role) && kind.may_act(partner, *role) && !self.has_handed(*role, partner),
         };
-        Role::ALL.into_iter().filter(acts).collect()
+        kind.all_roles().filter(acts).collect()
     }
 
     /// `role` passes from one to another.
@@ -181,7 +198,7 @@ impl Operation {
 
     /// The attestation of `partner` that stands.
     pub fn standing(&self, partner: &PartnerName) -> Option<&Attestation> {
-        self.attestations.iter().rev().find(|said| said.partner == *partner && said.superseded_by.is_none())
+        self.attestations.iter().rev().find(|said| said.partner == *partner && said.stands())
     }
 
     /// Its type in `charter`: without the voice of whom it concerns.
@@ -210,58 +227,115 @@ impl Operation {
 
     /// Whether `partner` may act in `role`: by its type, or by what an amendment would make of that.
     pub(super) fn may_act(&self, kind: &OperationType, partner: &PartnerName, role: Role) -> bool {
-        kind.holds(partner, role) || self.kind_after().is_some_and(|after| after.holds(partner, role))
+        kind.may_act(partner, role) || self.kind_after().is_some_and(|after| after.may_act(partner, role))
+    }
+
+    /// Whether it holds what it claims: while it is open, and once it is agreed until it is concluded or annulled.
+    pub(super) fn holds_claims(&self) -> bool {
+        self.over().is_none()
+    }
+
+    /// All that stands and may be said under the rule of `kind`, at most one attestation of each partner.
+    fn standings<'a>(&'a self, kind: &'a OperationType) -> impl Iterator<Item = &'a Attestation> {
+        let stands = |said: &&Attestation| said.stands() && kind.may_act(&said.partner, said.role);
+        self.attestations.iter().filter(stands)
     }
 
     /// What the attestations that stand amount to under the rule of `kind`, which is this operation's type.
     pub fn assess(&self, kind: &OperationType) -> Assessment {
-        let stands =
-            |said: &&Attestation| said.superseded_by.is_none() && kind.holds(&said.partner, said.role);
-        let standing = self.attestations.iter().filter(stands).map(|said| Standing {
-            record: said.record,
-            partner: said.partner.clone(),
-            role: said.role,
-            stance: said.stance,
-            caveat: said.caveat.clone(),
-        });
-        Assessment::of(kind, standing)
+        Assessment::of(kind, self.standings(kind).map(Standing::from))
     }
 
-    /// Decides it if the rule says so now. `decided_by` is the log index of the entry just applied; `None` says that
-    /// the window is over.
-    pub(super) fn decide(
+    /// What the partner that this is escalated to has said since.
+    pub fn word(&self, kind: &OperationType) -> Option<&Attestation> {
+        let Fallback::Escalate(to) = &kind.rule.fallback else { return None };
+        let since = self.attestations.iter().skip(self.said_before as usize);
+        let mut said = since.filter(|_| self.stage == Stage::Escalated);
+        said.rfind(|said| said.partner == *to && said.stands())
+    }
+
+    /// Whether it may be decided before its window ends: cheap, for every record.
+    fn may_be_decided(&self, kind: &OperationType) -> bool {
+        match self.stage {
+            Stage::Escalated => self.word(kind).is_some(),
+            Stage::First | Stage::Deferred => {
+                is_settled(kind, self.standings(kind).map(|said| (&said.partner, said.role, said.stance)))
+            }
+        }
+    }
+
+    /// Decides it, or begins its further window, if the rule says so now. `decided_by` is the log index of the entry just
+    /// applied; `None` says that the window is over.
+    pub(super) fn settle(
         &mut self,
         charter: &Charter,
         now: Time,
         decided_by: Option<u64>,
-    ) -> Option<Decision> {
-        if self.decision.is_some() {
+    ) -> Option<Settled> {
+        let kind = self.kind(charter)?;
+        if self.decision.is_some() || (decided_by.is_some() && !self.may_be_decided(&kind)) {
             return None;
         }
-        let kind = self.kind(charter)?;
         let window_over = decided_by.is_none();
         let mut assessment = self.assess(&kind);
-        let mut verdict = assessment.verdict(window_over)?;
+        let word = self.word(&kind).map(Standing::from);
+        let stance = word.as_ref().map(|word| word.stance);
+        let mut ending = assessment.ending(&kind, self.stage, stance, window_over)?;
+        let mut judged_by = &*kind;
         // Who changes a rule must satisfy what it changes that to, too.
-        let after = self.kind_after().filter(|_| verdict == Verdict::Agreed);
-        if let Some(after) = after {
+        let after = self.kind_after().filter(|_| ending == Ending::Decided(Verdict::Agreed)).cloned();
+        if let Some(after) = &after {
             assessment = self.assess(after);
-            verdict = assessment.verdict(window_over)?;
+            ending = assessment.ending(after, self.stage, stance, window_over)?;
+            judged_by = after;
         }
+        let verdict = match ending {
+            Ending::Decided(verdict) => verdict,
+            Ending::Further(stage) => {
+                self.stage = stage;
+                self.said_before = u32::try_from(self.attestations.len()).unwrap_or(u32::MAX);
+                self.closes = self.closes.plus(judged_by.window_ms);
+                return Some(Settled::Further);
+            }
+        };
         let decision = Decision {
             operation: self.id,
             kind: kind.name.clone(),
             title: self.open.title.clone(),
             verdict,
+            limits: judged_by.rule.limits(verdict),
             decided_at: now,
             decided_by,
             charter_version: charter.version,
             concerns: self.concerns().cloned(),
             by_new_rule: after.is_some(),
+            stage: self.stage,
+            word,
             counted: assessment.counted,
             deficit: assessment.deficit,
         };
         self.decision = Some(decision.clone());
-        Some(decision)
+        Some(Settled::Decided(Box::new(decision)))
+    }
+}
+
+/// What became of an operation.
+pub(super) enum Settled {
+    /// It ended so.
+    Decided(Box<Decision>),
+    /// A further window has begun.
+    Further,
+}
+
+impl From<&Attestation> for Standing {
+    fn from(said: &Attestation) -> Self {
+        Self {
+            record: said.record,
+            partner: said.partner.clone(),
+            role: said.role,
+            stance: said.stance,
+            caveat: said.caveat.clone(),
+            evidence: said.evidence.clone(),
+        }
     }
 }

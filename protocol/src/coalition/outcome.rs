@@ -1,45 +1,55 @@
 //! The outcome of an operation: a total, bounded function of its type and of the attestations that stand.
 //!
-//! **When it is agreed.** Requirements are met when every role has as many endorsements as the rule needs. An operation
-//! is *agreed*
-//! - as soon as they are met and every veto holder has endorsed or abstained: nobody is left whose objection the
-//!   rule lets block;
-//! - else at the end of its window, if they are met then and no veto stands: who had a veto and kept silent had the
-//!   whole window to use it. So silence delays and never blocks, and nobody is raced out of a veto by fast
-//!   endorsements.
+//! **When it is agreed.** Requirements are met when one way of the rule is met whole: each of its thresholds has enough
+//! endorsements, in number, in weight or as a share of those present; and when the quorum has said something. A partner that
+//! abstains or is away may be stood in for where the rule says so. An operation is *agreed*
+//! - as soon as requirements are met, every veto holder has endorsed or abstained, and no silence has to be waited out: nobody is
+//!   left whose word the rule lets change it;
+//! - else at the end of its window, if they are met then and no veto stands: who had a say and kept silent had the
+//!   whole window to use it. So silence delays and never blocks, and nobody is raced out of a veto, or out of its place by who
+//!   stands in for it, by fast endorsements.
 //!
 //! **When it is not.** An objection of a veto holder blocks while it stands. It may be superseded until the window ends,
 //! so that partners can still come to terms; if it stands then, the operation has *failed*. If no veto stands but a
-//! requirement is unmet, it has *expired*. Objections of others, abstentions and everything that observers say are
-//! shown and block nothing. One partner has one voice: its latest attestation, in one role.
+//! requirement is unmet, the rule's fallback follows: it has *expired*; or it is *deferred* by one further window; or it is
+//! *escalated*, and within one further window the word of the named partner alone decides; or it is *agreed with limits*, if a
+//! lesser requirement is met. Objections of others, abstentions and everything that is said in roles that do not count are shown
+//! and block nothing. One partner has one voice: its latest attestation, in one role.
 //!
 //! A decision is final; later attestations are refused.
 
-use std::collections::BTreeMap;
+mod decision;
+mod deficit;
+mod fill;
+mod tally;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::charter::text::{all_of, either, show_time};
-use crate::charter::{KindName, OperationType, PartnerName};
-use crate::identity::RecordId;
-use crate::record::{Role, Stance};
-use crate::time::Time;
-use crate::wire::{self, WireError};
+pub use decision::{Decision, MAX_DECISION_BYTES};
+pub use deficit::{Candidate, Deficit, Need, NeedOf};
+use tally::{Looked, Voices};
 
-/// Largest encoded decision, in bytes.
-pub const MAX_DECISION_BYTES: usize = 64 * 1024;
+use crate::charter::{Fallback, OperationType, PartnerName, Threshold};
+use crate::identity::{Hash, RecordId};
+use crate::record::{Role, Stance};
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Every requirement was met and no veto stood.
+    /// Every requirement was met and no veto stood, or the partner that it was escalated to said so.
     Agreed,
-    /// A veto stood when the window ended.
+    /// A veto stood when the window ended, or the partner that it was escalated to said so.
     Failed,
     /// A requirement was unmet when the window ended.
     Expired,
+    /// A requirement was unmet when the window ended, and that of the lesser outcome was met.
+    #[serde(rename = "agreed-with-limits")]
+    Limited,
 }
 
 impl Verdict {
@@ -49,7 +59,13 @@ impl Verdict {
             Self::Agreed => "agreed",
             Self::Failed => "failed",
             Self::Expired => "expired",
+            Self::Limited => "agreed-with-limits",
         }
+    }
+
+    /// Whether something was agreed, be it with limits.
+    pub fn is_agreed(self) -> bool {
+        matches!(self, Self::Agreed | Self::Limited)
     }
 }
 
@@ -57,6 +73,28 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// Which window of an operation it is, and what for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// The first.
+    #[default]
+    First,
+    /// A further one, because a requirement was unmet at the end of the first.
+    Deferred,
+    /// A further one, in which the word of the partner named by the rule decides.
+    Escalated,
+}
+
+/// What follows from what stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It is decided.
+    Decided(Verdict),
+    /// A further window begins.
+    Further(Stage),
 }
 
 /// An attestation that stands: what the rule looks at, and what a decision keeps.
@@ -70,237 +108,132 @@ pub struct Standing {
     pub role: Role,
     /// What.
     pub stance: Stance,
-    /// Under which condition.
+    /// Under which condition, or on which ground.
     pub caveat: Option<String>,
-}
-
-/// What is missing in one role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Need {
-    /// The role.
-    pub role: Role,
-    /// Endorsements that the rule needs.
-    pub needed: u32,
-    /// Endorsements that are missing.
-    pub missing: u32,
-    /// Who could give one: eligible and not endorsing in this role, sorted.
-    pub from: Vec<Candidate>,
-}
-
-/// A partner that could endorse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Candidate {
-    /// Who.
-    pub partner: PartnerName,
-    /// What it says now.
-    pub stance: Option<Stance>,
-}
-
-impl fmt::Display for Candidate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.stance {
-            Some(Stance::Object) => write!(f, "{} (objects)", self.partner),
-            Some(Stance::Abstain) => write!(f, "{} (abstains)", self.partner),
-            Some(Stance::Endorse) => write!(f, "{} (in another role)", self.partner),
-            None => self.partner.fmt(f),
-        }
-    }
-}
-
-/// Exactly what keeps an operation from being agreed now. Shown as one sentence.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deficit {
-    /// What is missing, by role.
-    pub needs: Vec<Need>,
-    /// Whose veto stands, sorted.
-    pub vetoed_by: Vec<PartnerName>,
-    /// Who could still veto and has neither endorsed nor abstained, sorted.
-    pub veto_unused: Vec<PartnerName>,
-}
-
-impl Deficit {
-    /// Whether the requirements are met; vetoes apart.
-    pub fn is_met(&self) -> bool {
-        self.needs.is_empty()
-    }
-}
-
-impl fmt::Display for Deficit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        for need in &self.needs {
-            let from = if need.missing as usize == need.from.len() {
-                all_of(&need.from)
-            } else {
-                either(&need.from)
-            };
-            parts.push(match (need.needed, need.missing) {
-                (1, 1) => format!("needs {}: {from}", need.role),
-                (_, missing) if missing < need.needed => {
-                    format!("needs {missing} more of {}: {from}", need.role)
-                }
-                (_, missing) => format!("needs {missing} of {}: {from}", need.role),
-            });
-        }
-        if !self.vetoed_by.is_empty() {
-            parts.push(format!("blocked by veto of {}", all_of(&self.vetoed_by)));
-        }
-        if !self.veto_unused.is_empty() {
-            parts.push(format!("veto by {} not used", either(&self.veto_unused)));
-        }
-        if parts.is_empty() {
-            parts.push("nothing is missing".into());
-        }
-        f.write_str(&parts.join("; "))
-    }
+    /// Commitments to evidence, ascending.
+    pub evidence: Vec<Hash>,
 }
 
 /// What the attestations that stand amount to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
     /// What is missing.
     pub deficit: Deficit,
     /// The attestations that count: those in roles that do, by record.
     pub counted: Vec<Standing>,
-    /// Those of observers, which do not, by record.
+    /// Those in roles that do not, by record.
     pub observed: Vec<Standing>,
+    /// Whether the requirements of the lesser outcome are met, where the rule has one.
+    pub lesser: bool,
 }
 
 impl Assessment {
     /// Judges `standing`, at most one attestation per partner, by the rule of `kind`.
     pub fn of(kind: &OperationType, standing: impl IntoIterator<Item = Standing>) -> Self {
         let (mut counted, mut observed): (Vec<_>, Vec<_>) =
-            standing.into_iter().partition(|standing| standing.role.counts());
+            standing.into_iter().partition(|standing| kind.counts(standing.role));
         counted.sort_by_key(|standing| standing.record);
         observed.sort_by_key(|standing| standing.record);
-        let voices = counted.iter().map(|standing| (&standing.partner, standing)).collect::<BTreeMap<_, _>>();
-
-        let needs = [Role::Lead, Role::Supporting]
-            .into_iter()
-            .filter_map(|role| {
-                let endorses = |partner: &PartnerName| {
-                    voices
-                        .get(partner)
-                        .is_some_and(|said| said.role == role && said.stance == Stance::Endorse)
-                };
-                let needed = kind.rule.needed(role);
-                let have = voices.keys().filter(|partner| endorses(partner)).count();
-                let missing = needed.saturating_sub(u32::try_from(have).unwrap_or(u32::MAX));
-                (missing > 0).then(|| Need {
-                    role,
-                    needed,
-                    missing,
-                    from: kind
-                        .eligible(role)
-                        .iter()
-                        .filter(|partner| !endorses(partner))
-                        .map(|partner| Candidate {
-                            partner: partner.clone(),
-                            stance: voices.get(partner).map(|said| said.stance),
-                        })
-                        .collect(),
-                })
-            })
-            .collect();
-        let vetoed_by = voices
-            .iter()
-            .filter(|(partner, said)| said.stance == Stance::Object && kind.is_veto(partner, said.role))
-            .map(|(partner, _)| (*partner).clone())
-            .collect();
-        let veto_unused = kind
-            .veto_holders()
-            .into_iter()
-            .filter(|partner| {
-                voices.get(partner).is_none_or(|said| {
-                    // An objection in a role without a veto leaves the veto of the other role open.
-                    said.stance == Stance::Object && !kind.is_veto(partner, said.role)
-                })
-            })
-            .cloned()
-            .collect();
-        Self { deficit: Deficit { needs, vetoed_by, veto_unused }, counted, observed }
+        let voices = Voices::of(kind, &counted);
+        let deficit = Deficit::of(&voices, &kind.rule.ways(), kind.rule.quorum);
+        let lesser = match &kind.rule.fallback {
+            Fallback::Lesser(lesser) => voices.meets(&lesser.all_of.ways(), 0, Looked::AtTheEnd),
+            _ => false,
+        };
+        Self { deficit, counted, observed, lesser }
     }
 
-    /// How the operation ends now; `None` while it stays open. `window_over` says whether its window has ended.
-    pub fn verdict(&self, window_over: bool) -> Option<Verdict> {
+    /// What follows now; `None` while it stays open. `window_over` says whether its window has ended, `word` is what the partner
+    /// that it was escalated to has said since.
+    pub fn ending(
+        &self,
+        kind: &OperationType,
+        stage: Stage,
+        word: Option<Stance>,
+        window_over: bool,
+    ) -> Option<Ending> {
+        let decided = |verdict| Some(Ending::Decided(verdict));
+        if stage == Stage::Escalated {
+            return match word {
+                Some(Stance::Endorse) => decided(Verdict::Agreed),
+                Some(Stance::Object) => decided(Verdict::Failed),
+                _ if window_over => decided(Verdict::Expired),
+                _ => None,
+            };
+        }
         let deficit = &self.deficit;
         let vetoed = !deficit.vetoed_by.is_empty();
-        if deficit.is_met() && !vetoed && (window_over || deficit.veto_unused.is_empty()) {
-            Some(Verdict::Agreed)
-        } else if !window_over {
-            None
-        } else if vetoed {
-            Some(Verdict::Failed)
-        } else {
-            Some(Verdict::Expired)
+        let settled = deficit.veto_unused.is_empty() && deficit.awaited.is_empty();
+        if deficit.is_met() && !vetoed && (window_over || settled) {
+            return decided(Verdict::Agreed);
+        }
+        if !window_over {
+            return None;
+        }
+        match &kind.rule.fallback {
+            _ if vetoed => decided(Verdict::Failed),
+            Fallback::Defer if stage == Stage::First => Some(Ending::Further(Stage::Deferred)),
+            Fallback::Escalate(_) => Some(Ending::Further(Stage::Escalated)),
+            Fallback::Lesser(_) if self.lesser => decided(Verdict::Limited),
+            Fallback::Fail | Fallback::Defer | Fallback::Lesser(_) => decided(Verdict::Expired),
         }
     }
 }
 
-/// How and why an operation ended: a leaf of the log, small, readable on its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Decision {
-    /// The operation.
-    pub operation: RecordId,
-    /// Its type.
-    pub kind: KindName,
-    /// Its title.
-    pub title: String,
-    /// How it ended.
-    pub verdict: Verdict,
-    /// Batch time of the batch that decided it.
-    pub decided_at: Time,
-    /// Log index of the entry whose application decided it; `None` if the end of the window did.
-    pub decided_by: Option<u64>,
-    /// The charter version that it was judged under.
-    pub charter_version: u32,
-    /// The partner whose membership it is about: without its voice.
-    pub concerns: Option<PartnerName>,
-    /// Whether it was judged by the rule that an amendment makes, after the rule in force had said agreed.
-    pub by_new_rule: bool,
-    /// The attestations that stood and counted, by record, with their caveats.
-    pub counted: Vec<Standing>,
-    /// What was missing; nothing but unused vetoes if it was agreed.
-    pub deficit: Deficit,
+/// Whether `counted` can be agreed before the window ends: the same as [`Assessment::ending`], without what is missing.
+pub(super) fn is_settled<'a>(
+    kind: &'a OperationType,
+    counted: impl IntoIterator<Item = (&'a PartnerName, Role, Stance)>,
+) -> bool {
+    let voices = Voices::said(kind, counted.into_iter().filter(|(_, role, _)| kind.counts(*role)));
+    voices.meets(&kind.rule.ways(), kind.rule.quorum, Looked::Now)
+        && voices.vetoed_by().is_empty()
+        && voices.veto_unused().is_empty()
 }
 
-impl Decision {
-    /// Reads a decision, at most [`MAX_DECISION_BYTES`].
-    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        wire::decode(bytes, MAX_DECISION_BYTES)
-    }
+/// Who does not go along.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Against<'a> {
+    /// Everybody goes along.
+    Nobody,
+    /// This partner says nothing.
+    Absent(&'a PartnerName),
+    /// This partner objects.
+    Objecting(&'a PartnerName),
+}
 
-    /// Canonical bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        wire::encode(self)
+/// Whether one of `ways` and the quorum can be met by everybody else; `None` if there are too many choices between several
+/// roles to try them all.
+pub(crate) fn can_be_met(
+    kind: &OperationType,
+    ways: &[Vec<Threshold>],
+    quorum: u32,
+    against: Against<'_>,
+) -> Option<bool> {
+    /// Choices between several roles that are tried.
+    const MAX_TRIED: usize = 4096;
+    let (word, without) = match against {
+        Against::Nobody => (None, vec![]),
+        Against::Absent(partner) => (None, vec![partner]),
+        Against::Objecting(partner) => {
+            (kind.voices_of(partner).next().map(|role| (partner, role, Stance::Object)), vec![partner])
+        }
+    };
+    let voices = Voices::said(kind, word);
+    let mut unknown = false;
+    for way in ways {
+        match fill::is_fillable(&voices, way, quorum, &without, MAX_TRIED) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => unknown = true,
+        }
     }
+    if unknown { None } else { Some(false) }
+}
 
-    /// The caveats that bind the outcome: those of endorsements.
-    pub fn caveats(&self) -> impl Iterator<Item = (&PartnerName, &str)> {
-        self.counted
-            .iter()
-            .filter(|said| said.stance == Stance::Endorse)
-            .filter_map(|said| Some((&said.partner, said.caveat.as_deref()?)))
-    }
-
-    /// The decision in words, line by line: what, why, who counted in which role, and the caveats.
-    pub fn explain(&self) -> Vec<String> {
-        let mut lines = vec![format!(
-            "{} {:?} {} at {}",
-            self.kind,
-            self.title,
-            self.verdict,
-            show_time(self.decided_at)
-        )];
-        let reason = match self.verdict {
-            Verdict::Agreed if self.deficit.veto_unused.is_empty() => "every requirement is met".to_owned(),
-            Verdict::Agreed => format!("every requirement is met, and the window ended; {}", self.deficit),
-            Verdict::Failed | Verdict::Expired => format!("the window ended; {}", self.deficit),
-        };
-        lines.push(reason);
-        lines.extend(self.counted.iter().map(Standing::to_string));
-        lines
-    }
+/// What `ways` ask for from those who may endorse, in words.
+pub(crate) fn lacks(kind: &OperationType, ways: &[Vec<Threshold>], quorum: u32) -> String {
+    Deficit::of(&Voices::said(kind, []), ways, quorum).to_string()
 }
 
 impl fmt::Display for Standing {
@@ -311,9 +244,15 @@ impl fmt::Display for Standing {
             Stance::Abstain => "abstains",
         };
         write!(f, "{} {says} as {}", self.partner, self.role)?;
-        if let Some(caveat) = &self.caveat {
-            write!(f, ", with the caveat: {caveat}")?;
+        match (&self.caveat, self.stance) {
+            (Some(ground), Stance::Object) => write!(f, ", on the ground: {ground}"),
+            (Some(caveat), _) => write!(f, ", with the caveat: {caveat}"),
+            (None, _) => Ok(()),
+        }?;
+        match self.evidence.len() {
+            0 => Ok(()),
+            1 => f.write_str(", with evidence"),
+            more => write!(f, ", with {more} pieces of evidence"),
         }
-        Ok(())
     }
 }

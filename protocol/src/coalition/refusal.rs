@@ -1,16 +1,20 @@
 //! Why a record has no effect: typed for programs, in words for people.
 
+mod operation;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use operation::{OperationRefusal, Taken};
 
 use super::{AssetRefusal, DisputeRefusal, HandoffRefusal, IntegrityRefusal, MemberRefusal, Verdict};
 use crate::charter::text::{all_of, either, is_showable};
 use crate::charter::{MAX_NAME_BYTES, MAX_PARTNERS, PartnerName, show_time};
 use crate::identity::{CoalitionId, PublicKey, RecordId};
 use crate::record::{
-    MAX_ACKNOWLEDGED, MAX_CAVEAT_BYTES, MAX_COMMITMENTS, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS,
-    MAX_GROUND_BYTES, MAX_INCIDENT_BYTES, MAX_LABEL_BYTES, MAX_OFFER_NOTE_BYTES, MAX_REASON_BYTES,
-    MAX_REPORT_BYTES, MAX_TITLE_BYTES, Role,
+    MAX_ACKNOWLEDGED, MAX_CAVEAT_BYTES, MAX_COMMITMENTS, MAX_EVIDENCE, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES,
+    MAX_FIELDS, MAX_GROUND_BYTES, MAX_INCIDENT_BYTES, MAX_LABEL_BYTES, MAX_OFFER_NOTE_BYTES,
+    MAX_REASON_BYTES, MAX_REPORT_BYTES, MAX_TITLE_BYTES, Role,
 };
 use crate::time::Time;
 
@@ -74,8 +78,8 @@ pub enum Refusal {
         /// The type named.
         kind: String,
     },
-    /// Opened by somebody who neither leads nor supports.
-    #[error("{partner} may not open: only who may lead or support does: {}", either(.eligible))]
+    /// Opened by somebody without a role that opens.
+    #[error("{partner} may not open: only who has a role that opens does: {}", either(.eligible))]
     MayNotOpen {
         /// Who tried.
         partner: PartnerName,
@@ -187,6 +191,9 @@ pub enum Refusal {
     /// What the rules of disputes say.
     #[error(transparent)]
     Dispute(#[from] DisputeRefusal),
+    /// What an operation's type or its course say.
+    #[error(transparent)]
+    Operation(#[from] OperationRefusal),
     /// A proof that proves no fork.
     #[error("the fork proof does not hold")]
     InvalidForkProof,
@@ -234,6 +241,8 @@ pub enum Part {
     Field,
     /// A caveat.
     Caveat,
+    /// The number of commitments to evidence.
+    Evidence,
     /// The label of an asset.
     Label,
     /// Why something is recalled, refused or declined.
@@ -264,6 +273,7 @@ impl Part {
             Self::FieldName => MAX_FIELD_NAME_BYTES,
             Self::Field => MAX_FIELD_BYTES,
             Self::Caveat => MAX_CAVEAT_BYTES,
+            Self::Evidence => MAX_EVIDENCE,
             Self::Label => MAX_LABEL_BYTES,
             Self::Ground => MAX_GROUND_BYTES,
             Self::Controllers => MAX_PARTNERS,
@@ -307,6 +317,7 @@ impl std::fmt::Display for Part {
             Self::FieldName => "the name of a value is",
             Self::Field => "a value is",
             Self::Caveat => "the caveat is",
+            Self::Evidence => "the list of evidence is",
             Self::Label => "the label is",
             Self::Ground => "the ground is",
             Self::Controllers => "the list of who may control is",

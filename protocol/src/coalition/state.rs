@@ -8,6 +8,7 @@ use entente_hbbft::{Seat, plant};
 use serde::{Deserialize, Serialize};
 
 use super::asset::Assets;
+use super::claims::Claims;
 use super::dispute::{Disputes, Ruled};
 use super::evidence::{Convicted, Frozen, Proved};
 use super::find::{FindError, find_id};
@@ -162,6 +163,8 @@ pub struct State {
     pub(super) deadlines: BTreeSet<(Time, RecordId)>,
     /// How many operations each partner has open. Follows from `operations`.
     pub(super) open: BTreeMap<PartnerName, usize>,
+    /// Exclusive resources. Follows from `operations`.
+    pub(super) claims: Claims,
     pub(super) parked: Parked,
     pub(super) proved: Proved,
     pub(super) tree: Tree,
@@ -192,6 +195,7 @@ impl State {
             records: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             open: BTreeMap::new(),
+            claims: Claims::default(),
             parked: Parked::default(),
             proved: Proved::default(),
             tree,
@@ -497,6 +501,7 @@ impl State {
             .iter()
             .flat_map(|signed| [signed.record.act.operation(), Some(signed.record.id())])
             .flatten()
+            .chain(held.iter().flat_map(|signed| self.in_the_way(&signed.record.act)))
             .collect::<BTreeSet<_>>();
         for operation in named.iter().filter_map(|id| self.operations.get(id)) {
             overlay.adopt(operation.clone());
@@ -512,6 +517,7 @@ impl State {
 
     /// Takes an operation as it stands, with all that follows from it but the root.
     pub(super) fn adopt(&mut self, operation: Operation) {
+        self.claims.hold(&operation);
         if operation.decision.is_none() {
             self.deadlines.insert((operation.closes, operation.id));
             *self.open.entry(operation.opened_by.clone()).or_default() += 1;

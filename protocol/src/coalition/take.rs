@@ -7,7 +7,8 @@ use entente_hbbft::plant;
 
 use super::items::Item;
 use super::judge::{Judgement, too_many_parked};
-use super::operation::Led;
+use super::operation::{Led, Settled};
+use super::outcome::Stage;
 use super::park::{Place, Waiting};
 use super::state::released;
 use super::{Applied, Attestation, Decision, Disposition, Operation, Refusal, Seen, State, Verdict};
@@ -138,15 +139,27 @@ impl State {
                         role: attest.role,
                         stance: attest.stance,
                         caveat: attest.caveat.clone(),
+                        evidence: attest.evidence.clone(),
                         index: place.index,
                         at,
                         superseded_by: None,
+                        withdrawn_by: None,
                     });
                     for place in replaced.into_iter().chain([said.len() - 1]) {
                         let item = Item::Attestation(about, place as u32, Cow::Borrowed(&said[place]));
                         self.tree.put(&item);
                     }
                 }
+            }
+            Act::Withdraw(withdraw) => {
+                if let Some(said_on) = self.operations.get_mut(&about) {
+                    let said = &mut said_on.attestations;
+                    if let Some(at) = said.iter().position(|said| said.record == withdraw.attestation) {
+                        said[at].withdrawn_by = Some(id);
+                        self.tree.put(&Item::Attestation(about, at as u32, Cow::Borrowed(&said[at])));
+                    }
+                }
+                self.tree.put(&Item::Seen(id, seen));
             }
             Act::Asset(act) => {
                 self.commit_asset(&said, act);
@@ -183,6 +196,7 @@ impl State {
         let window_ms = kind.map_or(0, |kind| kind.window_ms);
         let lead = kind.map_or_else(|| said.partner.clone(), |kind| kind.first_lead(said.partner));
         let closes = self.time.plus(window_ms);
+        let body = open.body.clone();
         let operation = Operation {
             id: said.id,
             open,
@@ -202,10 +216,14 @@ impl State {
             index: said.index,
             opened_at: self.time,
             closes,
+            stage: Stage::First,
+            said_before: 0,
+            claims: kind.and_then(|kind| kind.claims(&body).ok()).unwrap_or_default(),
             attestations: Vec::new(),
             decision: None,
         };
         self.tree.put(&Item::Operation(Cow::Borrowed(&operation)));
+        self.claims.hold(&operation);
         self.operations.insert(said.id, operation);
         self.deadlines.insert((closes, said.id));
         *self.open.entry(said.partner.clone()).or_default() += 1;
@@ -220,26 +238,49 @@ impl State {
         if operation.remanded.is_some() && decided_by.is_some() {
             return;
         }
-        if let Some(decision) = operation.decide(&charter, self.time, decided_by) {
-            self.deadlines.remove(&(operation.closes, *id));
-            if let Some(open) = self.open.get_mut(&operation.opened_by) {
-                *open -= 1;
-            }
-            let is_over = decision.verdict != Verdict::Agreed;
-            if let Some(change) = operation.change.clone().filter(|_| decision.verdict == Verdict::Agreed) {
-                let reason = operation.open.body.get("reason").cloned().unwrap_or_default();
-                let changed = Some(self.take_effect(&change, *id, reason));
-                if let Some(operation) = self.operations.get_mut(id) {
-                    operation.changed = changed;
+        let closes = operation.closes;
+        let Some(settled) = operation.settle(&charter, self.time, decided_by) else { return };
+        self.deadlines.remove(&(closes, *id));
+        let mut is_over = false;
+        match settled {
+            Settled::Decided(decision) => {
+                is_over = !decision.verdict.is_agreed();
+                if let Some(open) = self.open.get_mut(&operation.opened_by) {
+                    *open -= 1;
                 }
+                if let Some(change) = operation.change.clone().filter(|_| decision.verdict == Verdict::Agreed)
+                {
+                    let reason = operation.open.body.get("reason").cloned().unwrap_or_default();
+                    let changed = Some(self.take_effect(&change, *id, reason));
+                    if let Some(operation) = self.operations.get_mut(id) {
+                        operation.changed = changed;
+                    }
+                }
+                decisions.push(*decision);
             }
-            if let Some(operation) = self.operations.get(id) {
-                self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
+            Settled::Further => {
+                self.deadlines.insert((operation.closes, *id));
             }
-            decisions.push(decision);
-            if is_over {
-                self.lapse(id, |_| true);
-            }
+        }
+        self.settle_claims(id);
+        if let Some(operation) = self.operations.get(id) {
+            self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
+        }
+        if is_over {
+            self.lapse(id, |_| true);
+        }
+    }
+
+    /// Brings what an operation holds up to date with where it stands: nothing once it is over; what is still free if a
+    /// remand opens it again.
+    pub(super) fn settle_claims(&mut self, id: &RecordId) {
+        let Some(operation) = self.operations.get_mut(id) else { return };
+        if operation.over().is_some() {
+            self.claims.free(operation);
+        } else {
+            let claims = &self.claims;
+            operation.claims.retain(|claim| claims.holder(claim).is_none_or(|holder| holder == *id));
+            self.claims.hold(operation);
         }
     }
 }

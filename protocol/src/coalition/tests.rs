@@ -2,6 +2,7 @@
 //! the predicates that they check.
 
 mod assets;
+mod claims;
 mod disputes;
 mod evidence;
 mod handoffs;
@@ -11,10 +12,13 @@ mod members;
 mod order;
 mod outcomes;
 mod refusals;
+mod roles;
 mod snapshot;
+mod stages;
 mod story;
 mod versions;
 mod views;
+mod withdrawals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

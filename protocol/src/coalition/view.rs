@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::operation::Operation;
-use super::outcome::{Decision, Deficit, Verdict};
+use super::outcome::{Decision, Deficit, Stage, Verdict};
 use super::refusal::Refusal;
 use super::state::{Disposition, State};
-use crate::charter::{KindName, PartnerName, show_time};
-use crate::identity::RecordId;
+use crate::charter::{Claim, Fallback, KindName, PartnerName, show_time};
+use crate::identity::{Hash, RecordId};
 use crate::lane::Lane;
 use crate::record::{Role, SignedRecord, Stance};
 use crate::time::Time;
@@ -30,6 +30,9 @@ pub enum Status {
     Expired,
     /// It was decided, and a panel ruled that it does not stand.
     Annulled,
+    /// See [`Verdict::Limited`].
+    #[serde(rename = "agreed-with-limits")]
+    Limited,
 }
 
 impl Status {
@@ -42,6 +45,7 @@ impl Status {
             Self::Failed => "failed",
             Self::Expired => "expired",
             Self::Annulled => "annulled",
+            Self::Limited => Verdict::Limited.name(),
         }
     }
 }
@@ -58,6 +62,7 @@ impl From<Verdict> for Status {
             Verdict::Agreed => Self::Agreed,
             Verdict::Failed => Self::Failed,
             Verdict::Expired => Self::Expired,
+            Verdict::Limited => Self::Limited,
         }
     }
 }
@@ -73,6 +78,10 @@ pub struct OperationView {
     pub charter_version: u32,
     /// How urgent its records are.
     pub precedence: Option<Lane>,
+    /// The precedence that it was opened with, where that is above its type's.
+    pub raised: Option<Lane>,
+    /// What nobody else may have while it is open or agreed, in words.
+    pub claims: Vec<String>,
     /// One line for people.
     pub title: String,
     /// Named values.
@@ -101,6 +110,8 @@ pub struct OperationView {
     pub opened_at: String,
     /// When its window ends, in batch time.
     pub closes: String,
+    /// Which window that is.
+    pub stage: Stage,
     /// The same in milliseconds since 1970.
     pub closes_ms: u64,
     /// Log index of the opening; `None` if it is not ordered.
@@ -122,12 +133,16 @@ pub struct AttestationView {
     pub role: Role,
     /// What.
     pub stance: Stance,
-    /// Under which condition.
+    /// Under which condition, or on which ground.
     pub caveat: Option<String>,
+    /// Commitments to evidence, ascending.
+    pub evidence: Vec<Hash>,
     /// Log index; `None` if it is not ordered.
     pub index: Option<u64>,
     /// The later attestation that replaces it.
     pub superseded_by: Option<RecordId>,
+    /// The record that takes it back.
+    pub withdrawn_by: Option<RecordId>,
     /// Whether it counts: its role does, and nothing replaces it.
     pub counts: bool,
 }
@@ -183,7 +198,8 @@ impl State {
 
     fn view_of(&self, operation: &Operation, now: Time) -> OperationView {
         let kind = self.kind_of(operation);
-        let deficit = match (&operation.decision, kind.as_deref()) {
+        let kind = kind.as_deref();
+        let deficit = match (&operation.decision, kind) {
             (Some(decision), _) => decision.deficit.clone(),
             (None, Some(kind)) => operation.assess(kind).deficit,
             (None, None) => Deficit::default(),
@@ -195,7 +211,22 @@ impl State {
             None => Status::Open,
         };
         let closes = show_time(operation.closes);
+        let escalated = match (operation.stage, kind.map(|kind| &kind.rule.fallback)) {
+            (Stage::Escalated, Some(Fallback::Escalate(to))) => Some(to),
+            _ => None,
+        };
         let explanation = match (status, deficit.is_met() && deficit.vetoed_by.is_empty()) {
+            (Status::Open, _) if let Some(to) = escalated => {
+                format!("escalated: the word of {to} decides until {closes}; {deficit}")
+            }
+            (Status::Agreed | Status::Failed | Status::Expired | Status::Limited, _)
+                if let Some(decision) = &operation.decision =>
+            {
+                decision.reason()
+            }
+            (Status::Open, false) if operation.stage == Stage::Deferred => {
+                format!("deferred by one further window, until {closes}; {deficit}")
+            }
             (Status::Open, true) => {
                 format!("every requirement is met; agreed at {closes} unless vetoed; {deficit}")
             }
@@ -208,14 +239,15 @@ impl State {
             (Status::Agreed, _) if operation.changed == Some(false) => {
                 "every requirement is met; it had become impossible meanwhile and changed nothing".to_owned()
             }
-            (Status::Agreed, _) => "every requirement is met".to_owned(),
             _ => deficit.to_string(),
         };
         OperationView {
             id: operation.id,
             kind: operation.open.kind.clone(),
             charter_version: operation.charter_version,
-            precedence: kind.as_ref().map(|kind| kind.precedence),
+            precedence: operation.open.precedence.or(kind.map(|kind| kind.precedence)),
+            raised: operation.open.precedence,
+            claims: operation.claims.iter().map(Claim::to_string).collect(),
             title: operation.open.title.clone(),
             body: operation.open.body.clone(),
             status,
@@ -230,6 +262,7 @@ impl State {
             remanded: operation.remanded.map(|mark| mark.record),
             opened_at: show_time(operation.opened_at),
             closes,
+            stage: operation.stage,
             closes_ms: operation.closes.0,
             index: ordered(operation.index),
             attestations: operation
@@ -241,9 +274,11 @@ impl State {
                     role: said.role,
                     stance: said.stance,
                     caveat: said.caveat.clone(),
+                    evidence: said.evidence.clone(),
+                    withdrawn_by: said.withdrawn_by,
                     index: ordered(said.index),
                     superseded_by: said.superseded_by,
-                    counts: said.role.counts() && said.superseded_by.is_none(),
+                    counts: kind.is_some_and(|kind| kind.counts(said.role)) && said.stands(),
                 })
                 .collect(),
             decision: operation.decision.as_ref().map(DecisionView::from),

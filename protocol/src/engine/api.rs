@@ -121,6 +121,7 @@ pub struct Refused {
 }
 
 /// What happened, for those who follow.
+#[expect(clippy::large_enum_variant, reason = "events are handed on one at a time")]
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {

@@ -17,7 +17,7 @@ use crate::feed::{
     RunError, body_digest,
 };
 use crate::identity::RecordId;
-use crate::record::{Act, Body, Due, Incident, MAX_BODY_BYTES, MemberAct, Record, SignedRecord};
+use crate::record::{Act, Body, Due, Incident, MAX_BODY_BYTES, MemberAct, Open, Record, SignedRecord};
 use crate::store::{FoundFork, Write};
 use crate::time::Time;
 
@@ -242,26 +242,30 @@ impl Engine {
     /// The precedence of the operation type that a record is about.
     fn lane_of(&self, record: &Record) -> Lane {
         let charter = self.state.charter();
-        let operation = |id: &RecordId| self.state.operation(id).map(|operation| operation.open.kind.clone());
-        let kind: Option<String> = match &record.act {
+        let of = |open: &Open| (open.kind.clone(), open.precedence);
+        let operation = |id: &RecordId| self.state.operation(id).map(|operation| of(&operation.open));
+        let kind: Option<(String, Option<Lane>)> = match &record.act {
             // Of misuse others hear before they go on.
             Act::Integrity(_) => return Lane::Immediate,
-            Act::Open(open) => Some(open.kind.clone()),
-            Act::Member(MemberAct::Propose(propose)) => Some(propose.kind.to_string()),
+            Act::Open(open) => Some(of(open)),
+            Act::Member(MemberAct::Propose(propose)) => Some((propose.kind.to_string(), None)),
             _ => {
                 let about = self.state.operation_of(&record.act);
                 about.and_then(|about| operation(&about).or_else(|| self.held_kind(&about)))
             }
         };
-        kind.and_then(|kind| charter.kind(&kind)).map_or(Lane::Routine, |kind| kind.precedence)
+        let Some((kind, raised)) = kind else { return Lane::Routine };
+        // Who may not raise it is refused when it is judged.
+        let declared = charter.kind(&kind).map_or(Lane::Routine, |kind| kind.precedence);
+        raised.map_or(declared, |raised| raised.min(declared))
     }
 
     /// The type of an operation whose opening is held and not ordered.
-    fn held_kind(&self, id: &RecordId) -> Option<String> {
+    fn held_kind(&self, id: &RecordId) -> Option<(String, Option<Lane>)> {
         self.held().find_map(|(_, _, body)| match Body::decode(body) {
             Ok(Body::Signed(SignedRecord { record, .. })) if record.id() == *id => match record.act {
-                Act::Open(open) => Some(open.kind),
-                Act::Member(MemberAct::Propose(propose)) => Some(propose.kind.to_string()),
+                Act::Open(open) => Some((open.kind, open.precedence)),
+                Act::Member(MemberAct::Propose(propose)) => Some((propose.kind.to_string(), None)),
                 _ => None,
             },
             _ => None,

@@ -90,6 +90,7 @@ pub(crate) fn open(founded: &Founded, partner: &str, nonce: &str) -> SignedRecor
         kind: "airlift".into(),
         title: format!("corridor {nonce}"),
         body: BTreeMap::from([("slot".to_owned(), "06:40-07:10".to_owned())]),
+        precedence: None,
     };
     record(founded, partner, nonce, Act::Open(open))
 }
@@ -102,7 +103,7 @@ pub(crate) fn attest(
     stance: Stance,
     supersedes: Option<RecordId>,
 ) -> SignedRecord {
-    let attest = Attest { operation, role, stance, caveat: None, supersedes };
+    let attest = Attest { operation, role, stance, caveat: None, evidence: vec![], supersedes };
     record(founded, partner, "attest", Act::Attest(attest))
 }
 

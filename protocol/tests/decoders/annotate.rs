@@ -135,11 +135,16 @@ impl<'a> Serializer for &'a mut Annotator {
 
     integers!(serialize_u16 u16, serialize_u32 u32, serialize_u64 u64);
     // Of these the protocol has none.
-    absent!(serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64, serialize_f32 f32,
+    absent!(serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_f32 f32,
         serialize_f64 f64, serialize_char char);
 
     fn is_human_readable(&self) -> bool {
         false
+    }
+    // A signed integer: 0, -1, 1, -2, … as 0, 1, 2, 3, …
+    fn serialize_i64(self, value: i64) -> Done {
+        let twice = u128::from(value.unsigned_abs()) * 2;
+        self.integer(if value < 0 { twice - 1 } else { twice }, value)
     }
     fn serialize_u128(self, value: u128) -> Done {
         self.integer(value, format_args!("{value:#b}"))

@@ -7,7 +7,8 @@ use entente_protocol::authority::{AllianceDocument, Expression, Extent, Scope, S
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
-    About, Candidate, Decision, Deficit, Disposition, JudgeWord, Need, Refusal, Ruled, Standing, Verdict,
+    About, Candidate, Decision, Deficit, Disposition, JudgeWord, Need, NeedOf, Refusal, Ruled, Stage,
+    Standing, Verdict,
 };
 use entente_protocol::credential::{
     Capability, Chain, Delegation, Revocation, RootRotation, SignedRevocation, SignedRotation, Target,
@@ -28,7 +29,7 @@ use entente_protocol::record::{
     Accept, Acknowledged, Act, AssetAct, Attest, Body, Change, Conclude, Confirm, Contribute, Control,
     Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident, IntegrityAct, Matter,
     Measure, MemberAct, Nonce, Offer, Open, OpenDispute, Propose, Recall, Reclaim, Record, Report, Role,
-    Rule, Ruling, SignedRecord, Stance, Takeover, Vote, Watch, Withdraw,
+    Rule, Ruling, SignedRecord, Stance, Takeover, Vote, Watch, Withdraw, Withdrawal,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
@@ -63,7 +64,12 @@ fn record(act: Act) -> SignedRecord {
 fn open() -> Act {
     let body =
         [("slot", "06:40"), ("to", "the coast")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Act::Open(Open { kind: "airlift".into(), title: "Corridor".into(), body: BTreeMap::from(body) })
+    Act::Open(Open {
+        kind: "airlift".into(),
+        title: "Corridor".into(),
+        body: BTreeMap::from(body),
+        precedence: None,
+    })
 }
 
 fn attest() -> Act {
@@ -72,6 +78,7 @@ fn attest() -> Act {
         role: Role::Supporting,
         stance: Stance::Endorse,
         caveat: Some("daylight only".into()),
+        evidence: vec![],
         supersedes: None,
     })
 }
@@ -177,6 +184,21 @@ fn acknowledged() -> Vec<RecordId> {
     items
 }
 
+fn backed() -> Act {
+    Act::Attest(Attest {
+        operation: id("operation"),
+        role: "medical".parse().expect("a role"),
+        stance: Stance::Object,
+        caveat: None,
+        evidence: vec![hash("decoders/evidence", &[])],
+        supersedes: None,
+    })
+}
+
+fn withdrawal() -> Act {
+    Act::Withdraw(Withdrawal { operation: id("operation"), attestation: id("attestation") })
+}
+
 fn fork() -> ForkProof {
     let (coalition, feed) = feed();
     let branch = |last: &[u8]| {
@@ -202,6 +224,8 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
     vec![
         ("signed, open", signed(open())),
         ("signed, attest", signed(attest())),
+        ("signed, attest in a declared role with evidence", signed(backed())),
+        ("signed, withdrawal of an attestation", signed(withdrawal())),
         ("signed, declare", signed(declare())),
         ("signed, contribute", signed(contribute())),
         ("signed, recall", signed(recall())),
@@ -324,24 +348,46 @@ fn decision() -> Decision {
         role: Role::Supporting,
         stance,
         caveat: caveat.map(str::to_owned),
+        evidence: vec![],
     };
-    let from = vec![Candidate { partner: "norden".parse().expect("a name"), stance: None }];
+    let from = vec![Candidate {
+        partner: "norden".parse().expect("a name"),
+        stance: Some(Stance::Abstain),
+        gives: 1,
+        or: vec!["skywatch".parse().expect("a name")],
+    }];
+    let weight = Need { of: NeedOf::Weight, role: None, needed: 300, missing: 2, from: vec![] };
+    let share = Need { of: NeedOf::Share(60), ..weight.clone() };
     Decision {
         operation: id("operation"),
         kind: "airlift".parse().expect("a name"),
         title: "Corridor".into(),
         verdict: Verdict::Expired,
+        limits: None,
         decided_at: NOW,
         decided_by: None,
         charter_version: 1,
         concerns: None,
         by_new_rule: false,
+        stage: Stage::Escalated,
+        word: Some(Standing {
+            role: "arbiter".parse().expect("a role"),
+            ..standing("norden", Stance::Abstain, None)
+        }),
         counted: vec![
             standing("estmark", Stance::Endorse, Some("daylight only")),
             standing("sudria", Stance::Object, None),
         ],
         deficit: Deficit {
-            needs: vec![Need { role: Role::Lead, needed: 1, missing: 1, from }],
+            needs: vec![Need {
+                of: NeedOf::Endorsements,
+                role: Some(Role::Lead),
+                needed: 1,
+                missing: 1,
+                from,
+            }],
+            either: vec![vec![weight], vec![share]],
+            awaited: vec![],
             vetoed_by: vec![],
             veto_unused: vec!["sudria".parse().expect("a name")],
         },

@@ -20,13 +20,23 @@ fn signed(net: &Net, partner: usize, nonce: u8, act: Act) -> SignedRecord {
 }
 
 fn open(net: &Net, partner: usize, kind: &str) -> SignedRecord {
-    let act = Act::Open(Open { kind: kind.into(), title: "a corridor".into(), body: Default::default() });
+    let act = Act::Open(Open {
+        kind: kind.into(),
+        title: "a corridor".into(),
+        body: Default::default(),
+        precedence: None,
+    });
     signed(net, partner, 1, act)
 }
 
 fn attest(net: &Net, partner: usize, operation: RecordId, role: Role) -> SignedRecord {
     let stance = Stance::Endorse;
-    signed(net, partner, 2, Act::Attest(Attest { operation, role, stance, caveat: None, supersedes: None }))
+    signed(
+        net,
+        partner,
+        2,
+        Act::Attest(Attest { operation, role, stance, caveat: None, evidence: vec![], supersedes: None }),
+    )
 }
 
 fn submit(net: &mut Net, node: usize, signed: SignedRecord, lane: Option<Lane>) {
@@ -76,7 +86,12 @@ fn windows_that_end_together_take_few_dues_not_one_for_each_operation() {
     net.start_all();
     net.run_for(1_000);
     for nonce in 0..100 {
-        let act = Act::Open(Open { kind: "closure".into(), title: "one".into(), body: Default::default() });
+        let act = Act::Open(Open {
+            kind: "closure".into(),
+            title: "one".into(),
+            body: Default::default(),
+            precedence: None,
+        });
         let record = signed(&net, 0, nonce, act);
         submit(&mut net, 0, record, None);
     }

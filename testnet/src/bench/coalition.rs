@@ -126,7 +126,12 @@ impl Bench {
     fn opening(&self, at: usize) -> Record {
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&(at as u64).to_le_bytes());
-        let open = Open { kind: "airlift".into(), title: format!("Corridor {at}"), body: Default::default() };
+        let open = Open {
+            kind: "airlift".into(),
+            title: format!("Corridor {at}"),
+            body: Default::default(),
+            precedence: None,
+        };
         self.record(at % 4, Nonce(nonce), Act::Open(open))
     }
 
@@ -136,6 +141,7 @@ impl Bench {
             role: Role::Supporting,
             stance: Stance::Endorse,
             caveat: None,
+            evidence: vec![],
             supersedes: None,
         };
         self.record(partner, Nonce([0; 16]), Act::Attest(attest))

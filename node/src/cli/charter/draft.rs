@@ -23,7 +23,7 @@ const DAY_MS: u64 = 86_400_000;
 /// Draft a charter from a template and the partners' cards.
 #[derive(Args)]
 pub(crate) struct New {
-    /// What the rules are drawn from: airlift
+    /// What the rules are drawn from: airlift, convoy, medical-evacuation or search-and-rescue
     #[arg(long)]
     template: String,
     /// The partners' cards; where roles are not stated, the first leads and the last of four or more observes

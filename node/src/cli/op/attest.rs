@@ -6,7 +6,7 @@ use entente_protocol::coalition::Part;
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::{Act, Attest as AttestAct, Body, Role, Stance};
 
-use super::{Officer, Submission, Waiting, find, is_unknown, texts};
+use super::{Officer, Submission, Waiting, evidence, find, is_unknown, texts};
 use crate::api::dto::{AttestationView, OperationView};
 use crate::cli::Context;
 use crate::cli::charter::amend::in_force;
@@ -23,9 +23,12 @@ pub(crate) struct Attest {
     /// In which role; needed only where the charter gives this partner several
     #[arg(long)]
     role: Option<Role>,
-    /// A condition or reservation, shown with the outcome
-    #[arg(long, value_name = "TEXT")]
+    /// A condition or reservation, shown with the outcome; of an objection its ground
+    #[arg(long, value_name = "TEXT", visible_alias = "ground")]
     caveat: Option<String>,
+    /// A file that backs this, of which only the SHA-256 is said; or sha256:HEX; may be given several times
+    #[arg(long, value_name = "FILE")]
+    evidence: Vec<String>,
     /// The own earlier attestation that this one replaces, or the beginning of its id
     #[arg(long, value_name = "ID")]
     supersedes: Option<String>,
@@ -96,6 +99,7 @@ impl Attest {
             role,
             stance: self.stance.stance(),
             caveat: self.caveat.clone(),
+            evidence: evidence::commitments(&self.evidence)?,
             supersedes,
         });
         let record = officer.sign(act, self.key.as_deref())?;
@@ -167,10 +171,10 @@ impl Attest {
 }
 
 /// What stands of this partner's attestations.
-fn standing(known: &[AttestationView], partner: &PartnerName) -> Option<RecordId> {
+pub(super) fn standing(known: &[AttestationView], partner: &PartnerName) -> Option<RecordId> {
     let own = || known.iter().filter(|said| said.partner == partner.as_str());
     let replaced = |id: RecordId| own().any(|said| said.supersedes == Some(id));
-    own().map(|said| said.id).find(|id| !replaced(*id))
+    own().filter(|said| said.withdrawn_by.is_none()).map(|said| said.id).find(|id| !replaced(*id))
 }
 
 /// The attestation that `text` names: a whole id, or the beginning of exactly one of those known.

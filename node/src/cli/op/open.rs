@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use entente_protocol::coalition::Part;
+use entente_protocol::feed::Lane;
 use entente_protocol::record::{Act, Body, Open as OpenAct};
 
 use super::{Officer, Submission, Waiting, texts};
@@ -32,6 +33,9 @@ pub(crate) struct Open {
     /// Named values from a TOML file
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
+    /// A higher precedence than the type's, where the charter lets this partner raise it
+    #[arg(long, value_name = "LANE")]
+    precedence: Option<Lane>,
     /// A name for this submission: submitting the same again with it is harmless, something else is refused
     #[arg(long)]
     key: Option<String>,
@@ -70,7 +74,12 @@ impl Open {
                 context.hint(&format!("op open --type {} --title TITLE", kinds.first().unwrap_or(&"TYPE"))),
             ));
         }
-        let act = Act::Open(OpenAct { kind: self.kind.clone(), title: self.title.clone(), body });
+        let act = Act::Open(OpenAct {
+            kind: self.kind.clone(),
+            title: self.title.clone(),
+            body,
+            precedence: self.precedence,
+        });
         let record = officer.sign(act, self.key.as_deref())?;
         officer.check_key(context, &record.record, self.key.as_deref()).await?;
         let id = Some(record.record.id());

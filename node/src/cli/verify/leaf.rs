@@ -1,10 +1,11 @@
 //! A leaf of the log in words, checked against the charter.
 
-use entente_protocol::charter::{Charter, show_time};
-use entente_protocol::coalition::{Assessment, Decision, Disposition};
+use entente_protocol::charter::{Charter, Fallback, show_time};
+use entente_protocol::coalition::{Assessment, Decision, Disposition, Ending};
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
+use entente_protocol::record::Role;
 
 /// What a leaf says.
 pub(super) struct Words {
@@ -94,7 +95,7 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
         None => kind,
     };
     for standing in &decision.counted {
-        if !kind.holds(&standing.partner, standing.role) {
+        if !kind.may_act(&standing.partner, standing.role) {
             return Err(format!("{} may not act as {} in {}", standing.partner, standing.role, kind.name));
         }
     }
@@ -103,9 +104,24 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
     if assessment.counted != decision.counted || assessment.deficit != decision.deficit {
         return Err("the attestations that it counts do not give the deficit that it states".into());
     }
-    match assessment.verdict(window_over) {
-        Some(verdict) if verdict == decision.verdict => Ok(()),
-        Some(verdict) => Err(format!("it states {}, but the rule gives {verdict}", decision.verdict)),
+    if let Some(word) = &decision.word {
+        let decides = matches!(&kind.rule.fallback, Fallback::Escalate(to) if *to == word.partner);
+        if !decides || word.role == Role::Observing || !kind.may_act(&word.partner, word.role) {
+            return Err(format!("the word of {} decides nothing in {}", word.partner, kind.name));
+        }
+    }
+    if decision.limits != kind.rule.limits(decision.verdict) {
+        return Err("it states other limits than the charter".into());
+    }
+    let word = decision.word.as_ref().map(|word| word.stance);
+    match assessment.ending(kind, decision.stage, word, window_over) {
+        Some(Ending::Decided(verdict)) if verdict == decision.verdict => Ok(()),
+        Some(Ending::Further(_)) => {
+            Err(format!("it states {}, but the rule begins a further window", decision.verdict))
+        }
+        Some(Ending::Decided(verdict)) => {
+            Err(format!("it states {}, but the rule gives {verdict}", decision.verdict))
+        }
         None => Err(format!("it states {}, but the rule leaves the operation open", decision.verdict)),
     }
 }

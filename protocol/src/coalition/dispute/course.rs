@@ -7,6 +7,7 @@ use super::{About, Dispute, DisputeEnd, JudgeWord, Ruled, followed};
 use crate::charter::OnExpiry;
 use crate::coalition::items::Item;
 use crate::coalition::operation::{Earlier, Led, Mark};
+use crate::coalition::outcome::Stage;
 use crate::coalition::state::State;
 use crate::coalition::take::Said;
 use crate::identity::RecordId;
@@ -111,6 +112,7 @@ impl State {
         let Some(operation) = self.operations.get_mut(&dispute.operation) else { return };
         operation.annulled = Some(Mark { record: dispute.id, index: by, at: self.time });
         self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
+        self.settle_claims(&dispute.operation);
         self.lapse(&dispute.operation, |_| true);
         let open = self.disputes.of(&dispute.operation).filter(|other| other.end.is_none());
         for other in open.cloned().collect::<Vec<_>>() {
@@ -134,10 +136,14 @@ impl State {
             by: decision.decided_by,
         });
         operation.closes = closes;
+        operation.stage = Stage::First;
         operation.remanded = Some(Mark { record: dispute.id, index: by, at: self.time });
         *self.open.entry(operation.opened_by.clone()).or_default() += 1;
         self.deadlines.insert((closes, operation.id));
-        self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
+        self.settle_claims(&dispute.operation);
+        if let Some(operation) = self.operations.get(&dispute.operation) {
+            self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
+        }
     }
 
     /// The role goes back, unless it has moved on since: then the ruling stands beside what followed.

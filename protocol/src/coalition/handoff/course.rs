@@ -72,6 +72,7 @@ impl State {
                 operation.concluded = Some(mark);
                 operation.conclusion.clone_from(&conclude.note);
                 self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
+                self.settle_claims(&conclude.operation);
                 self.lapse(&conclude.operation, |_| true);
             }
         }

@@ -148,7 +148,7 @@ impl State {
         match what {
             Handed::Role(Role::Lead) => leads(partner, operation).map(|()| vec![Role::Lead]),
             Handed::Whole => leads(partner, operation).map(|()| operation.roles(kind, partner)),
-            Handed::Role(role) if !role.counts() => Err(HandoffRefusal::NothingToHand { role }.into()),
+            Handed::Role(role) if !kind.counts(role) => Err(HandoffRefusal::NothingToHand { role }.into()),
             Handed::Role(role) if operation.roles(kind, partner).contains(&role) => Ok(vec![role]),
             Handed::Role(role) => Err(HandoffRefusal::NotHeld { partner: partner.clone(), role }.into()),
         }

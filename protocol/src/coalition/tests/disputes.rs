@@ -229,7 +229,7 @@ fn what_can_be_disputed_when_and_how_often() {
         DisputeRefusal::NotDisputable { named: asset }
     );
     assert!(matches!(bench.dispute_refusal("vigil", "6", disputes(open)), DisputeRefusal::NoPart { .. }));
-    let closure = Open { kind: "closure".into(), title: "t".into(), body: BTreeMap::new() };
+    let closure = Open { kind: "closure".into(), title: "t".into(), body: BTreeMap::new(), precedence: None };
     let closure = bench.does("norden", "7", Act::Open(closure));
     assert!(matches!(
         bench.dispute_refusal("norden", "8", disputes(closure)),
@@ -366,6 +366,7 @@ fn what_depends_on_an_operation_in_dispute_holds_or_goes_on_as_declared() {
             kind: "airlift".into(),
             title: "next".into(),
             body: BTreeMap::from([("follows".to_owned(), id.to_string())]),
+            precedence: None,
         };
         let follows = Act::Open(follows);
         let controller =
@@ -484,8 +485,7 @@ fn no_sequence_of_records_rules_without_a_panel_undoes_a_ruling_or_moves_the_lea
             rule.panel = ["borea", "corvus", "delphin", "estmark"].map(name).to_vec();
         });
         let kind = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
-        kind.expect("declared").rule =
-            OutcomeRule { required: vec![Lead], at_least: vec![], veto: Veto::default() };
+        kind.expect("declared").rule = OutcomeRule { required: vec![Lead], ..OutcomeRule::default() };
         let mut bench = Bench::new(found(charter));
         let mut other = bench.clone();
         let (mut operations, mut known, mut opened, mut ends) =
@@ -500,7 +500,12 @@ fn no_sequence_of_records_rules_without_a_panel_undoes_a_ruling_or_moves_the_lea
             let operation = pick(&mut rng, &operations);
             let (partner, act) = match rng.below(14) {
                 0 | 1 if operations.len() < 6 => {
-                    let open = Open { kind: "airlift".into(), title: "t".into(), body: BTreeMap::new() };
+                    let open = Open {
+                        kind: "airlift".into(),
+                        title: "t".into(),
+                        body: BTreeMap::new(),
+                        precedence: None,
+                    };
                     (["norden", "sudria", "estmark"][rng.below(3) as usize], Act::Open(open))
                 }
                 0 | 1 => {
@@ -526,6 +531,7 @@ fn no_sequence_of_records_rules_without_a_panel_undoes_a_ruling_or_moves_the_lea
                             role: Lead,
                             stance: Endorse,
                             caveat: None,
+                            evidence: vec![],
                             supersedes,
                         }),
                     )

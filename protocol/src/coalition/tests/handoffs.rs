@@ -144,6 +144,7 @@ fn an_acceptance_that_misses_something_open_is_refused_and_says_what() {
         role: Supporting,
         stance: Endorse,
         caveat: Some("daylight only".into()),
+        evidence: vec![],
         supersedes: None,
     };
     let caveat = bench.does("estmark", "4", Act::Attest(caveat));
@@ -667,8 +668,7 @@ fn no_sequence_of_records_gives_two_leads_or_none_or_another_than_whoever_accept
     for seed in 0..60 {
         let mut rng = Rng::new(seed);
         let mut charter = relay_charter();
-        charter.operations[0].rule =
-            OutcomeRule { required: vec![Lead], at_least: vec![], veto: Veto::default() };
+        charter.operations[0].rule = OutcomeRule { required: vec![Lead], ..OutcomeRule::default() };
         let mut bench = Bench::new(found(charter));
         let mut shadow = Shadow::default();
         let (mut operations, mut offered, mut known) = (Vec::new(), Vec::new(), Vec::new());
@@ -697,7 +697,7 @@ fn no_sequence_of_records_gives_two_leads_or_none_or_another_than_whoever_accept
                         if leads { Lead } else { [Supporting, Supporting, Observing][rng.below(3) as usize] };
                     let caveat = (rng.below(4) == 0).then(|| "by day".to_owned());
                     let stance = if rng.below(8) == 0 { Object } else { Endorse };
-                    let said = Attest { operation, role, stance, caveat, supersedes: None };
+                    let said = Attest { operation, role, stance, caveat, evidence: vec![], supersedes: None };
                     let signed = bench.act(partner, &format!("a{step}"), Act::Attest(said));
                     if bench.apply(&signed).disposition == Disposition::Applied {
                         known.push(signed.record.id());

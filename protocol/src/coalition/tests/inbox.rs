@@ -30,6 +30,7 @@ fn who_leads_is_told_of_a_veto_and_of_an_end_that_is_near() {
         required: vec![Supporting],
         at_least: vec![],
         veto: Veto { partners: vec![name("estmark")], roles: vec![] },
+        ..OutcomeRule::default()
     });
     let id = bench.open();
     let now = bench.state.time();

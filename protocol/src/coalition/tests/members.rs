@@ -142,7 +142,12 @@ fn a_partner_leaves_alone_also_while_suspended_and_its_obligations_are_listed() 
 #[test]
 fn types_that_change_the_coalition_are_opened_by_proposals_alone_and_those_by_such_types() {
     let mut bench = Bench::four();
-    let plain = Act::Open(Open { kind: "suspension".into(), title: "x".into(), body: Default::default() });
+    let plain = Act::Open(Open {
+        kind: "suspension".into(),
+        title: "x".into(),
+        body: Default::default(),
+        precedence: None,
+    });
     assert_eq!(
         bench.member_refusal("norden", "p", plain).to_string(),
         "operations of type suspension suspend a partner, and this record is meant to open an operation without proposing a change"

@@ -1,6 +1,7 @@
 //! Once, in any order, and the root over it.
 
 use super::*;
+use crate::record::Withdrawal;
 use crate::record::{Accept, Acknowledged, Decline, Handed, HandoffAct, Offer, Reclaim};
 
 #[test]
@@ -156,7 +157,7 @@ fn expected_verdict(words: &[SignedRecord], needs_lead: bool, supporters: usize,
         };
         let by = |partner: &&&str| key(partner, "officer").public() == signed.record.signer;
         match (said.role, said.stance) {
-            (Role::Observing, _) | (_, Stance::Abstain) => {}
+            (Role::Observing | Role::Declared(_), _) | (_, Stance::Abstain) => {}
             (Role::Lead, Stance::Endorse) => lead += 1,
             (Role::Supporting, Stance::Endorse) => support += 1,
             (_, Stance::Object) => vetoed |= vetoes.iter().any(|partner| by(&partner)),
@@ -186,6 +187,7 @@ fn one_word_each_gives_the_same_verdict_in_every_order() {
                 vec![AtLeast { role: Supporting, count: u32::try_from(supporters).expect("small") }]
             },
             veto: Veto { partners: vetoes.iter().map(|partner| name(partner)).collect(), roles: vec![] },
+            ..OutcomeRule::default()
         };
         let bench = Bench::with_rule(rule);
         let opening = open(&bench.founded, "norden", "any order");
@@ -223,6 +225,7 @@ pub(super) fn random_record(bench: &Bench, rng: &mut Rng, known: &[RecordId]) ->
             kind: ["airlift", "closure", "picnic"][pick(rng, 3)].into(),
             title: "any".into(),
             body: BTreeMap::new(),
+            precedence: None,
         })
     } else if rng.below(3) == 0 {
         let all = known.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
@@ -239,12 +242,15 @@ pub(super) fn random_record(bench: &Bench, rng: &mut Rng, known: &[RecordId]) ->
             4 => HandoffAct::Decline(Decline { offer: named(rng), ground: None }),
             _ => HandoffAct::Reclaim(Reclaim { offer: named(rng), ground: Some("no".into()) }),
         })
+    } else if rng.below(8) == 0 {
+        Act::Withdraw(Withdrawal { operation: named(rng), attestation: named(rng) })
     } else {
         Act::Attest(Attest {
             operation: named(rng),
             role: Role::ALL[pick(rng, 3)],
             stance: Stance::ALL[pick(rng, 3)],
             caveat: None,
+            evidence: vec![],
             supersedes: (rng.below(3) == 0).then(|| named(rng)),
         })
     };
@@ -390,10 +396,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "f4g4b7j7ai6es5vi6nhe4klfmj5vec3rfqvc3fe6m5fzoyfuzudq",
-            "op-cclr76lcdsqs5rcivyk4mxe4wdp44sqbylnfl2z4rk4kpfv62baa",
-            "op-dhoksfvqrqy3j347w3oyu6ipmdpwh7idvp6zkadxqshkzngr7pza",
-            "4q7pksbg545xo7rzv2bhdbi3xwarq2otprow47jrz4g3afucdbda",
+            "oghgyc576lbr3uyzthonvprpcx7dzfyqioutjx4tmrwh74lgmf2a",
+            "op-ueqmolqvgpyefdyl4bdmsqw7e5rumgtisrcnbekhhkn5nqajvmaq",
+            "op-q7wirosx3yiw33dexpczxl5qbd3nilyoera67kbd4wunup3c2oga",
+            "2r3cidqyxjg7xva7pscfpxbszvnsawus36kljov2zcut6n3xl6uq",
         ]
     );
 }

@@ -79,7 +79,8 @@ fn a_credential_is_judged_by_batch_time() {
 fn texts_and_lists_are_bounded_and_showable() {
     let mut bench = Bench::four();
     let with = |change: &dyn Fn(&mut Open)| {
-        let mut open = Open { kind: "airlift".into(), title: "t".into(), body: BTreeMap::new() };
+        let mut open =
+            Open { kind: "airlift".into(), title: "t".into(), body: BTreeMap::new(), precedence: None };
         change(&mut open);
         Act::Open(open)
     };
@@ -90,6 +91,7 @@ fn texts_and_lists_are_bounded_and_showable() {
             role: Lead,
             stance: Endorse,
             caveat: Some(text),
+            evidence: vec![],
             supersedes: None,
         })
     };
@@ -119,14 +121,15 @@ fn texts_and_lists_are_bounded_and_showable() {
 #[test]
 fn an_undeclared_type_and_a_role_not_held_are_refused() {
     let mut bench = Bench::four();
-    let undeclared = Open { kind: "picnic".into(), title: "t".into(), body: BTreeMap::new() };
+    let undeclared =
+        Open { kind: "picnic".into(), title: "t".into(), body: BTreeMap::new(), precedence: None };
     let undeclared = record(&bench.founded, "norden", "u", Act::Open(undeclared));
     assert_eq!(bench.refusal(&undeclared), Refusal::UndeclaredType { kind: "picnic".into() });
     let by_observer = open(&bench.founded, "vigil", "o");
     let refusal = bench.refusal(&by_observer);
     assert_eq!(
         refusal.to_string(),
-        "vigil may not open: only who may lead or support does: estmark, norden or sudria"
+        "vigil may not open: only who has a role that opens does: estmark, norden or sudria"
     );
     let id = bench.open();
     let usurped = bench.word("sudria", id, Lead, Endorse);

@@ -84,7 +84,7 @@ fn what_is_no_next_page_is_refused_and_changes_nothing() {
     }
     let mut copy = Copy::default();
     copy.follow(&mut bench.state);
-    let pages = copy.pages(1_000);
+    let pages = copy.pages(700);
     assert!(pages.len() > 5, "{}", pages.len());
     let mut taking = Taking::new(bench.state.root());
     taking.take(&pages[0]).expect("the first");

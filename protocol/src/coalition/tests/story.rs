@@ -16,6 +16,7 @@ fn a_story_tells_who_did_what_in_which_role_at_which_index() {
         role: Supporting,
         stance: Endorse,
         caveat: Some("daylight only".into()),
+        evidence: vec![],
         supersedes: None,
     };
     let caveat = bench.does("estmark", "2", Act::Attest(caveat));

@@ -26,8 +26,12 @@ impl Run {
                 }
             }
             What::Open { member } => {
-                let act =
-                    Act::Open(Open { kind: "closure".into(), title: "one".into(), body: Default::default() });
+                let act = Act::Open(Open {
+                    kind: "closure".into(),
+                    title: "one".into(),
+                    body: Default::default(),
+                    precedence: None,
+                });
                 let id = self.officer_says(member, act);
                 self.opened.push(id);
             }
@@ -38,7 +42,8 @@ impl Run {
                 let operation = self.opened[(nth % self.opened.len() as u64) as usize];
                 let role = *self.rng.pick(&[Role::Lead, Role::Supporting, Role::Observing]);
                 let stance = *self.rng.pick(&[Stance::Endorse, Stance::Object, Stance::Abstain]);
-                let attest = Attest { operation, role, stance, caveat: None, supersedes: None };
+                let attest =
+                    Attest { operation, role, stance, caveat: None, evidence: vec![], supersedes: None };
                 self.officer_says(member, Act::Attest(attest));
             }
             What::Crash { member, down } => {

@@ -1,0 +1,128 @@
+//! `entente charter simulate`: what would become of an operation, tried before anybody signs.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use entente_protocol::charter::{KindName, PartnerName, show_span};
+use entente_protocol::coalition::{Line, Script, Trial, trial};
+use entente_protocol::record::{Role, Stance};
+
+use super::read;
+use crate::cli::{Context, parse};
+use crate::errors::CliError;
+use crate::files;
+use crate::render;
+
+/// Largest list of records, in bytes.
+const MAX_SCRIPT_BYTES: usize = 64 * 1024;
+
+/// Try an operation on a draft; who is neither absent nor said to speak endorses.
+#[derive(Args)]
+pub(crate) struct Simulate {
+    /// A draft, or a founding with signatures
+    file: PathBuf,
+    /// What is said, as TOML: type, by, absent, [body], and [[say]] with partner, stance, role, caveat, later
+    records: Option<PathBuf>,
+    /// The operation type; needed only where the charter declares several
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<KindName>,
+    /// Who opens it
+    #[arg(long, value_name = "PARTNER")]
+    by: Option<PartnerName>,
+    /// Who says nothing; may be given several times
+    #[arg(long, value_name = "PARTNER")]
+    absent: Vec<PartnerName>,
+    /// Who says what: sudria:object, vigil:endorse:lead; may be given several times
+    #[arg(long, value_name = "PARTNER:STANCE[:ROLE]", value_parser = line)]
+    says: Vec<Line>,
+    /// Who says what in the further window, if there is one
+    #[arg(long, value_name = "PARTNER:STANCE[:ROLE]", value_parser = line)]
+    later: Vec<Line>,
+    /// A value of its body: corridor=alfa; may be given several times
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse::pair)]
+    values: Vec<(String, String)>,
+}
+
+fn line(text: &str) -> Result<Line, String> {
+    let mut parts = text.split(':');
+    let wrong = || format!("{text:?} is not of the form PARTNER:STANCE or PARTNER:STANCE:ROLE");
+    let (Some(partner), Some(stance)) = (parts.next(), parts.next()) else { return Err(wrong()) };
+    let role = parts.next().map(str::parse::<Role>).transpose()?;
+    if parts.next().is_some() {
+        return Err(wrong());
+    }
+    let partner = partner.parse().map_err(|error| format!("{error}"))?;
+    Ok(Line { partner, stance: stance.parse::<Stance>()?, role, caveat: None, later: false })
+}
+
+impl Simulate {
+    pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
+        let charter = read(&self.file)?.charter;
+        let mut script = match &self.records {
+            Some(path) => {
+                let text = files::read_text(path, MAX_SCRIPT_BYTES)?;
+                toml::from_str::<Script>(&text).map_err(|error| {
+                    CliError::config(
+                        format!("{} is no list of records", path.display()),
+                        error.message(),
+                        "entente charter simulate --help",
+                    )
+                })?
+            }
+            None => Script::default(),
+        };
+        script.kind = self.kind.clone().or(script.kind);
+        script.by = self.by.clone().or(script.by);
+        script.absent.extend(self.absent.iter().cloned());
+        script.say.extend(self.says.iter().cloned());
+        script.say.extend(self.later.iter().cloned().map(|line| Line { later: true, ..line }));
+        script.body.extend(self.values.iter().cloned());
+        let trial = trial(&charter, &script).map_err(|why| {
+            let file = self.file.display();
+            CliError::config(
+                format!("{file} cannot be tried so"),
+                why,
+                format!("entente charter lint {file}, or: entente charter simulate {file} --type TYPE"),
+            )
+        })?;
+        if context.json {
+            render::print_json(&trial);
+        } else {
+            render::print(&page(&trial));
+        }
+        Ok(())
+    }
+}
+
+fn page(trial: &Trial) -> String {
+    let mut text = String::new();
+    for step in &trial.steps {
+        text.push_str(&format!("after {:>8}  {}\n", show_span(step.after_ms), render::plain(&step.what)));
+    }
+    text.push_str(&format!(
+        "\n{} after {}\n",
+        trial.verdict.name().to_uppercase(),
+        show_span(trial.after_ms)
+    ));
+    for line in &trial.explanation {
+        text.push_str(&format!("{}\n", render::plain(line)));
+    }
+    text.push_str(&format!("deficit: {}\n", render::plain(&trial.deficit)));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_who_what_and_perhaps_in_which_role() {
+        let said = line("sudria:object:host").expect("a word");
+        assert_eq!((said.partner.as_str(), said.stance), ("sudria", Stance::Object));
+        assert_eq!(said.role.map(|role| role.to_string()).as_deref(), Some("host"));
+        assert_eq!(line("sudria:abstain").expect("a word").role, None);
+        for bad in ["sudria", "sudria:maybe", "Sudria:object", "sudria:object:host:more"] {
+            assert!(line(bad).is_err(), "{bad}");
+        }
+    }
+}

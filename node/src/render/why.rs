@@ -1,0 +1,66 @@
+//! Why an operation stands as it does, in one place: outcome, what is missing, who stands for what on which condition, and what it
+//! claims.
+
+use std::fmt::Write as _;
+
+use entente_protocol::record::Stance;
+use entente_protocol::time::Time;
+use serde_json::{Value, json};
+
+use super::age::moment;
+use super::{plain, short};
+use crate::api::dto::{AttestationView, OperationView};
+
+/// What stands: counted or not, neither replaced nor taken back.
+fn standing(operation: &OperationView) -> impl Iterator<Item = &AttestationView> {
+    let replaced = |id| operation.attestations.iter().any(|other| other.supersedes == Some(id));
+    operation.attestations.iter().filter(move |said| said.withdrawn_by.is_none() && !replaced(said.id))
+}
+
+/// For people.
+pub(crate) fn page(operation: &OperationView, now: Time) -> String {
+    let mut text = format!(
+        "{} {}: {}\n",
+        short(&operation.id),
+        plain(&operation.title),
+        plain(&operation.outcome).to_uppercase()
+    );
+    let _ = writeln!(text, "why: {}", plain(&operation.explanation));
+    if let (Some(at), None) = (operation.closes_at, &operation.decision) {
+        let _ = writeln!(text, "the window ends {}", moment(at, now));
+    }
+    for lacking in &operation.deficit {
+        let _ = writeln!(text, "missing: {}", plain(lacking));
+    }
+    if let Some(decision) = &operation.decision {
+        let _ = writeln!(text, "decided: {}", plain(&decision.explanation));
+    }
+    for said in standing(operation) {
+        let about = match (&said.caveat, said.stance) {
+            (None, _) => String::new(),
+            (Some(ground), Stance::Object) => format!(", on the ground: {}", plain(ground)),
+            (Some(caveat), _) => format!(", with the caveat: {}", plain(caveat)),
+        };
+        let counts = if said.counts { "" } else { " (not counted)" };
+        let _ = writeln!(text, "{}: {} as {}{about}{counts}", plain(&said.partner), said.stance, said.role);
+    }
+    for claim in &operation.claims {
+        let _ = writeln!(text, "claims: {}", plain(claim));
+    }
+    text
+}
+
+/// For programs.
+pub(crate) fn json(operation: &OperationView) -> Value {
+    json!({
+        "id": operation.id,
+        "outcome": operation.outcome,
+        "stage": operation.stage,
+        "explanation": operation.explanation,
+        "missing": operation.deficit,
+        "closes_at": operation.closes_at,
+        "decision": operation.decision,
+        "standing": standing(operation).collect::<Vec<_>>(),
+        "claims": operation.claims,
+    })
+}

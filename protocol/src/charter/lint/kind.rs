@@ -1,0 +1,281 @@
+//! Findings about one type of operation. Whether a rule can be met, and who alone can keep it from being met, is decided by
+//! judging it with everybody endorsing but the one who does not.
+
+use std::collections::BTreeSet;
+
+use super::Lints;
+use crate::charter::rule::Fallback;
+use crate::charter::term::{Measure, Terms};
+use crate::charter::text::{all_of, either};
+use crate::charter::{Charter, OperationType, PartnerName};
+use crate::coalition::outcome::{Against, can_be_met, lacks};
+use crate::record::Role;
+
+pub(super) fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
+    let name = &kind.name;
+    let before = lints.errors();
+    if kind.window_ms == 0 {
+        lints.error(format!("{name}: the window is zero, so nobody can attest"));
+    }
+    for partner in named(kind) {
+        if charter.partner(partner.as_str()).is_none() {
+            lints.error(format!("{name}: {partner} is no partner of this charter"));
+        }
+    }
+    if kind.openers().is_empty() {
+        lints.error(format!("{name}: nobody has a role that opens, so nobody can open one"));
+    }
+    roles(charter, kind, lints);
+    substitutes(kind, lints);
+    let (errors_of_body, notes) = kind.schema().lint();
+    errors_of_body.into_iter().for_each(|what| lints.error(format!("{name}: {what}")));
+    notes.into_iter().for_each(|what| lints.note(format!("{name}: {what}")));
+    for partner in kind.may_raise.iter().filter(|partner| kind.openers().binary_search(partner).is_err()) {
+        lints.error(format!("{name}: {partner} may raise the precedence on opening, but may not open"));
+    }
+    requirements(kind, lints);
+    vetoes(kind, lints);
+    if lints.errors() == before {
+        fallback(kind, lints);
+    }
+    super::course::course(charter, kind, lints);
+    if lints.errors() == before {
+        reach(kind, lints);
+    }
+}
+
+/// Whether nobody can meet its rule, as far as that can be told.
+pub(super) fn is_impossible(kind: &OperationType) -> bool {
+    can_be_met(kind, &kind.rule.ways(), kind.rule.quorum, Against::Nobody) == Some(false)
+}
+
+/// Everybody whom a type names.
+fn named(kind: &OperationType) -> BTreeSet<&PartnerName> {
+    let rule = &kind.rule;
+    fn terms(terms: &Terms) -> Vec<&PartnerName> {
+        terms.thresholds().into_iter().flat_map(|one| &one.partners).collect()
+    }
+    let lesser = match &rule.fallback {
+        Fallback::Lesser(lesser) => terms(&lesser.all_of),
+        Fallback::Escalate(to) => vec![to],
+        Fallback::Fail | Fallback::Defer => vec![],
+    };
+    kind.all_roles()
+        .flat_map(|role| kind.eligible(role))
+        .chain(&rule.veto.partners)
+        .chain(&kind.may_raise)
+        .chain(rule.weights.iter().map(|weight| &weight.partner))
+        .chain(rule.substitutes.iter().flat_map(|it| it.by.iter().chain([&it.partner])))
+        .chain(terms(&rule.all_of))
+        .chain(lesser)
+        .collect()
+}
+
+fn roles(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
+    let (name, rule) = (&kind.name, &kind.rule);
+    let required = rule.required.iter().map(|role| (*role, "required"));
+    let counted = rule.at_least.iter().map(|least| (least.role, "counted"));
+    let vetoing = rule.veto.roles.iter().map(|role| (*role, "given a veto"));
+    let stood_in = rule.substitutes.iter().map(|it| (it.role, "stood in for"));
+    let lesser = match &rule.fallback {
+        Fallback::Lesser(lesser) => lesser.all_of.thresholds(),
+        _ => vec![],
+    };
+    let terms = rule.all_of.thresholds().into_iter().chain(lesser);
+    let terms = terms.filter_map(|threshold| threshold.role.map(|role| (role, "counted")));
+    let mut said = BTreeSet::new();
+    for (role, what) in required.chain(counted).chain(vetoing).chain(stood_in).chain(terms) {
+        if kind.counts(role) || !said.insert((role, what)) {
+            continue;
+        }
+        lints.error(if role == Role::Observing {
+            format!("{name}: observing is {what}, but observers never count")
+        } else if kind.declared(role).is_none() {
+            format!("{name}: {role} is {what}, but this type declares no such role")
+        } else {
+            format!("{name}: {role} is {what}, but its declaration says that it does not count")
+        });
+    }
+    shares(kind, lints);
+    for least in &rule.at_least {
+        if least.count == 0 {
+            lints.error(format!("{name}: at least 0 of {} says nothing; leave it out", least.role));
+        }
+    }
+    for declared in &kind.roles {
+        let Some(capability) = &declared.requires else { continue };
+        for partner in declared.partners.iter().filter(|partner| !charter.is_capable(partner, capability)) {
+            lints.error(format!(
+                "{name}: {} requires {capability}, which the charter does not attest to {partner}",
+                declared.name
+            ));
+        }
+    }
+}
+
+/// A share of those present has no clear meaning where speaking in another role makes somebody absent.
+fn shares(kind: &OperationType, lints: &mut Lints) {
+    let lesser = match &kind.rule.fallback {
+        Fallback::Lesser(lesser) => lesser.all_of.thresholds(),
+        _ => vec![],
+    };
+    let shares = kind.rule.all_of.thresholds().into_iter().chain(lesser);
+    let mut said = BTreeSet::new();
+    for role in shares.filter(|one| matches!(one.measure, Measure::Percent(_))).filter_map(|one| one.role) {
+        for partner in kind.eligible(role).iter().filter(|partner| kind.voices_of(partner).count() > 1) {
+            if said.insert((role, partner)) {
+                lints.error(format!(
+                    "{}: a share of those present of {role} is asked for, but {partner} has another role that counts",
+                    kind.name
+                ));
+            }
+        }
+    }
+}
+
+fn substitutes(kind: &OperationType, lints: &mut Lints) {
+    let name = &kind.name;
+    let mut places = BTreeSet::new();
+    for it in &kind.rule.substitutes {
+        if !kind.holds(&it.partner, it.role) {
+            lints.error(format!(
+                "{name}: {} is stood in for as {}, a role that it does not have",
+                it.partner, it.role
+            ));
+        }
+        if kind.voices_of(&it.partner).count() > 1 {
+            lints.error(format!(
+                "{name}: {} is stood in for as {}, but has another role that counts: whether it is away there could not be told",
+                it.partner, it.role
+            ));
+        }
+        for by in &it.by {
+            if kind.holds(by, it.role) {
+                lints.error(format!(
+                    "{name}: {by} would stand in as {} for {}, but has that role itself: one partner has one voice",
+                    it.role, it.partner
+                ));
+            } else if !places.insert((it.role, by)) {
+                lints.error(format!(
+                    "{name}: {by} would stand in as {} for more than one partner: one partner has one voice",
+                    it.role
+                ));
+            }
+        }
+    }
+}
+
+fn requirements(kind: &OperationType, lints: &mut Lints) {
+    let name = &kind.name;
+    let rule = &kind.rule;
+    for role in kind.counting_roles() {
+        let need = rule.needed(role) as usize;
+        let eligible = kind.eligible(role);
+        if need > 0 && eligible.is_empty() {
+            lints.error(format!(
+                "{name}: {role} must endorse, but nobody is eligible; it can never be agreed"
+            ));
+        } else if need > eligible.len() {
+            lints.error(format!(
+                "{name}: needs {need} of {role}, but only {} may be; it can never be agreed",
+                all_of(eligible)
+            ));
+        }
+    }
+    let asks_nothing = rule.quorum == 0 && rule.ways().iter().any(Vec::is_empty);
+    if asks_nothing && rule.veto.partners.is_empty() && rule.veto.roles.is_empty() {
+        lints.error(format!("{name}: the outcome rule requires nothing"));
+    }
+}
+
+fn vetoes(kind: &OperationType, lints: &mut Lints) {
+    let name = &kind.name;
+    for partner in &kind.rule.veto.partners {
+        if !kind.has_voice(partner) {
+            lints.error(format!(
+                "{name}: {partner} has a veto but no role that counts, so it can never use it"
+            ));
+        }
+    }
+    for role in &kind.rule.veto.roles {
+        if kind.counts(*role) && kind.eligible(*role).is_empty() {
+            lints.error(format!("{name}: {role} has a veto, but nobody is eligible; nobody can use it"));
+        }
+    }
+}
+
+fn fallback(kind: &OperationType, lints: &mut Lints) {
+    let name = &kind.name;
+    match &kind.rule.fallback {
+        Fallback::Escalate(to) if kind.roles_of(to).iter().all(|role| *role == Role::Observing) => {
+            lints.error(format!(
+                "{name}: escalates to {to}, which has no role but observing in it, so it can say nothing that decides"
+            ));
+        }
+        Fallback::Lesser(lesser) => {
+            let ways = lesser.all_of.ways();
+            if can_be_met(kind, &ways, 0, Against::Nobody) == Some(false) {
+                lints
+                    .error(format!("{name}: the lesser outcome can never be met; {}", lacks(kind, &ways, 0)));
+            }
+        }
+        Fallback::Escalate(_) | Fallback::Fail | Fallback::Defer => {}
+    }
+}
+
+/// Whether the rule can be met, and who alone can keep it from being met.
+fn reach(kind: &OperationType, lints: &mut Lints) {
+    let (name, rule) = (&kind.name, &kind.rule);
+    let ways = rule.ways();
+    let can = |against| can_be_met(kind, &ways, rule.quorum, against);
+    match can(Against::Nobody) {
+        Some(true) => {}
+        Some(false) => {
+            lints.error(format!(
+                "{name}: even if everybody endorses, it can never be agreed: {}",
+                lacks(kind, &ways, rule.quorum)
+            ));
+            return;
+        }
+        None => {
+            lints.note(format!(
+                "{name}: too many partners have several roles to try every choice; whether one alone can block it is not said"
+            ));
+            return;
+        }
+    }
+    if rule.quorum == 0 && ways.iter().any(Vec::is_empty) {
+        lints
+            .warning(format!("{name}: requires no endorsement, so silence until the window ends is consent"));
+    }
+    let holders = kind.veto_holders();
+    let (mut by_veto, mut by_absence, mut by_objection) = (vec![], vec![], vec![]);
+    for partner in kind.voters() {
+        if can(Against::Absent(partner)) == Some(false) {
+            by_absence.push(partner);
+        } else if holders.contains(&partner) {
+            by_veto.push(partner);
+        } else if can(Against::Objecting(partner)) == Some(false) {
+            by_objection.push(partner);
+        }
+    }
+    for (who, how) in [
+        (&by_absence, "by withholding its endorsement"),
+        (&by_veto, "by veto"),
+        (&by_objection, "by objecting; while it is away others stand in for it"),
+    ] {
+        if !who.is_empty() {
+            lints.note(format!("{name}: {} alone can block it, {how}", either(who)));
+        }
+    }
+    if by_absence.is_empty() && by_veto.is_empty() && by_objection.is_empty() {
+        lints.note(format!("{name}: nobody alone can block it"));
+    }
+    let silent = holders.into_iter().filter(|partner| !by_absence.contains(partner)).collect::<Vec<_>>();
+    if !silent.is_empty() {
+        lints.note(format!(
+            "{name}: with a veto holder silent ({}), agreement waits until the window ends",
+            either(&silent)
+        ));
+    }
+}
