@@ -1,6 +1,6 @@
 //! What the body of an operation says: named fields with bounds, and the exclusive resources that they name.
 //!
-//! A type without fields takes any body. One with fields takes these and no others, each within its bounds, so that everybody
+//! A type without fields takes any body. One with fields takes these and no others but `follows`, each within its bounds, so that everybody
 //! reads the same in them. A *resource* is what only one operation may have at a time: a slot, a corridor, a sector. Which one is said by
 //! the values of some fields, for how long by two time fields; a body that leaves one of these values out claims nothing.
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{is_showable, parse_time, show_time};
 use super::{CharterError, KindName, ascending, bound};
+use crate::coalition::FOLLOWS;
 use crate::identity::{Hash, hash};
 use crate::record::{MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES, MAX_FIELDS};
 use crate::time::Time;
@@ -178,7 +179,7 @@ impl Schema<'_> {
     pub(super) fn judge(&self, body: &BTreeMap<String, String>) -> Result<Vec<Claim>, BodyError> {
         let named = |name: &String| self.fields.iter().find(|field| field.name == *name);
         if !self.fields.is_empty()
-            && let Some(name) = body.keys().find(|name| named(name).is_none())
+            && let Some(name) = body.keys().find(|name| named(name).is_none() && *name != FOLLOWS)
         {
             return Err(BodyError::Unknown(name.clone()));
         }

@@ -396,10 +396,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "oghgyc576lbr3uyzthonvprpcx7dzfyqioutjx4tmrwh74lgmf2a",
-            "op-ueqmolqvgpyefdyl4bdmsqw7e5rumgtisrcnbekhhkn5nqajvmaq",
-            "op-q7wirosx3yiw33dexpczxl5qbd3nilyoera67kbd4wunup3c2oga",
-            "2r3cidqyxjg7xva7pscfpxbszvnsawus36kljov2zcut6n3xl6uq",
+            "afwrppfh3c3sfcdcsfuj7wlug5h3urk3h3j7jk2wa55sipelryoq",
+            "op-qus2z3kf3fteoj3vftkk6wgnj3jrizpjrfdhtbi3qms43ooawc6a",
+            "op-hqlid6g27cloibm7dpesefufmy7capytwusq3w7pbgagca5fmunq",
+            "raukpzjzmweskm2wtkg6m4vohbt7ujtbvyvlj2b2qjlepo2bhn2a",
         ]
     );
 }
