@@ -176,6 +176,7 @@ impl State {
                 let about = self.commit_integrity(&said, act, now_index);
                 let seen = Seen { about, ..seen };
                 self.records.insert(id, seen);
+                self.tree.put(&Item::Seen(id, seen));
             }
             Act::Handoff(act) => {
                 self.commit_handoff(&said, act);
