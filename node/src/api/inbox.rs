@@ -19,7 +19,7 @@ pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<Waiting>> {
             let title = "clock".into();
             waiting.insert(
                 0,
-                Waiting { what: Waits::Clock, urgent: true, operation: None, title, why, until_ms: None },
+                Waiting { what: Waits::Clock, urgent: true, about: None, title, why, until_ms: None },
             );
         }
         waiting

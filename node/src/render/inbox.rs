@@ -35,15 +35,21 @@ fn word(what: Waits) -> &'static str {
         Waits::Suspended | Waits::Concerned => "know",
         Waits::Lead => "settle",
         Waits::Attest | Waits::Veto => "attest",
+        Waits::Answer => "answer",
+        Waits::Judge => "judge",
+        Waits::Confirm => "confirm",
         Waits::Credentials => "renew",
         Waits::Clock => "set",
     }
 }
 
 fn command(waiting: &Waiting) -> Option<String> {
-    let id = waiting.operation.as_ref().map(short);
+    let id = waiting.about.as_ref().map(short);
     Some(match (waiting.what, id) {
         (Waits::Attest | Waits::Veto, Some(id)) => format!("entente op attest {id} --endorse"),
+        (Waits::Answer, Some(id)) => format!("entente handoff show {id}"),
+        (Waits::Judge, Some(id)) => format!("entente dispute show {id}"),
+        (Waits::Confirm, Some(id)) => format!("entente integrity show {id}"),
         (_, Some(id)) => format!("entente op show {id}"),
         (Waits::Clock, None) => "entente status".into(),
         (_, None) => return None,

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::integrity::{EventStatus, IntegrityEvent};
 use super::member::Membership;
 use super::operation::Operation;
 use super::outcome::{Deficit, Stage};
@@ -11,7 +12,7 @@ use super::state::State;
 use crate::charter::{Fallback, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::lane::Lane;
-use crate::record::Stance;
+use crate::record::{Handed, Stance};
 use crate::time::Time;
 
 /// Most things that are listed.
@@ -33,6 +34,12 @@ pub enum Waits {
     Attest,
     /// Its veto is unused and keeps an operation open that is agreed otherwise.
     Veto,
+    /// A role, or an operation, is offered to it.
+    Answer,
+    /// It is on the panel of a dispute and has not said what it thinks.
+    Judge,
+    /// An integrity event lacks partners that confirm it.
+    Confirm,
     /// Its credentials run out.
     Credentials,
     /// Its clock and that of the others disagree.
@@ -46,9 +53,9 @@ pub struct Waiting {
     pub what: Waits,
     /// Whether it is urgent: an immediate or flash operation, or one that is about to end.
     pub urgent: bool,
-    /// The operation.
-    pub operation: Option<RecordId>,
-    /// Its title, or what else it is about.
+    /// What it is about: an operation, an offer, a dispute, an integrity event.
+    pub about: Option<RecordId>,
+    /// The operation's title, or what else it is about.
     pub title: String,
     /// Why it waits for this partner, in one sentence.
     pub why: String,
@@ -62,10 +69,11 @@ impl State {
         let now = now.max(self.time());
         let mut all = self.own_standing(partner, now);
         if !self.membership(partner).is_gone() {
-            // By the end of their windows, so that a bound cuts off what can wait longest.
-            let open = self.deadlines().filter(|(closes, _)| *closes > now);
-            let open = open.filter_map(|(_, id)| self.operation(&id));
-            all.extend(open.filter_map(|operation| self.waits(partner, operation, now)).take(MAX_INBOX));
+            // By the end of their time, so that a bound cuts off what can wait longest.
+            let open = self.deadlines().filter(|(ends, _)| *ends > now).map(|(_, id)| id);
+            all.extend(open.filter_map(|id| self.waits_with_time(partner, &id, now)).take(MAX_INBOX));
+            let events = self.events().filter(|_| self.is_active(partner));
+            all.extend(events.filter_map(|event| self.asks_to_confirm(partner, event)).take(MAX_INBOX));
         }
         all.sort_by_key(|waiting| (!waiting.urgent, waiting.until_ms.unwrap_or(u64::MAX), waiting.what));
         all.truncate(MAX_INBOX);
@@ -80,7 +88,7 @@ impl State {
             all.push(Waiting {
                 what: Waits::Suspended,
                 urgent: true,
-                operation: Some(changed.by),
+                about: Some(changed.by),
                 title: "suspended".into(),
                 why: format!("what {partner} says has no effect: {}", changed.reason),
                 until_ms: None,
@@ -92,13 +100,63 @@ impl State {
             all.push(Waiting {
                 what: Waits::Credentials,
                 urgent,
-                operation: None,
+                about: None,
                 title: "credentials".into(),
                 why: format!("the credentials of {partner} {verb} out at {}", show_time(until)),
                 until_ms: Some(until.0),
             });
         }
         all
+    }
+
+    /// What waits for a word until a moment: an operation, an offer or a dispute.
+    fn waits_with_time(&self, partner: &PartnerName, id: &RecordId, now: Time) -> Option<Waiting> {
+        if let Some(operation) = self.operation(id) {
+            return self.waits(partner, operation, now);
+        }
+        let title = |operation: &RecordId| {
+            self.operation(operation).map_or_else(String::new, |operation| operation.open.title.clone())
+        };
+        if let Some(offer) = self.handoff(id) {
+            return (offer.to == *partner && offer.end.is_none()).then(|| Waiting {
+                what: Waits::Answer,
+                urgent: true,
+                about: Some(offer.id),
+                title: title(&offer.operation),
+                why: match offer.what {
+                    Handed::Role(role) => format!("{} offers the role {role}", offer.from),
+                    Handed::Whole => format!("{} offers the whole operation", offer.from),
+                },
+                until_ms: Some(offer.expires.0),
+            });
+        }
+        let dispute = self.dispute(id).filter(|dispute| dispute.end.is_none())?;
+        let judges = dispute.panel.contains(partner);
+        let said = dispute.words.iter().any(|word| word.partner == *partner);
+        (judges && !said).then(|| Waiting {
+            what: Waits::Judge,
+            urgent: false,
+            about: Some(dispute.id),
+            title: title(&dispute.operation),
+            why: format!("{} disputes it: {}", dispute.opened_by, dispute.reason),
+            until_ms: Some(dispute.expires.0),
+        })
+    }
+
+    /// An integrity event that is not settled and that this partner could confirm.
+    fn asks_to_confirm(&self, partner: &PartnerName, event: &IntegrityEvent) -> Option<Waiting> {
+        if event.status != EventStatus::Preliminary {
+            return None;
+        }
+        let view = self.event_view(event);
+        view.may_confirm.contains(partner).then(|| Waiting {
+            what: Waits::Confirm,
+            urgent: view.urgent,
+            about: Some(event.id),
+            title: format!("{}: {}", event.matter.kind, event.text),
+            why: view.explanation,
+            until_ms: None,
+        })
     }
 
     fn waits(&self, partner: &PartnerName, operation: &Operation, now: Time) -> Option<Waiting> {
@@ -127,7 +185,7 @@ impl State {
         Some(Waiting {
             what,
             urgent,
-            operation: Some(operation.id),
+            about: Some(operation.id),
             title: format!("{}: {}", kind.name, operation.open.title),
             why,
             until_ms: Some(operation.closes.0),

@@ -68,7 +68,9 @@ impl Open {
         // Without a node nothing can be opened, but what is wrong anyway is told all the same.
         let charter = in_force(context, None).await.unwrap_or_else(|_| officer.charter.clone());
         if charter.kind(&self.kind).is_none() {
-            let kinds = charter.operations.iter().map(|kind| kind.name.as_str()).collect::<Vec<_>>();
+            // Those that change the coalition itself are opened by proposals.
+            let plain = charter.operations.iter().filter(|kind| kind.effect.is_none());
+            let kinds = plain.map(|kind| kind.name.as_str()).collect::<Vec<_>>();
             return Err(CliError::denied(
                 format!("{:?} is no operation type of this coalition", self.kind),
                 format!("its charter declares: {}", kinds.join(", ")),

@@ -2,8 +2,10 @@
 
 use super::assets::{contribute, declare};
 use super::handoffs::{LEAD, accepts, concludes, offers, relay_charter, takes_over};
+use super::inbox::waits;
 use super::*;
 use crate::charter::{Dependants, DisputeRule, IfShort, OnExpiry};
+use crate::coalition::Waits;
 use crate::coalition::{
     About, AssetRefusal, Dispute, DisputeRefusal, HandoffRefusal, MAX_DISPUTES_PER_PARTNER,
     MAX_WORDS_PER_JUDGE, Over, Ruled,
@@ -100,7 +102,11 @@ fn two_equal_words_of_the_panel_annul_and_what_was_decided_stays_in_the_log() {
     let dispute = bench.does("sudria", "2", disputes(id));
     assert_eq!(bench.status(id), Status::Agreed, "a dispute marks");
     assert_eq!(bench.state.view(&id, bench.state.time()).and_then(|view| view.disputed), Some(dispute));
+    let asked =
+        |bench: &Bench, partner| waits(bench, partner, bench.state.time()).contains(&(Waits::Judge, false));
+    assert!(asked(&bench, "delphin") && !asked(&bench, "sudria"));
     assert_eq!(bench.word_on("delphin", dispute, Uphold), None);
+    assert!(!asked(&bench, "delphin") && asked(&bench, "corvus"));
     let ruled = bench.ruled(dispute, Annul);
     assert_eq!((ruled.ruling, ruled.ruled_by, ruled.words.len()), (Annul, Some(bench.index), 3));
     assert_eq!(

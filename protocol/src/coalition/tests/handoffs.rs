@@ -1,8 +1,10 @@
 //! Roles pass from hand to hand, and an operation has one lead at every index.
 
 use super::assets::{contribute, declare};
+use super::inbox::waits;
 use super::*;
 use crate::charter::{HandoffRule, PartnerName, Phase, TakeoverRule};
+use crate::coalition::Waits;
 use crate::coalition::handoff::HandoffEnd;
 use crate::coalition::{Handoff, HandoffRefusal, ItemKind, MAX_OFFERS_PER_PARTNER, Over};
 use crate::record::{
@@ -113,12 +115,16 @@ fn the_lead_passes_with_the_ordered_acceptance_and_not_before() {
     let id = bench.open();
     let offered = bench.does("norden", "1", offers(id, LEAD, "sudria"));
     assert_eq!(bench.lead(id), "norden", "who offers answers for it until it is accepted");
+    let asked =
+        |bench: &Bench, partner| waits(bench, partner, bench.state.time()).contains(&(Waits::Answer, true));
+    assert!(asked(&bench, "sudria") && !asked(&bench, "norden"));
     assert_eq!(
         bench.handoff_refusal("sudria", "x", offers(id, LEAD, "estmark")).to_string(),
         format!("norden leads {id}, not sudria")
     );
     let accepted = bench.does("sudria", "2", accepts(offered, &[]));
     assert_eq!(bench.lead(id), "sudria");
+    assert!(!asked(&bench, "sudria"));
     let led = bench.state.operation(&id).expect("known").led;
     assert_eq!((led.by, Some(led.index)), (offered, bench.state.seen(&accepted).map(|seen| seen.index)));
     assert!(matches!(

@@ -4,7 +4,7 @@ use super::*;
 use crate::coalition::{CREDENTIALS_SOON_MS, Waits};
 use crate::record::{Change, MemberAct, Propose};
 
-fn waits(bench: &Bench, partner: &str, now: Time) -> Vec<(Waits, bool)> {
+pub(super) fn waits(bench: &Bench, partner: &str, now: Time) -> Vec<(Waits, bool)> {
     bench.state.inbox(&name(partner), now).iter().map(|it| (it.what, it.urgent)).collect()
 }
 

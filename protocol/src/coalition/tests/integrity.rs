@@ -3,11 +3,12 @@
 use entente_hbbft::Seat;
 
 use super::evidence::{fork, frames};
+use super::inbox::waits;
 use super::*;
 use crate::charter::{IntegrityRules, Response};
 use crate::coalition::{
     Author, EventStatus, IntegrityEvent, IntegrityRefusal, MAX_EVENTS_PER_NODE, MAX_EVENTS_PER_PARTNER,
-    Membership, incident_id, proved_id,
+    Membership, Waits, incident_id, proved_id,
 };
 use crate::evidence::Subject;
 use crate::feed::FeedKey;
@@ -107,10 +108,14 @@ fn an_accusation_alone_changes_nothing_and_another_partner_confirms_it() {
         "needs 1 more of estmark or vigil to confirm it; nothing follows from it until then"
     );
     assert_eq!(view.holder, Some(name("sudria")));
+    let asked =
+        |bench: &Bench, partner| waits(bench, partner, bench.state.time()).contains(&(Waits::Confirm, true));
+    assert!(asked(&bench, "vigil") && !asked(&bench, "norden") && !asked(&bench, "sudria"));
     let operation = bench.open();
     bench.say("sudria", operation, Supporting, Endorse);
     assert!(matches!(bench.may_not("norden", confirm(event)), IntegrityRefusal::OwnReport { .. }));
     bench.files("vigil", confirm(event));
+    assert!(!asked(&bench, "estmark"));
     let since = bench.index;
     assert_eq!(bench.state.quarantined(&officer), Some((event, since)));
     let view = bench.state.event_view(bench.event(event));
