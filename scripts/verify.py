@@ -132,7 +132,7 @@ def integer(bits):
     return read, write_integer
 
 
-def signed(bits):
+def signed_integer(bits):
     """A signed integer: 0, -1, 1, -2, … as 0, 1, 2, 3, …"""
     whole = integer(bits)
 
@@ -240,7 +240,7 @@ def decode(of, data, what):
 
 U8 = (lambda reader: reader.take(1)[0]), (lambda value: bytes([value]))
 U16, U32, U64 = integer(16), integer(32), integer(64)
-I64 = signed(64)
+I64 = signed_integer(64)
 HASH = array(32)
 KEY, SIGNATURE = array(32, tag=1), array(64, tag=1)
 BYTES = read_bytes, lambda value: write_integer(len(value)) + value
