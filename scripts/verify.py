@@ -284,7 +284,7 @@ OPERATION_TYPE = struct(
     effect=option(names("suspend", "reinstate", "expel", "amend")), lead=list_of(TEXT), supporting=list_of(TEXT), observing=list_of(TEXT),
     roles=list_of(struct(name=ROLE, partners=list_of(TEXT), requires=option(TEXT), counts=TRUTH, opens=TRUTH)),
     fields=list_of(FIELD), resources=list_of(RESOURCE), rule=RULE,
-    handoff=HANDOFF_RULE, phases=list_of(PHASE), dispute=option(DISPUTE_RULE),
+    handoff=HANDOFF_RULE, phases=list_of(PHASE), dispute=option(DISPUTE_RULE), authority=option(TEXT),
 )
 RESPONSES = list_of(names("alert", "quarantine", "suspend"))
 INTEGRITY = struct(
@@ -294,9 +294,25 @@ INTEGRITY = struct(
         replay=RESPONSES, declared_failure=RESPONSES,
     ),
 )
+EXPRESSION = list_of(struct(required=TRUTH, node=enum(Key=KEY, Named=TEXT, Threshold=struct(needs=U32, members=U32))))
+EXTENT = option(list_of(TEXT))
+SCOPE = struct(acts=EXTENT, operations=EXTENT)
+SIGNATURES = list_of(struct(key=KEY, signature=SIGNATURE))
+ALLIANCE = struct(
+    name=TEXT, version=U32, previous=option(HASH), expression=EXPRESSION, scope=SCOPE, parties=map_of(TEXT, KEY)
+)
+KIND = names("national", "alliance", "coalition")
+AUTHORITY_RULES = struct(
+    precedence=option(struct(first=KIND, second=KIND, third=KIND)),
+    authorities=list_of(struct(name=TEXT, kind=KIND, scope=SCOPE, expression=EXPRESSION)),
+    alliances=list_of(
+        struct(follow=names("at-once", "next-amendment", "pinned"), alliance=ALLIANCE, signatures=SIGNATURES)
+    ),
+)
 CHARTER = struct(
     version=U32, previous=option(HASH), name=TEXT, created=U64, nonce=array(16), step_ms=U64, clock_tolerance_ms=U64, quota=QUOTA,
     partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE), capabilities=list_of(struct(name=TEXT, partners=list_of(TEXT))), integrity=INTEGRITY,
+    authority=AUTHORITY_RULES,
 )
 DELEGATION = struct(
     coalition=HASH, issuer=KEY, subject=KEY, partner=TEXT, capabilities=list_of(names("officer", "seat", "node")),
@@ -328,6 +344,7 @@ INTEGRITY_ACT = enum(
     Vote=struct(event=HASH, measure=names("suspend", "lift"), ground=option(TEXT)),
 )
 RULING = names("uphold", "annul", "remand")
+WORD = names("order", "permit", "refuse", "recall")
 ACT = enum(
     Open=struct(kind=TEXT, title=TEXT, body=map_of(TEXT, TEXT), precedence=option(LANE)),
     Attest=struct(
@@ -341,7 +358,7 @@ ACT = enum(
                 Suspend=TEXT, Reinstate=TEXT, Expel=TEXT,
                 Amend=struct(
                     version=U32, previous=HASH, remove=list_of(TEXT), put=list_of(OPERATION_TYPE),
-                    integrity=option(INTEGRITY), result=HASH,
+                    integrity=option(INTEGRITY), authority=option(AUTHORITY_RULES), result=HASH,
                 ),
             ),
             reason=TEXT,
@@ -366,6 +383,12 @@ ACT = enum(
         Rule=struct(dispute=HASH, ruling=RULING, reason=option(TEXT)),
     ),
     Withdraw=struct(operation=HASH, attestation=HASH),
+    Authority=enum(
+        Speak=struct(
+            operation=HASH, authority=TEXT, word=WORD, ground=TEXT, number=U32, signatures=SIGNATURES
+        ),
+        Publish=struct(alliance=ALLIANCE, signatures=SIGNATURES),
+    ),
 )
 RECORD = struct(coalition=HASH, nonce=array(16), signer=KEY, act=ACT)
 BRANCH = struct(hash=HASH, digests=list_of(HASH), signature=SIGNATURE)
@@ -393,6 +416,11 @@ DEFICIT = struct(
     veto_unused=list_of(TEXT),
 )
 STANDING = struct(record=HASH, partner=TEXT, role=ROLE, stance=STANCE, caveat=option(TEXT), evidence=list_of(HASH))
+MANDATE = struct(
+    needed=TEXT, decision=names("allowed", "refused", "waits"), by=list_of(TEXT), overruled=list_of(TEXT),
+    withheld=list_of(TEXT), unheard=list_of(TEXT),
+    words=list_of(struct(authority=TEXT, kind=KIND, word=WORD, ground=TEXT, record=HASH)), lacks=option(TEXT),
+)
 LEAF = enum(
     Entry=struct(
         feed=FEED_KEY, length=U64, hash=HASH, record=option(HASH),
@@ -402,6 +430,7 @@ LEAF = enum(
         operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired", "agreed-with-limits"),
         limits=option(TEXT), decided_at=U64, decided_by=option(U64), charter_version=U32, concerns=option(TEXT),
         by_new_rule=TRUTH, stage=names("first", "deferred", "escalated"), word=option(STANDING), counted=list_of(STANDING), deficit=DEFICIT,
+        mandates=list_of(MANDATE),
     ),
     Epoch=struct(
         coalition=HASH, era=U32, epoch=U64, seats=U16, charter_version=U32,

@@ -29,7 +29,7 @@ use thiserror::Error;
 
 pub use alliance::{
     AllianceDocument, AllianceError, AllianceReference, Follow, MAX_ALLIANCE_BYTES, MAX_ALLIANCE_TOML_BYTES,
-    MAX_PARTIES, OrderedAlliance, SignedAlliance,
+    MAX_PARTIES, SignedAlliance,
 };
 pub use deficit::{Deficit, Lack, Shortfall};
 pub use expression::{Expression, MAX_DEPTH, MAX_EXPRESSION_BYTES, MAX_LEAVES, Member, Threshold};

@@ -10,6 +10,7 @@
 //! what in it can never work, in [`lint`].
 
 mod amendment;
+mod authority;
 mod card;
 mod course;
 mod governance;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use amendment::{Amendment, AmendmentError};
+pub use authority::{AuthorityRules, MAX_ALLIANCES};
 pub use card::{Card, MAX_CONTACT_BYTES};
 pub use course::{
     Dependants, DisputeRule, HandoffRule, IfShort, MAX_GROUNDS, MAX_PHASES, OnExpiry, Phase, TakeoverRule,
@@ -150,6 +152,14 @@ pub enum CharterError {
         /// The role.
         role: Role,
     },
+    /// An authority that is out of bounds or order, or an alliance whose document is not signed.
+    #[error("the authority {name}: {reason}")]
+    Authority {
+        /// Which.
+        name: AuthorityName,
+        /// What is wrong.
+        reason: String,
+    },
     /// A role hint that cannot be followed.
     #[error("{partner} cannot be lead and observing")]
     RoleConflict {
@@ -190,6 +200,9 @@ pub struct Charter {
     /// How integrity events are confirmed, and what follows.
     #[serde(default)]
     pub integrity: IntegrityRules,
+    /// Which authorities there are beside the nations', and which kind prevails.
+    #[serde(default)]
+    pub authority: AuthorityRules,
 }
 
 /// A capability that a role may require, and who has it.
@@ -358,6 +371,7 @@ impl Charter {
             kind.sort();
         }
         self.integrity.sort();
+        self.authority.sort();
         self.capabilities.sort_by(|a, b| a.name.cmp(&b.name));
         self.capabilities.iter_mut().for_each(|capability| capability.partners.sort_unstable());
     }
@@ -397,6 +411,7 @@ impl Charter {
             ascending(&what, &capability.partners)?;
         }
         self.integrity.check()?;
+        self.authority.check()?;
         bound("bytes of charter", self.encode().len(), 0, MAX_CHARTER_BYTES)
     }
 }

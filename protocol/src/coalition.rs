@@ -21,6 +21,7 @@
 //! more: see [`IntegrityEvent`].
 
 mod asset;
+mod authority;
 mod claims;
 mod dispute;
 mod evidence;
@@ -51,6 +52,10 @@ mod versions;
 mod view;
 
 pub use asset::{Asset, AssetRefusal, AssetView, Lent, MAX_ASSETS_PER_PARTNER};
+pub use authority::{
+    AuthorityRefusal, AuthorityView, AuthorityWord, MAX_ALLIANCE_VERSIONS, MAX_WORDS_PER_PARTNER, Mandate,
+    MandateView, OrderedAlliance, Voice, VoiceView,
+};
 pub use dispute::{
     About, Dispute, DisputeEnd, DisputeRefusal, DisputeView, FOLLOWS, JudgeWord, MAX_DISPUTES_PER_PARTNER,
     MAX_WORDS_PER_JUDGE, Ruled,

@@ -6,6 +6,7 @@
 //! and resubmitting is harmless: the id is the hash of the signed content, and one id counts once.
 
 mod asset;
+mod authority;
 mod dispute;
 mod handoff;
 mod integrity;
@@ -20,6 +21,7 @@ use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use asset::{AssetAct, Contribute, Control, Declare, MAX_GROUND_BYTES, MAX_LABEL_BYTES, Recall};
+pub use authority::{AuthorityAct, Speak, Statement};
 pub use integrity::{
     Confirm, EventKind, Incident, IntegrityAct, MAX_COMMITMENTS, MAX_INCIDENT_BYTES, MAX_REPORT_BYTES,
     Matter, Measure, Report, Vote, Withdraw,
@@ -229,6 +231,8 @@ pub enum Act {
     Dispute(DisputeAct),
     /// Takes back an own attestation.
     Withdraw(Withdrawal),
+    /// Says something for an authority, or makes a version of an alliance known.
+    Authority(AuthorityAct),
 }
 
 impl Act {
@@ -242,6 +246,7 @@ impl Act {
             Self::Member(_) => None,
             Self::Handoff(act) => act.operation(),
             Self::Dispute(_) => None,
+            Self::Authority(act) => act.operation(),
         }
     }
 
@@ -256,6 +261,7 @@ impl Act {
             Self::Integrity(act) => act.event(),
             Self::Handoff(act) => act.about(),
             Self::Dispute(act) => act.about(),
+            Self::Authority(act) => act.operation(),
         }
     }
 
@@ -265,6 +271,7 @@ impl Act {
             Self::Open(_) | Self::Member(MemberAct::Propose(_)) => Some(id),
             Self::Attest(attest) => Some(attest.operation),
             Self::Withdraw(withdraw) => Some(withdraw.operation),
+            Self::Authority(act) => act.operation(),
             Self::Asset(_) | Self::Member(_) | Self::Integrity(_) | Self::Handoff(_) | Self::Dispute(_) => {
                 None
             }

@@ -8,8 +8,8 @@ use entente_discovery::{LinkProfile, Multiaddr, PortPolicy};
 use entente_node::api::dto::ErrorView;
 use entente_node::runtime::{Node, NodeConfig, StartError};
 use entente_protocol::charter::{
-    AtLeast, CHARTER_VERSION, Charter, HandoffRule, IntegrityRules, OperationType, OutcomeRule, Partner,
-    PartnerName, Quota,
+    AtLeast, AuthorityRules, CHARTER_VERSION, Charter, HandoffRule, IntegrityRules, OperationType,
+    OutcomeRule, Partner, PartnerName, Quota,
 };
 use entente_protocol::engine::{Snapshots, Timing};
 use entente_protocol::feed::Lane;
@@ -92,8 +92,10 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
             handoff: HandoffRule::default(),
             phases: Vec::new(),
             dispute: None,
+            authority: None,
         }],
         integrity: IntegrityRules::default(),
+        authority: AuthorityRules::default(),
     };
     charter.sort();
     let mut founding = Founding::new(charter.clone());

@@ -23,9 +23,9 @@ use crate::identity::{Hash, PublicKey, SecretKey, hash};
 use crate::wire::{self, WireError};
 
 /// Most parties of an alliance.
-pub const MAX_PARTIES: usize = super::MAX_LEAVES;
-/// Largest signed document, in bytes.
-pub const MAX_ALLIANCE_BYTES: usize = 64 * 1024;
+pub const MAX_PARTIES: usize = 32;
+/// Largest signed document, in bytes: one that a record can carry.
+pub const MAX_ALLIANCE_BYTES: usize = 15 * 1024;
 /// Largest text form of a signed document, in bytes.
 pub const MAX_ALLIANCE_TOML_BYTES: usize = 128 * 1024;
 
@@ -155,6 +155,12 @@ impl AllianceDocument {
         Registry::new(self.parties.iter().map(party).chain([self.authority()]).collect())
     }
 
+    /// The authority that it declares, over the keys that its names stand for: to stand beside others.
+    pub fn by_keys(&self) -> Authority {
+        let key = |name: &AuthorityName| self.parties.get(name).copied().map(Expression::Key);
+        Authority { expression: self.expression.with_names(&key), ..self.authority() }
+    }
+
     /// Whether it is sound by itself.
     pub fn check(&self) -> Result<(), AllianceError> {
         if self.version == 0 {
@@ -212,6 +218,10 @@ impl SignedAlliance {
         self.signatures.sign(key, SIGNATURE_DOMAIN, self.alliance.hash().as_bytes());
     }
 
+    fn is_small(&self) -> Result<(), AllianceError> {
+        Ok(bound("bytes of document and signatures", self.encode().len(), 0, MAX_ALLIANCE_BYTES)?)
+    }
+
     /// Who signed, if every signature holds and is that of somebody with a voice in this version or in `previous`.
     pub fn signers(&self, previous: Option<&AllianceDocument>) -> Result<BTreeSet<PublicKey>, AllianceError> {
         let signers = self.signatures.verify(SIGNATURE_DOMAIN, self.alliance.hash().as_bytes())?;
@@ -228,6 +238,7 @@ impl SignedAlliance {
     /// Whether this is the first version, or the one that follows `previous`, with all signatures that it needs.
     pub fn verify(&self, previous: Option<&AllianceDocument>) -> Result<(), AllianceError> {
         let document = &self.alliance;
+        self.is_small()?;
         match previous {
             Some(previous) => document.follows(previous)?,
             None if document.version != 1 => {
@@ -296,44 +307,56 @@ impl fmt::Display for Follow {
     }
 }
 
-/// A charter's reference to an alliance.
+/// A charter's reference to an alliance: the version that all who signed the charter have read, and what later ones mean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AllianceReference {
-    /// What the alliance is called.
-    pub name: AuthorityName,
-    /// The hash of the version that all who signed the charter have read.
-    pub document: Hash,
     /// What later versions mean.
     pub follow: Follow,
-}
-
-/// A verified version and the log index at which it was ordered; 0 for one that the charter was founded with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderedAlliance {
     /// The version.
-    pub document: AllianceDocument,
-    /// From when it is known.
-    pub index: u64,
+    pub alliance: AllianceDocument,
+    /// On its hash, by those who have the authority. Those before it are not asked for: the signers of the charter vouch.
+    pub signatures: Signatures,
 }
 
 impl AllianceReference {
-    /// The version in force, of `versions`, which follow one another from the one referred to, each verified; `amended_at`
-    /// is the log index of the charter's latest amendment. `None` if the version referred to is not among them.
+    /// A reference to this version.
+    pub fn new(signed: SignedAlliance, follow: Follow) -> Self {
+        Self { follow, alliance: signed.alliance, signatures: signed.signatures }
+    }
+
+    /// Whether the version is sound and those who have its authority signed it.
+    pub fn check(&self) -> Result<(), AllianceError> {
+        let signed = SignedAlliance { alliance: self.alliance.clone(), signatures: self.signatures.clone() };
+        self.alliance.check()?;
+        signed.is_small()?;
+        // A later version carries the signatures of the earlier authority too, whoever that was.
+        let signers = self.signatures.verify(SIGNATURE_DOMAIN, self.alliance.hash().as_bytes())?;
+        let name = || self.alliance.name.clone();
+        self.alliance
+            .satisfied_by(&signers)?
+            .map_err(|deficit| AllianceError::Unsigned { name: name(), deficit })
+    }
+
+    /// The version in force. `next` gives the ordered version that follows one, with the version of the charter that was the
+    /// latest then; `charter` is the version of the charter that is asked about.
     pub fn in_force<'a>(
-        &self,
-        versions: &'a [OrderedAlliance],
-        amended_at: Option<u64>,
-    ) -> Option<&'a AllianceDocument> {
-        let first = versions.iter().position(|version| {
-            version.document.name == self.name && version.document.hash() == self.document
-        })?;
-        let later = versions.iter().skip(first + 1);
-        let holds = |version: &&OrderedAlliance| match self.follow {
-            Follow::AtOnce => true,
-            Follow::NextAmendment => amended_at.is_some_and(|amended| version.index < amended),
-            Follow::Pinned => false,
-        };
-        later.take_while(holds).last().or_else(|| versions.get(first)).map(|version| &version.document)
+        &'a self,
+        charter: u32,
+        next: impl Fn(&AllianceDocument) -> Option<(&'a AllianceDocument, u32)>,
+    ) -> &'a AllianceDocument {
+        let mut document = &self.alliance;
+        while let Some((later, known_under)) = next(document) {
+            let holds = match self.follow {
+                Follow::AtOnce => true,
+                Follow::NextAmendment => known_under < charter,
+                Follow::Pinned => false,
+            };
+            if !holds {
+                break;
+            }
+            document = later;
+        }
+        document
     }
 }

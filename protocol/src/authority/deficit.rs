@@ -59,8 +59,9 @@ impl Shortfall {
     fn parts(&self) -> Vec<String> {
         let mut parts = Vec::new();
         if self.missing > 0 {
-            let of = self.of.iter().map(Lack::label).collect::<Vec<_>>().join(", ");
-            parts.push(format!("needs {} more of {of}", in_words(self.missing)));
+            let mut of = self.of.iter().map(Lack::label).collect::<Vec<_>>();
+            of.sort_unstable();
+            parts.push(format!("needs {} more of {}", in_words(self.missing), of.join(", ")));
         }
         if !self.required.is_empty() {
             let names = self.required.iter().map(Lack::label).collect::<Vec<_>>();

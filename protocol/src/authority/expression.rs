@@ -111,6 +111,37 @@ impl Expression {
         }
     }
 
+    /// The same with what `of` gives in place of names, where it gives something; in canonical form again.
+    pub(super) fn with_names(&self, of: &impl Fn(&AuthorityName) -> Option<Self>) -> Self {
+        self.with(&|leaf| match leaf {
+            Self::Named(name) => of(name),
+            _ => None,
+        })
+    }
+
+    /// The same with what `of` gives in place of keys, where it gives something.
+    pub(super) fn with_names_of_keys(&self, of: &impl Fn(&PublicKey) -> Option<AuthorityName>) -> Self {
+        self.with(&|leaf| match leaf {
+            Self::Key(key) => of(key).map(Self::Named),
+            _ => None,
+        })
+    }
+
+    fn with(&self, of: &impl Fn(&Self) -> Option<Self>) -> Self {
+        match self {
+            leaf @ (Self::Key(_) | Self::Named(_)) => of(leaf).unwrap_or_else(|| leaf.clone()),
+            Self::Threshold(Threshold { needs, members }) => {
+                let member = |member: &Member| Member {
+                    expression: member.expression.with(of),
+                    required: member.required,
+                };
+                let mut members = members.iter().map(member).collect::<Vec<_>>();
+                members.sort_unstable();
+                Self::Threshold(Threshold { needs: *needs, members })
+            }
+        }
+    }
+
     /// Canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
         wire::encode(self)
@@ -138,6 +169,12 @@ impl Expression {
                 member.expression.flatten(member.required, parts);
             }
         }
+    }
+}
+
+impl From<PublicKey> for Expression {
+    fn from(key: PublicKey) -> Self {
+        Self::Key(key)
     }
 }
 

@@ -8,6 +8,9 @@
 //! permission leaves it to the kinds below. Within one kind a refusal goes before an order. Nothing is allowed before the authority
 //! that is needed has spoken.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{Authority, AuthorityKind};
@@ -59,6 +62,47 @@ pub enum Word {
     Recall,
 }
 
+impl Word {
+    /// All words.
+    pub const ALL: [Self; 4] = [Self::Order, Self::Permit, Self::Refuse, Self::Recall];
+
+    /// The name in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Permit => "permit",
+            Self::Refuse => "refuse",
+            Self::Recall => "recall",
+        }
+    }
+
+    /// What who says it does, as in `pact orders it`.
+    pub fn does(self) -> &'static str {
+        match self {
+            Self::Order => "orders",
+            Self::Permit => "permits",
+            Self::Refuse => "refuses",
+            Self::Recall => "recalls",
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Word {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|word| word.name() == text)
+            .ok_or_else(|| format!("{text:?} is no word of an authority: order, permit, refuse or recall"))
+    }
+}
+
 /// An authority and its latest word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said<'a> {
@@ -69,7 +113,8 @@ pub struct Said<'a> {
 }
 
 /// What comes of all words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// It may go on.
     Allowed,
@@ -80,7 +125,7 @@ pub enum Decision {
 }
 
 /// The decision with its reasons.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ruling {
     /// What comes of it.
     pub decision: Decision,

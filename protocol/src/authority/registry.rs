@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::deficit::{Deficit, Lack, Shortfall};
 use super::{Authority, AuthorityError, Expression, Threshold, bound};
-use crate::charter::{AuthorityName, Charter};
+use crate::charter::AuthorityName;
 use crate::identity::PublicKey;
 
 /// Most authorities that are known to one charter: one for each partner, and as many others.
@@ -52,11 +52,6 @@ impl Registry {
             }
         }
         Ok(registry)
-    }
-
-    /// The national authorities of a charter's partners, and `others`.
-    pub fn of(charter: &Charter, others: Vec<Authority>) -> Result<Self, AuthorityError> {
-        Self::new(charter.partners.iter().map(Authority::national).chain(others).collect())
     }
 
     /// Thresholds and names down to the farthest key. A height of `None` is still being measured.
@@ -113,6 +108,11 @@ impl Registry {
     /// The authority that this key is alone.
     pub fn name_of(&self, key: &PublicKey) -> Option<&AuthorityName> {
         self.names.get(key)
+    }
+
+    /// An expression with the names of keys that are an authority alone, to be shown.
+    pub fn named(&self, expression: &Expression) -> Expression {
+        expression.with_names_of_keys(&|key| self.name_of(key).cloned())
     }
 
     /// Every key that stands in any of the expressions.

@@ -9,7 +9,9 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Charter, CharterError, IntegrityRules, KindName, MAX_KINDS, OperationType, Severity, lint};
+use super::{
+    AuthorityRules, Charter, CharterError, IntegrityRules, KindName, MAX_KINDS, OperationType, Severity, lint,
+};
 use crate::identity::Hash;
 
 /// A step from one version of a charter to the next.
@@ -26,6 +28,8 @@ pub struct Amendment {
     pub put: Vec<OperationType>,
     /// What becomes of integrity events, where that is to change.
     pub integrity: Option<IntegrityRules>,
+    /// Which authorities there are, where that is to change.
+    pub authority: Option<AuthorityRules>,
     /// The hash of the version that it makes.
     pub result: Hash,
 }
@@ -89,7 +93,8 @@ impl Amendment {
             Some(old) => format!("changes {}: {}", kind.name, differences(old, kind).join(", ")),
         });
         let integrity = self.integrity.iter().map(|_| "changes what becomes of integrity events".to_owned());
-        removed.chain(put).chain(integrity).collect()
+        let authority = self.authority.iter().map(|_| "changes which authorities there are".to_owned());
+        removed.chain(put).chain(integrity).chain(authority).collect()
     }
 }
 
@@ -106,6 +111,7 @@ fn differences(old: &OperationType, new: &OperationType) -> Vec<&'static str> {
         ("who may support", old.supporting != new.supporting),
         ("who may observe", old.observing != new.observing),
         ("rule", old.rule != new.rule),
+        ("which authority it needs", old.authority != new.authority),
     ]
     .into_iter()
     .filter_map(|(what, differs)| differs.then_some(what))
@@ -115,14 +121,16 @@ fn differences(old: &OperationType, new: &OperationType) -> Vec<&'static str> {
 impl Charter {
     /// The version that `amendment` makes of this one.
     pub fn amended(&self, amendment: &Amendment) -> Result<Self, AmendmentError> {
-        let Amendment { version, previous, remove, put, integrity, result } = amendment;
+        let Amendment { version, previous, remove, put, integrity, authority, result } = amendment;
         let current = self.hash();
         if *previous != current || self.version.checked_add(1) != Some(*version) {
             let previous = *previous;
             return Err(AmendmentError::OtherVersion { previous, version: self.version, current });
         }
-        let changes = remove.len() + put.len() + usize::from(integrity.is_some());
-        super::bound("changes", changes, 1, 2 * MAX_KINDS + 1)?;
+        let changes = remove.len()
+            + put.len()
+            + [integrity.is_some(), authority.is_some()].map(usize::from).iter().sum::<usize>();
+        super::bound("changes", changes, 1, 2 * MAX_KINDS + 2)?;
         super::ascending("removed types", remove)?;
         super::ascending("types put", put.iter().map(|kind| &kind.name))?;
         let mut charter = self.clone();
@@ -138,6 +146,9 @@ impl Charter {
         charter.operations.extend(put.iter().cloned());
         if let Some(integrity) = integrity {
             charter.integrity = integrity.clone();
+        }
+        if let Some(authority) = authority {
+            charter.authority = authority.clone();
         }
         charter.version = *version;
         charter.previous = Some(current);
@@ -178,9 +189,11 @@ impl Charter {
                 .cloned()
                 .collect(),
             integrity: Some(wanted.integrity.clone()).filter(|rules| *rules != self.integrity),
+            authority: Some(wanted.authority.clone()).filter(|rules| *rules != self.authority),
             result: Hash::default(),
         };
-        if amendment.remove.is_empty() && amendment.put.is_empty() && amendment.integrity.is_none() {
+        let rules = amendment.integrity.is_some() || amendment.authority.is_some();
+        if amendment.remove.is_empty() && amendment.put.is_empty() && !rules {
             return Err(AmendmentError::Same);
         }
         // What the result is, is found by trying.

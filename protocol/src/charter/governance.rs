@@ -98,6 +98,7 @@ pub(super) fn governance(partners: &[PartnerName]) -> Vec<OperationType> {
         handoff: HandoffRule::default(),
         phases: Vec::new(),
         dispute: None,
+        authority: None,
     };
     let (half, thirds) = (others / 2 + 1, 2 * others / 3 + 1);
     let amendment = kind(

@@ -12,7 +12,9 @@ use super::course::{DisputeRule, HandoffRule, Phase};
 use super::governance::Effect;
 use super::rule::OutcomeRule;
 use super::schema::{BodyError, Claim, Field, Resource, Schema};
-use super::{CharterError, KindName, MAX_PARTNERS, MAX_WINDOW_MS, PartnerName, ascending, bound};
+use super::{
+    AuthorityName, CharterError, KindName, MAX_PARTNERS, MAX_WINDOW_MS, PartnerName, ascending, bound,
+};
 use crate::lane::Lane;
 use crate::record::Role;
 
@@ -64,6 +66,9 @@ pub struct OperationType {
     /// How disputes about it are ruled on; there are none if it is left out.
     #[serde(default)]
     pub dispute: Option<DisputeRule>,
+    /// The authority that has to order or permit it, beside its rule; none if partners agree on it by themselves.
+    #[serde(default)]
+    pub authority: Option<AuthorityName>,
 }
 
 /// A role that a type declares.

@@ -3,6 +3,7 @@
 //! Guarantees: a charter without [`Severity::Error`] can be founded, and each of its operation types can be agreed by
 //! some set of attestations. Warnings and notes say what people should know before they sign.
 
+mod authority;
 mod course;
 mod kind;
 
@@ -66,6 +67,7 @@ pub fn lint_at(charter: &Charter, now: Time) -> Vec<Lint> {
     }
     governance(charter, &mut lints);
     integrity::lint(charter, &mut lints);
+    authority::authorities(charter, &mut lints);
     lints.0.sort_by_key(|lint| lint.severity);
     lints.0
 }

@@ -7,8 +7,8 @@ mod search_and_rescue;
 
 use super::governance::governance;
 use super::{
-    AtLeast, CHARTER_VERSION, Card, Charter, CharterError, Field, FieldKind, HandoffRule, IntegrityRules,
-    KindName, OperationType, OutcomeRule, Partner, PartnerName, Quota, Resource,
+    AtLeast, AuthorityRules, CHARTER_VERSION, Card, Charter, CharterError, Field, FieldKind, HandoffRule,
+    IntegrityRules, KindName, OperationType, OutcomeRule, Partner, PartnerName, Quota, Resource,
 };
 use crate::lane::Lane;
 use crate::record::{Nonce, Role};
@@ -85,6 +85,7 @@ pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, Ch
         operations: types(&roles),
         capabilities: vec![],
         integrity: IntegrityRules::of(cards.len()),
+        authority: AuthorityRules::default(),
     };
     let partners = charter.partners.iter().map(|partner| partner.name.clone()).collect::<Vec<_>>();
     charter.operations.extend(governance(&partners));
@@ -147,6 +148,7 @@ fn kind(name: &str, precedence: Lane, window_ms: u64, roles: &Roles, rule: Outco
         handoff: HandoffRule::default(),
         phases: vec![],
         dispute: None,
+        authority: None,
     }
 }
 

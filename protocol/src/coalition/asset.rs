@@ -348,6 +348,20 @@ impl State {
         self.adopt_asset(asset);
     }
 
+    /// Takes home what `owner` has lent to an operation, with a record that is no recall by itself.
+    pub(super) fn take_home(
+        &mut self,
+        owner: &PartnerName,
+        operation: &RecordId,
+        said: &Said<'_>,
+        ground: Option<String>,
+    ) {
+        let serving = self.assets.serving(operation).filter(|asset| asset.owner == *owner);
+        for asset in serving.map(|asset| asset.id).collect::<Vec<_>>() {
+            self.commit_asset(said, &AssetAct::Recall(Recall { asset, ground: ground.clone() }));
+        }
+    }
+
     /// Takes an asset as it stands.
     pub(super) fn adopt_asset(&mut self, asset: Asset) {
         self.tree.put(&Item::Asset(Cow::Borrowed(&asset)));

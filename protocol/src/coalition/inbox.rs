@@ -32,6 +32,8 @@ pub enum Waits {
     Lead,
     /// Its attestation is missing.
     Attest,
+    /// An authority in which it has a voice has not spoken.
+    Authorize,
     /// Its veto is unused and keeps an operation open that is agreed otherwise.
     Veto,
     /// A role, or an operation, is offered to it.
@@ -176,6 +178,8 @@ impl State {
             (Waits::Attest, format!("{deficit}"))
         } else if deficit.is_met() && deficit.veto_unused.contains(partner) && said.is_none() {
             (Waits::Veto, "agreed once this partner endorses or abstains, or when the window ends".to_owned())
+        } else if let Some(why) = self.asks_for_authority(partner, operation) {
+            (Waits::Authorize, why)
         } else if operation.lead == *partner && (!deficit.vetoed_by.is_empty() || ends_soon(operation, now)) {
             (Waits::Lead, format!("{deficit}"))
         } else {

@@ -16,6 +16,7 @@ use entente_hbbft::Seat;
 use serde::{Deserialize, Serialize};
 
 use super::asset::Asset;
+use super::authority::{OrderedAlliance, Voice};
 use super::dispute::Dispute;
 use super::evidence::{Convicted, Frozen};
 use super::handoff::Handoff;
@@ -27,7 +28,7 @@ use super::operation::{Attestation, Operation};
 use super::park::Waiting;
 use super::state::Seen;
 use super::versions::Version;
-use crate::charter::PartnerName;
+use crate::charter::{AuthorityName, PartnerName};
 use crate::feed::FeedKey;
 use crate::identity::{CoalitionId, Hash, RecordId, hash};
 use crate::time::Time;
@@ -60,6 +61,10 @@ pub(super) enum ItemId {
     Spoken(PartnerName),
     /// The operation, and which of its lendings in the order of application.
     Lending(RecordId, u32),
+    /// The operation, and which of the words of authorities on it in the order of application.
+    Voice(RecordId, u32),
+    /// The alliance, and which version.
+    Alliance(AuthorityName, u32),
 }
 
 impl ItemId {
@@ -104,6 +109,10 @@ pub(super) enum Item<'a> {
     Spoken(PartnerName, Time),
     /// The operation, which of its lendings, and that.
     Lending(RecordId, u32, Cow<'a, Lending>),
+    /// The operation, which of the words of authorities on it, and that.
+    Voice(RecordId, u32, Cow<'a, Voice>),
+    /// A version of an alliance.
+    Alliance(Cow<'a, OrderedAlliance>),
 }
 
 impl Item<'_> {
@@ -125,6 +134,8 @@ impl Item<'_> {
             Self::Dispute(dispute) => ItemId::Dispute(dispute.id),
             Self::Spoken(partner, _) => ItemId::Spoken(partner.clone()),
             Self::Lending(operation, place, _) => ItemId::Lending(*operation, *place),
+            Self::Voice(operation, place, _) => ItemId::Voice(*operation, *place),
+            Self::Alliance(it) => ItemId::Alliance(it.document.name.clone(), it.document.version),
         }
     }
 

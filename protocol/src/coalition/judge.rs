@@ -6,7 +6,7 @@ use super::outcome::Stage;
 use super::park::MAX_PARKED_PER_PARTNER;
 use super::refusal::{OperationRefusal, Part, Refusal, Taken};
 use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
-use super::{asset, dispute, handoff, integrity};
+use super::{asset, authority, dispute, handoff, integrity};
 use crate::charter::{Fallback, Partner, PartnerName};
 use crate::founding::Founded;
 use crate::identity::RecordId;
@@ -56,6 +56,7 @@ impl State {
             Act::Integrity(act) => self.judge_integrity(partner, act),
             Act::Handoff(act) => self.judge_handoff(partner, act, now),
             Act::Dispute(act) => self.judge_dispute(partner, act, now),
+            Act::Authority(act) => self.judge_authority(partner, act, now),
         }
     }
 
@@ -277,6 +278,7 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
         Act::Integrity(act) => integrity::check(act)?,
         Act::Handoff(act) => handoff::check(act)?,
         Act::Dispute(act) => dispute::check(act)?,
+        Act::Authority(act) => authority::check(act)?,
         Act::Withdraw(_) => {}
     }
     founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::{Assessment, Decision, Ending, Stage, Standing, Verdict, is_settled};
+use super::authority::Mandate;
+use super::outcome::{Assessment, Decision, Ending, Leave, Stage, Standing, Verdict, is_settled};
 use crate::charter::{Charter, Claim, Fallback, OperationType, PartnerName};
 use crate::identity::{Hash, RecordId};
 use crate::record::{Change, Open, Role, Stance};
@@ -269,6 +270,7 @@ impl Operation {
     pub(super) fn settle(
         &mut self,
         charter: &Charter,
+        mandates: &[Mandate],
         now: Time,
         decided_by: Option<u64>,
     ) -> Option<Settled> {
@@ -277,16 +279,17 @@ impl Operation {
             return None;
         }
         let window_over = decided_by.is_none();
+        let leave = Leave::of(mandates);
         let mut assessment = self.assess(&kind);
         let word = self.word(&kind).map(Standing::from);
         let stance = word.as_ref().map(|word| word.stance);
-        let mut ending = assessment.ending(&kind, self.stage, stance, window_over)?;
+        let mut ending = assessment.ending(&kind, self.stage, stance, leave, window_over)?;
         let mut judged_by = &*kind;
         // Who changes a rule must satisfy what it changes that to, too.
         let after = self.kind_after().filter(|_| ending == Ending::Decided(Verdict::Agreed)).cloned();
         if let Some(after) = &after {
             assessment = self.assess(after);
-            ending = assessment.ending(after, self.stage, stance, window_over)?;
+            ending = assessment.ending(after, self.stage, stance, leave, window_over)?;
             judged_by = after;
         }
         let verdict = match ending {
@@ -313,6 +316,7 @@ impl Operation {
             word,
             counted: assessment.counted,
             deficit: assessment.deficit,
+            mandates: mandates.to_vec(),
         };
         self.decision = Some(decision.clone());
         Some(Settled::Decided(Box::new(decision)))

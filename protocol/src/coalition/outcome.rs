@@ -33,6 +33,7 @@ pub use decision::{Decision, MAX_DECISION_BYTES};
 pub use deficit::{Candidate, Deficit, Need, NeedOf};
 use tally::{Looked, Voices};
 
+use super::authority::Mandate;
 use crate::charter::{Fallback, OperationType, PartnerName, Threshold};
 use crate::identity::{Hash, RecordId};
 use crate::record::{Role, Stance};
@@ -97,6 +98,30 @@ pub enum Ending {
     Further(Stage),
 }
 
+/// Whether the authorities that an operation needs, beside its rule, let it be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leave {
+    /// They do, or none is needed.
+    Given,
+    /// One has not spoken.
+    Awaited,
+    /// They do not.
+    Refused,
+}
+
+impl Leave {
+    /// What all mandates together amount to.
+    pub fn of(mandates: &[Mandate]) -> Self {
+        if mandates.iter().any(Mandate::refuses) {
+            Self::Refused
+        } else if mandates.iter().all(Mandate::allows) {
+            Self::Given
+        } else {
+            Self::Awaited
+        }
+    }
+}
+
 /// An attestation that stands: what the rule looks at, and what a decision keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -143,19 +168,24 @@ impl Assessment {
         Self { deficit, counted, observed, lesser }
     }
 
-    /// What follows now; `None` while it stays open. `window_over` says whether its window has ended, `word` is what the partner
+    /// What follows now, as far as `leave` of authorities goes; `None` while it stays open. `window_over` says whether its window has ended, `word` is what the partner
     /// that it was escalated to has said since.
     pub fn ending(
         &self,
         kind: &OperationType,
         stage: Stage,
         word: Option<Stance>,
+        leave: Leave,
         window_over: bool,
     ) -> Option<Ending> {
         let decided = |verdict| Some(Ending::Decided(verdict));
+        if window_over && leave == Leave::Refused {
+            return decided(Verdict::Failed);
+        }
+        let allowed = leave == Leave::Given;
         if stage == Stage::Escalated {
             return match word {
-                Some(Stance::Endorse) => decided(Verdict::Agreed),
+                Some(Stance::Endorse) if allowed => decided(Verdict::Agreed),
                 Some(Stance::Object) => decided(Verdict::Failed),
                 _ if window_over => decided(Verdict::Expired),
                 _ => None,
@@ -164,7 +194,7 @@ impl Assessment {
         let deficit = &self.deficit;
         let vetoed = !deficit.vetoed_by.is_empty();
         let settled = deficit.veto_unused.is_empty() && deficit.awaited.is_empty();
-        if deficit.is_met() && !vetoed && (window_over || settled) {
+        if allowed && deficit.is_met() && !vetoed && (window_over || settled) {
             return decided(Verdict::Agreed);
         }
         if !window_over {
@@ -174,7 +204,7 @@ impl Assessment {
             _ if vetoed => decided(Verdict::Failed),
             Fallback::Defer if stage == Stage::First => Some(Ending::Further(Stage::Deferred)),
             Fallback::Escalate(_) => Some(Ending::Further(Stage::Escalated)),
-            Fallback::Lesser(_) if self.lesser => decided(Verdict::Limited),
+            Fallback::Lesser(_) if self.lesser && allowed => decided(Verdict::Limited),
             Fallback::Fail | Fallback::Defer | Fallback::Lesser(_) => decided(Verdict::Expired),
         }
     }

@@ -7,7 +7,9 @@ use thiserror::Error;
 
 pub use operation::{OperationRefusal, Taken};
 
-use super::{AssetRefusal, DisputeRefusal, HandoffRefusal, IntegrityRefusal, MemberRefusal, Verdict};
+use super::{
+    AssetRefusal, AuthorityRefusal, DisputeRefusal, HandoffRefusal, IntegrityRefusal, MemberRefusal, Verdict,
+};
 use crate::charter::text::{all_of, either, is_showable};
 use crate::charter::{MAX_NAME_BYTES, MAX_PARTNERS, PartnerName, show_time};
 use crate::identity::{CoalitionId, PublicKey, RecordId};
@@ -191,6 +193,9 @@ pub enum Refusal {
     /// What the rules of disputes say.
     #[error(transparent)]
     Dispute(#[from] DisputeRefusal),
+    /// What the rules of authorities say.
+    #[error(transparent)]
+    Authority(#[from] AuthorityRefusal),
     /// What an operation's type or its course say.
     #[error(transparent)]
     Operation(#[from] OperationRefusal),

@@ -190,6 +190,10 @@ impl State {
                 Item::Lending(operation, place, lending) => {
                     state.adopt_lending(operation, place, lending.into_owned());
                 }
+                Item::Voice(operation, place, voice) => {
+                    state.adopt_voice(operation, place, voice.into_owned());
+                }
+                Item::Alliance(ordered) => state.adopt_alliance(ordered.into_owned()),
             }
         }
         for version in versions.into_values() {
@@ -255,6 +259,10 @@ impl State {
             ItemId::Lending(id, place) => {
                 Item::Lending(id, place, Cow::Borrowed(self.lendings.get(id, place)?))
             }
+            ItemId::Voice(id, place) => Item::Voice(id, place, Cow::Borrowed(self.words.get(id, place)?)),
+            ItemId::Alliance(name, version) => {
+                Item::Alliance(Cow::Borrowed(self.alliances.get(&name, version)?))
+            }
             ItemId::Spoken(partner) => {
                 let at = *self.spoken.get(&partner)?;
                 Item::Spoken(partner, at)
@@ -296,6 +304,8 @@ impl State {
             .chain(self.disputes.iter().map(|dispute| Item::Dispute(Cow::Borrowed(dispute))))
             .chain(self.handoffs.iter().map(|handoff| Item::Handoff(Cow::Borrowed(handoff))))
             .chain(self.lendings.iter().map(|(id, place, it)| Item::Lending(id, place, Cow::Borrowed(it))))
+            .chain(self.words.iter().map(|(id, place, it)| Item::Voice(id, place, Cow::Borrowed(it))))
+            .chain(self.alliances.iter().map(|ordered| Item::Alliance(Cow::Borrowed(ordered))))
             .chain(self.spoken.iter().map(|(partner, at)| Item::Spoken(partner.clone(), *at)))
             .collect()
     }

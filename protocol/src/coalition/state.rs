@@ -8,6 +8,7 @@ use entente_hbbft::{Seat, plant};
 use serde::{Deserialize, Serialize};
 
 use super::asset::Assets;
+use super::authority::{Alliances, Words};
 use super::claims::Claims;
 use super::dispute::{Disputes, Ruled};
 use super::evidence::{Convicted, Frozen, Proved};
@@ -155,6 +156,9 @@ pub struct State {
     pub(super) handoffs: Handoffs,
     pub(super) disputes: Disputes,
     pub(super) lendings: Lendings,
+    /// What was said for authorities.
+    pub(super) words: Words,
+    pub(super) alliances: Alliances,
     /// When each partner last said something that had an effect.
     pub(super) spoken: BTreeMap<PartnerName, Time>,
     /// Every applied record. What opens or attests follows from `operations`; each other one stands under the root.
@@ -191,6 +195,8 @@ impl State {
             handoffs: Handoffs::default(),
             disputes: Disputes::default(),
             lendings: Lendings::default(),
+            words: Words::default(),
+            alliances: Alliances::default(),
             spoken: BTreeMap::new(),
             records: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -512,6 +518,7 @@ impl State {
         self.overlay_events(held.iter().map(|signed| &signed.record), &mut overlay);
         self.overlay_handoffs(held, &mut overlay);
         self.overlay_disputes(held, &mut overlay);
+        self.overlay_authority(held, &mut overlay);
         overlay
     }
 

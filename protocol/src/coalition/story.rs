@@ -1,7 +1,7 @@
 //! The story of an operation: who did what, in which role, at which index, from its opening to its end.
 //!
 //! Guarantees: everything that had an effect on the operation is told once, in the order of batch time and log index: the opening,
-//! attestations with their caveats, assets lent and recalled, offers and what became of them, takeovers, disputes, each judge's
+//! attestations with their caveats, words of authorities, assets lent and recalled, offers and what became of them, takeovers, disputes, each judge's
 //! last word, rulings, decisions, the conclusion. Of long stories the latest [`MAX_STORY_EVENTS`] are told, with the number of
 //! those before.
 
@@ -12,7 +12,7 @@ use super::handoff::{Handoff, HandoffEnd, PhaseView};
 use super::operation::Operation;
 use super::state::State;
 use super::view::Status;
-use crate::charter::{KindName, PartnerName, show_time};
+use crate::charter::{AuthorityName, KindName, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::record::{Handed, Role, Stance};
 use crate::time::Time;
@@ -40,6 +40,8 @@ pub enum StoryWord {
     Taken,
     /// An offer was declined, reclaimed, or ended by itself.
     Ended,
+    /// Something was said for an authority.
+    Spoken,
     /// Something was contested.
     Disputed,
     /// A judge said a word.
@@ -64,6 +66,7 @@ impl StoryWord {
             Self::Accepted => "accepted",
             Self::Taken => "taken over",
             Self::Ended => "ended",
+            Self::Spoken => "spoken",
             Self::Disputed => "disputed",
             Self::Judged => "judged",
             Self::Ruled => "ruled",
@@ -84,6 +87,8 @@ pub struct StoryEvent {
     pub partner: Option<PartnerName>,
     /// In which role.
     pub role: Option<Role>,
+    /// Under which authority: the one that was spoken for, a partner's own, or those that allowed or refused what was decided.
+    pub under: Vec<AuthorityName>,
     /// What happened.
     pub what: StoryWord,
     /// The same in words.
@@ -146,11 +151,19 @@ impl Told {
             index,
             partner: who.map(|(partner, _)| partner.clone()),
             role: who.and_then(|(_, role)| role),
+            under: who.map(|(partner, _)| AuthorityName::from(partner)).into_iter().collect(),
             what,
             text,
             record,
         };
         self.0.push((at, index.unwrap_or(0), event));
+    }
+
+    /// What was told last was under these authorities.
+    fn under(&mut self, authorities: impl IntoIterator<Item = AuthorityName>) {
+        if let Some((.., event)) = self.0.last_mut() {
+            event.under = authorities.into_iter().collect();
+        }
     }
 }
 
@@ -173,6 +186,14 @@ impl State {
                 let text = format!("recalls {}{}", lending.name, with(ground.as_ref()));
                 told.tell(*at, Some(*index), owner, (StoryWord::Recalled, text, Some(*record)));
             }
+        });
+        self.voices(id).for_each(|voice| {
+            let how = if voice.speaks { "" } else { ", signed off line and carried" };
+            let ground = with(Some(&voice.ground).filter(|ground| !ground.is_empty()));
+            let text = format!("for {}: {} it{ground}{how}", voice.authority, voice.word.does());
+            let event = (StoryWord::Spoken, text, Some(voice.record));
+            told.tell(voice.at, Some(voice.index), Some((&voice.partner, None)), event);
+            told.under([voice.authority.clone()]);
         });
         self.handoffs.of(id).for_each(|handoff| self.tell_handoff(operation, handoff, &mut told));
         self.disputes.of(id).for_each(|dispute| tell_dispute(dispute, &mut told));
@@ -233,6 +254,7 @@ impl State {
             let text = decision.explain().into_iter().skip(1).take(1).collect::<String>();
             let event = (StoryWord::Decided, format!("{}: {text}", decision.verdict), None);
             told.tell(decision.decided_at, decision.decided_by, None, event);
+            told.under(decision.mandates.iter().flat_map(|mandate| mandate.ruling.by.clone()));
         }
         if let Some(mark) = &operation.concluded {
             let lead = Some((&operation.lead, Some(Role::Lead)));

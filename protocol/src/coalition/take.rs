@@ -182,6 +182,10 @@ impl State {
                 self.commit_handoff(&said, act);
                 self.tree.put(&Item::Seen(id, seen));
             }
+            Act::Authority(act) => {
+                self.commit_authority(&said, act);
+                self.tree.put(&Item::Seen(id, seen));
+            }
             Act::Dispute(act) => {
                 self.commit_dispute(&said, act, now_index, &mut applied.rulings);
                 self.tree.put(&Item::Seen(id, seen));
@@ -234,13 +238,17 @@ impl State {
     pub(super) fn decide(&mut self, id: &RecordId, decided_by: Option<u64>, decisions: &mut Vec<Decision>) {
         let version = self.operations.get(id).map(|operation| operation.charter_version);
         let Some(charter) = version.and_then(|version| self.charter_at(version)).cloned() else { return };
+        let mandates = self.operations.get(id).map(|operation| self.mandates(&charter, operation));
         let Some(operation) = self.operations.get_mut(id) else { return };
         // Who was remanded has the whole new window: nobody is raced by what stands already.
         if operation.remanded.is_some() && decided_by.is_some() {
             return;
         }
         let closes = operation.closes;
-        let Some(settled) = operation.settle(&charter, self.time, decided_by) else { return };
+        let Some(settled) = operation.settle(&charter, &mandates.unwrap_or_default(), self.time, decided_by)
+        else {
+            return;
+        };
         self.deadlines.remove(&(closes, *id));
         let mut is_over = false;
         match settled {

@@ -2,6 +2,7 @@
 //! the predicates that they check.
 
 mod assets;
+mod authority;
 mod claims;
 mod disputes;
 mod evidence;

@@ -76,7 +76,7 @@ impl State {
     }
 
     /// The last version: in force, or agreed and to be with the next batch.
-    fn last_charter(&self) -> &Arc<Charter> {
+    pub(super) fn last_charter(&self) -> &Arc<Charter> {
         self.versions.0.last().map_or(self.founded.charter(), |(_, charter)| charter)
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::authority::MandateView;
 use super::operation::Operation;
 use super::outcome::{Decision, Deficit, Stage, Verdict};
 use super::refusal::Refusal;
@@ -118,6 +119,8 @@ pub struct OperationView {
     pub index: Option<u64>,
     /// All that was said, in order.
     pub attestations: Vec<AttestationView>,
+    /// What authorities say on it, where one is needed or has spoken.
+    pub authority: Option<MandateView>,
     /// How it ended, line by line.
     pub decision: Option<DecisionView>,
 }
@@ -211,6 +214,7 @@ impl State {
             None => Status::Open,
         };
         let closes = show_time(operation.closes);
+        let authority = self.mandate_view(operation);
         let escalated = match (operation.stage, kind.map(|kind| &kind.rule.fallback)) {
             (Stage::Escalated, Some(Fallback::Escalate(to))) => Some(to),
             _ => None,
@@ -227,6 +231,11 @@ impl State {
             (Status::Open, false) if operation.stage == Stage::Deferred => {
                 format!("deferred by one further window, until {closes}; {deficit}")
             }
+            (Status::Open, true) if authority.as_ref().is_some_and(|it| !it.is_given()) => {
+                format!(
+                    "every requirement of its rule is met, and authority is missing until {closes}; {deficit}"
+                )
+            }
             (Status::Open, true) => {
                 format!("every requirement is met; agreed at {closes} unless vetoed; {deficit}")
             }
@@ -240,6 +249,10 @@ impl State {
                 "every requirement is met; it had become impossible meanwhile and changed nothing".to_owned()
             }
             _ => deficit.to_string(),
+        };
+        let explanation = match &authority {
+            Some(mandate) if operation.decision.is_none() => format!("{explanation}; {}", mandate.text),
+            _ => explanation,
         };
         OperationView {
             id: operation.id,
@@ -281,6 +294,7 @@ impl State {
                     counts: kind.is_some_and(|kind| kind.counts(said.role)) && said.stands(),
                 })
                 .collect(),
+            authority,
             decision: operation.decision.as_ref().map(DecisionView::from),
         }
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use entente_hbbft::{BoolSet, Brief, Digest, Frame, Message, Round, Seat};
-use entente_protocol::authority::{AllianceDocument, Expression, Extent, Scope, SignedAlliance};
+use entente_protocol::authority::{
+    self, AllianceDocument, AuthorityKind, Expression, Extent, Scope, Signatures, SignedAlliance, Word,
+};
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
-    About, Candidate, Decision, Deficit, Disposition, JudgeWord, Need, NeedOf, Refusal, Ruled, Stage,
-    Standing, Verdict,
+    About, AuthorityWord, Candidate, Decision, Deficit, Disposition, JudgeWord, Mandate, Need, NeedOf,
+    Refusal, Ruled, Stage, Standing, Verdict,
 };
 use entente_protocol::credential::{
     Capability, Chain, Delegation, Revocation, RootRotation, SignedRevocation, SignedRotation, Target,
@@ -26,10 +28,10 @@ use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners,
 use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
 use entente_protocol::ledger::receipt::Receipt;
 use entente_protocol::record::{
-    Accept, Acknowledged, Act, AssetAct, Attest, Body, Change, Conclude, Confirm, Contribute, Control,
-    Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident, IntegrityAct, Matter,
-    Measure, MemberAct, Nonce, Offer, Open, OpenDispute, Propose, Recall, Reclaim, Record, Report, Role,
-    Rule, Ruling, SignedRecord, Stance, Takeover, Vote, Watch, Withdraw, Withdrawal,
+    Accept, Acknowledged, Act, AssetAct, Attest, AuthorityAct, Body, Change, Conclude, Confirm, Contribute,
+    Control, Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident, IntegrityAct,
+    Matter, Measure, MemberAct, Nonce, Offer, Open, OpenDispute, Propose, Recall, Reclaim, Record, Report,
+    Role, Rule, Ruling, SignedRecord, Speak, Stance, Statement, Takeover, Vote, Watch, Withdraw, Withdrawal,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
@@ -195,6 +197,40 @@ fn backed() -> Act {
     })
 }
 
+fn speak(keys: &[&str]) -> Act {
+    let statement = Statement {
+        operation: id("operation"),
+        authority: "pact".parse().expect("a name"),
+        word: Word::Refuse,
+        ground: "no flights at night".into(),
+        number: 1,
+    };
+    let mut signatures = Signatures::default();
+    keys.iter().for_each(|name| statement.sign(coalition(), &key(name), &mut signatures));
+    Act::Authority(AuthorityAct::Speak(Speak { statement, signatures }))
+}
+
+fn mandate() -> Mandate {
+    Mandate {
+        needed: "pact".parse().expect("a name"),
+        ruling: authority::Ruling {
+            decision: authority::Decision::Refused,
+            by: vec!["norden".parse().expect("a name")],
+            overruled: vec!["pact".parse().expect("a name")],
+            withheld: vec!["norden".parse().expect("a name")],
+            unheard: vec![],
+        },
+        words: vec![AuthorityWord {
+            authority: "norden".parse().expect("a name"),
+            kind: AuthorityKind::National,
+            word: Word::Refuse,
+            ground: "no flights at night".into(),
+            record: id("word"),
+        }],
+        lacks: None,
+    }
+}
+
 fn withdrawal() -> Act {
     Act::Withdraw(Withdrawal { operation: id("operation"), attestation: id("attestation") })
 }
@@ -284,6 +320,9 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
                 reason: None,
             }))),
         ),
+        ("signed, word", signed(speak(&[]))),
+        ("signed, word carried", signed(speak(&["norden", "estmark"]))),
+        ("signed, alliance", signed(Act::Authority(AuthorityAct::Publish(Box::new(alliances()[0].clone()))))),
         ("note", Body::Note(b"all quiet".to_vec())),
         ("due", Body::Due(Due { about: id("operation"), deadline: NOW })),
         ("fork", Body::Fork(Box::new(fork()))),
@@ -391,6 +430,7 @@ fn decision() -> Decision {
             vetoed_by: vec![],
             veto_unused: vec!["sudria".parse().expect("a name")],
         },
+        mandates: vec![mandate()],
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::super::authority::Mandate;
 use super::{Deficit, Stage, Standing, Verdict};
 use crate::charter::{KindName, PartnerName, show_time};
 use crate::identity::RecordId;
@@ -43,6 +44,8 @@ pub struct Decision {
     pub counted: Vec<Standing>,
     /// What was missing; nothing but unused vetoes and silence if it was agreed by its partners.
     pub deficit: Deficit,
+    /// What the authorities that it needed said; none where it needed none.
+    pub mandates: Vec<Mandate>,
 }
 
 impl Decision {
@@ -78,11 +81,23 @@ impl Decision {
         lines.push(self.reason());
         lines.extend(self.limits.iter().map(|limits| format!("agreed is: {limits}")));
         lines.extend(self.counted.iter().map(Standing::to_string));
+        lines.extend(self.mandates.iter().flat_map(|mandate| &mandate.words).map(ToString::to_string));
         lines
     }
 
     /// Why it ended so, in one sentence.
     pub fn reason(&self) -> String {
+        let by_rule = self.reason_of_the_rule();
+        match self.mandates.is_empty() {
+            true => by_rule,
+            false => {
+                let mandates = self.mandates.iter().map(Mandate::to_string).collect::<Vec<_>>();
+                format!("{by_rule}; {}", mandates.join("; "))
+            }
+        }
+    }
+
+    fn reason_of_the_rule(&self) -> String {
         let windows = match self.stage {
             Stage::First => "the window ended",
             Stage::Deferred => "the further window ended",

@@ -49,6 +49,7 @@ fn kind(lead: &[usize], supporting: &[usize], hosts: &[usize], rule: OutcomeRule
         handoff: HandoffRule::default(),
         phases: vec![],
         dispute: None,
+        authority: None,
     }
 }
 
@@ -336,7 +337,7 @@ fn check(kind: &OperationType, said: &Said, single: bool) {
     assert_eq!(deficit.is_met(), met, "{}", context());
     assert_eq!(!deficit.vetoed_by.is_empty(), vetoed, "{}", context());
     assert_eq!(!deficit.veto_unused.is_empty(), oracle.may_still_veto(), "{}", context());
-    let verdict = |over| match assessment.ending(kind, Stage::First, None, over) {
+    let verdict = |over| match assessment.ending(kind, Stage::First, None, Leave::Given, over) {
         Some(Ending::Decided(verdict)) => Some(verdict),
         None => None,
         further => panic!("{further:?}"),
@@ -497,7 +498,7 @@ fn the_end_of_the_window_has_the_consequence_that_the_rule_declares() {
         kind(&[0], &[1, 2], &[], rule)
     };
     let ending = |kind: &OperationType, words: &[(usize, Role, Stance)], stage, word| {
-        Assessment::of(kind, standing(&said(words))).ending(kind, stage, word, true)
+        Assessment::of(kind, standing(&said(words))).ending(kind, stage, word, Leave::Given, true)
     };
     let decided = |verdict| Some(Ending::Decided(verdict));
     let lesser = Lesser {

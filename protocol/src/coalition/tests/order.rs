@@ -396,10 +396,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "afwrppfh3c3sfcdcsfuj7wlug5h3urk3h3j7jk2wa55sipelryoq",
-            "op-qus2z3kf3fteoj3vftkk6wgnj3jrizpjrfdhtbi3qms43ooawc6a",
-            "op-hqlid6g27cloibm7dpesefufmy7capytwusq3w7pbgagca5fmunq",
-            "raukpzjzmweskm2wtkg6m4vohbt7ujtbvyvlj2b2qjlepo2bhn2a",
+            "2qqdfdd6iffxxeiilqpjsgw6fd7dkw6z5jlri53hf4dbnlwe7izq",
+            "op-zywg52c3ibh3ead7gsnt4f76f32nbvtql2bnci4qpvatlpwjnhjq",
+            "op-rquirullbhi2da6pep5wb4vrjrhjfgcrv5xrj7brxkpzzcvpa2eq",
+            "st4642dyp6r6o6o42ymhi65sqpon7uskdmtwi2qol7gnpzub5bya",
         ]
     );
 }

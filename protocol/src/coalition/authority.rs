@@ -1,0 +1,267 @@
+//! Authorities in the log: what they say on operations, what prevails, and the versions of alliances' documents.
+//!
+//! Guarantees: an operation whose type needs an authority is agreed only if the words that stand, by the charter's declared
+//! precedence, allow it; the decision carries every word. An authority has said a word once those who say it satisfy its
+//! expression; each voice counts with its latest word. A nation can refuse or recall what is its own at any time until the
+//! operation is over: its assets go home with the same record. An alliance's document changes only by a version that
+//! follows by hash and that those before and after it signed; what that means to a charter is what the charter says.
+//!
+//! How: an officer's word is a voice of its partner's root. A key that is kept off line signs the statement, and any officer
+//! carries it. Within one authority a refusal goes before an order, and that before a permission.
+//!
+//! Bounded: [`MAX_WORDS_PER_PARTNER`] records of one partner on one operation, [`MAX_ALLIANCE_VERSIONS`] versions of one
+//! alliance beyond those that the charter names.
+
+mod judge;
+mod mandate;
+mod refusal;
+mod view;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use judge::check;
+pub use mandate::{AuthorityWord, Mandate};
+pub use refusal::AuthorityRefusal;
+pub use view::{AuthorityView, MandateView, VoiceView};
+
+use super::items::Item;
+use super::operation::Operation;
+use super::state::State;
+use super::take::Said;
+use crate::authority::{AllianceDocument, AllianceReference, Registry, Word};
+use crate::charter::{AuthorityName, Charter, Partner, PartnerName};
+use crate::identity::{PublicKey, RecordId};
+use crate::record::{AuthorityAct, SignedRecord, Speak};
+use crate::time::Time;
+
+/// Most records with words that one partner may have on one operation.
+pub const MAX_WORDS_PER_PARTNER: usize = 16;
+/// Most versions of one alliance beyond those that the charter names.
+pub const MAX_ALLIANCE_VERSIONS: usize = 256;
+
+/// A record in which something was said for an authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voice {
+    /// For which authority.
+    pub authority: AuthorityName,
+    /// What.
+    pub word: Word,
+    /// Why.
+    pub ground: String,
+    /// The number of the statement.
+    pub number: u32,
+    /// Whose officer said or carried it.
+    pub partner: PartnerName,
+    /// Whether that partner speaks itself, and does not carry what keys have signed.
+    pub speaks: bool,
+    /// Keys that signed the same, sorted.
+    pub keys: Vec<PublicKey>,
+    /// The record.
+    pub record: RecordId,
+    /// Its log index.
+    pub index: u64,
+    /// Batch time of it.
+    pub at: Time,
+}
+
+/// A version of an alliance's document that was ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderedAlliance {
+    /// The version.
+    pub document: AllianceDocument,
+    /// The record that carried it.
+    pub record: RecordId,
+    /// Whose officer carried it.
+    pub by: PartnerName,
+    /// Its log index.
+    pub index: u64,
+    /// Batch time of it.
+    pub at: Time,
+    /// The latest version of the charter then.
+    pub charter: u32,
+}
+
+/// All words, by operation and in the order of application.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Words(BTreeMap<(RecordId, u32), Voice>);
+
+impl Words {
+    pub(super) fn get(&self, operation: RecordId, place: u32) -> Option<&Voice> {
+        self.0.get(&(operation, place))
+    }
+
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RecordId, u32, &Voice)> {
+        self.0.iter().map(|((operation, place), voice)| (*operation, *place, voice))
+    }
+
+    fn of(&self, operation: RecordId) -> impl DoubleEndedIterator<Item = (u32, &Voice)> {
+        let all = (operation, 0)..=(operation, u32::MAX);
+        self.0.range(all).map(|((_, place), voice)| (*place, voice))
+    }
+}
+
+/// Ordered versions by alliance and number.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Alliances(BTreeMap<AuthorityName, BTreeMap<u32, OrderedAlliance>>);
+
+impl Alliances {
+    pub(super) fn get(&self, name: &AuthorityName, version: u32) -> Option<&OrderedAlliance> {
+        self.0.get(name)?.get(&version)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OrderedAlliance> {
+        self.0.values().flat_map(BTreeMap::values)
+    }
+
+    fn count(&self, name: &AuthorityName) -> usize {
+        self.0.get(name).map_or(0, BTreeMap::len)
+    }
+
+    /// The ordered version that follows `document`.
+    fn after(&self, document: &AllianceDocument) -> Option<&OrderedAlliance> {
+        let next = self.get(&document.name, document.version.checked_add(1)?)?;
+        (next.document.previous == Some(document.hash())).then_some(next)
+    }
+}
+
+/// Who has a voice: a partner by its officers, or a key by its signature.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Speaker<'a> {
+    Partner(&'a PartnerName),
+    Key(&'a PublicKey),
+}
+
+impl State {
+    /// What was said for authorities on an operation, in the order of application.
+    pub fn voices(&self, operation: &RecordId) -> impl Iterator<Item = &Voice> {
+        self.words.of(*operation).map(|(_, voice)| voice)
+    }
+
+    /// The versions of alliances that were ordered.
+    pub fn alliances(&self) -> impl Iterator<Item = &OrderedAlliance> {
+        self.alliances.iter()
+    }
+
+    /// The root that a partner has now.
+    fn root_now(&self, partner: &Partner) -> PublicKey {
+        partner.root
+    }
+
+    /// The version of an alliance that a reference of the charter `charter` means now.
+    pub(super) fn in_force<'a>(
+        &'a self,
+        charter: &'a Charter,
+        reference: &'a AllianceReference,
+    ) -> &'a AllianceDocument {
+        reference.in_force(charter.version, |document| {
+            self.alliances.after(document).map(|later| (&later.document, later.charter))
+        })
+    }
+
+    /// The authorities of a version of the charter, as they stand now.
+    pub fn registry(&self, charter: &Charter) -> Registry {
+        let now =
+            charter.registry(|partner| self.root_now(partner), |reference| self.in_force(charter, reference));
+        // A later version of an alliance that does not go with an older charter leaves that at the version it names.
+        now.or_else(|_| charter.registry(|partner| self.root_now(partner), |reference| &reference.alliance))
+            .or_else(|_| Registry::new(Vec::new()))
+            .unwrap_or_else(|_| unreachable!("an empty registry has nothing that could be wrong"))
+    }
+
+    /// Why an operation waits for a voice of `partner` in an authority; none where it does not.
+    pub(super) fn asks_for_authority(&self, partner: &PartnerName, operation: &Operation) -> Option<String> {
+        let charter = self.charter_at(operation.charter_version)?;
+        let registry = self.registry(charter);
+        let roots = self.roots(charter, partner);
+        self.mandates(charter, operation).into_iter().find_map(|mandate| {
+            let authority = registry.get(mandate.needed.as_str())?;
+            let has_voice = !registry.voices_in(&authority.expression).is_disjoint(&roots);
+            let mut own =
+                self.voices(&operation.id).filter(|voice| voice.speaks && voice.partner == *partner);
+            let silent = own.all(|voice| voice.authority != mandate.needed);
+            (has_voice && silent && mandate.lacks.is_some()).then(|| mandate.to_string())
+        })
+    }
+
+    pub(super) fn commit_authority(&mut self, said: &Said<'_>, act: &AuthorityAct) {
+        match act {
+            AuthorityAct::Speak(speak) => self.commit_word(said, speak),
+            AuthorityAct::Publish(signed) => self.adopt_alliance(OrderedAlliance {
+                document: signed.alliance.clone(),
+                record: said.id,
+                by: said.partner.clone(),
+                index: said.index,
+                at: self.time,
+                charter: self.last_charter().version,
+            }),
+        }
+    }
+
+    fn commit_word(&mut self, said: &Said<'_>, speak: &Speak) {
+        let statement = &speak.statement;
+        let id = statement.operation;
+        let Some(charter) = self.charter_of(&id) else { return };
+        let voice = Voice {
+            authority: statement.authority.clone(),
+            word: statement.word,
+            ground: statement.ground.clone(),
+            number: statement.number,
+            partner: said.partner.clone(),
+            speaks: speak.signatures.0.is_empty(),
+            keys: speak.signatures.0.iter().map(|by| by.key).collect(),
+            record: said.id,
+            index: said.index,
+            at: self.time,
+        };
+        let last = self.words.of(id).next_back().map(|(place, _)| place);
+        self.adopt_voice(id, last.map_or(0, |place| place.saturating_add(1)), voice);
+        // A nation that keeps its own out of it takes home what it has lent.
+        let keeps = matches!(statement.word, Word::Refuse | Word::Recall);
+        if keeps && charter.is_national(&statement.authority) {
+            let spoke = |operation: &Operation| {
+                let words = self.words_on(&charter, operation);
+                words.iter().any(|it| it.authority == statement.authority && it.word == statement.word)
+            };
+            let owner = charter.partner(statement.authority.as_str()).map(|partner| partner.name.clone());
+            if let Some(owner) = owner.filter(|_| self.operations.get(&id).is_some_and(spoke)) {
+                self.take_home(&owner, &id, said, Some(statement.ground.clone()).filter(|it| !it.is_empty()));
+            }
+        }
+    }
+
+    /// The keys by which officers of `partner` have a voice.
+    fn roots(&self, charter: &Charter, partner: &PartnerName) -> BTreeSet<PublicKey> {
+        charter.partner(partner.as_str()).map(|partner| self.root_now(partner)).into_iter().collect()
+    }
+
+    pub(super) fn charter_of(&self, operation: &RecordId) -> Option<std::sync::Arc<Charter>> {
+        self.charter_at(self.operations.get(operation)?.charter_version).cloned()
+    }
+
+    pub(super) fn adopt_voice(&mut self, operation: RecordId, place: u32, voice: Voice) {
+        self.tree.put(&Item::Voice(operation, place, Cow::Borrowed(&voice)));
+        self.words.0.insert((operation, place), voice);
+    }
+
+    pub(super) fn adopt_alliance(&mut self, ordered: OrderedAlliance) {
+        self.tree.put(&Item::Alliance(Cow::Borrowed(&ordered)));
+        let versions = self.alliances.0.entry(ordered.document.name.clone()).or_default();
+        versions.insert(ordered.document.version, ordered);
+    }
+
+    /// Gives an overlay what bears on what `held` concerns.
+    pub(super) fn overlay_authority(&self, held: &[SignedRecord], overlay: &mut Self) {
+        overlay.alliances = self.alliances.clone();
+        let named = held.iter().filter_map(|signed| signed.record.act.operation()).collect::<BTreeSet<_>>();
+        for id in named {
+            for (place, voice) in self.words.of(id) {
+                overlay.records.insert(voice.record, super::Seen { index: voice.index, about: id });
+                overlay.words.0.insert((id, place), voice.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a record about authorities needs to be applied.
+
+use super::{AuthorityRefusal, MAX_ALLIANCE_VERSIONS, MAX_WORDS_PER_PARTNER};
+use crate::authority::{SignedAlliance, Word};
+use crate::charter::PartnerName;
+use crate::coalition::judge::Judgement;
+use crate::coalition::member::MemberRefusal;
+use crate::coalition::refusal::{Part, Refusal};
+use crate::coalition::state::State;
+use crate::record::{AuthorityAct, Speak};
+use crate::time::Time;
+
+/// What needs no state: bounds of texts.
+pub(in crate::coalition) fn check(act: &AuthorityAct) -> Result<(), Refusal> {
+    let AuthorityAct::Speak(speak) = act else { return Ok(()) };
+    let statement = &speak.statement;
+    Part::Ground.check(&statement.ground)?;
+    if statement.ground.is_empty() && matches!(statement.word, Word::Refuse | Word::Recall) {
+        return Err(AuthorityRefusal::NoGround { word: statement.word }.into());
+    }
+    Ok(())
+}
+
+impl State {
+    pub(in crate::coalition) fn judge_authority(
+        &self,
+        partner: &PartnerName,
+        act: &AuthorityAct,
+        now: Time,
+    ) -> Result<Judgement, Refusal> {
+        match act {
+            AuthorityAct::Speak(speak) => self.judge_voice(partner, speak, now),
+            AuthorityAct::Publish(signed) => self.judge_alliance(signed).map(|()| Judgement::Apply),
+        }
+    }
+
+    fn judge_voice(&self, partner: &PartnerName, speak: &Speak, now: Time) -> Result<Judgement, Refusal> {
+        let statement = &speak.statement;
+        let operation = match self.named_operation(statement.operation)? {
+            Ok(operation) => operation,
+            Err(wait) => return Ok(wait),
+        };
+        let Some(charter) = self.charter_at(operation.charter_version) else {
+            return Err(Refusal::UndeclaredType { kind: operation.open.kind.clone() });
+        };
+        if operation.concerns() == Some(partner) {
+            return Err(MemberRefusal::OwnCause { partner: partner.clone() }.into());
+        }
+        let name = &statement.authority;
+        let registry = self.registry(charter);
+        let Some(authority) = registry.get(name.as_str()) else {
+            let known = registry.authorities().iter().map(|authority| authority.name.clone()).collect();
+            return Err(AuthorityRefusal::Unknown { name: name.clone(), known }.into());
+        };
+        let word = statement.word;
+        let national = charter.is_national(name);
+        if word == Word::Recall && !national {
+            return Err(AuthorityRefusal::NotANation { authority: name.clone() }.into());
+        }
+        if let Some((_, since)) = operation.over() {
+            return Err(AuthorityRefusal::Over { operation: operation.id, since }.into());
+        }
+        if word != Word::Recall {
+            let decided = operation.decision.as_ref().map(|decision| decision.decided_at);
+            if let Some(since) = decided.or_else(|| (operation.closes <= now).then_some(operation.closes)) {
+                return Err(AuthorityRefusal::Decided { operation: operation.id, word, since }.into());
+            }
+        }
+        let kind = charter.kind(&operation.open.kind);
+        let after = operation.kind_after();
+        let needs = kind.into_iter().chain(after).any(|kind| kind.authority.is_some());
+        let own = national && matches!(word, Word::Refuse | Word::Recall);
+        if !needs && !own {
+            let kind = kind.map(|kind| kind.name.clone());
+            let kind = kind.ok_or_else(|| Refusal::UndeclaredType { kind: operation.open.kind.clone() })?;
+            return Err(AuthorityRefusal::NotNeeded { kind }.into());
+        }
+        let signers = statement
+            .signers(self.founded.coalition(), &speak.signatures)
+            .map_err(|error| AuthorityRefusal::Signatures { reason: error.to_string() })?;
+        let voices = registry.voices_in(&authority.expression);
+        let concerned = operation.concerns().map(|subject| self.roots(charter, subject)).unwrap_or_default();
+        for key in &signers {
+            if !voices.contains(key) || concerned.contains(key) {
+                return Err(AuthorityRefusal::Stranger { key: *key, authority: name.clone() }.into());
+            }
+            let said = self.words.of(operation.id).map(|(_, voice)| voice);
+            let said = said.filter(|voice| voice.authority == *name && voice.keys.contains(key));
+            if let Some(last) = said.map(|voice| voice.number).max().filter(|last| *last >= statement.number)
+            {
+                return Err(AuthorityRefusal::Number { key: *key, last }.into());
+            }
+        }
+        if signers.is_empty() && voices.is_disjoint(&self.roots(charter, partner)) {
+            return Err(
+                AuthorityRefusal::NoVoice { partner: partner.clone(), authority: name.clone() }.into()
+            );
+        }
+        let own = self.words.of(operation.id).filter(|(_, voice)| voice.partner == *partner).count();
+        if own >= MAX_WORDS_PER_PARTNER {
+            let most = MAX_WORDS_PER_PARTNER as u64;
+            return Err(AuthorityRefusal::TooMany { partner: partner.clone(), most }.into());
+        }
+        Ok(Judgement::Apply)
+    }
+
+    fn judge_alliance(&self, signed: &SignedAlliance) -> Result<(), Refusal> {
+        let document = &signed.alliance;
+        let (name, version) = (&document.name, document.version);
+        let charter = self.last_charter();
+        let Some(reference) = charter.authority.alliance(name) else {
+            return Err(AuthorityRefusal::NotReferred { name: name.clone() }.into());
+        };
+        let known = |document| AuthorityRefusal::VersionKnown {
+            name: name.clone(),
+            version,
+            same: document == signed.alliance.hash(),
+        };
+        if let Some(ordered) = self.alliances.get(name, version) {
+            return Err(known(ordered.document.hash()).into());
+        }
+        if reference.alliance.version >= version {
+            let same = reference.alliance.version > version || reference.alliance.hash() == document.hash();
+            return Err(AuthorityRefusal::VersionKnown { name: name.clone(), version, same }.into());
+        }
+        let before = self.alliances.get(name, version - 1).map(|ordered| &ordered.document);
+        let before = before.or(Some(&reference.alliance)).filter(|before| before.version + 1 == version);
+        let Some(before) = before else {
+            let ordered = self.alliances.iter().filter(|ordered| ordered.document.name == *name);
+            let latest = ordered.map(|ordered| ordered.document.version).max().unwrap_or(0);
+            let latest = latest.max(reference.alliance.version);
+            return Err(AuthorityRefusal::Gap { name: name.clone(), version, latest }.into());
+        };
+        let refused = |reason: String| AuthorityRefusal::Document { reason };
+        signed.verify(Some(before)).map_err(|error| refused(error.to_string()))?;
+        let with = charter.registry(
+            |partner| self.root_now(partner),
+            |it| match it.alliance.name == *name {
+                true => document,
+                false => self.in_force(charter, it),
+            },
+        );
+        with.map_err(|error| refused(format!("it does not go with the charter: {error}")))?;
+        if self.alliances.count(name) >= MAX_ALLIANCE_VERSIONS {
+            let most = MAX_ALLIANCE_VERSIONS as u64;
+            return Err(AuthorityRefusal::TooManyVersions { name: name.clone(), most }.into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! What the words that stand amount to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Speaker, Voice};
+use crate::authority::{self, Authority, AuthorityKind, Registry, Ruling, Word, prevails};
+use crate::charter::{AuthorityName, Charter, OperationType};
+use crate::coalition::operation::Operation;
+use crate::coalition::state::State;
+use crate::identity::{PublicKey, RecordId};
+use crate::record::Change;
+
+/// What an authority says on an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorityWord {
+    /// Which.
+    pub authority: AuthorityName,
+    /// Whose will it states.
+    pub kind: AuthorityKind,
+    /// What.
+    pub word: Word,
+    /// Why, in the words of the voice with which it was complete.
+    pub ground: String,
+    /// The record with which it was complete.
+    pub record: RecordId,
+}
+
+/// As `norden (national) refuses: no night flights`.
+impl std::fmt::Display for AuthorityWord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}) {} it", self.authority, self.kind, self.word.does())?;
+        if self.ground.is_empty() { Ok(()) } else { write!(f, ": {}", self.ground) }
+    }
+}
+
+/// Whether the authority that an operation needs lets it be, with all that was said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mandate {
+    /// Which authority is needed.
+    pub needed: AuthorityName,
+    /// What prevails.
+    pub ruling: Ruling,
+    /// Every word that stood, by authority.
+    pub words: Vec<AuthorityWord>,
+    /// What the needed authority lacks, where it has not spoken.
+    pub lacks: Option<String>,
+}
+
+impl Mandate {
+    /// Whether the operation may be agreed.
+    pub fn allows(&self) -> bool {
+        self.ruling.decision == authority::Decision::Allowed
+    }
+
+    /// Whether it is stopped.
+    pub fn refuses(&self) -> bool {
+        self.ruling.decision == authority::Decision::Refused
+    }
+}
+
+/// As `waits for pact, which needs one more of norden, sudria`.
+impl std::fmt::Display for Mandate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "authority: {}", self.ruling)?;
+        match &self.lacks {
+            Some(lacks) => write!(f, "; {} {lacks}", self.needed),
+            None => Ok(()),
+        }
+    }
+}
+
+impl State {
+    /// What the authorities of `charter` say on an operation, by name.
+    pub(in crate::coalition) fn words_on(
+        &self,
+        charter: &Charter,
+        operation: &Operation,
+    ) -> Vec<AuthorityWord> {
+        self.words_in(&self.registry(charter), charter, operation)
+    }
+
+    fn words_in(&self, registry: &Registry, charter: &Charter, operation: &Operation) -> Vec<AuthorityWord> {
+        let mut by_authority: BTreeMap<&AuthorityName, Vec<&Voice>> = BTreeMap::new();
+        for (_, voice) in self.words.of(operation.id) {
+            by_authority.entry(&voice.authority).or_default().push(voice);
+        }
+        let word = |(name, voices): (&AuthorityName, Vec<&Voice>)| {
+            let authority = registry.get(name.as_str())?;
+            let (word, voice) = self.word_of(registry, charter, authority, &voices)?;
+            Some(AuthorityWord {
+                authority: name.clone(),
+                kind: authority.kind,
+                word,
+                ground: voice.ground.clone(),
+                record: voice.record,
+            })
+        };
+        by_authority.into_iter().filter_map(word).collect()
+    }
+
+    /// The word that enough of the voices say, and the latest of those.
+    fn word_of<'a>(
+        &self,
+        registry: &Registry,
+        charter: &Charter,
+        authority: &Authority,
+        voices: &[&'a Voice],
+    ) -> Option<(Word, &'a Voice)> {
+        let latest = latest(voices);
+        [Word::Refuse, Word::Recall, Word::Order, Word::Permit].into_iter().find_map(|word| {
+            let say = || latest.iter().filter(move |(_, voice)| voice.word == word);
+            let signers = self.signers(charter, say().map(|(speaker, _)| speaker));
+            registry.evaluate(&authority.expression, &signers).ok()?;
+            Some((word, say().map(|(_, voice)| *voice).max_by_key(|voice| voice.index)?))
+        })
+    }
+
+    fn signers<'a>(
+        &self,
+        charter: &Charter,
+        speakers: impl Iterator<Item = &'a Speaker<'a>>,
+    ) -> BTreeSet<PublicKey> {
+        speakers
+            .flat_map(|speaker| match speaker {
+                Speaker::Partner(partner) => self.roots(charter, partner),
+                Speaker::Key(key) => BTreeSet::from([**key]),
+            })
+            .collect()
+    }
+
+    /// Whether the authority that `kind`, the type of `operation`, needs by `charter` lets it be; none where it needs none.
+    fn mandate_by(&self, charter: &Charter, kind: &OperationType, operation: &Operation) -> Option<Mandate> {
+        let needed = kind.authority.clone()?;
+        let registry = self.registry(charter);
+        let words = self.words_in(&registry, charter, operation);
+        let said = words
+            .iter()
+            .filter_map(|word| {
+                Some(authority::Said { authority: registry.get(word.authority.as_str())?, word: word.word })
+            })
+            .collect::<Vec<_>>();
+        let in_scope = |authority: &Authority| authority.scope.operations.covers(kind.name.as_str());
+        let ruling = prevails(&charter.kind_precedence(), &needed, &said, in_scope);
+        let lacks = (ruling.decision == authority::Decision::Waits).then(|| {
+            let Some(authority) = registry.get(needed.as_str()) else { return "is no authority".to_owned() };
+            let voices = self.words.of(operation.id).map(|(_, voice)| voice);
+            let voices = voices.filter(|voice| voice.authority == needed).collect::<Vec<_>>();
+            let latest = latest(&voices);
+            let favour = latest.iter().filter(|(_, voice)| matches!(voice.word, Word::Order | Word::Permit));
+            let signers = self.signers(charter, favour.map(|(speaker, _)| speaker));
+            match registry.evaluate(&authority.expression, &signers) {
+                Err(deficit) => deficit.to_string(),
+                Ok(_) => "needs one word: some order and some permit".to_owned(),
+            }
+        });
+        Some(Mandate { needed, ruling, words, lacks })
+    }
+
+    /// The mandates that an operation needs: that of its type, and of an amendment also that which the charter would ask for
+    /// that it makes.
+    pub(in crate::coalition) fn mandates(&self, charter: &Charter, operation: &Operation) -> Vec<Mandate> {
+        let Some(kind) = charter.kind(&operation.open.kind) else { return Vec::new() };
+        let mut mandates = self.mandate_by(charter, kind, operation).into_iter().collect::<Vec<_>>();
+        if let Some(Change::Amend(amendment)) = &operation.change
+            && (kind.authority.is_some()
+                || operation.kind_after().is_some_and(|kind| kind.authority.is_some()))
+            && let Ok(after) = charter.amended(amendment)
+            && let Some(kind_after) = after.kind(&operation.open.kind)
+            && (kind_after.authority != kind.authority || amendment.authority.is_some())
+        {
+            mandates.extend(self.mandate_by(&after, kind_after, operation));
+        }
+        mandates
+    }
+}
+
+/// The latest word of each who has a voice. A statement that is carried again, after a later one of the same key, is none.
+fn latest<'a>(voices: &[&'a Voice]) -> BTreeMap<Speaker<'a>, &'a Voice> {
+    let mut latest: BTreeMap<Speaker<'a>, &Voice> = BTreeMap::new();
+    for voice in voices {
+        if voice.speaks {
+            latest.insert(Speaker::Partner(&voice.partner), voice);
+        }
+        for key in &voice.keys {
+            let held = latest.get(&Speaker::Key(key)).map(|held| held.number);
+            if held.is_none_or(|held| held < voice.number) {
+                latest.insert(Speaker::Key(key), voice);
+            }
+        }
+    }
+    latest
+}
