@@ -110,6 +110,7 @@ fn router(node: Handle) -> Router {
         .route("/v1/disputes/{id}", get(handoffs::dispute))
         .route("/v1/assets", get(assets::list))
         .route("/v1/members", get(members::list))
+        .route("/v1/authorities", get(members::authorities))
         .route("/v1/inbox", get(inbox::list))
         .route("/v1/log", get(log::page))
         .route("/v1/feeds/{name}/{lane}", get(feeds::page))

@@ -238,7 +238,7 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
     if let Command::Verify(verify) = &cli.command {
         return verify.run(cli.global.json);
     }
-    if let Command::Authority(command) = &cli.command {
+    if let Command::Authority(authority::Command::Offline(command)) = &cli.command {
         return command.run(cli.global.json);
     }
     let context = Context {
@@ -256,7 +256,8 @@ fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {
         Command::Up(up) => up.run(&context),
         Command::Restore(restore) => restore.run(&context),
         Command::Verify(verify) => verify.run(context.json),
-        Command::Authority(command) => command.run(context.json),
+        Command::Authority(authority::Command::Offline(command)) => command.run(context.json),
+        Command::Authority(authority::Command::Online(command)) => block_on(command.run(&context)),
         Command::Stop => block_on(stop::run(&context)),
         Command::Status(status) => block_on(status.run(&context)),
         Command::Peer(command) => block_on(command.run(&context)),

@@ -90,6 +90,6 @@ pub use state::{
     Released, Seen, State,
 };
 pub use story::{LeadView, MAX_STORY_EVENTS, StoryEvent, StoryView, StoryWord};
-pub use trial::{Line, Script, Step, Trial, TrialError, trial};
+pub use trial::{Line, Script, Step, Trial, TrialError, WordLine, trial};
 pub use versions::Version;
 pub use view::{AttestationView, DecisionView, OperationView, Provisional, Status};

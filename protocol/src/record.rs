@@ -21,7 +21,7 @@ use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use asset::{AssetAct, Contribute, Control, Declare, MAX_GROUND_BYTES, MAX_LABEL_BYTES, Recall};
-pub use authority::{AuthorityAct, Speak, Statement};
+pub use authority::{AuthorityAct, SignedStatement, Speak, Statement};
 pub use integrity::{
     Confirm, EventKind, Incident, IntegrityAct, MAX_COMMITMENTS, MAX_INCIDENT_BYTES, MAX_REPORT_BYTES,
     Matter, Measure, Report, Vote, Withdraw,

@@ -24,6 +24,7 @@
 //! | `GET /v1/disputes?operation=` | list of [`DisputeView`], by log index |
 //! | `GET /v1/disputes/{id or unique prefix}` | [`DisputeView`] |
 //! | `GET /v1/members` | list of [`MemberView`], by seat |
+//! | `GET /v1/authorities` | list of [`AuthorityView`], by name |
 //! | `GET /v1/inbox` | list of [`Waiting`], the most urgent first |
 //! | `GET /v1/log?from=&limit=` | [`LogPage`] |
 //! | `GET /v1/feeds/{partner or node}/{lane}?from=&limit=` | [`FeedPage`] |
@@ -47,7 +48,9 @@ mod metrics;
 use std::collections::BTreeMap;
 
 use entente_protocol::coalition::Stage;
-pub use entente_protocol::coalition::{AssetView, DisputeView, HandoffView, MemberView, StoryView, Waiting};
+pub use entente_protocol::coalition::{
+    AssetView, AuthorityView, DisputeView, HandoffView, MandateView, MemberView, StoryView, Waiting,
+};
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};
 use entente_protocol::record::{Role, Stance};
@@ -431,6 +434,9 @@ pub struct OperationView {
     /// The outcome that would stand if all records held here were ordered now, where it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisional: Option<String>,
+    /// What authorities say on it, where one is needed or has spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<MandateView>,
     /// The index of the opening record's leaf.
     pub index: Option<u64>,
     /// The decision, once certified.

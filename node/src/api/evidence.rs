@@ -11,7 +11,9 @@ use entente_protocol::evidence::{Equivocation, Subject};
 use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{EvidenceId, Hash};
 use entente_protocol::leaf::Leaf;
-use entente_protocol::record::{Act, AssetAct, Body, DisputeAct, HandoffAct, IntegrityAct, MemberAct};
+use entente_protocol::record::{
+    Act, AssetAct, AuthorityAct, Body, DisputeAct, HandoffAct, IntegrityAct, MemberAct, Statement,
+};
 use entente_protocol::store::{Archive as _, Damage, FoundFork};
 use entente_protocol::vote::VoteFrame;
 
@@ -256,6 +258,13 @@ fn words(body: &[u8]) -> String {
                 }
                 Act::Withdraw(withdraw) => {
                     format!("takes back {} on {}", withdraw.attestation, withdraw.operation)
+                }
+                Act::Authority(AuthorityAct::Speak(speak)) => {
+                    let Statement { operation, authority, word, .. } = speak.statement;
+                    format!("for {authority}: {word} of {operation}")
+                }
+                Act::Authority(AuthorityAct::Publish(signed)) => {
+                    format!("publishes version {} of {}", signed.alliance.version, signed.alliance.name)
                 }
                 Act::Asset(AssetAct::Declare(declare)) => {
                     format!("declares {id}, the asset {}", declare.name)

@@ -71,7 +71,12 @@ fn json_bytes(view: &OperationView) -> usize {
     let texts =
         claims + view.deficit.iter().map(|line| line.len() + 4).sum::<usize>() + view.explanation.len();
     let decided = view.decision.as_ref().map_or(0, |decision| FIXED + decision.explanation.len());
-    FIXED + 2 * view.title.len() + body + said + 2 * texts + 2 * decided
+    // A word stands in a voice and in a mandate, each with its ground.
+    let spoken = view.authority.as_ref().map_or(0, |authority| {
+        let grounds = authority.voices.iter().map(|voice| FIXED + 4 * voice.ground.len()).sum::<usize>();
+        grounds + FIXED * authority.mandates.len() + 2 * authority.text.len()
+    });
+    FIXED + 2 * view.title.len() + body + said + 2 * texts + 2 * decided + spoken
 }
 
 /// The operation whose id begins with `text`.
@@ -253,6 +258,7 @@ impl Both {
             closes_at: Some(Time(base.closes_ms)),
             precedence: base.precedence,
             raised: base.raised,
+            authority: base.authority.clone(),
             claims: base.claims.clone(),
             stage: base.stage,
             state: match (&decision, is_certified) {
@@ -362,6 +368,7 @@ mod tests {
             opened_at: Some(Time(u64::MAX)),
             precedence: None,
             raised: None,
+            authority: None,
             claims: vec![],
             stage: coalition::Stage::First,
             closes_at: Some(Time(u64::MAX)),

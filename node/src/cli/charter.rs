@@ -6,6 +6,7 @@
 pub(super) mod amend;
 mod draft;
 mod found;
+mod refer;
 pub(super) mod sign;
 mod simulate;
 
@@ -26,6 +27,8 @@ use crate::render;
 pub(super) enum Command {
     /// Draft a charter from a template and the partners' cards
     New(draft::New),
+    /// Let a draft refer to an alliance by its document
+    Refer(refer::Refer),
     /// Say what a charter tolerates, and what in it can never work
     Lint(File),
     /// Try an operation on a draft: what happens if one is absent, if another objects
@@ -59,6 +62,7 @@ impl Command {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
             Self::New(new) => new.run(context),
+            Self::Refer(refer) => refer.run(context),
             Self::Amend(amend) => block_on(amend.run(context)),
             Self::Current(current) => block_on(current.run(context)),
             Self::Diff(diff) => diff.run(context),
@@ -79,6 +83,12 @@ impl Command {
             Self::Found(found) => found.run(context),
         }
     }
+}
+
+/// The text of a draft.
+fn draft_text(charter: &Charter) -> String {
+    let head = "# A draft. Edit it until all partners are content; then every root signs the final text, unchanged.\n\n";
+    format!("{head}{}", charter.to_toml())
 }
 
 /// Reads a draft or a founding; a secret in it is left out.

@@ -4,6 +4,7 @@ mod attest;
 mod evidence;
 mod follow;
 mod open;
+mod speak;
 mod submit;
 pub(super) mod texts;
 mod withdraw;
@@ -11,6 +12,7 @@ mod withdraw;
 use std::time::Duration;
 
 use clap::Subcommand;
+use entente_protocol::authority::Word;
 use entente_protocol::charter::{Charter, Partner};
 use entente_protocol::identity::{PublicKey, RecordId, SecretKey};
 use entente_protocol::record::{Act, Attest as AttestAct, Nonce, Open as OpenAct, Record, SignedRecord};
@@ -34,6 +36,14 @@ pub(super) enum Command {
     Attest(attest::Attest),
     /// Take back what this partner said on an operation, while its window is open
     Withdraw(withdraw::Withdraw),
+    /// An authority orders an operation: its word overrules refusals of lower ones
+    Order(speak::Speak),
+    /// An authority lets an operation be
+    Permit(speak::Speak),
+    /// An authority refuses an operation; a nation that does keeps its own out of it, whatever is decided
+    Refuse(speak::Speak),
+    /// This nation takes back what it has lent to an operation, also after it is agreed
+    Recall(speak::Speak),
     /// Say why an operation stands as it does: outcome, what exactly is missing, caveats, and what it claims
     Why {
         /// Its id, or the beginning of it
@@ -62,6 +72,10 @@ impl Command {
             Self::Attest(attest) => attest.run(context).await,
             Self::Follow(follow) => follow.run(context).await,
             Self::Withdraw(withdraw) => withdraw.run(context).await,
+            Self::Order(speak) => speak.run(context, Word::Order).await,
+            Self::Permit(speak) => speak.run(context, Word::Permit).await,
+            Self::Refuse(speak) => speak.run(context, Word::Refuse).await,
+            Self::Recall(speak) => speak.run(context, Word::Recall).await,
             Self::Why { id } => {
                 let operation: OperationView =
                     context.client()?.get(&format!("/v1/ops/{}", segment(id)?)).await?;

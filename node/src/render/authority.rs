@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use entente_protocol::authority::{Signatures, SignedAlliance};
 use entente_protocol::charter::show_time;
+use entente_protocol::coalition::{AuthorityView, VoiceView};
 use entente_protocol::credential::{Chain, Delegation, Moment, SignedRevocation, SignedRotation, Target};
 use entente_protocol::identity::PublicKey;
+use entente_protocol::record::SignedStatement;
 use entente_protocol::time::Time;
 
 use super::plain;
@@ -133,4 +135,63 @@ pub(crate) fn rotation(signed: &SignedRotation, missing: Option<&str>) -> String
     ]);
     text.push_str(&outcome(missing));
     text
+}
+
+/// A statement in words.
+pub(crate) fn statement(signed: &SignedStatement) -> String {
+    let SignedStatement { coalition, statement, signatures } = signed;
+    let ground = match statement.ground.as_str() {
+        "" => "-".to_owned(),
+        ground => plain(ground),
+    };
+    let mut rows = vec![
+        ["coalition".to_owned(), coalition.to_string()],
+        ["operation".into(), statement.operation.to_string()],
+        ["says".into(), format!("{} {} it", statement.authority, statement.word.does())],
+        ["ground".into(), ground],
+        ["number".into(), statement.number.to_string()],
+    ];
+    rows.extend(signatures.0.iter().map(|by| ["signed".into(), by.key.to_string()]));
+    if signatures.0.is_empty() {
+        rows.push(["signed".into(), "by nobody".into()]);
+    }
+    table(&rows)
+}
+
+/// Something that was said for an authority, in one line.
+pub(crate) fn voice(voice: &VoiceView) -> String {
+    let ground = match voice.ground.as_str() {
+        "" => String::new(),
+        ground => format!(": {}", plain(ground)),
+    };
+    let how = match (voice.carried, voice.keys) {
+        (false, _) => String::new(),
+        (true, 1) => ", as one key signed".into(),
+        (true, keys) => format!(", as {keys} keys signed"),
+    };
+    let leaf = voice.index.map_or("held".to_owned(), |index| format!("leaf {index}"));
+    format!("{} for {}: {}{ground}{how} ({leaf})", voice.partner, voice.authority, voice.word)
+}
+
+/// The authorities of a charter.
+pub(crate) fn list(views: &[AuthorityView]) -> String {
+    let rows = views.iter().map(|view| {
+        let version = match (view.version, view.latest, view.follow) {
+            (Some(version), Some(latest), Some(follow)) if latest > version => {
+                format!("{version} of {latest}; follows {follow}")
+            }
+            (Some(version), _, Some(follow)) => format!("{version}; follows {follow}"),
+            _ => "-".into(),
+        };
+        let names = |list: Vec<String>| if list.is_empty() { "-".to_owned() } else { list.join(", ") };
+        [
+            view.name.to_string(),
+            view.kind.to_string(),
+            plain(&view.expression),
+            names(view.voices.iter().map(ToString::to_string).collect()),
+            names(view.needed_by.iter().map(ToString::to_string).collect()),
+            version,
+        ]
+    });
+    headed(["AUTHORITY", "KIND", "NEEDS", "VOICES", "NEEDED BY", "VERSION"], rows.collect())
 }

@@ -39,9 +39,40 @@ pub(crate) fn charter(charter: &Charter, missing: Option<&[PartnerName]>) -> Str
         ["SEAT", "PARTNER", "SIGNATURE", "OFFICERS", "NODES", "CREDENTIALS UNTIL", "ROOT"],
         rows,
     ));
+    text.push_str(&authorities(charter));
     for kind in &charter.operations {
         text.push('\n');
         text.push_str(&operation(kind));
+    }
+    text
+}
+
+/// The authorities beside the nations' roots, and which kind prevails.
+fn authorities(charter: &Charter) -> String {
+    let rules = &charter.authority;
+    let stated = rules.authorities.iter().map(|it| {
+        [
+            it.name.to_string(),
+            it.kind.to_string(),
+            it.expression.to_string(),
+            it.scope.to_string(),
+            "-".into(),
+        ]
+    });
+    let alliances = rules.alliances.iter().map(|reference| {
+        let it = &reference.alliance;
+        let version = format!("{}; follows {}", it.version, reference.follow);
+        [it.name.to_string(), "alliance".into(), it.expression.to_string(), it.scope.to_string(), version]
+    });
+    let rows = stated.chain(alliances).collect::<Vec<_>>();
+    let mut text = String::new();
+    if !rows.is_empty() {
+        text.push('\n');
+        text.push_str(&headed(["AUTHORITY", "KIND", "NEEDS", "MAY DECIDE", "VERSION"], rows));
+    }
+    if let Some(precedence) = &rules.precedence {
+        let kinds = precedence.kinds().map(|kind| kind.to_string());
+        let _ = writeln!(text, "\nwhere they disagree: {}", kinds.join(" before "));
     }
     text
 }
@@ -118,6 +149,9 @@ fn operation(kind: &OperationType) -> String {
             let needs = lesser.all_of.0.iter().map(self::term).collect::<Vec<_>>().join(" and ");
             rows.push(["  else".into(), format!("agreed with limits ({}), if {needs}", lesser.limits)]);
         }
+    }
+    if let Some(authority) = &kind.authority {
+        rows.push(["  authority".into(), format!("{authority} has to order or permit it")]);
     }
     if !kind.may_raise.is_empty() {
         rows.push(["  raised by".into(), names(&kind.may_raise)]);

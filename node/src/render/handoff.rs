@@ -177,10 +177,11 @@ pub(crate) fn story(it: &StoryView) -> String {
             event.index.map_or("-".into(), |index| index.to_string()),
             event.partner.as_ref().map_or("-".into(), ToString::to_string),
             event.role.map_or("-".into(), |role| role.to_string()),
+            event.under.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             plain(&event.text),
             event.record.map_or(String::new(), |record| short(&record)),
         ]
     });
-    text.push_str(&headed(["WHEN", "LEAF", "WHO", "AS", "WHAT", "RECORD"], rows.collect()));
+    text.push_str(&headed(["WHEN", "LEAF", "WHO", "AS", "UNDER", "WHAT", "RECORD"], rows.collect()));
     text
 }

@@ -35,6 +35,7 @@ fn word(what: Waits) -> &'static str {
         Waits::Suspended | Waits::Concerned => "know",
         Waits::Lead => "settle",
         Waits::Attest | Waits::Veto => "attest",
+        Waits::Authorize => "authorize",
         Waits::Answer => "answer",
         Waits::Judge => "judge",
         Waits::Confirm => "confirm",
@@ -47,6 +48,7 @@ fn command(waiting: &Waiting) -> Option<String> {
     let id = waiting.about.as_ref().map(short);
     Some(match (waiting.what, id) {
         (Waits::Attest | Waits::Veto, Some(id)) => format!("entente op attest {id} --endorse"),
+        (Waits::Authorize, Some(id)) => format!("entente op permit {id} --for AUTHORITY"),
         (Waits::Answer, Some(id)) => format!("entente handoff show {id}"),
         (Waits::Judge, Some(id)) => format!("entente dispute show {id}"),
         (Waits::Confirm, Some(id)) => format!("entente integrity show {id}"),

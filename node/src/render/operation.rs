@@ -90,6 +90,10 @@ pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> Strin
             None => ["but".into(), lacking],
         });
     }
+    if let Some(authority) = &operation.authority {
+        rows.push(["authority".into(), plain(authority.text.trim_start_matches("authority: "))]);
+        rows.extend(authority.voices.iter().map(|voice| ["".into(), super::authority::voice(voice)]));
+    }
     if let Some(provisional) = &operation.provisional {
         rows.push(["held".into(), format!("would be {} if all held here were ordered", plain(provisional))]);
     }

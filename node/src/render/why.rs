@@ -44,6 +44,9 @@ pub(crate) fn page(operation: &OperationView, now: Time) -> String {
         let counts = if said.counts { "" } else { " (not counted)" };
         let _ = writeln!(text, "{}: {} as {}{about}{counts}", plain(&said.partner), said.stance, said.role);
     }
+    for voice in operation.authority.iter().flat_map(|authority| &authority.voices) {
+        let _ = writeln!(text, "{}", super::authority::voice(voice));
+    }
     for claim in &operation.claims {
         let _ = writeln!(text, "claims: {}", plain(claim));
     }

@@ -55,6 +55,7 @@ fn decision(charter: &Charter) -> Decision {
         word: None,
         counted: assessment.counted,
         deficit: assessment.deficit,
+        mandates: vec![],
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the node as a whole: its store, its runtime, its local API and its command line, over real files and sockets.
 
 mod cli_authority;
+mod cli_authority_live;
 mod cli_evidence;
 mod cli_founding;
 mod cli_handoff;

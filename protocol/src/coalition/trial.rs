@@ -10,12 +10,17 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Applied, ApplyContext, Decision, Disposition, State, Verdict};
-use crate::charter::{Charter, FieldKind, KindName, OperationType, PartnerName, show_time};
+use crate::authority::{Authority, Signatures, Word};
+use crate::charter::{
+    AuthorityName, AuthorityRules, Charter, FieldKind, KindName, OperationType, PartnerName, show_time,
+};
 use crate::feed::FeedKey;
 use crate::founding::{CharterSignature, Founded, Founding, FoundingError};
-use crate::identity::{Hash, SecretKey, hash};
+use crate::identity::{Hash, RecordId, SecretKey, hash};
 use crate::lane::Lane;
-use crate::record::{Act, Attest, Body, Nonce, Open, Record, Role, SignedRecord, Stance};
+use crate::record::{
+    Act, Attest, AuthorityAct, Body, Nonce, Open, Record, Role, SignedRecord, Speak, Stance, Statement,
+};
 use crate::time::Time;
 
 /// What is tried. Who is neither absent nor said to speak endorses in its first role that counts.
@@ -34,6 +39,9 @@ pub struct Script {
     /// What is said, in this order.
     #[serde(default)]
     pub say: Vec<Line>,
+    /// What authorities say before that; the one that is needed permits it, if it is not named.
+    #[serde(default)]
+    pub words: Vec<WordLine>,
     /// Values of its body; what the type requires beyond them is filled in.
     #[serde(default)]
     pub body: BTreeMap<String, String>,
@@ -56,6 +64,20 @@ pub struct Line {
     /// In the further window, if there is one, instead of the first.
     #[serde(default)]
     pub later: bool,
+}
+
+/// What an authority says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WordLine {
+    /// Which.
+    pub authority: AuthorityName,
+    /// What; nothing at all, if it is left out.
+    #[serde(default)]
+    pub word: Option<Word>,
+    /// Why.
+    #[serde(default)]
+    pub ground: Option<String>,
 }
 
 /// Why nothing could be tried.
@@ -137,6 +159,9 @@ pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
         explanation: vec![],
         deficit: String::new(),
     };
+    for line in script.words.iter().cloned().chain(needed_by(&kind, script)) {
+        stage.authorize(id, &line, &mut trial.steps);
+    }
     let silent = |partner: &&PartnerName| {
         !script.absent.contains(partner)
             && script.say.iter().all(|line| line.later || line.partner != **partner)
@@ -196,6 +221,13 @@ fn the_kind(draft: &Charter, script: &Script) -> Result<OperationType, TrialErro
     found.cloned().ok_or_else(|| TrialError::Kind(names()))
 }
 
+/// The permission of the authority that is needed, if nothing is said of it.
+fn needed_by(kind: &OperationType, script: &Script) -> Option<WordLine> {
+    let needed = kind.authority.clone()?;
+    let silent = script.words.iter().all(|line| line.authority != needed);
+    silent.then_some(WordLine { authority: needed, word: Some(Word::Permit), ground: None })
+}
+
 /// A coalition under synthetic keys.
 struct Stage {
     founded: Founded,
@@ -204,23 +236,36 @@ struct Stage {
     said: u64,
 }
 
-fn key(partner: &PartnerName, purpose: &str) -> SecretKey {
-    SecretKey::from_seed(
-        &hash("entente/trial/v1", &[partner.as_str().as_bytes(), b"/", purpose.as_bytes()]).0,
-    )
+fn key(name: &str, purpose: &str) -> SecretKey {
+    SecretKey::from_seed(&hash("entente/trial/v1", &[name.as_bytes(), b"/", purpose.as_bytes()]).0)
+}
+
+/// The same authorities, each behind one key.
+fn synthetic(rules: &AuthorityRules) -> AuthorityRules {
+    let alliances = rules.alliances.iter().map(|reference| reference.alliance.authority());
+    let behind = |authority: Authority| {
+        let expression = key(authority.name.as_str(), "authority").public().into();
+        Authority { expression, ..authority }
+    };
+    AuthorityRules {
+        precedence: rules.precedence,
+        authorities: rules.authorities.iter().cloned().chain(alliances).map(behind).collect(),
+        alliances: Vec::new(),
+    }
 }
 
 impl Stage {
     fn new(draft: &Charter) -> Result<Self, TrialError> {
         let mut charter = draft.clone();
         for partner in &mut charter.partners {
-            partner.root = key(&partner.name, "root").public();
-            partner.seat = key(&partner.name, "seat").public();
-            partner.officers = vec![key(&partner.name, "officer").public()];
-            partner.nodes = vec![key(&partner.name, "node").public()];
+            partner.root = key(partner.name.as_str(), "root").public();
+            partner.seat = key(partner.name.as_str(), "seat").public();
+            partner.officers = vec![key(partner.name.as_str(), "officer").public()];
+            partner.nodes = vec![key(partner.name.as_str(), "node").public()];
         }
+        charter.authority = synthetic(&charter.authority);
         charter.sort();
-        let sign = |name: &PartnerName| CharterSignature::sign(&charter, &key(name, "root"));
+        let sign = |name: &PartnerName| CharterSignature::sign(&charter, &key(name.as_str(), "root"));
         let signatures =
             charter.partners.iter().map(|partner| sign(&partner.name)).collect::<Result<_, _>>()?;
         let founded = Founding { charter, signatures }.verify()?;
@@ -260,7 +305,7 @@ impl Stage {
     }
 
     fn sign(&self, partner: &PartnerName, number: u64, act: Act) -> SignedRecord {
-        let officer = key(partner, "officer");
+        let officer = key(partner.as_str(), "officer");
         let nonce = Nonce::from_key(&officer.public(), &number.to_string());
         let coalition = self.founded.coalition();
         Record { coalition, nonce, signer: officer.public(), act }.sign(&officer)
@@ -269,7 +314,7 @@ impl Stage {
     fn apply(&mut self, signed: &SignedRecord) -> Applied {
         self.said += 1;
         let carrier = self.founded.partners().first().map(|partner| partner.name.clone());
-        let node = carrier.map_or_else(|| signed.record.signer, |name| key(&name, "node").public());
+        let node = carrier.map_or_else(|| signed.record.signer, |name| key(name.as_str(), "node").public());
         let context = ApplyContext {
             index: self.said,
             epoch: 1,
@@ -281,11 +326,42 @@ impl Stage {
         self.state.apply(&context, &Body::Signed(signed.clone()))
     }
 
+    /// Says a word of an authority, which whoever opened the operation carries.
+    fn authorize(&mut self, operation: RecordId, line: &WordLine, steps: &mut Vec<Step>) {
+        let name = &line.authority;
+        let Some(word) = line.word else {
+            steps.push(Step { after_ms: self.after_ms(), what: format!("{name} says nothing") });
+            return;
+        };
+        let ground = line.ground.clone().unwrap_or_else(|| "tried".into());
+        let statement = Statement { operation, authority: name.clone(), word, ground, number: 1 };
+        let rules = &self.founded.charter().authority;
+        let mut signatures = Signatures::default();
+        let own = self.founded.charter().partner(name.as_str()).map(|partner| partner.name.clone());
+        let by = match (rules.stated(name.as_str()), own) {
+            (None, Some(own)) => own,
+            _ => {
+                let signer = key(name.as_str(), "authority");
+                statement.sign(self.founded.coalition(), &signer, &mut signatures);
+                self.founded.partners()[0].name.clone()
+            }
+        };
+        let act = Act::Authority(AuthorityAct::Speak(Speak { statement, signatures }));
+        let signed = self.sign(&by, self.said, act);
+        let applied = self.apply(&signed);
+        let refused = match &applied.disposition {
+            Disposition::Refused(refusal) => format!(", which is refused: {refusal}"),
+            _ => String::new(),
+        };
+        let what = format!("{name} {} it{refused}", word.does());
+        steps.push(Step { after_ms: self.after_ms(), what });
+    }
+
     /// Says a line; replaces what the partner said before. The decision, if that makes one.
     fn say(
         &mut self,
         kind: &OperationType,
-        operation: crate::identity::RecordId,
+        operation: RecordId,
         line: &Line,
         steps: &mut Vec<Step>,
     ) -> Option<Decision> {
@@ -351,6 +427,36 @@ mod tests {
         let mut other = draft.clone();
         other.partners.iter_mut().for_each(|partner| partner.seat = partner.root);
         assert_eq!(trial(&other, &script(&[], &[])), Ok(all));
+    }
+
+    #[test]
+    fn words_of_authorities_are_tried_by_the_declared_precedence() {
+        let mut draft = charter(&FOUR);
+        draft.authority.precedence = Some(crate::authority::KindPrecedence::default());
+        let command = Authority {
+            name: "command".parse().expect("a name"),
+            kind: crate::authority::AuthorityKind::Coalition,
+            scope: crate::authority::Scope::default(),
+            expression: draft.partners[0].root.into(),
+        };
+        draft.authority.authorities.push(command);
+        let airlift = draft.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
+        airlift.expect("declared").authority = Some("command".parse().expect("a name"));
+        let with = |words: &[(&str, Option<Word>)]| {
+            let words = words.iter().map(|(name, word)| WordLine {
+                authority: name.parse().expect("a name"),
+                word: *word,
+                ground: None,
+            });
+            trial(&draft, &Script { words: words.collect(), ..script(&[], &[]) }).expect("tried")
+        };
+        assert_eq!(with(&[]).verdict, Verdict::Agreed);
+        assert_eq!(with(&[("command", None)]).verdict, Verdict::Expired);
+        let refused = with(&[("sudria", Some(Word::Refuse)), ("command", Some(Word::Order))]);
+        assert_eq!(refused.verdict, Verdict::Failed);
+        assert!(refused.explanation[0].contains("refused by sudria; command is overruled"), "{refused:?}");
+        let unknown = with(&[("league", Some(Word::Refuse))]);
+        assert!(unknown.steps[1].what.contains("there is no authority league"), "{unknown:?}");
     }
 
     #[test]

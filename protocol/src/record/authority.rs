@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::authority::{Signatures, SignaturesError, SignedAlliance, Word};
 use crate::charter::AuthorityName;
+use crate::charter::text::{from_toml, to_toml};
 use crate::identity::{CoalitionId, PublicKey, RecordId, SecretKey};
 use crate::wire;
 
@@ -53,6 +54,51 @@ pub struct Statement {
     pub ground: String,
     /// Later statements of one key count, so that an older one that is carried again does not.
     pub number: u32,
+}
+
+/// Largest text form of a statement with its signatures, in bytes.
+const MAX_STATEMENT_TOML_BYTES: usize = 64 * 1024;
+
+/// A statement that keys sign off line, in any order. The file is called `NAME.statement.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedStatement {
+    /// The coalition that it is said in.
+    pub coalition: CoalitionId,
+    /// What is said.
+    pub statement: Statement,
+    /// On both.
+    #[serde(default)]
+    pub signatures: Signatures,
+}
+
+impl SignedStatement {
+    /// A statement that nobody signed yet.
+    pub fn new(coalition: CoalitionId, statement: Statement) -> Self {
+        Self { coalition, statement, signatures: Signatures::default() }
+    }
+
+    /// Adds a signature.
+    pub fn sign(&mut self, key: &SecretKey) {
+        self.statement.sign(self.coalition, key, &mut self.signatures);
+    }
+
+    /// Who signed, if every signature holds.
+    pub fn signers(&self) -> Result<BTreeSet<PublicKey>, SignaturesError> {
+        self.statement.signers(self.coalition, &self.signatures)
+    }
+
+    /// The text form.
+    pub fn to_toml(&self) -> String {
+        to_toml(self)
+    }
+
+    /// Reads the text form, with or without signatures.
+    pub fn from_toml(text: &str) -> Result<Self, String> {
+        let mut signed: Self = from_toml(text, MAX_STATEMENT_TOML_BYTES)?;
+        signed.signatures.sort();
+        Ok(signed)
+    }
 }
 
 impl Statement {

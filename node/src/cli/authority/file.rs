@@ -6,6 +6,7 @@ use std::path::Path;
 use entente_protocol::authority::{AllianceDocument, SignedAlliance};
 use entente_protocol::credential::{Chain, SignedRevocation, SignedRotation};
 use entente_protocol::founding::MAX_FOUNDING_TOML_BYTES;
+use entente_protocol::record::SignedStatement;
 use serde::de::IgnoredAny;
 
 use crate::errors::CliError;
@@ -18,6 +19,7 @@ pub(super) enum Offline {
     Alliance(SignedAlliance),
     Revocation(SignedRevocation),
     Rotation(SignedRotation),
+    Statement(SignedStatement),
     /// A draft, or a founding; read by `entente charter`.
     Charter,
     /// One root's signature on a charter.
@@ -32,7 +34,7 @@ fn refuse(path: &Path, why: impl std::fmt::Display) -> CliError {
     CliError::config(
         format!("{} cannot be used", path.display()),
         why,
-        "name a chain, an alliance's document, a revocation, a rotation or a charter: entente authority show FILE",
+        "name a chain, an alliance's document, a revocation, a rotation, a statement or a charter: entente authority show FILE",
     )
 }
 
@@ -56,6 +58,8 @@ pub(super) fn read(path: &Path) -> Result<Offline, CliError> {
         SignedRevocation::from_toml(&text).map(Offline::Revocation).map_err(|why| wrong(&why))
     } else if has("rotation") {
         SignedRotation::from_toml(&text).map(Offline::Rotation).map_err(|why| wrong(&why))
+    } else if has("statement") {
+        SignedStatement::from_toml(&text).map(Offline::Statement).map_err(|why| wrong(&why))
     } else if has("charter") || has("partners") {
         Ok(Offline::Charter)
     } else if has("delegations") {
@@ -84,10 +88,30 @@ pub(super) fn read_chain(path: &Path) -> Result<Chain, CliError> {
     }
 }
 
+/// Reads a statement whose signatures hold.
+pub(crate) fn read_statement(path: &Path) -> Result<SignedStatement, CliError> {
+    let Offline::Statement(signed) = read(path)? else {
+        return Err(refuse(path, "it is no statement of an authority"));
+    };
+    signed.signers().map_err(|why| {
+        CliError::config(
+            format!("{} does not hold", path.display()),
+            why,
+            "ask whoever signed it for the file again",
+        )
+    })?;
+    Ok(signed)
+}
+
 /// Reads the version of an alliance's document that comes before another one.
 pub(super) fn read_alliance(path: &Path) -> Result<AllianceDocument, CliError> {
+    read_signed_alliance(path).map(|signed| signed.alliance)
+}
+
+/// Reads an alliance's document with its signatures.
+pub(crate) fn read_signed_alliance(path: &Path) -> Result<SignedAlliance, CliError> {
     match read(path)? {
-        Offline::Alliance(signed) => Ok(signed.alliance),
+        Offline::Alliance(signed) => Ok(signed),
         _ => Err(refuse(path, "it is no alliance's document")),
     }
 }

@@ -114,6 +114,14 @@ impl Show {
                 let value = json!({"kind": "revocation", "revocation": signed.revocation});
                 (render::authority::revocation(&signed), value)
             }
+            Offline::Statement(_) => {
+                let signed = file::read_statement(&self.file)?;
+                let value = json!({
+                    "kind": "statement", "coalition": signed.coalition, "statement": signed.statement,
+                    "signatures": signed.signatures,
+                });
+                (render::authority::statement(&signed), value)
+            }
             Offline::CharterSignature => (
                 "one root's signature on a charter; see whether it belongs to one: entente charter merge\n"
                     .into(),

@@ -6,6 +6,7 @@ use clap::Args;
 use entente_protocol::authority::{AllianceDocument, AllianceError, SignatureBy, SignedAlliance};
 use entente_protocol::credential::{RotationError, SignedRotation};
 use entente_protocol::identity::SecretKey;
+use entente_protocol::record::SignedStatement;
 use serde_json::json;
 
 use super::file::{self, Offline};
@@ -16,7 +17,7 @@ use crate::files;
 use crate::keys::{self, KeyKind};
 use crate::render;
 
-/// Sign an alliance's document, a root's rotation or a charter; says who is missing.
+/// Sign an alliance's document, a root's rotation, a statement or a charter; says who is missing.
 #[derive(Args)]
 pub(crate) struct Sign {
     /// What is signed; signatures are added to this file, to a charter's beside it
@@ -45,6 +46,7 @@ impl Sign {
         match file::read(&self.file)? {
             Offline::Alliance(signed) => self.alliance(signed, as_json),
             Offline::Rotation(signed) => self.rotation(signed, as_json),
+            Offline::Statement(signed) => self.statement(signed, as_json),
             Offline::Charter => match self.key()? {
                 Some(root) => charter::sign::sign(
                     &self.file,
@@ -142,6 +144,24 @@ impl Sign {
         let (words, missing) = show::rotation(&signed);
         let value = json!({"file": self.file, "signatures": signed.signatures, "missing": missing});
         self.write(&signed.to_toml(), &words, &value, as_json)
+    }
+
+    fn statement(&self, mut signed: SignedStatement, as_json: bool) -> Result<(), CliError> {
+        let taken = self.taken(|copy| match copy {
+            Offline::Statement(copy)
+                if (copy.coalition, &copy.statement) == (signed.coalition, &signed.statement) =>
+            {
+                Some(copy.signatures.0)
+            }
+            _ => None,
+        })?;
+        taken.into_iter().for_each(|by| signed.signatures.put(by));
+        signed.signers().map_err(|why| not_sound(&self.file, &why))?;
+        if let Some(key) = self.key()? {
+            signed.sign(&key);
+        }
+        let value = json!({"file": self.file, "signatures": signed.signatures});
+        self.write(&signed.to_toml(), &render::authority::statement(&signed), &value, as_json)
     }
 
     fn write(

@@ -86,8 +86,7 @@ impl New {
             }
             why => CliError::config("cannot draft this charter", why, "name each partner's card once"),
         })?;
-        let head = "# A draft. Edit it until all partners are content; then every root signs the final text, unchanged.\n\n";
-        let text = format!("{head}{}", charter.to_toml());
+        let text = super::draft_text(&charter);
         files::write_new(&self.output, text.as_bytes(), files::PUBLIC)?;
         let lints = lint_at(&charter, created);
         if context.json {

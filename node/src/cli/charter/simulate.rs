@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use entente_protocol::charter::{KindName, PartnerName, show_span};
-use entente_protocol::coalition::{Line, Script, Trial, trial};
+use entente_protocol::coalition::{Line, Script, Trial, WordLine, trial};
 use entente_protocol::record::{Role, Stance};
 
 use super::read;
@@ -21,7 +21,7 @@ const MAX_SCRIPT_BYTES: usize = 64 * 1024;
 pub(crate) struct Simulate {
     /// A draft, or a founding with signatures
     file: PathBuf,
-    /// What is said, as TOML: type, by, absent, [body], and [[say]] with partner, stance, role, caveat, later
+    /// What is said, as TOML: type, by, absent, [body], [[say]] with partner, stance, role, caveat, later, and [[words]] with authority, word, ground
     records: Option<PathBuf>,
     /// The operation type; needed only where the charter declares several
     #[arg(long = "type", value_name = "TYPE")]
@@ -38,6 +38,9 @@ pub(crate) struct Simulate {
     /// Who says what in the further window, if there is one
     #[arg(long, value_name = "PARTNER:STANCE[:ROLE]", value_parser = line)]
     later: Vec<Line>,
+    /// What an authority says: pact:refuse, or pact:silent; may be given several times
+    #[arg(long = "authority", value_name = "NAME:WORD", value_parser = word)]
+    words: Vec<WordLine>,
     /// A value of its body: corridor=alfa; may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse::pair)]
     values: Vec<(String, String)>,
@@ -53,6 +56,14 @@ fn line(text: &str) -> Result<Line, String> {
     }
     let partner = partner.parse().map_err(|error| format!("{error}"))?;
     Ok(Line { partner, stance: stance.parse::<Stance>()?, role, caveat: None, later: false })
+}
+
+fn word(text: &str) -> Result<WordLine, String> {
+    let wrong =
+        || format!("{text:?} is not of the form NAME:WORD, as pact:order, pact:refuse or pact:silent");
+    let (authority, word) = text.split_once(':').ok_or_else(wrong)?;
+    let word = if word == "silent" { None } else { Some(word.parse()?) };
+    Ok(WordLine { authority: authority.parse().map_err(|error| format!("{error}"))?, word, ground: None })
 }
 
 impl Simulate {
@@ -76,6 +87,7 @@ impl Simulate {
         script.absent.extend(self.absent.iter().cloned());
         script.say.extend(self.says.iter().cloned());
         script.say.extend(self.later.iter().cloned().map(|line| Line { later: true, ..line }));
+        script.words.extend(self.words.iter().cloned());
         script.body.extend(self.values.iter().cloned());
         let trial = trial(&charter, &script).map_err(|why| {
             let file = self.file.display();

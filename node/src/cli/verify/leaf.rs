@@ -1,6 +1,7 @@
 //! A leaf of the log in words, checked against the charter.
 
 use entente_protocol::charter::{Charter, Fallback, show_time};
+use entente_protocol::coalition::outcome::Leave;
 use entente_protocol::coalition::{Assessment, Decision, Disposition, Ending};
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::RecordId;
@@ -113,8 +114,16 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
     if decision.limits != kind.rule.limits(decision.verdict) {
         return Err("it states other limits than the charter".into());
     }
+    if decision.mandates.first().map(|mandate| &mandate.needed) != kind.authority.as_ref() {
+        return Err(match &kind.authority {
+            Some(needed) => format!("it needs the authority {needed}, and states no word of it"),
+            None => format!("{} needs no authority", kind.name),
+        });
+    }
+    decision.mandates.iter().try_for_each(|mandate| mandate.check(charter))?;
+    let leave = Leave::of(&decision.mandates);
     let word = decision.word.as_ref().map(|word| word.stance);
-    match assessment.ending(kind, decision.stage, word, window_over) {
+    match assessment.ending(kind, decision.stage, word, leave, window_over) {
         Some(Ending::Decided(verdict)) if verdict == decision.verdict => Ok(()),
         Some(Ending::Further(_)) => {
             Err(format!("it states {}, but the rule begins a further window", decision.verdict))

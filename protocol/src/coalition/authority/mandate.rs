@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Speaker, Voice};
-use crate::authority::{self, Authority, AuthorityKind, Registry, Ruling, Word, prevails};
+use crate::authority::{self, Authority, AuthorityKind, Expression, Registry, Ruling, Scope, Word, prevails};
 use crate::charter::{AuthorityName, Charter, OperationType};
 use crate::coalition::operation::Operation;
 use crate::coalition::state::State;
@@ -52,6 +52,27 @@ impl Mandate {
     /// Whether the operation may be agreed.
     pub fn allows(&self) -> bool {
         self.ruling.decision == authority::Decision::Allowed
+    }
+
+    /// Whether what prevails follows from the words that stand in it, by the charter's precedence.
+    ///
+    /// # Errors
+    /// What contradicts the charter, in words.
+    pub fn check(&self, charter: &Charter) -> Result<(), String> {
+        let authority = |word: &AuthorityWord| Authority {
+            name: word.authority.clone(),
+            kind: word.kind,
+            scope: Scope::default(),
+            expression: Expression::Named(word.authority.clone()),
+        };
+        let authorities = self.words.iter().map(|word| (authority(word), word.word)).collect::<Vec<_>>();
+        let said = authorities.iter().map(|(authority, word)| authority::Said { authority, word: *word });
+        let heard = |authority: &Authority| !self.ruling.unheard.contains(&authority.name);
+        let ruling = prevails(&charter.kind_precedence(), &self.needed, &said.collect::<Vec<_>>(), heard);
+        if ruling == self.ruling {
+            return Ok(());
+        }
+        Err(format!("its words give \"{ruling}\", and it states \"{}\"", self.ruling))
     }
 
     /// Whether it is stopped.
