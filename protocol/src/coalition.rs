@@ -47,6 +47,7 @@ mod story;
 mod take;
 #[cfg(test)]
 mod tests;
+mod told;
 mod trial;
 mod versions;
 mod view;
@@ -90,6 +91,7 @@ pub use state::{
     Released, Seen, State,
 };
 pub use story::{LeadView, MAX_STORY_EVENTS, StoryEvent, StoryView, StoryWord};
+pub use told::ToldView;
 pub use trial::{Line, Script, Step, Trial, TrialError, WordLine, trial};
 pub use versions::Version;
 pub use view::{AttestationView, DecisionView, OperationView, Provisional, Status};

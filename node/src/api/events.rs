@@ -81,7 +81,9 @@ impl Follower {
                 if leaves.is_empty() {
                     return None;
                 }
-                self.waiting.extend(leaves.into_iter().filter_map(event));
+                let events = leaves.into_iter().filter_map(event).collect::<Vec<_>>();
+                let waiting = self.node.ask(move |engine, _| with_words(engine.state(), events)).await?;
+                self.waiting.extend(waiting);
                 continue;
             }
             let live = tokio::select! {
@@ -90,7 +92,8 @@ impl Follower {
                 _ = self.stopped.wait_for(Option::is_some) => return None,
             };
             match live {
-                Ok(EventView::Ordered { index, .. }) if index < self.live_from => {}
+                Ok(EventView::Ordered { index, .. } | EventView::Told { index, .. })
+                    if index < self.live_from => {}
                 Ok(EventView::Decided(decision)) if decision.index < Some(self.live_from) => {}
                 Ok(EventView::Ruled(ruling)) if ruling.index < self.live_from => {}
                 Ok(event) => return Some(event),
@@ -101,6 +104,24 @@ impl Follower {
             }
         }
     }
+}
+
+/// The same, each entry followed by what it says.
+fn with_words(state: &entente_protocol::coalition::State, events: Vec<EventView>) -> Vec<EventView> {
+    let mut all = Vec::with_capacity(2 * events.len());
+    for event in events {
+        let told = match &event {
+            EventView::Ordered { id, index, .. } => state
+                .seen(id)
+                .filter(|seen| seen.index == *index)
+                .and_then(|_| state.told(id))
+                .map(|told| EventView::Told { index: *index, told: Box::new(told) }),
+            _ => None,
+        };
+        all.push(event);
+        all.extend(told);
+    }
+    all
 }
 
 /// A stored leaf as the event that told of it.

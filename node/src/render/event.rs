@@ -12,6 +12,13 @@ pub(crate) fn line(event: &EventView) -> String {
         EventView::Ordered { id, index, feed, outcome, .. } => {
             format!("ordered   {} of {} at {index}: {}", short(id), plain(&feed.partner), plain(outcome))
         }
+        EventView::Told { index, told } => {
+            let who = told.event.partner.as_ref().map_or(String::new(), |who| format!("{who} "));
+            let title = told.title.as_ref().map_or(String::new(), |title| format!("{}: ", plain(title)));
+            let role = told.event.role.map_or(String::new(), |role| format!(", as {role}"));
+            let mark = if told.urgent { "URGENT" } else { "told" };
+            format!("{mark:<9} at {index}: {title}{who}{}{role}", plain(&told.event.text))
+        }
         EventView::Decided(decision) => format!(
             "{:<9} {} at {}: {}",
             plain(&decision.outcome),

@@ -331,6 +331,13 @@ impl Turn {
                 if follow.has_followers() {
                     let (feed, outcome) = (node.feed_view(&feed, length), place.outcome);
                     follow.tell(EventView::Ordered { id, index, epoch, feed, outcome });
+                    // A record that was said before, or refused, stands under another index or under none.
+                    let state = self.engine.state();
+                    if state.seen(&id).is_some_and(|seen| seen.index == index)
+                        && let Some(told) = state.told(&id)
+                    {
+                        follow.tell(EventView::Told { index, told: Box::new(told) });
+                    }
                 }
             }
             Event::Decided { index, decision } => {

@@ -1,4 +1,4 @@
-//! Members, ready to be shown, with what each owes the others: what it leads and what it has lent.
+//! Members, ready to be shown, with what each owes the others.
 
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +62,8 @@ pub struct WatchView {
 pub const MAX_OBLIGATIONS: usize = 256;
 
 impl State {
-    /// What others count on `partner` for: operations that it leads, open or agreed, and assets that it lent to such.
+    /// What others count on `partner` for: operations that it leads, open or agreed, assets that it lent to such, offers
+    /// that nobody has answered, and disputes that it is to judge.
     pub fn obligations(&self, partner: &PartnerName) -> Vec<Obligation> {
         let leads =
             self.operations().filter(|operation| operation.lead == *partner).filter_map(|operation| {
@@ -79,7 +80,25 @@ impl State {
             let what = format!("lent it {}", asset.declared.name);
             Some(Obligation { operation: operation.id, title: operation.open.title.clone(), what })
         });
-        leads.chain(lent).take(MAX_OBLIGATIONS).collect()
+        let title = |operation: &RecordId| {
+            self.operation(operation).map_or_else(String::new, |operation| operation.open.title.clone())
+        };
+        // Whatever is open has a deadline.
+        let offers = self.deadlines().filter_map(|(_, id)| self.handoff(&id)).filter_map(|offer| {
+            let what = match (offer.from == *partner, offer.to == *partner) {
+                (true, _) => format!("offered it to {}, which has not answered", offer.to),
+                (_, true) => format!("is offered it by {}, and has not answered", offer.from),
+                _ => return None,
+            };
+            Some(Obligation { operation: offer.operation, title: title(&offer.operation), what })
+        });
+        let open = self.deadlines().filter_map(|(_, id)| self.dispute(&id));
+        let judges = open.filter(|dispute| dispute.panel.contains(partner));
+        let judges = judges.map(|dispute| {
+            let what = format!("is on the panel of {}", dispute.id);
+            Obligation { operation: dispute.operation, title: title(&dispute.operation), what }
+        });
+        leads.chain(lent).chain(offers).chain(judges).take(MAX_OBLIGATIONS).collect()
     }
 
     /// All members, in the order of seats, those that have left included.

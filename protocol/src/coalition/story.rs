@@ -52,6 +52,14 @@ pub enum StoryWord {
     Decided,
     /// Its lead concluded it.
     Concluded,
+    /// An asset was declared.
+    Declared,
+    /// A version of an alliance's document became known.
+    Published,
+    /// An officer took over the watch.
+    Watched,
+    /// A partner left.
+    Left,
 }
 
 impl StoryWord {
@@ -72,6 +80,10 @@ impl StoryWord {
             Self::Ruled => "ruled",
             Self::Decided => "decided",
             Self::Concluded => "concluded",
+            Self::Declared => "declared",
+            Self::Published => "published",
+            Self::Watched => "watched",
+            Self::Left => "left",
         }
     }
 }
@@ -135,10 +147,10 @@ pub struct StoryView {
 
 /// Events with what they are sorted by.
 #[derive(Default)]
-struct Told(Vec<(Time, u64, StoryEvent)>);
+pub(super) struct Telling(Vec<(Time, u64, StoryEvent)>);
 
-impl Told {
-    fn tell(
+impl Telling {
+    pub(super) fn tell(
         &mut self,
         at: Time,
         index: Option<u64>,
@@ -159,6 +171,12 @@ impl Told {
         self.0.push((at, index.unwrap_or(0), event));
     }
 
+    /// What was told, first things first.
+    pub(super) fn events(mut self) -> Vec<StoryEvent> {
+        self.0.sort_by_key(|(at, index, _)| (*at, *index));
+        self.0.into_iter().map(|(.., event)| event).collect()
+    }
+
     /// What was told last was under these authorities.
     fn under(&mut self, authorities: impl IntoIterator<Item = AuthorityName>) {
         if let Some((.., event)) = self.0.last_mut() {
@@ -176,7 +194,30 @@ impl State {
     pub fn story(&self, id: &RecordId, now: Time) -> Option<StoryView> {
         let operation = self.operations.get(id)?;
         let view = self.view(id, now)?;
-        let mut told = Told::default();
+        let events = self.events_of(operation);
+        let before = events.len().saturating_sub(MAX_STORY_EVENTS);
+        Some(StoryView {
+            id: operation.id,
+            kind: operation.open.kind.clone(),
+            title: operation.open.title.clone(),
+            status: view.status,
+            lead: LeadView {
+                partner: operation.lead.clone(),
+                index: operation.led.index,
+                since: show_time(operation.led.since),
+                by: operation.led.by,
+            },
+            phase: view.phase,
+            phases: self.phase_views(operation),
+            events: events.into_iter().skip(before).collect(),
+            before: before as u64,
+        })
+    }
+
+    /// Everything that happened to an operation, first things first.
+    pub(super) fn events_of(&self, operation: &Operation) -> Vec<StoryEvent> {
+        let id = &operation.id;
+        let mut told = Telling::default();
         self.tell_operation(operation, &mut told);
         self.lendings(id).for_each(|lending| {
             let owner = Some((&lending.owner, None));
@@ -197,27 +238,10 @@ impl State {
         });
         self.handoffs.of(id).for_each(|handoff| self.tell_handoff(operation, handoff, &mut told));
         self.disputes.of(id).for_each(|dispute| tell_dispute(dispute, &mut told));
-        told.0.sort_by_key(|(at, index, _)| (*at, *index));
-        let before = told.0.len().saturating_sub(MAX_STORY_EVENTS);
-        Some(StoryView {
-            id: operation.id,
-            kind: operation.open.kind.clone(),
-            title: operation.open.title.clone(),
-            status: view.status,
-            lead: LeadView {
-                partner: operation.lead.clone(),
-                index: operation.led.index,
-                since: show_time(operation.led.since),
-                by: operation.led.by,
-            },
-            phase: view.phase,
-            phases: self.phase_views(operation),
-            events: told.0.into_iter().skip(before).map(|(.., event)| event).collect(),
-            before: before as u64,
-        })
+        told.events()
     }
 
-    fn tell_operation(&self, operation: &Operation, told: &mut Told) {
+    fn tell_operation(&self, operation: &Operation, told: &mut Telling) {
         let kind = self.kind_of(operation);
         let first = kind.map(|kind| kind.first_lead(&operation.opened_by));
         let leads = first.as_ref() == Some(&operation.opened_by);
@@ -263,7 +287,7 @@ impl State {
         }
     }
 
-    fn tell_handoff(&self, operation: &Operation, handoff: &Handoff, told: &mut Told) {
+    fn tell_handoff(&self, operation: &Operation, handoff: &Handoff, told: &mut Telling) {
         let role = match handoff.what {
             Handed::Role(role) => role,
             Handed::Whole => Role::Lead,
@@ -301,7 +325,7 @@ impl State {
     }
 }
 
-fn tell_dispute(dispute: &Dispute, told: &mut Told) {
+fn tell_dispute(dispute: &Dispute, told: &mut Telling) {
     let ground = dispute.ground.as_ref().map_or(String::new(), |ground| format!("{ground}: "));
     let text = format!("disputes the {} {}: {ground}{}", dispute.about, dispute.subject, dispute.reason);
     let opener = Some((&dispute.opened_by, None));

@@ -17,6 +17,7 @@ mod roles;
 mod snapshot;
 mod stages;
 mod story;
+mod told;
 mod versions;
 mod views;
 mod withdrawals;

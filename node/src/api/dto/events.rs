@@ -1,6 +1,6 @@
 //! What is told to those who follow.
 
-use entente_protocol::coalition::IntegrityView;
+use entente_protocol::coalition::{IntegrityView, ToldView};
 use entente_protocol::identity::{Hash, PublicKey, RecordId};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,14 @@ pub enum EventView {
         feed: FeedView,
         /// What it did.
         outcome: String,
+    },
+    /// What an ordered record says: follows its [`EventView::Ordered`], if it was applied.
+    Told {
+        /// Its place in the log.
+        index: u64,
+        /// What it says.
+        #[serde(flatten)]
+        told: Box<ToldView>,
     },
     /// An operation was decided, and the decision is certified.
     Decided(DecisionView),

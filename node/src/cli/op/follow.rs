@@ -35,6 +35,8 @@ impl Follow {
                 event,
                 EventView::Held { .. }
                     | EventView::Ordered { .. }
+                    | EventView::Told { .. }
+                    | EventView::Integrity { .. }
                     | EventView::Decided(_)
                     | EventView::Ruled(_)
                     | EventView::Lagged { .. }

@@ -200,6 +200,10 @@ impl State {
         now: Time,
     ) -> Result<(), Refusal> {
         let none = || HandoffRefusal::NoTakeover { kind: kind.name.clone() };
+        // Who is gone for good answers for nothing: then whoever may lead may take it, the first by order.
+        if self.membership(&operation.lead).is_gone() && kind.may_lead(partner, operation.phase) {
+            return Ok(());
+        }
         let rule = kind.handoff.takeover.as_ref().ok_or_else(none)?;
         let of_phase = kind.phase(operation.phase).and_then(|phase| phase.successor.as_ref());
         let successor = of_phase.unwrap_or(&rule.successor);

@@ -110,6 +110,27 @@ impl Bench {
 }
 
 #[test]
+fn a_lead_that_is_gone_leaves_its_place_to_whoever_may_lead_and_takes_it_first() {
+    let mut charter = charter(&FOUR);
+    charter.operations[0].lead = ["estmark", "norden", "sudria"].map(name).to_vec();
+    let mut bench = Bench::new(found(charter));
+    let opening = open(&bench.founded, "estmark", "led by estmark");
+    let operation = opening.record.id();
+    bench.apply(&opening);
+    assert_eq!(bench.lead(operation), "estmark");
+    let refused = bench.handoff_refusal("sudria", "early", takes_over(operation));
+    assert!(matches!(refused, HandoffRefusal::NoTakeover { .. }), "{refused}");
+    let leaves = Act::Member(crate::record::MemberAct::Withdraw { ground: "called home".into() });
+    bench.does("estmark", "leaves", leaves);
+    let refused = bench.handoff_refusal("vigil", "observer", takes_over(operation));
+    assert!(matches!(refused, HandoffRefusal::NoTakeover { .. }), "{refused}");
+    bench.does("sudria", "takes", takes_over(operation));
+    assert_eq!(bench.lead(operation), "sudria");
+    let refused = bench.handoff_refusal("norden", "late", takes_over(operation));
+    assert!(matches!(refused, HandoffRefusal::NoTakeover { .. }), "{refused}");
+}
+
+#[test]
 fn the_lead_passes_with_the_ordered_acceptance_and_not_before() {
     let mut bench = relay();
     let id = bench.open();

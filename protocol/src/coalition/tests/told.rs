@@ -1,0 +1,85 @@
+//! What one record says is what its operation's story tells of it.
+
+use super::assets::{contribute, declare, recall};
+use super::*;
+use crate::charter::{Dependants, DisputeRule, IfShort, OnExpiry};
+use crate::record::{Control, DisputeAct, Handed, HandoffAct, MemberAct, Offer, OpenDispute, Watch};
+
+fn with_disputes() -> Bench {
+    let mut charter = charter(&FOUR);
+    let airlift =
+        charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift").expect("declared");
+    airlift.dispute = Some(DisputeRule {
+        window_ms: HOUR_MS,
+        panel: ["estmark", "vigil"].map(name).to_vec(),
+        threshold: 1,
+        if_short: IfShort::Refuse,
+        rule_ms: HOUR_MS,
+        on_expiry: OnExpiry::Uphold,
+        dependants: Dependants::GoOn,
+        grounds: vec![],
+        remand_ms: None,
+    });
+    airlift.handoff.offer_ms = HOUR_MS;
+    airlift.precedence = crate::lane::Lane::Priority;
+    airlift.lead = ["norden", "sudria"].map(name).to_vec();
+    charter.sort();
+    Bench::new(found(charter))
+}
+
+#[test]
+fn each_record_is_told_with_who_what_and_whether_it_is_urgent() {
+    let mut bench = with_disputes();
+    let asset = bench.does("sudria", "1", declare("lift-7"));
+    let operation = bench.open();
+    let said = bench.word("norden", operation, Lead, Endorse);
+    bench.apply(&said);
+    let lent = bench.does("sudria", "2", contribute(asset, operation, Control::Owner));
+    let told = |bench: &Bench, id: RecordId| bench.state.told(&id).expect("told");
+    let lending = told(&bench, lent);
+    assert_eq!((lending.event.text.as_str(), lending.operation), ("lends lift-7", Some(operation)));
+    let back = bench.does("sudria", "3", recall(asset));
+    bench.say("sudria", operation, Supporting, Endorse);
+    let offer = Offer {
+        operation,
+        what: Handed::Role(Lead),
+        to: name("sudria"),
+        phase: None,
+        note: Some("night shift".into()),
+        expires: None,
+    };
+    bench.say("estmark", operation, Supporting, Endorse);
+    let offer = bench.does("norden", "4", Act::Handoff(HandoffAct::Offer(offer)));
+    let open = OpenDispute { subject: operation, ground: None, reason: "over the sector".into() };
+    let dispute = bench.does("sudria", "5", Act::Dispute(DisputeAct::Open(open)));
+    let watch = Watch { officer: key("vigil", "officer").public(), from: CREATED, note: None };
+    let watch = bench.does("vigil", "6", Act::Member(MemberAct::Watch(watch)));
+    let leaves = bench.does("vigil", "7", Act::Member(MemberAct::Withdraw { ground: "called home".into() }));
+    for (id, partner, urgent, word, text) in [
+        (asset, "sudria", false, StoryWord::Declared, "declares lift-7: a lift"),
+        (operation, "norden", false, StoryWord::Opened, "opens it"),
+        (said.record.id(), "norden", false, StoryWord::Attested, "endorses"),
+        (back, "sudria", true, StoryWord::Recalled, "recalls lift-7: needed at home"),
+        (offer, "norden", true, StoryWord::Offered, "offers the lead to sudria: night shift"),
+        (dispute, "sudria", false, StoryWord::Disputed, "disputes the operation"),
+        (watch, "vigil", false, StoryWord::Watched, "gives the watch to ed25519:"),
+        (leaves, "vigil", true, StoryWord::Left, "leaves: called home"),
+    ] {
+        let told = told(&bench, id);
+        assert_eq!(told.event.partner, Some(name(partner)), "{told:?}");
+        assert_eq!((told.urgent, told.event.what), (urgent, word), "{told:?}");
+        assert!(told.event.text.starts_with(text), "{told:?}");
+        assert_eq!(told.event.index, bench.state.seen(&id).map(|seen| seen.index), "{told:?}");
+    }
+    let owes = |partner: &str| {
+        let owed = bench.state.obligations(&name(partner));
+        owed.into_iter().map(|it| it.what).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        owes("norden"),
+        ["leads it, and it is agreed", "offered it to sudria, which has not answered"]
+    );
+    assert_eq!(owes("sudria"), ["is offered it by norden, and has not answered"]);
+    assert_eq!(owes("estmark"), [format!("is on the panel of {dispute}")]);
+    assert_eq!(bench.state.told(&RecordId(hash("unknown", &[]))), None);
+}
