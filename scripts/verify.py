@@ -309,9 +309,10 @@ AUTHORITY_RULES = struct(
         struct(follow=names("at-once", "next-amendment", "pinned"), alliance=ALLIANCE, signatures=SIGNATURES)
     ),
 )
+CAPABILITY = struct(name=TEXT, partners=list_of(TEXT))
 CHARTER = struct(
     version=U32, previous=option(HASH), name=TEXT, created=U64, nonce=array(16), step_ms=U64, clock_tolerance_ms=U64, quota=QUOTA,
-    partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE), capabilities=list_of(struct(name=TEXT, partners=list_of(TEXT))), integrity=INTEGRITY,
+    partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE), capabilities=list_of(CAPABILITY), integrity=INTEGRITY,
     authority=AUTHORITY_RULES,
 )
 DELEGATION = struct(
@@ -325,7 +326,11 @@ FOUNDING = struct(charter=CHARTER, signatures=list_of(CHARTER_SIGNATURE))
 # "Records" and "Record feeds"
 FEED_KEY = struct(node=KEY, lane=LANE, incarnation=U32)
 HEAD = struct(length=U64, hash=HASH)
-ASSET_ACT = enum(
+ASSET_AMENDMENT = struct(
+    version=U32, previous=HASH, remove=list_of(TEXT), put=list_of(OPERATION_TYPE), integrity=option(INTEGRITY),
+    authority=option(AUTHORITY_RULES), capabilities=option(list_of(CAPABILITY)), result=HASH,
+)
+ACT = enum(
     Declare=struct(name=TEXT, kind=TEXT, label=TEXT),
     Contribute=struct(asset=HASH, operation=HASH, caveat=option(TEXT), control=enum(Owner=None, Lead=list_of(TEXT))),
     Recall=struct(asset=HASH, ground=option(TEXT)),
@@ -356,10 +361,7 @@ ACT = enum(
             kind=TEXT,
             change=enum(
                 Suspend=TEXT, Reinstate=TEXT, Expel=TEXT,
-                Amend=struct(
-                    version=U32, previous=HASH, remove=list_of(TEXT), put=list_of(OPERATION_TYPE),
-                    integrity=option(INTEGRITY), authority=option(AUTHORITY_RULES), result=HASH,
-                ),
+                Amend=AMENDMENT,
             ),
             reason=TEXT,
         ),
@@ -380,7 +382,7 @@ ACT = enum(
     ),
     Dispute=enum(
         Open=struct(subject=HASH, ground=option(TEXT), reason=TEXT),
-        Rule=struct(dispute=HASH, ruling=RULING, reason=option(TEXT)),
+        Rule=struct(dispute=HASH, number=U32, ruling=RULING, reason=option(TEXT)),
     ),
     Withdraw=struct(operation=HASH, attestation=HASH),
     Authority=enum(
@@ -428,7 +430,8 @@ LEAF = enum(
     ),
     Decision=struct(
         operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired", "agreed-with-limits"),
-        limits=option(TEXT), decided_at=U64, decided_by=option(U64), charter_version=U32, concerns=option(TEXT),
+        limits=option(TEXT), decided_at=U64, decided_by=option(U64), charter_version=U32,
+        charter=HASH, concerns=option(TEXT), changed=option(TRUTH),
         by_new_rule=TRUTH, stage=names("first", "deferred", "escalated"), word=option(STANDING), counted=list_of(STANDING), deficit=DEFICIT,
         mandates=list_of(MANDATE),
     ),
@@ -442,12 +445,13 @@ LEAF = enum(
     Ruling=struct(
         dispute=HASH, subject=HASH, about=names("operation", "handoff", "attestation"), operation=HASH, kind=TEXT, title=TEXT,
         opened_by=TEXT, ground=option(TEXT), reason=TEXT, ruling=RULING, ruled_at=U64, ruled_by=option(U64),
-        charter_version=U32, panel=list_of(TEXT), threshold=U32,
+        charter_version=U32, charter=HASH, panel=list_of(TEXT), threshold=U32,
         words=list_of(
-            struct(record=HASH, partner=TEXT, ruling=RULING, reason=option(TEXT), index=U64, at=U64, times=U32)
+            struct(record=HASH, partner=TEXT, ruling=RULING, reason=option(TEXT), index=U64, at=U64, number=U32)
         ),
     ),
 )
+CHARTER_CHAIN = struct(founding=FOUNDING, amendments=list_of(AMENDMENT))
 EXTRA = struct(leaf=BYTES, founding=BYTES)
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -456,7 +460,7 @@ EXTRA = struct(leaf=BYTES, founding=BYTES)
 
 def verify_founding(data, coalition):
     """The charter, if its hash is the id and every root signed it and what it delegates."""
-    founding = decode(FOUNDING, data, "founding")
+    founding = decode(CHARTER_CHAIN, data, "founding")["founding"]
     charter = founding["charter"]
     need(H("entente/charter/v1", CHARTER[1](charter)) == coalition, "the charter is of another coalition")
     need(charter["version"] == 1, "another version of the charter")

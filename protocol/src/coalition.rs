@@ -52,7 +52,7 @@ mod trial;
 mod versions;
 mod view;
 
-pub use asset::{Asset, AssetRefusal, AssetView, Lent, MAX_ASSETS_PER_PARTNER};
+pub use asset::{Asset, AssetRefusal, AssetView, Lent, MAX_ASSETS_PER_PARTNER, MAX_LENDINGS_PER_PARTNER};
 pub use authority::{
     AuthorityRefusal, AuthorityView, AuthorityWord, MAX_ALLIANCE_VERSIONS, MAX_WORDS_PER_PARTNER, Mandate,
     MandateView, OrderedAlliance, Voice, VoiceView,
@@ -75,7 +75,7 @@ pub use integrity::{
 };
 pub use items::MAX_ITEM_BYTES;
 pub use lending::Lending;
-pub use member::{Changed, Member, MemberRefusal, Membership};
+pub use member::{Changed, MAX_PROPOSALS_PER_PARTNER, Member, MemberRefusal, Membership};
 pub use obligations::{MAX_OBLIGATIONS, MemberView, Obligation, WatchView};
 pub use operation::{Attestation, Earlier, Led, Mark, Operation, Over};
 pub use outcome::{

@@ -8,6 +8,7 @@
 //! partner ([`CharterSignature::sign`], on a machine that may be offline). The signatures are merged in any order
 //! ([`Founding::merge`]). The founded file also carries the coalition secret, by hand, to those who join.
 
+mod chain;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
@@ -21,6 +22,8 @@ use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
+
+pub use chain::CharterChain;
 
 use crate::charter::text::{all_of, from_toml, to_toml};
 use crate::charter::{

@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use entente_protocol::founding::CharterChain;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::Leaf;
 use entente_protocol::ledger::merkle::prove_inclusion;
-use entente_protocol::ledger::receipt::Receipt;
+use entente_protocol::ledger::receipt::{MAX_EXTRA_BYTES, Receipt};
 use entente_protocol::store::{Archive as _, Damage};
 use entente_protocol::wire;
 use serde::Deserialize;
@@ -164,7 +165,16 @@ pub(super) async fn receipt(
             return Err(Damage { what, why: error.to_string() }.into());
         }
     };
-    let founding = wire::encode(node.founded().founding());
+    let versions = node.ask(|engine, _| {
+        engine.state().versions().map(|version| version.amendment.clone()).collect::<Vec<_>>()
+    });
+    let founding = node.founded().founding().clone();
+    let chain = CharterChain { founding, amendments: versions.await.ok_or_else(ApiError::stopping)? };
+    let mut founding = wire::encode(&chain);
+    // Room for the leaf and both lengths.
+    if founding.len() + leaf.bytes.len() + 16 > MAX_EXTRA_BYTES {
+        founding = wire::encode(&CharterChain { amendments: Vec::new(), ..chain });
+    }
     let receipt = Receipt::new(leaf.bytes, founding, index, path, &certificate, &cosigners);
     let receipt = receipt.map_err(|error| Damage {
         what: format!("receipt for leaf {index}"),

@@ -4,6 +4,7 @@
 //! read from the file given and never written in clear; nothing is signed that was not shown, and nothing is written that would
 //! not verify.
 
+mod alliance;
 mod delegate;
 pub(super) mod file;
 mod init;
@@ -42,6 +43,8 @@ pub(super) enum Offline {
     Delegate(delegate::Delegate),
     /// Take back what was delegated
     Revoke(revoke::Revoke),
+    /// Draft an alliance's document, or its next version, for its parties to sign
+    Alliance(alliance::Alliance),
     /// Draft what an authority says on an operation, for keys that are kept off line
     Statement(statement::Statement),
     /// Sign an alliance's document, a root's rotation, a statement or a charter; says who is missing
@@ -65,6 +68,7 @@ impl Offline {
             Self::Init(init) => init.run(as_json),
             Self::Delegate(delegate) => delegate.run(as_json),
             Self::Revoke(revoke) => revoke.run(as_json),
+            Self::Alliance(alliance) => alliance.run(as_json),
             Self::Statement(statement) => statement.run(as_json),
             Self::Sign(sign) => sign.run(as_json),
             Self::Show(show) => show.run(as_json),

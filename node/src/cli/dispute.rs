@@ -7,7 +7,7 @@ use entente_protocol::identity::RecordId;
 use entente_protocol::record::{Act, DisputeAct, OpenDispute, Rule, Ruling};
 
 use super::Context;
-use super::op::{Saying, find, texts};
+use super::op::{Officer, Saying, find, texts};
 use crate::api::dto::DisputeView;
 use crate::client::segment;
 use crate::errors::CliError;
@@ -78,12 +78,17 @@ impl Command {
                     texts::check_not_empty("reason", reason, &command)?;
                     texts::check(Part::Reason, "reason", reason, &command)?;
                 }
-                let dispute = match args.dispute.parse::<RecordId>() {
-                    Ok(id) => id,
-                    Err(_) => show(context, &args.dispute).await?.id,
-                };
-                let act =
-                    DisputeAct::Rule(Rule { dispute, ruling: args.ruling, reason: args.reason.clone() });
+                let partner = Officer::load(context)?.partner()?.name.clone();
+                let view = show(context, &args.dispute).await?;
+                let dispute = view.id;
+                let last =
+                    view.words.iter().find(|word| word.partner == partner).map_or(0, |word| word.number);
+                let act = DisputeAct::Rule(Rule {
+                    dispute,
+                    number: last.saturating_add(1),
+                    ruling: args.ruling,
+                    reason: args.reason.clone(),
+                });
                 let shows = format!("dispute show {}", render::short(&dispute));
                 args.saying.say(context, Act::Dispute(act), &shows).await
             }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::Args;
 use entente_hbbft::Committee;
 use entente_protocol::charter::show_time;
-use entente_protocol::founding::{Founded, Founding};
+use entente_protocol::founding::{CharterChain, Founded};
 use entente_protocol::identity::CoalitionId;
 use entente_protocol::ledger::cosignature::{Certificate, Cosigners};
 use entente_protocol::ledger::receipt::{MAX_EXTRA_BYTES, MAX_RECEIPT_BYTES, Receipt};
@@ -91,8 +91,9 @@ fn failed<E: ToString>(what: &'static str) -> impl Fn(E) -> Failed {
 /// Every step from the file's bytes to the leaf in words.
 fn prove(bytes: &[u8], pinned: Option<CoalitionId>) -> Result<Proven, Failed> {
     let receipt = Receipt::parse(bytes).map_err(failed("the file is no receipt"))?;
-    let founding: Founding =
+    let chain: CharterChain =
         wire::decode(receipt.founding(), MAX_EXTRA_BYTES).map_err(failed("its charter cannot be read"))?;
+    let founding = &chain.founding;
     let id = founding.charter.id();
     if let Some(pinned) = pinned.filter(|pinned| *pinned != id) {
         return Err(("it is of another coalition", format!("its charter is {id}, not {pinned}")));
@@ -101,7 +102,7 @@ fn prove(bytes: &[u8], pinned: Option<CoalitionId>) -> Result<Proven, Failed> {
     let cosigners = cosigners(&founded).map_err(|error| ("its charter names no committee", error.why))?;
     let certificate =
         receipt.verify(&cosigners).map_err(failed("the log is not certified, or lacks the leaf"))?;
-    let words = leaf::words(receipt.leaf(), &founded).map_err(failed("the leaf is not sound"))?;
+    let words = leaf::words(receipt.leaf(), &founded, &chain).map_err(failed("the leaf is not sound"))?;
     Ok(Proven { founded, certificate, cosigners, index: receipt.index(), words })
 }
 

@@ -154,10 +154,10 @@ pub(crate) fn story(it: &StoryView) -> String {
     let mut rows = vec![[
         "lead".to_owned(),
         format!(
-            "{} since {}, leaf {}, by {}",
+            "{} since {}{}, by {}",
             it.lead.partner,
             it.lead.since,
-            it.lead.index,
+            it.lead.index.map_or(String::new(), |index| format!(", leaf {index}")),
             short(&it.lead.by)
         ),
     ]];

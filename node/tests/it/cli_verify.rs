@@ -2,7 +2,7 @@
 
 use entente_protocol::charter::Charter;
 use entente_protocol::coalition::{Assessment, Decision, Stage, Standing, Verdict};
-use entente_protocol::founding::{CharterSignature, Founding};
+use entente_protocol::founding::{CharterChain, CharterSignature, Founding};
 use entente_protocol::identity::{RecordId, hash};
 use entente_protocol::leaf::Leaf;
 use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners, TreeHead};
@@ -49,7 +49,9 @@ fn decision(charter: &Charter) -> Decision {
         decided_at: Time(1_795_525_509_000),
         decided_by: Some(3),
         charter_version: 1,
+        charter: charter.hash(),
         concerns: None,
+        changed: None,
         by_new_rule: false,
         stage: Stage::First,
         word: None,
@@ -76,9 +78,8 @@ fn receipt(hosts: &Hosts, charter: &Charter, leaf: Vec<u8>) -> String {
         .map(|(seat, name)| Cosignature { seat, signature: head.cosign(&id, &hosts.key(name, "seat")) })
         .collect();
     let certificate = Certificate { head, cosignatures };
-    Receipt::new(leaf, wire::encode(&founding), 0, vec![], &certificate, &cosigners)
-        .expect("a receipt")
-        .encode()
+    let chain = CharterChain { founding, amendments: vec![] };
+    Receipt::new(leaf, wire::encode(&chain), 0, vec![], &certificate, &cosigners).expect("a receipt").encode()
 }
 
 #[test]

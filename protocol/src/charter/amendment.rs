@@ -3,14 +3,16 @@
 //! Guarantees: an amendment applies to exactly one charter and gives exactly one, whose hash it states; so whoever holds the
 //! first version and the amendments has every version, and whoever attests to an amendment knows the whole result.
 //! What an amendment changes is operation types, and with them roles, rules, windows and who decides on membership, and
-//! what becomes of integrity events.
+//! what becomes of integrity events, who has authority, and who is able to do what.
 //! Partners, keys and what steers the order stay as they are.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::lint::{all_errors, errors};
 use super::{
-    AuthorityRules, Charter, CharterError, IntegrityRules, KindName, MAX_KINDS, OperationType, Severity, lint,
+    AuthorityRules, Charter, CharterError, Effect, HeldCapability, IntegrityRules, KindName, MAX_KINDS,
+    OperationType,
 };
 use crate::identity::Hash;
 
@@ -30,6 +32,8 @@ pub struct Amendment {
     pub integrity: Option<IntegrityRules>,
     /// Which authorities there are, where that is to change.
     pub authority: Option<AuthorityRules>,
+    /// Who is able or allowed to do what, where that is to change.
+    pub capabilities: Option<Vec<HeldCapability>>,
     /// The hash of the version that it makes.
     pub result: Hash,
 }
@@ -94,7 +98,9 @@ impl Amendment {
         });
         let integrity = self.integrity.iter().map(|_| "changes what becomes of integrity events".to_owned());
         let authority = self.authority.iter().map(|_| "changes which authorities there are".to_owned());
-        removed.chain(put).chain(integrity).chain(authority).collect()
+        let capabilities =
+            self.capabilities.iter().map(|_| "changes who is able or allowed to do what".to_owned());
+        removed.chain(put).chain(integrity).chain(authority).chain(capabilities).collect()
     }
 }
 
@@ -119,18 +125,24 @@ fn differences(old: &OperationType, new: &OperationType) -> Vec<&'static str> {
 }
 
 impl Charter {
-    /// The version that `amendment` makes of this one.
+    /// The version that `amendment` makes of this one. Whether each rule in it can be met is not tried here, but before it takes
+    /// effect, by [`Charter::check_amended`]: anybody can propose something, and a proposal must not cost others much.
     pub fn amended(&self, amendment: &Amendment) -> Result<Self, AmendmentError> {
-        let Amendment { version, previous, remove, put, integrity, authority, result } = amendment;
+        let Amendment { version, previous, remove, put, integrity, authority, capabilities, result } =
+            amendment;
         let current = self.hash();
         if *previous != current || self.version.checked_add(1) != Some(*version) {
             let previous = *previous;
             return Err(AmendmentError::OtherVersion { previous, version: self.version, current });
         }
+        self.keeps_its_amenders(remove, put)?;
         let changes = remove.len()
             + put.len()
-            + [integrity.is_some(), authority.is_some()].map(usize::from).iter().sum::<usize>();
-        super::bound("changes", changes, 1, 2 * MAX_KINDS + 2)?;
+            + [integrity.is_some(), authority.is_some(), capabilities.is_some()]
+                .map(usize::from)
+                .iter()
+                .sum::<usize>();
+        super::bound("changes", changes, 1, 2 * MAX_KINDS + 3)?;
         super::ascending("removed types", remove)?;
         super::ascending("types put", put.iter().map(|kind| &kind.name))?;
         let mut charter = self.clone();
@@ -150,6 +162,9 @@ impl Charter {
         if let Some(authority) = authority {
             charter.authority = authority.clone();
         }
+        if let Some(capabilities) = capabilities {
+            charter.capabilities = capabilities.clone();
+        }
         charter.version = *version;
         charter.previous = Some(current);
         charter.operations.sort_by(|one, other| one.name.cmp(&other.name));
@@ -158,9 +173,31 @@ impl Charter {
         if found != *result {
             return Err(AmendmentError::OtherResult { found, stated: *result });
         }
-        let errors = lint(&charter).into_iter().filter(|lint| lint.severity == Severity::Error);
-        let errors = errors.map(|lint| lint.message).collect::<Vec<_>>();
+        let errors = errors(&charter);
         if errors.is_empty() { Ok(charter) } else { Err(AmendmentError::Lint { errors }) }
+    }
+
+    /// Whether this version, which an amendment made, may take effect: whether each rule in it can be met, too.
+    pub fn check_amended(&self) -> Result<(), AmendmentError> {
+        let errors = all_errors(self);
+        if errors.is_empty() { Ok(()) } else { Err(AmendmentError::Lint { errors }) }
+    }
+
+    /// Who amends is decided at the founding: types with that effect can be changed, which takes their old and their new
+    /// rule, but neither added nor removed, or the new amender would never have been asked.
+    fn keeps_its_amenders(&self, remove: &[KindName], put: &[OperationType]) -> Result<(), AmendmentError> {
+        let amends = |name: &str| self.kind(name).is_some_and(|kind| kind.effect == Some(Effect::Amend));
+        let removed = remove.iter().find(|name| amends(name.as_str()));
+        let changed =
+            put.iter().find(|kind| amends(kind.name.as_str()) != (kind.effect == Some(Effect::Amend)));
+        match removed.or(changed.map(|kind| &kind.name)) {
+            Some(name) => Err(AmendmentError::Malformed {
+                what: format!(
+                    "{name}: an operation type with the effect amend can be changed, but neither added nor removed"
+                ),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The amendment that leads from this version to the rules of `wanted`, whose version and chain do not matter.
@@ -190,9 +227,12 @@ impl Charter {
                 .collect(),
             integrity: Some(wanted.integrity.clone()).filter(|rules| *rules != self.integrity),
             authority: Some(wanted.authority.clone()).filter(|rules| *rules != self.authority),
+            capabilities: Some(wanted.capabilities.clone()).filter(|held| *held != self.capabilities),
             result: Hash::default(),
         };
-        let rules = amendment.integrity.is_some() || amendment.authority.is_some();
+        let rules = amendment.integrity.is_some()
+            || amendment.authority.is_some()
+            || amendment.capabilities.is_some();
         if amendment.remove.is_empty() && amendment.put.is_empty() && !rules {
             return Err(AmendmentError::Same);
         }
@@ -202,7 +242,7 @@ impl Charter {
             Err(error) => return Err(error),
             Ok(_) => {}
         }
-        self.amended(&amendment)?;
+        self.amended(&amendment)?.check_amended()?;
         Ok(amendment)
     }
 }

@@ -180,10 +180,11 @@ impl OperationType {
         self.counts(role) && (by_role || veto.partners.binary_search(partner).is_ok())
     }
 
-    /// Who leads an operation of this type that `opener` opens: itself if it may, else the first that may. An operation
-    /// of a type that nobody may lead is its opener's.
-    pub fn first_lead(&self, opener: &PartnerName) -> PartnerName {
-        self.leads(0).first().filter(|_| !self.may_lead(opener, 0)).unwrap_or(opener).clone()
+    /// Who leads an operation of this type that `opener` opens: itself if it may, else the first that may and of whom `can` says
+    /// that it can. An operation of a type that nobody may lead is its opener's.
+    pub fn first_lead(&self, opener: &PartnerName, can: impl Fn(&PartnerName) -> bool) -> PartnerName {
+        let first = self.leads(0).iter().find(|partner| can(partner));
+        first.filter(|_| !self.may_lead(opener, 0)).unwrap_or(opener).clone()
     }
 
     /// The partners that may lead the phase of this number, sorted; in a type without phases the whole.

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::text::{all_of, either, show_time};
-use super::{Charter, Effect, OperationType, Partner, integrity};
+use super::{Charter, Effect, OperationType, Partner, Threshold, integrity};
+use crate::coalition::outcome::{Against, can_be_met};
 use crate::identity::PublicKey;
 use crate::lane::Lane;
 use crate::time::Time;
@@ -54,29 +55,89 @@ pub fn lint(charter: &Charter) -> Vec<Lint> {
 
 /// Findings at the time `now`, errors first.
 pub fn lint_at(charter: &Charter, now: Time) -> Vec<Lint> {
-    let mut lints = Lints(Vec::new());
+    let mut lints = Lints { found: Vec::new(), depth: Depth::People };
+    look(charter, now, &mut lints);
+    lints.found.sort_by_key(|lint| lint.severity);
+    lints.found
+}
+
+/// What in a charter can never work, as far as that is told without trying who might endorse in which role: at a cost that
+/// grows with the charter's size alone.
+pub(super) fn errors(charter: &Charter) -> Vec<String> {
+    errors_at(charter, Depth::Size)
+}
+
+/// The same, and whether each rule can be met, as far as [`MAX_TRIES`] choices between several roles tell it.
+pub(crate) fn all_errors(charter: &Charter) -> Vec<String> {
+    errors_at(charter, Depth::Tries(MAX_TRIES))
+}
+
+fn errors_at(charter: &Charter, depth: Depth) -> Vec<String> {
+    let mut lints = Lints { found: Vec::new(), depth };
+    look(charter, charter.created, &mut lints);
+    let errors = lints.found.into_iter().filter(|lint| lint.severity == Severity::Error);
+    errors.map(|lint| lint.message).collect()
+}
+
+fn look(charter: &Charter, now: Time, lints: &mut Lints) {
     if let Err(error) = charter.check() {
         lints.error(error.to_string());
     }
-    committee(charter, &mut lints);
-    keys(charter, &mut lints);
-    validity(charter, now, &mut lints);
-    quota(charter, &mut lints);
+    committee(charter, lints);
+    keys(charter, lints);
+    validity(charter, now, lints);
+    quota(charter, lints);
     for kind in &charter.operations {
-        kind::operation(charter, kind, &mut lints);
+        kind::operation(charter, kind, lints);
     }
-    governance(charter, &mut lints);
-    integrity::lint(charter, &mut lints);
-    authority::authorities(charter, &mut lints);
-    lints.0.sort_by_key(|lint| lint.severity);
-    lints.0
+    governance(charter, lints);
+    integrity::lint(charter, lints);
+    authority::authorities(charter, lints);
 }
 
-pub(super) struct Lints(Vec<Lint>);
+/// Choices between several roles that are tried for one question of people, and for all of a charter that takes effect.
+const MAX_TRIES: usize = 16_384;
+
+/// How far findings are looked for.
+enum Depth {
+    /// As far as it takes: once, for people.
+    People,
+    /// Only errors; so many choices are left to try.
+    Tries(usize),
+    /// Only errors that need no trying: for every proposal that somebody sends.
+    Size,
+}
+
+pub(super) struct Lints {
+    found: Vec<Lint>,
+    depth: Depth,
+}
 
 impl Lints {
+    /// Whether notes and warnings are read.
+    fn is_for_people(&self) -> bool {
+        matches!(self.depth, Depth::People)
+    }
+
+    /// Whether the rule of `kind`, with other ways where those are given, can be met; `None` where that is not told.
+    fn can(
+        &mut self,
+        kind: &OperationType,
+        ways: &[Vec<Threshold>],
+        quorum: u32,
+        against: Against<'_>,
+    ) -> Option<bool> {
+        let mut fresh = MAX_TRIES;
+        let tries = match &mut self.depth {
+            Depth::People => &mut fresh,
+            Depth::Tries(left) => left,
+            Depth::Size => return None,
+        };
+        can_be_met(kind, ways, quorum, against, tries)
+    }
+
     fn errors(&self) -> usize {
-        self.0.iter().filter(|lint| lint.severity == Severity::Error).count()
+        self.found.iter().filter(|lint| lint.severity == Severity::Error).count()
     }
     pub(super) fn error(&mut self, message: String) {
         self.push(Severity::Error, message);
@@ -88,7 +149,7 @@ impl Lints {
         self.push(Severity::Note, message);
     }
     fn push(&mut self, severity: Severity, message: String) {
-        self.0.push(Lint { severity, message });
+        self.found.push(Lint { severity, message });
     }
 }
 
@@ -184,9 +245,12 @@ fn quota(charter: &Charter, lints: &mut Lints) {
 fn governance(charter: &Charter, lints: &mut Lints) {
     let concerns = |kind: &&OperationType| kind.effect.is_some_and(|effect| effect != Effect::Amend);
     for kind in charter.operations.iter().filter(concerns) {
-        let impossible = |subject: &&Partner| kind::is_impossible(&kind.without(&subject.name));
-        let spared =
-            charter.partners.iter().filter(impossible).map(|partner| &partner.name).collect::<Vec<_>>();
+        let mut impossible = |subject: &&Partner| {
+            let kind = kind.without(&subject.name);
+            lints.can(&kind, &kind.rule.ways(), kind.rule.quorum, Against::Nobody) == Some(false)
+        };
+        let partners = charter.partners.iter();
+        let spared = partners.filter(&mut impossible).map(|partner| &partner.name).collect::<Vec<_>>();
         if !spared.is_empty() {
             lints.error(format!(
                 "{}: whom it concerns has no voice, so it can never be agreed about {}",

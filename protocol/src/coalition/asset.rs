@@ -28,6 +28,9 @@ use crate::time::Time;
 /// Most assets of one partner.
 pub const MAX_ASSETS_PER_PARTNER: usize = 4096;
 
+/// Most times that one partner may lend something to one operation.
+pub const MAX_LENDINGS_PER_PARTNER: usize = 512;
+
 /// An asset as ordered records make it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asset {
@@ -136,6 +139,14 @@ pub enum AssetRefusal {
         partner: PartnerName,
         /// The operation.
         operation: RecordId,
+    },
+    /// Lent too often.
+    #[error("{partner} has lent {most} times to this operation, the most allowed")]
+    TooManyLendings {
+        /// Who.
+        partner: PartnerName,
+        /// The most allowed.
+        most: u64,
     },
     /// Who may control is not a list of partners in order.
     #[error("who may control {name} must be partners of the charter, sorted, each once, and not none")]
@@ -302,6 +313,11 @@ impl State {
         }
         if let Some(dispute) = self.held_by(operation) {
             return Err(AssetRefusal::Held { operation: operation.id, dispute }.into());
+        }
+        if self.lendings(&operation.id).filter(|it| it.owner == *partner).count() >= MAX_LENDINGS_PER_PARTNER
+        {
+            let most = MAX_LENDINGS_PER_PARTNER as u64;
+            return Err(AssetRefusal::TooManyLendings { partner: partner.clone(), most }.into());
         }
         let kind = self.kind_of(operation);
         if !kind.is_some_and(|kind| kind.has_voice(partner)) {

@@ -212,7 +212,7 @@ impl State {
             number: statement.number,
             partner: said.partner.clone(),
             speaks: speak.signatures.0.is_empty(),
-            keys: speak.signatures.0.iter().map(|by| by.key).collect(),
+            keys: self.operations.get(&id).map(|it| self.new_keys(it, speak)).unwrap_or_default(),
             record: said.id,
             index: said.index,
             at: self.time,
@@ -231,6 +231,39 @@ impl State {
                 self.take_home(&owner, &id, said, Some(statement.ground.clone()).filter(|it| !it.is_empty()));
             }
         }
+    }
+
+    /// The keys of a carried statement that have not said as much or more on the operation.
+    fn new_keys(&self, operation: &Operation, speak: &Speak) -> Vec<PublicKey> {
+        let statement = &speak.statement;
+        let is_new = |key: &PublicKey| {
+            let mut said = self.words.of(operation.id).map(|(_, voice)| voice);
+            !said.any(|voice| {
+                voice.authority == statement.authority
+                    && voice.number >= statement.number
+                    && voice.keys.contains(key)
+            })
+        };
+        speak.signatures.0.iter().map(|by| by.key).filter(is_new).collect()
+    }
+
+    /// The partner whose key this is: its root, one of its stated authority, or that of a party of its name.
+    fn owner_of<'a>(&self, charter: &'a Charter, key: &PublicKey) -> Option<&'a PartnerName> {
+        let stated = |partner: &Partner| {
+            let stated = charter.authority.stated(partner.name.as_str());
+            stated.is_some_and(|stated| {
+                stated.expression.leaves().contains(&&crate::authority::Expression::Key(*key))
+            })
+        };
+        let party = |partner: &Partner| {
+            let name = AuthorityName::from(&partner.name);
+            let documents = charter.authority.alliances.iter().map(|it| self.in_force(charter, it));
+            documents.into_iter().any(|document| document.parties.get(&name) == Some(key))
+        };
+        let owns = |partner: &&Partner| {
+            self.roots(charter, &partner.name).contains(key) || stated(partner) || party(partner)
+        };
+        charter.partners.iter().find(owns).map(|partner| &partner.name)
     }
 
     /// The keys by which officers of `partner` have a voice.

@@ -126,7 +126,7 @@ pub struct JudgeWord {
     /// Batch time of it.
     pub at: Time,
     /// The how-manieth word of this judge it is, from 1.
-    pub times: u32,
+    pub number: u32,
 }
 
 /// What became of a dispute.

@@ -384,7 +384,13 @@ impl State {
         let (reporter, author) = (partner.name.clone(), Author::Node(node));
         let full = self.events.places(&author) >= MAX_EVENTS_PER_NODE
             || self.events.taken_by_nodes >= MAX_INCIDENT_EVENTS;
-        let crowds = full && self.events.of(&author, &incident.matter).is_none();
+        let known = self.events.of(&author, &incident.matter).is_some();
+        // What its partner has withdrawn makes room.
+        let displaced = self.events.displaced(&author).filter(|_| full && !known);
+        if let Some(displaced) = &displaced {
+            self.drop_event(displaced);
+        }
+        let crowds = full && !known && displaced.is_none();
         let matter = if crowds { Matter::unknown(kind) } else { incident.matter.clone() };
         let new = || IntegrityEvent {
             text: incident.text.clone(),
@@ -483,6 +489,7 @@ impl State {
         let named = said.against.is_some() || said.key.is_some();
         named
             && said.kind == shown.kind
+            && said.victim == shown.victim
             && (said.against.is_none() || said.against == shown.against)
             && (said.key.is_none() || said.key == shown.key)
     }
@@ -498,7 +505,9 @@ impl State {
             return;
         }
         event.status = EventStatus::Confirmed { index, at: self.time, by_proof };
-        if event.matter.key.is_some() && rules.has(event.matter.kind, Response::Quarantine) {
+        // What the evidence itself has brought about, and what was lifted since, a report of it does not bring about again.
+        let repeats = by_proof && event.author != Author::Proof;
+        if !repeats && event.matter.key.is_some() && rules.has(event.matter.kind, Response::Quarantine) {
             event.quarantined = Some(index);
         }
     }

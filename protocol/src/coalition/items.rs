@@ -34,8 +34,9 @@ use crate::identity::{CoalitionId, Hash, RecordId, hash};
 use crate::time::Time;
 use crate::wire::{self, WireError};
 
-/// Largest encoded item, in bytes: an operation with its decision.
-pub const MAX_ITEM_BYTES: usize = 120 * 1024;
+/// Largest encoded item, in bytes: an operation with its decision, each partner's attestation and each authority's word in
+/// that.
+pub const MAX_ITEM_BYTES: usize = 192 * 1024;
 
 const KEY_DOMAIN: &str = "entente/state/key/v1";
 const ITEM_DOMAIN: &str = "entente/state/item/v1";

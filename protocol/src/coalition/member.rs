@@ -26,6 +26,9 @@ use crate::identity::{PublicKey, RecordId};
 use crate::record::{Change, MemberAct, Open, Propose, Watch};
 use crate::time::Time;
 
+/// Most proposals, which are large, that one partner may have open at a time.
+pub const MAX_PROPOSALS_PER_PARTNER: usize = 16;
+
 /// Whether a partner is a member.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -131,6 +134,32 @@ pub enum MemberRefusal {
         /// What was proposed.
         effect: Effect,
     },
+    /// Too many proposals that are not decided.
+    #[error("{partner} has {most} proposals open, the most allowed; wait until some are decided")]
+    TooManyProposals {
+        /// Who.
+        partner: PartnerName,
+        /// The most allowed.
+        most: u64,
+    },
+    /// Changes who amends by way of another type.
+    #[error(
+        "{other} amends the charter, too: a change of it is proposed as a {other}, not as a {kind}, so that its own rule is asked"
+    )]
+    OtherAmender {
+        /// The type of the proposal.
+        kind: KindName,
+        /// The type that it would change.
+        other: KindName,
+    },
+    /// An older handing over of the watch, ordered late.
+    #[error("the watch is with {officer} from {} on; who takes over does so later", show_time(*.from))]
+    OlderWatch {
+        /// Who is on watch.
+        officer: PublicKey,
+        /// From when.
+        from: Time,
+    },
     /// An amendment that does not apply.
     #[error(transparent)]
     Amendment(AmendmentError),
@@ -209,6 +238,11 @@ impl State {
                 if self.founded.officer(&officer).is_none_or(|it| it.name != *partner) {
                     return Err(MemberRefusal::NotItsOfficer { officer, partner: partner.clone() }.into());
                 }
+                let standing = self.members.get(partner).and_then(|member| member.watch.as_ref());
+                if let Some((standing, _)) = standing.filter(|(standing, _)| standing.from >= watch.from) {
+                    let Watch { officer, from, .. } = *standing;
+                    return Err(MemberRefusal::OlderWatch { officer, from }.into());
+                }
             }
             MemberAct::Propose(propose) => {
                 self.require_active(partner)?;
@@ -244,10 +278,17 @@ impl State {
             }
         }
         self.may_open(partner, kind.as_str())?;
-        match change {
-            Change::Amend(amendment) => self.judge_amendment(amendment),
-            _ => Ok(()),
+        if self.proposals.get(partner).is_some_and(|open| *open >= MAX_PROPOSALS_PER_PARTNER) {
+            let most = MAX_PROPOSALS_PER_PARTNER as u64;
+            return Err(MemberRefusal::TooManyProposals { partner: partner.clone(), most }.into());
         }
+        let Change::Amend(amendment) = change else { return Ok(()) };
+        self.judge_amendment(amendment)?;
+        let amends = amendment.put.iter().find(|put| put.effect == Some(Effect::Amend) && put.name != *kind);
+        if let Some(other) = amends {
+            return Err(MemberRefusal::OtherAmender { kind: kind.clone(), other: other.name.clone() }.into());
+        }
+        Ok(())
     }
 
     pub(super) fn commit_member(&mut self, said: &Said<'_>, act: &MemberAct) {

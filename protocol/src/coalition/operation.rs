@@ -68,8 +68,8 @@ pub struct Operation {
 pub struct Led {
     /// The opening, the handoff or the ruling that made it the lead.
     pub by: RecordId,
-    /// Log index of the record with which it became the lead.
-    pub index: u64,
+    /// Log index of the record with which it became the lead; none if time did.
+    pub index: Option<u64>,
     /// Batch time of that.
     pub since: Time,
 }
@@ -144,6 +144,8 @@ pub struct Attestation {
     pub superseded_by: Option<RecordId>,
     /// The record that takes it back.
     pub withdrawn_by: Option<RecordId>,
+    /// Log index and batch time of that.
+    pub withdrawn: Option<(u64, Time)>,
 }
 
 impl Attestation {
@@ -195,6 +197,11 @@ impl Operation {
             self.handed.push((role, from.clone()));
             self.handed.sort_unstable();
         }
+    }
+
+    /// `partner` has a role again that it had handed over; whoever it went to keeps what the charter gives it anyway.
+    pub(super) fn take_back(&mut self, role: Role, partner: &PartnerName) {
+        self.handed.retain(|(handed, by)| *handed != role || by != partner);
     }
 
     /// The attestation of `partner` that stands.
@@ -265,11 +272,11 @@ impl Operation {
         }
     }
 
-    /// Decides it, or begins its further window, if the rule says so now. `decided_by` is the log index of the entry just
+    /// Decides it, or begins its further window, if the rule of its version of the charter says so now. `decided_by` is the log index of the entry just
     /// applied; `None` says that the window is over.
     pub(super) fn settle(
         &mut self,
-        charter: &Charter,
+        (charter, hash): (&Charter, Hash),
         mandates: &[Mandate],
         now: Time,
         decided_by: Option<u64>,
@@ -289,7 +296,13 @@ impl Operation {
         let after = self.kind_after().filter(|_| ending == Ending::Decided(Verdict::Agreed)).cloned();
         if let Some(after) = &after {
             assessment = self.assess(after);
-            ending = assessment.ending(after, self.stage, stance, leave, window_over)?;
+            // The word of whom the old rule escalates to is none by the new one, unless that escalates to the same.
+            let same = after.rule.fallback == kind.rule.fallback && self.stage == Stage::Escalated;
+            let (stage, stance) = if same { (self.stage, stance) } else { (Stage::First, None) };
+            ending = match assessment.ending(after, stage, stance, leave, window_over)? {
+                Ending::Further(_) => Ending::Decided(Verdict::Expired),
+                decided @ Ending::Decided(_) => decided,
+            };
             judged_by = after;
         }
         let verdict = match ending {
@@ -297,7 +310,7 @@ impl Operation {
             Ending::Further(stage) => {
                 self.stage = stage;
                 self.said_before = u32::try_from(self.attestations.len()).unwrap_or(u32::MAX);
-                self.closes = self.closes.plus(judged_by.window_ms);
+                self.closes = now.max(self.closes).plus(judged_by.window_ms);
                 return Some(Settled::Further);
             }
         };
@@ -310,7 +323,12 @@ impl Operation {
             decided_at: now,
             decided_by,
             charter_version: charter.version,
+            charter: match &self.change {
+                Some(Change::Amend(amendment)) if after.is_some() => amendment.result,
+                _ => hash,
+            },
             concerns: self.concerns().cloned(),
+            changed: None,
             by_new_rule: after.is_some(),
             stage: self.stage,
             word,

@@ -232,16 +232,15 @@ pub(crate) enum Against<'a> {
     Objecting(&'a PartnerName),
 }
 
-/// Whether one of `ways` and the quorum can be met by everybody else; `None` if there are too many choices between several
-/// roles to try them all.
+/// Whether one of `ways` and the quorum can be met by everybody else; `None` if there are more choices between several
+/// roles than `tries`, of which what is tried is taken.
 pub(crate) fn can_be_met(
     kind: &OperationType,
     ways: &[Vec<Threshold>],
     quorum: u32,
     against: Against<'_>,
+    tries: &mut usize,
 ) -> Option<bool> {
-    /// Choices between several roles that are tried.
-    const MAX_TRIED: usize = 4096;
     let (word, without) = match against {
         Against::Nobody => (None, vec![]),
         Against::Absent(partner) => (None, vec![partner]),
@@ -252,7 +251,7 @@ pub(crate) fn can_be_met(
     let voices = Voices::said(kind, word);
     let mut unknown = false;
     for way in ways {
-        match fill::is_fillable(&voices, way, quorum, &without, MAX_TRIED) {
+        match fill::is_fillable(&voices, way, quorum, &without, tries) {
             Some(true) => return Some(true),
             Some(false) => {}
             None => unknown = true,

@@ -167,6 +167,8 @@ pub struct State {
     pub(super) deadlines: BTreeSet<(Time, RecordId)>,
     /// How many operations each partner has open. Follows from `operations`.
     pub(super) open: BTreeMap<PartnerName, usize>,
+    /// How many of them propose a change. Follows from `operations`.
+    pub(super) proposals: BTreeMap<PartnerName, usize>,
     /// Exclusive resources. Follows from `operations`.
     pub(super) claims: Claims,
     pub(super) parked: Parked,
@@ -201,6 +203,7 @@ impl State {
             records: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             open: BTreeMap::new(),
+            proposals: BTreeMap::new(),
             claims: Claims::default(),
             parked: Parked::default(),
             proved: Proved::default(),
@@ -527,13 +530,21 @@ impl State {
         self.claims.hold(&operation);
         if operation.decision.is_none() {
             self.deadlines.insert((operation.closes, operation.id));
-            *self.open.entry(operation.opened_by.clone()).or_default() += 1;
+            self.count_open(&operation.opened_by.clone(), operation.change.is_some());
         }
         let records = operation.attestations.iter().map(|said| (said.record, said.index));
         for (id, index) in records.chain([(operation.id, operation.index)]) {
             self.records.insert(id, Seen { index, about: operation.id });
         }
         self.operations.insert(operation.id, operation);
+    }
+
+    /// One more operation of `partner` is open.
+    pub(super) fn count_open(&mut self, partner: &PartnerName, proposes: bool) {
+        *self.open.entry(partner.clone()).or_default() += 1;
+        if proposes {
+            *self.proposals.entry(partner.clone()).or_default() += 1;
+        }
     }
 
     /// Takes a record that is held but not ordered, as if it came next. Its signature was verified when it was held.

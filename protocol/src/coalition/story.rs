@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::authority::Mandate;
 use super::dispute::Dispute;
 use super::handoff::{Handoff, HandoffEnd, PhaseView};
 use super::operation::Operation;
@@ -28,6 +29,8 @@ pub enum StoryWord {
     Opened,
     /// A partner attested.
     Attested,
+    /// A partner took back what it had said.
+    Withdrawn,
     /// An asset was lent.
     Lent,
     /// An asset was taken back.
@@ -68,6 +71,7 @@ impl StoryWord {
         match self {
             Self::Opened => "opened",
             Self::Attested => "attested",
+            Self::Withdrawn => "withdrawn",
             Self::Lent => "lent",
             Self::Recalled => "recalled",
             Self::Offered => "offered",
@@ -114,8 +118,8 @@ pub struct StoryEvent {
 pub struct LeadView {
     /// Who.
     pub partner: PartnerName,
-    /// From which log index on.
-    pub index: u64,
+    /// From which log index on; none where time made it so.
+    pub index: Option<u64>,
     /// From when on, in batch time.
     pub since: String,
     /// The opening, the handoff or the ruling that made it the lead.
@@ -173,7 +177,9 @@ impl Telling {
 
     /// What was told, first things first.
     pub(super) fn events(mut self) -> Vec<StoryEvent> {
-        self.0.sort_by_key(|(at, index, _)| (*at, *index));
+        // What waited for the opening stands behind it, whatever its own place.
+        let opened = self.0.first().map_or(0, |(_, index, _)| *index);
+        self.0.sort_by_key(|(at, index, _)| (*at, opened.max(*index)));
         self.0.into_iter().map(|(.., event)| event).collect()
     }
 
@@ -242,10 +248,11 @@ impl State {
     }
 
     fn tell_operation(&self, operation: &Operation, told: &mut Telling) {
-        let kind = self.kind_of(operation);
-        let first = kind.map(|kind| kind.first_lead(&operation.opened_by));
-        let leads = first.as_ref() == Some(&operation.opened_by);
-        let lead = first.filter(|_| !leads).map_or(String::new(), |lead| format!("; {lead} leads"));
+        // Whoever gave the lead away first has led from the beginning.
+        let mut moved = self.handoffs.of(&operation.id).filter(|it| it.has_moved() && it.moves_lead());
+        let first = moved.next().map_or(&operation.lead, |handoff| &handoff.from);
+        let leads = *first == operation.opened_by;
+        let lead = if leads { String::new() } else { format!("; {first} leads") };
         let opener = Some((&operation.opened_by, leads.then_some(Role::Lead)));
         let text = format!("opens it{lead}");
         told.tell(
@@ -268,7 +275,12 @@ impl State {
                 None => "",
             };
             let event = (StoryWord::Attested, format!("{says}{caveat}{replaced}"), Some(said.record));
-            told.tell(said.at, Some(said.index), Some((&said.partner, Some(said.role))), event);
+            let who = Some((&said.partner, Some(said.role)));
+            told.tell(said.at, Some(said.index), who, event);
+            if let (Some((index, at)), Some(record)) = (said.withdrawn, said.withdrawn_by) {
+                let text = format!("takes back that it {says}");
+                told.tell(at, Some(index), who, (StoryWord::Withdrawn, text, Some(record)));
+            }
         }
         if let Some(earlier) = &operation.earlier {
             let event = (StoryWord::Decided, format!("{}, and remanded later", earlier.verdict), None);
@@ -278,7 +290,9 @@ impl State {
             let text = decision.explain().into_iter().skip(1).take(1).collect::<String>();
             let event = (StoryWord::Decided, format!("{}: {text}", decision.verdict), None);
             told.tell(decision.decided_at, decision.decided_by, None, event);
-            told.under(decision.mandates.iter().flat_map(|mandate| mandate.ruling.by.clone()));
+            let spoke = |mandate: &&Mandate| mandate.allows() || mandate.refuses();
+            let spoken = decision.mandates.iter().filter(spoke);
+            told.under(spoken.flat_map(|mandate| mandate.ruling.by.clone()));
         }
         if let Some(mark) = &operation.concluded {
             let lead = Some((&operation.lead, Some(Role::Lead)));

@@ -10,10 +10,12 @@ use super::judge::{Judgement, too_many_parked};
 use super::operation::{Led, Settled};
 use super::outcome::Stage;
 use super::park::{Place, Waiting};
+use super::refusal::OperationRefusal;
 use super::state::released;
 use super::{Applied, Attestation, Decision, Disposition, Operation, Refusal, Seen, State, Verdict};
 use crate::charter::PartnerName;
 use crate::identity::RecordId;
+use crate::lane::Lane;
 use crate::record::{Act, Change, MemberAct, Open, Record, SignedRecord};
 use crate::time::Time;
 
@@ -35,7 +37,12 @@ impl State {
         applied: &mut Applied,
     ) {
         let id = signed.record.id();
-        applied.disposition = match self.judge(partner, &id, &signed.record, self.time) {
+        let judged = self.judge(partner, &id, &signed.record, self.time);
+        let judged = judged.and_then(|judgement| match judgement {
+            Judgement::Duplicate { .. } => Ok(judgement),
+            other => self.heed_lane(place.feed.lane, &signed.record).map(|()| other),
+        });
+        applied.disposition = match judged {
             Err(refusal) => Disposition::Refused(refusal),
             Ok(Judgement::Duplicate { first }) => Disposition::Duplicate { first },
             Ok(Judgement::Wait { awaits }) if plant::is("not-parked") => {
@@ -62,6 +69,32 @@ impl State {
                 Disposition::Applied
             }
         };
+    }
+
+    /// Refuses a record about an operation in a lane above the operation's own: lanes are ordered one after the other, so who
+    /// carried it there, be it another's record, would jump the queue. Leaves no mark: in its own lane it counts.
+    fn heed_lane(&self, lane: Lane, record: &Record) -> Result<(), Refusal> {
+        match self.lane_of(record) {
+            Some(most) if lane < most => Err(OperationRefusal::LaneAbove { lane, most }.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The most urgent lane that a record about an operation may be carried in: the operation's precedence. None for what
+    /// belongs to no operation that is known, and for what others should hear of at once: misuse, keys, who leaves.
+    pub fn lane_of(&self, record: &Record) -> Option<Lane> {
+        let declared = |kind: &str| self.charter().kind(kind).map(|kind| kind.precedence);
+        let of =
+            |raised: Option<Lane>, declared: Lane| raised.map_or(declared, |raised| raised.min(declared));
+        match &record.act {
+            Act::Open(open) => declared(&open.kind).map(|declared| of(open.precedence, declared)),
+            Act::Member(MemberAct::Propose(propose)) => declared(propose.kind.as_str()),
+            act => {
+                let operation = self.operations.get(&self.operation_of(act)?)?;
+                let kind = self.kind_of(operation)?;
+                Some(of(operation.open.precedence, kind.precedence))
+            }
+        }
     }
 
     /// Applies what waited for `named`, each followed by what waited for it: depth first, in the order of the log.
@@ -144,6 +177,7 @@ impl State {
                         at,
                         superseded_by: None,
                         withdrawn_by: None,
+                        withdrawn: None,
                     });
                     for place in replaced.into_iter().chain([said.len() - 1]) {
                         let item = Item::Attestation(about, place as u32, Cow::Borrowed(&said[place]));
@@ -156,6 +190,7 @@ impl State {
                     let said = &mut said_on.attestations;
                     if let Some(at) = said.iter().position(|said| said.record == withdraw.attestation) {
                         said[at].withdrawn_by = Some(id);
+                        said[at].withdrawn = Some((place.index, self.time));
                         self.tree.put(&Item::Attestation(about, at as u32, Cow::Borrowed(&said[at])));
                     }
                 }
@@ -199,7 +234,9 @@ impl State {
         let charter = Arc::clone(self.charter());
         let kind = charter.kind(&open.kind);
         let window_ms = kind.map_or(0, |kind| kind.window_ms);
-        let lead = kind.map_or_else(|| said.partner.clone(), |kind| kind.first_lead(said.partner));
+        let subject = change.as_ref().and_then(Change::subject);
+        let leads = |partner: &PartnerName| self.is_active(partner) && Some(partner) != subject;
+        let lead = kind.map_or_else(|| said.partner.clone(), |kind| kind.first_lead(said.partner, leads));
         let closes = self.time.plus(window_ms);
         let body = open.body.clone();
         let operation = Operation {
@@ -210,7 +247,7 @@ impl State {
             changed: None,
             opened_by: said.partner.clone(),
             lead,
-            led: Led { by: said.id, index: said.index, since: self.time },
+            led: Led { by: said.id, index: Some(said.index), since: self.time },
             phase: 0,
             handed: Vec::new(),
             concluded: None,
@@ -227,17 +264,19 @@ impl State {
             attestations: Vec::new(),
             decision: None,
         };
+        let proposes = operation.change.is_some();
         self.tree.put(&Item::Operation(Cow::Borrowed(&operation)));
         self.claims.hold(&operation);
         self.operations.insert(said.id, operation);
         self.deadlines.insert((closes, said.id));
-        *self.open.entry(said.partner.clone()).or_default() += 1;
+        self.count_open(said.partner, proposes);
     }
 
     /// Decides an operation if its rule says so, and brings the root up to date with it.
     pub(super) fn decide(&mut self, id: &RecordId, decided_by: Option<u64>, decisions: &mut Vec<Decision>) {
         let version = self.operations.get(id).map(|operation| operation.charter_version);
         let Some(charter) = version.and_then(|version| self.charter_at(version)).cloned() else { return };
+        let hash = self.charter_hash(charter.version);
         let mandates = self.operations.get(id).map(|operation| self.mandates(&charter, operation));
         let Some(operation) = self.operations.get_mut(id) else { return };
         // Who was remanded has the whole new window: nobody is raced by what stands already.
@@ -245,7 +284,8 @@ impl State {
             return;
         }
         let closes = operation.closes;
-        let Some(settled) = operation.settle(&charter, &mandates.unwrap_or_default(), self.time, decided_by)
+        let Some(settled) =
+            operation.settle((&charter, hash), &mandates.unwrap_or_default(), self.time, decided_by)
         else {
             return;
         };
@@ -254,18 +294,24 @@ impl State {
         match settled {
             Settled::Decided(decision) => {
                 is_over = !decision.verdict.is_agreed();
-                if let Some(open) = self.open.get_mut(&operation.opened_by) {
-                    *open -= 1;
+                let counts =
+                    [Some(&mut self.open), operation.change.is_some().then_some(&mut self.proposals)];
+                for open in
+                    counts.into_iter().flatten().filter_map(|count| count.get_mut(&operation.opened_by))
+                {
+                    *open = open.saturating_sub(1);
                 }
+                let mut decision = *decision;
                 if let Some(change) = operation.change.clone().filter(|_| decision.verdict == Verdict::Agreed)
                 {
                     let reason = operation.open.body.get("reason").cloned().unwrap_or_default();
-                    let changed = Some(self.take_effect(&change, *id, reason));
+                    decision.changed = Some(self.take_effect(&change, *id, reason));
                     if let Some(operation) = self.operations.get_mut(id) {
-                        operation.changed = changed;
+                        operation.changed = decision.changed;
+                        operation.decision = Some(decision.clone());
                     }
                 }
-                decisions.push(*decision);
+                decisions.push(decision);
             }
             Settled::Further => {
                 self.deadlines.insert((operation.closes, *id));

@@ -2,6 +2,7 @@
 //! the predicates that they check.
 
 mod assets;
+mod attacks;
 mod authority;
 mod claims;
 mod disputes;

@@ -16,7 +16,7 @@ use super::operation::Operation;
 use super::refusal::Refusal;
 use super::state::State;
 use crate::charter::{Amendment, AmendmentError, Charter, OperationType};
-use crate::identity::RecordId;
+use crate::identity::{Hash, RecordId};
 use crate::time::Time;
 
 /// A later version, as the state keeps it: the step that leads to it.
@@ -65,6 +65,15 @@ impl State {
         self.versions.at(version).map(|(_, charter)| charter)
     }
 
+    /// The hash of a version; nothing but zeros for one that there is not.
+    pub fn charter_hash(&self, version: u32) -> Hash {
+        match self.versions.get(version) {
+            Some(later) => later.amendment.result,
+            None if version == self.founded.charter().version => self.founded.coalition().0,
+            None => Hash::default(),
+        }
+    }
+
     /// Later versions, in order, the one that is agreed and not yet in force included.
     pub fn versions(&self) -> impl Iterator<Item = &Version> {
         self.versions.iter()
@@ -89,6 +98,13 @@ impl State {
         }
     }
 
+    /// The version that an amendment would make, of the version that it names.
+    pub(super) fn drafted(&self, amendment: &Amendment) -> Option<Charter> {
+        let last = self.last_charter().version;
+        let base = (1..=last).rev().find(|version| self.charter_hash(*version) == amendment.previous)?;
+        self.charter_at(base)?.amended(amendment).ok()
+    }
+
     pub(super) fn judge_amendment(&self, amendment: &Amendment) -> Result<(), Refusal> {
         match self.last_charter().amended(amendment) {
             Ok(_) => Ok(()),
@@ -98,6 +114,10 @@ impl State {
 
     /// Makes an agreed amendment the next version, if it still applies.
     pub(super) fn amend(&mut self, amendment: &Amendment, by: RecordId) -> bool {
+        let sound = |charter: Charter| charter.check_amended();
+        if self.last_charter().amended(amendment).and_then(sound).is_err() {
+            return false;
+        }
         let version = Version { amendment: amendment.clone(), by, at: self.time, in_force: false };
         self.adopt_version(version).is_ok()
     }

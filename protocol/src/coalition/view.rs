@@ -245,9 +245,6 @@ impl State {
             (Status::Due, false) => {
                 format!("the end of the window at {closes} is not ordered yet; {deficit}")
             }
-            (Status::Agreed, _) if operation.changed == Some(false) => {
-                "every requirement is met; it had become impossible meanwhile and changed nothing".to_owned()
-            }
             _ => deficit.to_string(),
         };
         let explanation = match &authority {

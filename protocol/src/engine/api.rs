@@ -121,7 +121,6 @@ pub struct Refused {
 }
 
 /// What happened, for those who follow.
-#[expect(clippy::large_enum_variant, reason = "events are handed on one at a time")]
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -154,7 +153,7 @@ pub enum Event {
         /// Log index of the decision's leaf.
         index: u64,
         /// The decision.
-        decision: Decision,
+        decision: Box<Decision>,
     },
     /// An integrity event was opened or changed, and that is certified.
     Integrity {

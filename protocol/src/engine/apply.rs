@@ -97,7 +97,8 @@ impl Leaves {
 
     fn decided(&mut self, decisions: Vec<Decision>) {
         for decision in decisions {
-            self.events.push(Event::Decided { index: self.next_index(), decision: decision.clone() });
+            self.events
+                .push(Event::Decided { index: self.next_index(), decision: Box::new(decision.clone()) });
             self.leaves.push(Leaf::Decision(Box::new(decision)));
         }
     }

@@ -17,7 +17,7 @@ use crate::feed::{
     RunError, body_digest,
 };
 use crate::identity::RecordId;
-use crate::record::{Act, Body, Due, Incident, MAX_BODY_BYTES, MemberAct, Open, Record, SignedRecord};
+use crate::record::{Act, Body, Due, Incident, MAX_BODY_BYTES, MemberAct, Record, SignedRecord};
 use crate::store::{FoundFork, Write};
 use crate::time::Time;
 
@@ -241,21 +241,16 @@ impl Engine {
 
     /// The precedence of the operation type that a record is about.
     fn lane_of(&self, record: &Record) -> Lane {
+        // Of misuse others hear before they go on. Who may not raise a precedence is refused when that is judged.
+        if matches!(record.act, Act::Integrity(_)) {
+            return Lane::Immediate;
+        }
+        if let Some(lane) = self.state.lane_of(record) {
+            return lane;
+        }
         let charter = self.state.charter();
-        let of = |open: &Open| (open.kind.clone(), open.precedence);
-        let operation = |id: &RecordId| self.state.operation(id).map(|operation| of(&operation.open));
-        let kind: Option<(String, Option<Lane>)> = match &record.act {
-            // Of misuse others hear before they go on.
-            Act::Integrity(_) => return Lane::Immediate,
-            Act::Open(open) => Some(of(open)),
-            Act::Member(MemberAct::Propose(propose)) => Some((propose.kind.to_string(), None)),
-            _ => {
-                let about = self.state.operation_of(&record.act);
-                about.and_then(|about| operation(&about).or_else(|| self.held_kind(&about)))
-            }
-        };
-        let Some((kind, raised)) = kind else { return Lane::Routine };
-        // Who may not raise it is refused when it is judged.
+        let held = self.state.operation_of(&record.act).and_then(|about| self.held_kind(&about));
+        let Some((kind, raised)) = held else { return Lane::Routine };
         let declared = charter.kind(&kind).map_or(Lane::Routine, |kind| kind.precedence);
         raised.map_or(declared, |raised| raised.min(declared))
     }

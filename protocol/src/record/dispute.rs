@@ -34,6 +34,8 @@ pub struct OpenDispute {
 pub struct Rule {
     /// The dispute.
     pub dispute: RecordId,
+    /// Which of this judge's words it is, from 1: an earlier one that is ordered later does not replace a later one.
+    pub number: u32,
     /// What should become of its subject.
     pub ruling: Ruling,
     /// Why.

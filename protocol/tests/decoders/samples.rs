@@ -19,7 +19,7 @@ use entente_protocol::evidence::Equivocation;
 use entente_protocol::feed::{
     BodyBytes, Branch, FeedKey, ForkProof, Head, Lane, Run, body_digest, entry_hash, sign_head,
 };
-use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
+use entente_protocol::founding::{CharterChain, CharterSignature, CoalitionSecret, FoundedFile, Founding};
 use entente_protocol::frontier::Contribution;
 use entente_protocol::identity::{CoalitionId, EvidenceId, Hash, RecordId, SecretKey, hash};
 use entente_protocol::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
@@ -316,6 +316,7 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
             "signed, ruling",
             signed(Act::Dispute(DisputeAct::Rule(Rule {
                 dispute: id("dispute"),
+                number: 2,
                 ruling: Ruling::Remand,
                 reason: None,
             }))),
@@ -406,7 +407,9 @@ fn decision() -> Decision {
         decided_at: NOW,
         decided_by: None,
         charter_version: 1,
+        charter: hash("decoders/charter", &[]),
         concerns: None,
+        changed: None,
         by_new_rule: false,
         stage: Stage::Escalated,
         word: Some(Standing {
@@ -469,6 +472,7 @@ fn ruled() -> Ruled {
         ruled_at: NOW,
         ruled_by: Some(41),
         charter_version: 1,
+        charter: hash("decoders/charter", &[]),
         panel: vec![name("estmark"), name("skywatch")],
         threshold: 1,
         words: vec![JudgeWord {
@@ -478,7 +482,7 @@ fn ruled() -> Ruled {
             reason: Some("as the map shows".into()),
             index: 41,
             at: NOW,
-            times: 1,
+            number: 1,
         }],
     }
 }
@@ -678,7 +682,8 @@ fn receipt() -> Receipt {
     let names = founded.partners().iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>();
     let keys = [0, 1, 2].map(|seat: usize| partner_key(names[seat], "seat"));
     let certificate = certified(head, &founded.coalition(), keys);
-    Receipt::new(leaf, wire::encode(&founding), 2, path, &certificate, &cosigners).expect("a sound receipt")
+    let chain = CharterChain { founding, amendments: vec![] };
+    Receipt::new(leaf, wire::encode(&chain), 2, path, &certificate, &cosigners).expect("a sound receipt")
 }
 
 /// Three links, each narrower than the one before.

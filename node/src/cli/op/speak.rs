@@ -80,7 +80,10 @@ impl Speak {
                         context.hint("authority list"),
                     ));
                 }
-                let statement = Statement { operation: view.id, authority, word, ground, number: 1 };
+                let own = view.authority.iter().flat_map(|it| &it.voices);
+                let own = own.filter(|it| it.authority == authority && it.partner == partner && !it.carried);
+                let number = own.map(|voice| voice.number).max().unwrap_or(0).saturating_add(1);
+                let statement = Statement { operation: view.id, authority, word, ground, number };
                 SpeakAct { statement, signatures: Signatures::default() }
             }
         };

@@ -3,7 +3,7 @@
 use entente_protocol::charter::{Charter, Fallback, show_time};
 use entente_protocol::coalition::outcome::Leave;
 use entente_protocol::coalition::{Assessment, Decision, Disposition, Ending};
-use entente_protocol::founding::Founded;
+use entente_protocol::founding::{CharterChain, Founded};
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::record::Role;
@@ -18,31 +18,30 @@ pub(super) struct Words {
     pub(super) outcome: Option<String>,
 }
 
-/// Reads and checks a leaf.
-pub(super) fn words(bytes: &[u8], founded: &Founded) -> Result<Words, String> {
+/// Reads and checks a leaf. `chain` leads to the version of the charter that it was judged under.
+pub(super) fn words(bytes: &[u8], founded: &Founded, chain: &CharterChain) -> Result<Words, String> {
+    // A receipt whose amendments are too large goes without them; then the leaf has the seats' word alone.
+    let unread = |version: u32| {
+        format!(
+            "judged by version {version} of the charter: its seats vouch for it, the text is not in this receipt"
+        )
+    };
     match Leaf::decode(bytes).map_err(|error| error.to_string())? {
         Leaf::Decision(decision) => {
             let mut lines = decision.explain();
-            let charter = founded.charter();
-            if decision.charter_version == charter.version && !decision.by_new_rule {
-                check(&decision, charter)?;
-            } else {
-                lines.push(format!(
-                    "judged by a rule of a later version of the charter ({}): its seats vouch for it, the text is not in this receipt",
-                    decision.charter_version + u32::from(decision.by_new_rule)
-                ));
+            match chain.version(&decision.charter) {
+                Some(charter) => check(&decision, &charter)?,
+                None => lines.push(unread(decision.charter_version + u32::from(decision.by_new_rule))),
             }
             Ok(Words { lines, id: Some(decision.operation), outcome: Some(decision.verdict.to_string()) })
         }
         Leaf::Ruling(ruled) => {
-            if ruled.charter_version == founded.charter().version {
-                ruled.check(founded.charter())?;
+            let mut lines = ruled.explain();
+            match chain.version(&ruled.charter) {
+                Some(charter) => ruled.check(&charter)?,
+                None => lines.push(unread(ruled.charter_version)),
             }
-            Ok(Words {
-                lines: ruled.explain(),
-                id: Some(ruled.dispute),
-                outcome: Some(ruled.ruling.done().to_owned()),
-            })
+            Ok(Words { lines, id: Some(ruled.dispute), outcome: Some(ruled.ruling.done().to_owned()) })
         }
         Leaf::Entry(entry) => Ok(entry_words(&entry, founded)),
         Leaf::Epoch(record) => epoch_words(&record, founded),
@@ -114,7 +113,12 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
     if decision.limits != kind.rule.limits(decision.verdict) {
         return Err("it states other limits than the charter".into());
     }
-    if decision.mandates.first().map(|mandate| &mandate.needed) != kind.authority.as_ref() {
+    // By a rule that an amendment makes, the authorities of both versions spoke; the text at hand is the later one.
+    let needed = match decision.by_new_rule {
+        true => decision.mandates.last(),
+        false => decision.mandates.first(),
+    };
+    if needed.map(|mandate| &mandate.needed) != kind.authority.as_ref() {
         return Err(match &kind.authority {
             Some(needed) => format!("it needs the authority {needed}, and states no word of it"),
             None => format!("{} needs no authority", kind.name),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Lints;
 use crate::authority::{Authority, AuthorityKind, Registry};
 use crate::charter::text::{all_of, either};
-use crate::charter::{AuthorityName, Charter, KindName, OperationType};
+use crate::charter::{AuthorityName, Charter, Effect, KindName, OperationType};
 
 pub(super) fn authorities(charter: &Charter, lints: &mut Lints) {
     for stated in &charter.authority.authorities {
@@ -80,6 +80,19 @@ fn need(
             "{name} needs the authority {needed}, and which kind of authority prevails is left undecided: state for example \
              precedence = [\"national\", \"alliance\", \"coalition\"] under [authority]"
         ));
+    }
+    if kind.effect.is_some_and(|effect| effect != Effect::Amend) {
+        let spared = charter.partners.iter().filter(|subject| {
+            let others = registry.keys().into_iter().filter(|key| *key != subject.root).collect();
+            registry.evaluate(&authority.expression, &others).is_err()
+        });
+        let spared = spared.map(|partner| &partner.name).collect::<Vec<_>>();
+        if !spared.is_empty() {
+            lints.error(format!(
+                "{name}: whom it concerns has no voice, and {needed} cannot decide without {}",
+                either(&spared)
+            ));
+        }
     }
     let roots = charter.partners.iter().map(|partner| partner.root).collect::<BTreeSet<_>>();
     if registry.voices_in(&authority.expression).is_disjoint(&roots) {

@@ -8,7 +8,7 @@ use crate::charter::rule::Fallback;
 use crate::charter::term::{Measure, Terms};
 use crate::charter::text::{all_of, either};
 use crate::charter::{Charter, OperationType, PartnerName};
-use crate::coalition::outcome::{Against, can_be_met, lacks};
+use crate::coalition::outcome::{Against, lacks};
 use crate::record::Role;
 
 pub(super) fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
@@ -42,11 +42,6 @@ pub(super) fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lin
     if lints.errors() == before {
         reach(kind, lints);
     }
-}
-
-/// Whether nobody can meet its rule, as far as that can be told.
-pub(super) fn is_impossible(kind: &OperationType) -> bool {
-    can_be_met(kind, &kind.rule.ways(), kind.rule.quorum, Against::Nobody) == Some(false)
 }
 
 /// Everybody whom a type names.
@@ -214,7 +209,7 @@ fn fallback(kind: &OperationType, lints: &mut Lints) {
         }
         Fallback::Lesser(lesser) => {
             let ways = lesser.all_of.ways();
-            if can_be_met(kind, &ways, 0, Against::Nobody) == Some(false) {
+            if lints.can(kind, &ways, 0, Against::Nobody) == Some(false) {
                 lints
                     .error(format!("{name}: the lesser outcome can never be met; {}", lacks(kind, &ways, 0)));
             }
@@ -227,8 +222,7 @@ fn fallback(kind: &OperationType, lints: &mut Lints) {
 fn reach(kind: &OperationType, lints: &mut Lints) {
     let (name, rule) = (&kind.name, &kind.rule);
     let ways = rule.ways();
-    let can = |against| can_be_met(kind, &ways, rule.quorum, against);
-    match can(Against::Nobody) {
+    match lints.can(kind, &ways, rule.quorum, Against::Nobody) {
         Some(true) => {}
         Some(false) => {
             lints.error(format!(
@@ -244,12 +238,16 @@ fn reach(kind: &OperationType, lints: &mut Lints) {
             return;
         }
     }
+    if !lints.is_for_people() {
+        return;
+    }
     if rule.quorum == 0 && ways.iter().any(Vec::is_empty) {
         lints
             .warning(format!("{name}: requires no endorsement, so silence until the window ends is consent"));
     }
     let holders = kind.veto_holders();
     let (mut by_veto, mut by_absence, mut by_objection) = (vec![], vec![], vec![]);
+    let mut can = |against| lints.can(kind, &ways, rule.quorum, against);
     for partner in kind.voters() {
         if can(Against::Absent(partner)) == Some(false) {
             by_absence.push(partner);

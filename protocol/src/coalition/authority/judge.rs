@@ -47,6 +47,14 @@ impl State {
             return Err(MemberRefusal::OwnCause { partner: partner.clone() }.into());
         }
         let name = &statement.authority;
+        let subject = operation.concerns();
+        // Nobody speaks for a nation that is no member any more, nor for the one that it is about.
+        if let Some(nation) = charter.partner(name.as_str()).filter(|_| charter.is_national(name)) {
+            self.require_active(&nation.name)?;
+            if subject == Some(&nation.name) {
+                return Err(MemberRefusal::OwnCause { partner: nation.name.clone() }.into());
+            }
+        }
         let registry = self.registry(charter);
         let Some(authority) = registry.get(name.as_str()) else {
             let known = registry.authorities().iter().map(|authority| authority.name.clone()).collect();
@@ -75,26 +83,44 @@ impl State {
             let kind = kind.ok_or_else(|| Refusal::UndeclaredType { kind: operation.open.kind.clone() })?;
             return Err(AuthorityRefusal::NotNeeded { kind }.into());
         }
-        let signers = statement
-            .signers(self.founded.coalition(), &speak.signatures)
-            .map_err(|error| AuthorityRefusal::Signatures { reason: error.to_string() })?;
+        let needed = kind.into_iter().chain(after).any(|kind| kind.authority.as_ref() == Some(name));
+        if national && word == Word::Order && !needed {
+            return Err(AuthorityRefusal::NotToOrder { authority: name.clone() }.into());
+        }
         let voices = registry.voices_in(&authority.expression);
-        let concerned = operation.concerns().map(|subject| self.roots(charter, subject)).unwrap_or_default();
-        for key in &signers {
-            if !voices.contains(key) || concerned.contains(key) {
-                return Err(AuthorityRefusal::Stranger { key: *key, authority: name.clone() }.into());
+        let said =
+            || self.words.of(operation.id).map(|(_, voice)| voice).filter(|voice| voice.authority == *name);
+        if speak.signatures.0.is_empty() {
+            if voices.is_disjoint(&self.roots(charter, partner)) {
+                return Err(
+                    AuthorityRefusal::NoVoice { partner: partner.clone(), authority: name.clone() }.into()
+                );
             }
-            let said = self.words.of(operation.id).map(|(_, voice)| voice);
-            let said = said.filter(|voice| voice.authority == *name && voice.keys.contains(key));
-            if let Some(last) = said.map(|voice| voice.number).max().filter(|last| *last >= statement.number)
-            {
-                return Err(AuthorityRefusal::Number { key: *key, last }.into());
+            let own = said().filter(|voice| voice.speaks && voice.partner == *partner);
+            if let Some(last) = own.map(|voice| voice.number).max().filter(|last| *last >= statement.number) {
+                return Err(AuthorityRefusal::Older { partner: partner.clone(), last }.into());
             }
         }
-        if signers.is_empty() && voices.is_disjoint(&self.roots(charter, partner)) {
-            return Err(
-                AuthorityRefusal::NoVoice { partner: partner.clone(), authority: name.clone() }.into()
-            );
+        // Whose keys they are is cheaper to ask than whether they signed.
+        for by in &speak.signatures.0 {
+            self.heed_quarantine(&by.key)?;
+            let owner = self.owner_of(charter, &by.key);
+            if let Some(owner) = owner {
+                self.require_active(owner)?;
+            }
+            if !voices.contains(&by.key) || (owner.is_some() && owner == subject) {
+                return Err(AuthorityRefusal::Stranger { key: by.key, authority: name.clone() }.into());
+            }
+        }
+        statement
+            .signers(self.founded.coalition(), &speak.signatures)
+            .map_err(|error| AuthorityRefusal::Signatures { reason: error.to_string() })?;
+        // Somebody may have carried a part of the signatures before: what is new counts.
+        if let Some(by) = speak.signatures.0.first()
+            && self.new_keys(operation, speak).is_empty()
+        {
+            let last = said().filter(|voice| voice.keys.contains(&by.key)).map(|voice| voice.number).max();
+            return Err(AuthorityRefusal::Number { key: by.key, last: last.unwrap_or(0) }.into());
         }
         let own = self.words.of(operation.id).filter(|(_, voice)| voice.partner == *partner).count();
         if own >= MAX_WORDS_PER_PARTNER {
@@ -123,8 +149,9 @@ impl State {
             let same = reference.alliance.version > version || reference.alliance.hash() == document.hash();
             return Err(AuthorityRefusal::VersionKnown { name: name.clone(), version, same }.into());
         }
-        let before = self.alliances.get(name, version - 1).map(|ordered| &ordered.document);
-        let before = before.or(Some(&reference.alliance)).filter(|before| before.version + 1 == version);
+        let named = Some(&reference.alliance).filter(|named| named.version + 1 == version);
+        let ordered = self.alliances.get(name, version - 1).map(|ordered| &ordered.document);
+        let before = named.or(ordered);
         let Some(before) = before else {
             let ordered = self.alliances.iter().filter(|ordered| ordered.document.name == *name);
             let latest = ordered.map(|ordered| ordered.document.version).max().unwrap_or(0);

@@ -187,7 +187,7 @@ impl State {
         if let Some(Change::Amend(amendment)) = &operation.change
             && (kind.authority.is_some()
                 || operation.kind_after().is_some_and(|kind| kind.authority.is_some()))
-            && let Ok(after) = charter.amended(amendment)
+            && let Some(after) = self.drafted(amendment)
             && let Some(kind_after) = after.kind(&operation.open.kind)
             && (kind_after.authority != kind.authority || amendment.authority.is_some())
         {
@@ -197,17 +197,15 @@ impl State {
     }
 }
 
-/// The latest word of each who has a voice. A statement that is carried again, after a later one of the same key, is none.
+/// The latest word of each who has a voice, by the numbers that they gave.
 fn latest<'a>(voices: &[&'a Voice]) -> BTreeMap<Speaker<'a>, &'a Voice> {
     let mut latest: BTreeMap<Speaker<'a>, &Voice> = BTreeMap::new();
     for voice in voices {
-        if voice.speaks {
-            latest.insert(Speaker::Partner(&voice.partner), voice);
-        }
-        for key in &voice.keys {
-            let held = latest.get(&Speaker::Key(key)).map(|held| held.number);
+        let own = voice.speaks.then_some(Speaker::Partner(&voice.partner));
+        for speaker in voice.keys.iter().map(Speaker::Key).chain(own) {
+            let held = latest.get(&speaker).map(|held| held.number);
             if held.is_none_or(|held| held < voice.number) {
-                latest.insert(Speaker::Key(key), voice);
+                latest.insert(speaker, voice);
             }
         }
     }

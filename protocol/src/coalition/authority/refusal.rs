@@ -52,6 +52,22 @@ pub enum AuthorityRefusal {
         /// Its last number.
         last: u32,
     },
+    /// An older word that is ordered after a later one.
+    #[error(
+        "{partner} has said its word {last} for this authority already; the next one needs a greater number"
+    )]
+    Older {
+        /// Who.
+        partner: PartnerName,
+        /// The number of its last word.
+        last: u32,
+    },
+    /// An order by a nation that is not the authority needed.
+    #[error("a nation orders only what needs its authority; {authority} can permit, refuse and recall here")]
+    NotToOrder {
+        /// The nation.
+        authority: AuthorityName,
+    },
     /// A type that partners agree on by themselves.
     #[error(
         "operations of type {kind} need no authority; a nation can refuse or recall what is its own, and nothing else is to be said"

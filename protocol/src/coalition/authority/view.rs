@@ -66,6 +66,9 @@ pub struct VoiceView {
     pub partner: PartnerName,
     /// Whether that partner speaks, or only carries what keys have signed.
     pub carried: bool,
+    /// Which of its words for this authority it is.
+    #[serde(default)]
+    pub number: u32,
     /// How many keys signed it.
     pub keys: u64,
     /// The record.
@@ -84,6 +87,7 @@ impl From<&Voice> for VoiceView {
             ground: voice.ground.clone(),
             partner: voice.partner.clone(),
             carried: !voice.speaks,
+            number: voice.number,
             keys: voice.keys.len() as u64,
             record: voice.record,
             index: ordered(voice.index),

@@ -27,8 +27,10 @@ impl State {
                 let Some((about, operation)) = self.disputable(&open.subject) else { return };
                 let kind = self.kind_of(operation);
                 let Some(rule) = kind.as_ref().and_then(|kind| kind.dispute.as_ref()) else { return };
-                let is_party =
-                    |judge: &_| self.is_party(judge, said.partner, &open.subject, about, operation);
+                let is_party = |judge: &_| {
+                    self.is_party(judge, said.partner, &open.subject, about, operation)
+                        || !self.is_active(judge)
+                };
                 let Some((panel, threshold)) = rule.judges(is_party) else { return };
                 let dispute = Dispute {
                     id: said.id,
@@ -50,7 +52,6 @@ impl State {
             }
             DisputeAct::Rule(rule) => {
                 let Some(mut dispute) = self.disputes.get(&rule.dispute).cloned() else { return };
-                let before = dispute.words.iter().find(|word| word.partner == *said.partner);
                 let word = JudgeWord {
                     record: said.id,
                     partner: said.partner.clone(),
@@ -58,7 +59,7 @@ impl State {
                     reason: rule.reason.clone(),
                     index: said.index,
                     at: self.time,
-                    times: before.map_or(1, |word| word.times.saturating_add(1)),
+                    number: rule.number,
                 };
                 dispute.words.retain(|word| word.partner != *said.partner);
                 dispute.words.push(word);
@@ -95,8 +96,8 @@ impl State {
         dispute.end = Some(DisputeEnd { ruling: Some(ruling), by, at: self.time });
         self.adopt_dispute(dispute.clone());
         let Some(operation) = self.operations.get(&dispute.operation) else { return };
-        let version = operation.charter_version;
-        rulings.push(Ruled::new(&dispute, ruling, by, operation, version, self.time));
+        let charter = self.charter_hash(operation.charter_version);
+        rulings.push(Ruled::new(&dispute, ruling, by, operation, charter, self.time));
         match (dispute.about, ruling) {
             (_, Ruling::Uphold) => {}
             (About::Operation, Ruling::Annul) => self.annul_operation(&dispute, by),
@@ -138,8 +139,9 @@ impl State {
         operation.closes = closes;
         operation.stage = Stage::First;
         operation.remanded = Some(Mark { record: dispute.id, index: by, at: self.time });
-        *self.open.entry(operation.opened_by.clone()).or_default() += 1;
+        let (opened_by, proposes) = (operation.opened_by.clone(), operation.change.is_some());
         self.deadlines.insert((closes, operation.id));
+        self.count_open(&opened_by, proposes);
         self.settle_claims(&dispute.operation);
         if let Some(operation) = self.operations.get(&dispute.operation) {
             self.tree.put(&Item::Operation(Cow::Borrowed(operation)));
@@ -156,9 +158,7 @@ impl State {
         }
         match handoff.what {
             Handed::Role(role) if role != Role::Lead => {
-                if operation.has_handed(role, &handoff.from) {
-                    operation.hand(role, &handoff.to, &handoff.from);
-                }
+                operation.take_back(role, &handoff.from);
             }
             _ if operation.led.by != handoff.id => return,
             _ => {
@@ -168,10 +168,10 @@ impl State {
                 let roles =
                     operation.handed.iter().filter(gave).map(|(role, _)| *role).collect::<BTreeSet<_>>();
                 for role in roles {
-                    operation.hand(role, &handoff.to, &handoff.from);
+                    operation.take_back(role, &handoff.from);
                 }
                 operation.lead = handoff.from.clone();
-                operation.led = Led { by: dispute.id, index: by.unwrap_or(dispute.index), since: time };
+                operation.led = Led { by: dispute.id, index: by, since: time };
                 if handoff.phase == Some(operation.phase) {
                     operation.phase = operation.phase.saturating_sub(1);
                 }

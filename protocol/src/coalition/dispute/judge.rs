@@ -97,7 +97,9 @@ impl State {
             let most = MAX_DISPUTES_PER_PARTNER as u64;
             return Err(DisputeRefusal::TooMany { partner: partner.clone(), most });
         }
-        let is_party = |judge: &PartnerName| self.is_party(judge, partner, &subject, about, operation);
+        let is_party = |judge: &PartnerName| {
+            self.is_party(judge, partner, &subject, about, operation) || !self.is_active(judge)
+        };
         if rule.judges(is_party).is_none() {
             let (panel, threshold) = (rule.panel.clone(), rule.threshold);
             return Err(DisputeRefusal::NoJudges { panel, threshold });
@@ -171,8 +173,11 @@ impl State {
         if rule.ruling == Ruling::Remand && !self.may_remand(dispute) {
             return Err(DisputeRefusal::CannotRemand);
         }
-        let said = dispute.words.iter().find(|word| word.partner == *partner);
-        if said.is_some_and(|word| word.times >= MAX_WORDS_PER_JUDGE) {
+        let last = dispute.words.iter().find(|word| word.partner == *partner).map_or(0, |word| word.number);
+        if rule.number <= last {
+            return Err(DisputeRefusal::OlderWord { partner: partner.clone(), number: rule.number, last });
+        }
+        if rule.number > MAX_WORDS_PER_JUDGE {
             let most = MAX_WORDS_PER_JUDGE;
             return Err(DisputeRefusal::TooManyWords { partner: partner.clone(), most });
         }
@@ -182,7 +187,11 @@ impl State {
     pub(super) fn may_remand(&self, dispute: &Dispute) -> bool {
         let operation = self.operations.get(&dispute.operation);
         dispute.about == About::Operation
-            && operation.is_some_and(|it| it.remanded.is_none() && it.concluded.is_none())
+            && operation.is_some_and(|it| {
+                // What it claims must still be there for it.
+                let free = |claim| self.claims.holder(claim).is_none_or(|holder| holder == it.id);
+                it.remanded.is_none() && it.concluded.is_none() && it.claims.iter().all(free)
+            })
     }
 
     /// An operation that follows one in dispute, or one that was annulled, is not opened.

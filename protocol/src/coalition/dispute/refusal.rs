@@ -114,6 +114,16 @@ pub enum DisputeRefusal {
     /// Cannot be decided anew.
     #[error("only an operation that is not concluded is remanded, and only once; uphold or annul it")]
     CannotRemand,
+    /// An earlier word that is ordered after a later one.
+    #[error("{partner} has said its word {last} on this dispute already; word {number} is older")]
+    OlderWord {
+        /// Who.
+        partner: PartnerName,
+        /// Which word this is.
+        number: u32,
+        /// Which stands.
+        last: u32,
+    },
     /// A judge that has changed its mind too often.
     #[error("{partner} has said {most} words on this dispute, the most allowed")]
     TooManyWords {

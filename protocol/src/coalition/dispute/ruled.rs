@@ -6,7 +6,7 @@ use super::{About, Dispute, JudgeWord};
 use crate::charter::text::all_of;
 use crate::charter::{Charter, KindName, PartnerName, show_time};
 use crate::coalition::operation::Operation;
-use crate::identity::RecordId;
+use crate::identity::{Hash, RecordId};
 use crate::record::Ruling;
 use crate::time::Time;
 
@@ -39,6 +39,8 @@ pub struct Ruled {
     pub ruled_by: Option<u64>,
     /// The charter version that it was judged under.
     pub charter_version: u32,
+    /// The hash of that version.
+    pub charter: Hash,
     /// Who judged: the declared panel without the parties, sorted.
     pub panel: Vec<PartnerName>,
     /// How many equal words were needed.
@@ -53,7 +55,7 @@ impl Ruled {
         ruling: Ruling,
         ruled_by: Option<u64>,
         operation: &Operation,
-        charter_version: u32,
+        charter: Hash,
         ruled_at: Time,
     ) -> Self {
         let kind = operation.open.kind.parse().unwrap_or_else(|_| {
@@ -72,7 +74,8 @@ impl Ruled {
             ruling,
             ruled_at,
             ruled_by,
-            charter_version,
+            charter_version: operation.charter_version,
+            charter,
             panel: dispute.panel.clone(),
             threshold: dispute.threshold,
             words: dispute.words.clone(),

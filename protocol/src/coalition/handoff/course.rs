@@ -95,7 +95,7 @@ impl State {
         }
         if handoff.moves_lead() {
             operation.lead = handoff.to.clone();
-            operation.led = Led { by: handoff.id, index: at, since: time };
+            operation.led = Led { by: handoff.id, index: Some(at), since: time };
         }
         if let Some(phase) = handoff.phase {
             operation.phase = phase;

@@ -200,13 +200,16 @@ impl State {
         now: Time,
     ) -> Result<(), Refusal> {
         let none = || HandoffRefusal::NoTakeover { kind: kind.name.clone() };
-        // Who is gone for good answers for nothing: then whoever may lead may take it, the first by order.
-        if self.membership(&operation.lead).is_gone() && kind.may_lead(partner, operation.phase) {
+        let declared = kind.handoff.takeover.as_ref();
+        let of_phase = kind.phase(operation.phase).and_then(|phase| phase.successor.as_ref());
+        let named = declared.map(|rule| of_phase.unwrap_or(&rule.successor));
+        // Who is gone for good answers for nothing: where no successor is there, whoever may lead may take it, the first by
+        // order.
+        let nobody = !named.is_some_and(|successor| self.is_active(successor));
+        if nobody && self.membership(&operation.lead).is_gone() && kind.may_lead(partner, operation.phase) {
             return Ok(());
         }
-        let rule = kind.handoff.takeover.as_ref().ok_or_else(none)?;
-        let of_phase = kind.phase(operation.phase).and_then(|phase| phase.successor.as_ref());
-        let successor = of_phase.unwrap_or(&rule.successor);
+        let (Some(rule), Some(successor)) = (declared, named) else { return Err(none().into()) };
         if successor != partner {
             let (partner, successor) = (partner.clone(), successor.clone());
             return Err(HandoffRefusal::NotSuccessor { partner, successor }.into());

@@ -60,7 +60,7 @@ impl fmt::Display for ItemKind {
 impl State {
     /// What is open on an operation beside `except`, ascending by record. Each is made by one record.
     pub fn open_items(&self, operation: &Operation, except: Option<&RecordId>) -> Vec<OpenItem> {
-        let said = operation.attestations.iter().filter(|said| said.superseded_by.is_none());
+        let said = operation.attestations.iter().filter(|said| said.stands());
         let said = said.filter_map(|said| {
             let kind = match (&said.caveat, said.stance) {
                 (_, Stance::Object) => ItemKind::Objection,

@@ -146,7 +146,10 @@ impl State {
             IntegrityAct::Vote(vote) => {
                 event.votes.push((vote.measure, word(&vote.ground)));
                 let rules = &self.charter().integrity;
-                let voted = |measure| event.votes.iter().filter(|(voted, _)| *voted == measure).count();
+                let counts = |word: &Word| self.is_active(&word.partner) && rules.may_vote(&word.partner);
+                let voted = |measure| {
+                    event.votes.iter().filter(|(voted, word)| *voted == measure && counts(word)).count()
+                };
                 if event.suspended.is_none() && voted(Measure::Suspend) >= rules.votes as usize {
                     event.suspended = Some(now_index);
                 }

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::super::authority::Mandate;
 use super::{Deficit, Stage, Standing, Verdict};
 use crate::charter::{KindName, PartnerName, show_time};
-use crate::identity::RecordId;
+use crate::identity::{Hash, RecordId};
 use crate::record::Stance;
 use crate::time::Time;
 use crate::wire::{self, WireError};
 
 /// Largest encoded decision, in bytes.
-pub const MAX_DECISION_BYTES: usize = 96 * 1024;
+pub const MAX_DECISION_BYTES: usize = 160 * 1024;
 
 /// How and why an operation ended: a leaf of the log, small, readable on its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,12 @@ pub struct Decision {
     pub decided_by: Option<u64>,
     /// The charter version that it was judged under.
     pub charter_version: u32,
+    /// The hash of the version whose rule gave it: that one, or the one that an amendment makes.
+    pub charter: Hash,
     /// The partner whose membership it is about: without its voice.
     pub concerns: Option<PartnerName>,
+    /// Of a change that is agreed whether it was made; not if it had become impossible meanwhile.
+    pub changed: Option<bool>,
     /// Whether it was judged by the rule that an amendment makes, after the rule in force had said agreed.
     pub by_new_rule: bool,
     /// In which of its windows.
@@ -87,7 +91,13 @@ impl Decision {
 
     /// Why it ended so, in one sentence.
     pub fn reason(&self) -> String {
-        let by_rule = self.reason_of_the_rule();
+        let by_rule = match self.changed {
+            Some(false) => format!(
+                "{}; it had become impossible meanwhile and changed nothing",
+                self.reason_of_the_rule()
+            ),
+            _ => self.reason_of_the_rule(),
+        };
         match self.mandates.is_empty() {
             true => by_rule,
             false => {

@@ -121,7 +121,7 @@ impl Deficit {
             .collect::<Vec<_>>();
         let mut stay = voices.clone();
         let fillable = |from: &Voices<'_>, ways: &mut Vec<&Vec<Threshold>>| {
-            ways.retain(|way| is_fillable(from, way, quorum, &[], MAX_TRIED).unwrap_or(true));
+            ways.retain(|way| is_fillable(from, way, quorum, &[], &mut MAX_TRIED.clone()).unwrap_or(true));
         };
         let mut left = ways.iter().collect::<Vec<_>>();
         fillable(&stay, &mut left);

@@ -5,13 +5,13 @@ use crate::charter::{PartnerName, Threshold};
 use crate::record::{Role, Stance};
 
 /// Whether further endorsements of partners that do not endorse yet, but `without` these, can meet `way` and the quorum. One
-/// partner has one voice, so for those with several roles every choice is tried: `None` if that were more than `limit`.
+/// partner has one voice, so for those with several roles every choice is tried: `None` if that were more than `tries`, of which they are taken.
 pub(super) fn is_fillable(
     voices: &Voices<'_>,
     way: &[Threshold],
     quorum: u32,
     without: &[&PartnerName],
-    limit: usize,
+    tries: &mut usize,
 ) -> Option<bool> {
     let kind = voices.kind;
     let mut full = voices.clone();
@@ -29,9 +29,7 @@ pub(super) fn is_fillable(
         }
     }
     let combinations = choices.iter().fold(1usize, |all, (_, roles)| all.saturating_mul(roles.len()));
-    if combinations > limit {
-        return None;
-    }
+    *tries = tries.checked_sub(combinations)?;
     let way = [way.to_vec()];
     let meets = |mut number: usize| {
         let mut tried = full.clone();

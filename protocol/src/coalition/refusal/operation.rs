@@ -13,6 +13,16 @@ use crate::lane::Lane;
 /// What an operation's type or its course say against a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 pub enum OperationRefusal {
+    /// Carried in a lane that is more urgent than its operation.
+    #[error(
+        "carried as {lane}, but the precedence of its operation is {most}; who may raise that does so when opening it"
+    )]
+    LaneAbove {
+        /// The lane of the feed.
+        lane: Lane,
+        /// The most urgent that is allowed.
+        most: Lane,
+    },
     /// The first window is over, and only one partner's word counts now.
     #[error("the operation is escalated to {to}: only its word decides now, in a role other than observing")]
     Escalated {

@@ -68,12 +68,19 @@ fn with_authorities(needed: &str, precedence: [AuthorityKind; 3], follow: Follow
     charter
 }
 
-fn statement(operation: RecordId, name: &str, word: Word, number: u32) -> Statement {
+/// A charter in which an airlift needs the command, nations first.
+pub(super) fn charter_with_command() -> Charter {
+    let mut charter = with_authorities("command", NATIONS_FIRST, Follow::Pinned);
+    charter.authority.alliances.clear();
+    charter
+}
+
+pub(super) fn statement(operation: RecordId, name: &str, word: Word, number: u32) -> Statement {
     let ground = if word == Word::Order { "" } else { "no flights at night" };
     Statement { operation, authority: authority(name), word, ground: ground.into(), number }
 }
 
-fn speak(statement: Statement) -> Act {
+pub(super) fn speak(statement: Statement) -> Act {
     Act::Authority(AuthorityAct::Speak(Speak { statement, signatures: Signatures::default() }))
 }
 
@@ -94,7 +101,9 @@ impl Bench {
     /// `partner` says `word` for an authority.
     fn speaks(&mut self, partner: &str, operation: RecordId, name: &str, word: Word) -> RecordId {
         let nonce = format!("{name}{}", self.index);
-        self.does(partner, &nonce, speak(statement(operation, name, word, 1)))
+        // Later words have greater numbers.
+        let number = u32::try_from(self.index).expect("few");
+        self.does(partner, &nonce, speak(statement(operation, name, word, number)))
     }
 
     fn authority_refusal(&mut self, partner: &str, act: Act) -> AuthorityRefusal {
@@ -299,7 +308,7 @@ fn what_says_nothing_is_refused_with_its_reason() {
     for _ in 0..MAX_WORDS_PER_PARTNER {
         bench.speaks("norden", operation, "norden", Word::Permit);
     }
-    let refused = bench.authority_refusal("norden", speak(statement(operation, "norden", Word::Permit, 1)));
+    let refused = bench.authority_refusal("norden", speak(statement(operation, "norden", Word::Permit, 99)));
     assert!(matches!(refused, AuthorityRefusal::TooMany { .. }), "{refused}");
     // Without an authority that is needed, a nation alone has something to say.
     let mut bench = Bench::four();
@@ -528,9 +537,12 @@ fn any_words_in_any_order_give_what_a_count_says() {
             let sound = voice
                 && match word {
                     Word::Recall => !matches!(about, "pact" | "command"),
+                    // No nation is the authority that is needed here.
+                    Word::Order => open && matches!(about, "pact" | "command"),
                     _ => open,
                 };
-            let act = speak(statement(operation, about, word, 1));
+            let number = u32::try_from(bench.index).expect("few");
+            let act = speak(statement(operation, about, word, number));
             let signed = bench.act(partner, &format!("{round} {}", bench.index), act);
             let applied = bench.apply(&signed);
             assert_eq!(

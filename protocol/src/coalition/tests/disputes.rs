@@ -53,7 +53,12 @@ fn disputes(subject: RecordId) -> Act {
 }
 
 fn rules(dispute: RecordId, ruling: Ruling) -> Act {
-    Act::Dispute(DisputeAct::Rule(Rule { dispute, ruling, reason: Some("as the map shows".into()) }))
+    rules_as(1, dispute, ruling)
+}
+
+/// A judge's word of this number.
+fn rules_as(number: u32, dispute: RecordId, ruling: Ruling) -> Act {
+    Act::Dispute(DisputeAct::Rule(Rule { dispute, number, ruling, reason: Some("as the map shows".into()) }))
 }
 
 impl Bench {
@@ -68,7 +73,9 @@ impl Bench {
     /// Says a word and gives the ruling that it makes.
     fn word_on(&mut self, judge: &str, dispute: RecordId, ruling: Ruling) -> Option<Ruled> {
         let nonce = format!("{judge} {dispute} {}", self.index);
-        let signed = self.act(judge, &nonce, rules(dispute, ruling));
+        let words = self.state.dispute(&dispute).map_or(&[][..], |dispute| &dispute.words);
+        let last = words.iter().find(|word| word.partner == name(judge)).map_or(0, |word| word.number);
+        let signed = self.act(judge, &nonce, rules_as(last + 1, dispute, ruling));
         let mut applied = self.apply(&signed);
         assert_eq!(applied.disposition, Disposition::Applied);
         self.assert_root();
@@ -283,7 +290,7 @@ fn what_can_be_disputed_when_and_how_often() {
         assert_eq!(bench.word_on("borea", dispute, [Uphold, Annul][number as usize % 2]), None);
     }
     assert!(matches!(
-        bench.dispute_refusal("borea", "19", rules(dispute, Annul)),
+        bench.dispute_refusal("borea", "19", rules_as(MAX_WORDS_PER_JUDGE + 1, dispute, Annul)),
         DisputeRefusal::TooManyWords { .. }
     ));
 }
@@ -557,7 +564,7 @@ fn no_sequence_of_records_rules_without_a_panel_undoes_a_ruling_or_moves_the_lea
                 _ => {
                     let judge = ["borea", "corvus", "delphin", "estmark"][rng.below(4) as usize];
                     let ruling = [Annul, Remand, Remand, Uphold][rng.below(4) as usize];
-                    (judge, rules(pick(&mut rng, &opened), ruling))
+                    (judge, rules_as(1 + rng.below(3) as u32, pick(&mut rng, &opened), ruling))
                 }
             };
             let signed = bench.act(partner, &step.to_string(), act.clone());

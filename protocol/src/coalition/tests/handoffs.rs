@@ -147,7 +147,7 @@ fn the_lead_passes_with_the_ordered_acceptance_and_not_before() {
     assert_eq!(bench.lead(id), "sudria");
     assert!(!asked(&bench, "sudria"));
     let led = bench.state.operation(&id).expect("known").led;
-    assert_eq!((led.by, Some(led.index)), (offered, bench.state.seen(&accepted).map(|seen| seen.index)));
+    assert_eq!((led.by, led.index), (offered, bench.state.seen(&accepted).map(|seen| seen.index)));
     assert!(matches!(
         bench.handoff_refusal("sudria", "3", accepts(offered, &[])),
         HandoffRefusal::NotOpen { how: HandoffEnd::Accepted, .. }

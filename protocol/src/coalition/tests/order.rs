@@ -399,7 +399,7 @@ fn ids_and_the_root_are_pinned() {
             "2qqdfdd6iffxxeiilqpjsgw6fd7dkw6z5jlri53hf4dbnlwe7izq",
             "op-zywg52c3ibh3ead7gsnt4f76f32nbvtql2bnci4qpvatlpwjnhjq",
             "op-rquirullbhi2da6pep5wb4vrjrhjfgcrv5xrj7brxkpzzcvpa2eq",
-            "st4642dyp6r6o6o42ymhi65sqpon7uskdmtwi2qol7gnpzub5bya",
+            "ao2qshpvg4nhviemux4vtant6ebcnyb7mm7csq5gkfjsenqnf4kq",
         ]
     );
 }

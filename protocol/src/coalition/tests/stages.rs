@@ -36,10 +36,12 @@ fn a_deferred_operation_has_one_further_window_and_then_expires() {
     assert!(decision.explain()[1].starts_with("the further window ended; needs 2 of supporting"));
     assert!(late.state.deadlines().next().is_none());
     late.assert_root();
-    // Both windows may end in one batch.
+    // After an outage longer than both windows the further one is whole: whoever was away has a say.
     let mut idle = with(Fallback::Defer);
-    idle.open();
-    let decisions = idle.state.advance(CREATED.plus(48 * HOUR_MS)).decisions;
+    let id = idle.open();
+    assert_eq!(idle.state.advance(CREATED.plus(48 * HOUR_MS)).decisions, []);
+    assert_eq!(closes(&idle, id), CREATED.plus(54 * HOUR_MS));
+    let decisions = idle.state.advance(CREATED.plus(54 * HOUR_MS)).decisions;
     assert_eq!(
         decisions.iter().map(|it| (it.verdict, it.stage)).collect::<Vec<_>>(),
         [(Verdict::Expired, Stage::Deferred)]

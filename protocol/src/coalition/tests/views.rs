@@ -77,10 +77,10 @@ fn a_refusal_says_what_why_and_what_to_do() {
 }
 
 #[test]
-fn a_lane_and_a_nonce_do_not_change_what_a_record_means() {
+fn a_slower_lane_and_a_nonce_do_not_change_what_a_record_means() {
     let mut bench = Bench::four();
     let mut context = bench.context("vigil");
-    context.feed.lane = Lane::Flash;
+    context.feed.lane = Lane::Routine;
     let signed = open(&bench.founded, "norden", "x");
     assert_eq!(bench.state.apply(&context, &Body::Signed(signed.clone())).disposition, Disposition::Applied);
     let mut again = signed.record;
