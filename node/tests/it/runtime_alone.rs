@@ -7,7 +7,7 @@ use entente_discovery::PortPolicy;
 use entente_node::api::dto::{LogPage, OperationView, RecordState, StatusView, SubmitView, Word};
 use entente_node::runtime::{LOCAL_QUEUE, Node, StartError, Stopped};
 use entente_protocol::engine::Halt;
-use entente_protocol::founding::Founding;
+use entente_protocol::founding::CharterChain;
 use entente_protocol::leaf::Leaf;
 use entente_protocol::ledger::cosignature::Cosigners;
 use entente_protocol::ledger::receipt::{MAX_EXTRA_BYTES, Receipt};
@@ -61,8 +61,8 @@ async fn a_node_of_one_orders_and_has_it_after_a_restart() {
 
     // The receipt holds without any node, from the pinned coalition alone.
     let receipt = Receipt::parse(receipt.as_bytes()).expect("a receipt");
-    let founding: Founding = wire::decode(receipt.founding(), MAX_EXTRA_BYTES).expect("a founding");
-    let pinned = founding.verify().expect("all roots signed");
+    let chain: CharterChain = wire::decode(receipt.founding(), MAX_EXTRA_BYTES).expect("a founding");
+    let pinned = chain.founding.verify().expect("all roots signed");
     assert_eq!(pinned.coalition(), founded.coalition());
     let seats = pinned.partners().iter().map(|partner| (partner.name.to_string(), partner.seat));
     let cosigners = Cosigners::new(pinned.coalition(), seats, 1).expect("seats");
