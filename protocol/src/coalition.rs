@@ -31,6 +31,7 @@ mod inbox;
 mod integrity;
 mod items;
 mod judge;
+mod keys;
 mod lending;
 pub mod map;
 mod member;
@@ -74,6 +75,10 @@ pub use integrity::{
     proved_id,
 };
 pub use items::MAX_ITEM_BYTES;
+pub use keys::{
+    Admission, GrantView, KeyRefusal, KeyStatus, KeyView, MAX_GRANTS_PER_PARTNER, MAX_PASSED_ON_PER_PARTNER,
+    MAX_ROTATIONS_PER_PARTNER, Purpose, RevokedView, RotationLack, RotationView,
+};
 pub use lending::Lending;
 pub use member::{Changed, MAX_PROPOSALS_PER_PARTNER, Member, MemberRefusal, Membership};
 pub use obligations::{MAX_OBLIGATIONS, MemberView, Obligation, WatchView};

@@ -158,7 +158,7 @@ impl Delegation {
 }
 
 /// A way in which a link must lie within the one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Dimension {
     /// What the subject may do.
     Capabilities,
@@ -204,8 +204,53 @@ impl SignedDelegation {
     }
 }
 
+/// What a link says that no link may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unsound {
+    /// Nothing is given.
+    NoCapability,
+    /// The list of operation types is out of order, or too long.
+    OperationTypes,
+    /// More depth than a chain has links.
+    Depth,
+    /// An epoch beyond what a text can hold.
+    LastEpoch,
+}
+
+impl fmt::Display for Unsound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCapability => "it gives no capability",
+            Self::OperationTypes => "its operation types are not sorted, or too many",
+            Self::Depth => "it may be passed on more often than a chain has links",
+            Self::LastEpoch => "its last epoch is beyond what a text can hold",
+        })
+    }
+}
+
+/// How a link does not follow from the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Gap {
+    /// The chain leads back to a key that it came from.
+    Circle,
+    /// Another key issued it.
+    Issuer,
+    /// It is another partner's.
+    Partner,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Circle => "its subject stands above it already",
+            Self::Issuer => "its issuer is not the subject before",
+            Self::Partner => "it names another partner",
+        })
+    }
+}
+
 /// Why a chain does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 pub enum CredentialError {
     /// No link, or too many.
     #[error("a chain of {0} links; 1 to {MAX_CHAIN} are allowed")]
@@ -260,7 +305,7 @@ pub enum CredentialError {
         /// Position in the chain, from 0.
         link: usize,
         /// What is wrong.
-        reason: &'static str,
+        reason: Unsound,
     },
     /// A link that does not follow from the one before it.
     #[error("link {link} does not follow from the one before: {reason}")]
@@ -268,7 +313,7 @@ pub enum CredentialError {
         /// Position in the chain, from 0.
         link: usize,
         /// What differs.
-        reason: &'static str,
+        reason: Gap,
     },
     /// A link that gives more than its issuer has.
     #[error("link {link} gives {dimension}")]
@@ -408,6 +453,21 @@ impl Chain {
         Ok(last)
     }
 
+    /// Whether a chain that is known to hold is for one use at one moment.
+    pub fn allows<'a>(
+        &self,
+        wanted: impl Into<Use<'a>>,
+        at: impl Into<Moment>,
+    ) -> Result<(), CredentialError> {
+        self.leaf().ok_or(CredentialError::Length(0))?.permits(wanted.into())?;
+        self.valid_at(at.into())
+    }
+
+    /// The keys that stand above link `at`, counted from 0: its issuer and all before that; none for a link that is not there.
+    pub(crate) fn above(&self, at: usize) -> impl Iterator<Item = PublicKey> {
+        self.0.iter().take(at + 1).map(|link| link.delegation.issuer)
+    }
+
     /// Whether each link lies within the one before it, leaving signatures aside.
     fn follow(&self, root: &PublicKey, coalition: &CoalitionId) -> Result<&Delegation, CredentialError> {
         let (Some(first), Some(last)) = (self.0.first(), self.leaf()) else {
@@ -427,15 +487,14 @@ impl Chain {
             }
             delegation.sound().map_err(|reason| CredentialError::Unsound { link, reason })?;
             if before.contains(&delegation.subject) {
-                let reason = "its subject stands above it already";
-                return Err(CredentialError::BrokenLink { link, reason });
+                return Err(CredentialError::BrokenLink { link, reason: Gap::Circle });
             }
             before.push(delegation.subject);
             if let Some(above) = above {
                 let reason = if delegation.issuer != above.subject {
-                    Some("its issuer is not the subject before")
+                    Some(Gap::Issuer)
                 } else if delegation.partner != above.partner {
-                    Some("it names another partner")
+                    Some(Gap::Partner)
                 } else {
                     None
                 };
@@ -480,18 +539,18 @@ impl Chain {
 
 impl Delegation {
     /// Whether it says what a link may say, whatever stands above it.
-    fn sound(&self) -> Result<(), &'static str> {
+    fn sound(&self) -> Result<(), Unsound> {
         if self.capabilities.is_empty() {
-            return Err("it gives no capability");
+            return Err(Unsound::NoCapability);
         }
         if self.operations.check(MAX_DELEGATED_TYPES.min(MAX_EXTENT_NAMES)).is_err() {
-            return Err("its operation types are not sorted, or too many");
+            return Err(Unsound::OperationTypes);
         }
         if self.depth > MAX_DELEGATION_DEPTH {
-            return Err("it may be passed on more often than a chain has links");
+            return Err(Unsound::Depth);
         }
         if self.last_epoch.is_some_and(|epoch| epoch > MAX_LAST_EPOCH) {
-            return Err("its last epoch is beyond what a text can hold");
+            return Err(Unsound::LastEpoch);
         }
         Ok(())
     }

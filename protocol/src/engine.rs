@@ -7,12 +7,13 @@
 //! How: record feeds (`feeds`) hold what is said; contributions over them are agreed on (`epochs`, by
 //! `entente-hbbft`, whose words `speak` says), cut, ordered and applied (`apply`); peers exchange frontiers and ask for what they lack
 //! (`peers`); who is behind takes
-//! certified epochs as they are (`catchup`) or a copy of the state (`snapshots`); after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
+//! certified epochs as they are (`catchup`) or a copy of the state (`snapshots`); `enrolment` follows the keys; after a start a seat first hears from a quorum what it has said before (`start`); `recover` rebuilds all
 //! from the store, and `lives` goes on from a store that was rolled back.
 
 mod api;
 mod apply;
 mod catchup;
+mod enrolment;
 mod epochs;
 mod evidence;
 mod feeds;
@@ -131,6 +132,8 @@ pub struct Engine {
     /// In the order of claims.
     feeds: Vec<Feed>,
     index: BTreeMap<FeedKey, usize>,
+    /// How often the state's keys had changed when this node followed them last.
+    keys_seen: usize,
     /// Own feeds that are not enrolled yet.
     ahead: BTreeMap<FeedKey, Chain>,
 

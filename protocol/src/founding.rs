@@ -376,17 +376,24 @@ impl Founded {
         self.seats.iter().position(|seat| seat == key)
     }
 
-    /// All enrolled nodes, with their partners.
+    /// All keys but the roots, with their partners, what they may do, and the chains that say so.
+    pub fn keys(&self) -> impl Iterator<Item = (PublicKey, &Partner, Capability, &Chain)> {
+        self.keys.iter().map(|(key, holder)| {
+            (*key, &self.charter.partners[holder.partner], holder.capability, &holder.chain)
+        })
+    }
+
+    /// All nodes that the charter enrols, with their partners.
     pub fn nodes(&self) -> impl Iterator<Item = (PublicKey, &Partner)> {
         self.partners().iter().flat_map(|partner| partner.nodes.iter().map(move |node| (*node, partner)))
     }
 
-    /// Whose officer a key is.
+    /// Whose officer the charter makes a key. Who is one now is for [`State::officer`](crate::coalition::State::officer).
     pub fn officer(&self, key: &PublicKey) -> Option<&Partner> {
         self.holder(key, Capability::Officer)
     }
 
-    /// Whose node a key is.
+    /// Whose node the charter makes a key. Which is one now is for [`State::node`](crate::coalition::State::node).
     pub fn node(&self, key: &PublicKey) -> Option<&Partner> {
         self.holder(key, Capability::Node)
     }

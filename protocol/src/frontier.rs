@@ -31,11 +31,17 @@ pub const MAX_FEEDS: usize = 2048;
 /// many nodes that their feeds would exceed [`MAX_FEEDS`].
 pub const MAX_INCARNATIONS: u32 = 16;
 
-/// How many incarnations of each of `nodes` nodes may be enrolled: the same for all, so that none takes up the room of
-/// another.
-pub fn incarnations(nodes: usize) -> u32 {
-    let room = MAX_FEEDS / (nodes.max(1) * Lane::ALL.len());
+/// How many incarnations of a node may be enrolled in a coalition whose founding charter names `founding` nodes: the same for
+/// all, so that none takes up the room of another, and the same for ever, whoever is enrolled later, because a feed that was
+/// enrolled must not lose its place. Leaves room for as many nodes again where there is any.
+pub fn incarnations(founding: usize) -> u32 {
+    let room = MAX_FEEDS / (2 * founding.max(1) * Lane::ALL.len());
     u32::try_from(room).unwrap_or(u32::MAX).clamp(1, MAX_INCARNATIONS)
+}
+
+/// How many nodes may be enrolled at once in such a coalition, without exceeding [`MAX_FEEDS`].
+pub fn most_nodes(founding: usize) -> usize {
+    MAX_FEEDS / (incarnations(founding) as usize * Lane::ALL.len())
 }
 
 /// What steers one epoch: a function of the record of the epoch before.
@@ -43,8 +49,8 @@ pub fn incarnations(nodes: usize) -> u32 {
 pub struct Basis {
     /// The epoch that is steered.
     pub epoch: u64,
-    /// Enrolled feeds, lane by lane in order of precedence, within a lane in the charter's order of nodes, and a node's
-    /// by incarnation.
+    /// Enrolled feeds, lane by lane in order of precedence, within a lane in the order of nodes: the charter's, then that of
+    /// their grants; and a node's by incarnation.
     pub feeds: Vec<FeedKey>,
     /// Their committed heads.
     pub committed: Vec<Head>,
@@ -63,14 +69,14 @@ pub struct Basis {
 impl Basis {
     /// The enrolled feeds of `nodes` in the order that claims refer to, where `committed` are the feeds that have
     /// ordered entries, as an epoch's record names them: of each node, in all lanes, the incarnations up to the greatest
-    /// with an ordered entry, and the next one, within [`incarnations`]. The older ones stay: what is held of them is
+    /// with an ordered entry, and the next one, at most `most` ([`incarnations`]). The older ones stay: what is held of them is
     /// still ordered. The next one is there before it is needed, because nobody could order that it be so on behalf
     /// of a node that may not use its feeds; one more only, because a liar would otherwise enrol all at once.
     pub fn feeds_of<'a>(
         nodes: &[PublicKey],
+        most: u32,
         committed: impl IntoIterator<Item = &'a FeedKey>,
     ) -> Vec<FeedKey> {
-        let most = incarnations(nodes.len());
         let mut enrolled: BTreeMap<PublicKey, u32> = nodes.iter().map(|&node| (node, 2.min(most))).collect();
         for feed in committed {
             if let Some(count) = enrolled.get_mut(&feed.node) {
@@ -289,8 +295,10 @@ mod tests {
 
     fn basis(nodes: u8, quota: u64) -> Basis {
         let nodes: Vec<_> = (1..=nodes).map(|i| SecretKey::from_seed(&[i; 32]).public()).collect();
-        let feeds: Vec<_> =
-            Basis::feeds_of(&nodes, []).into_iter().filter(|feed| feed.incarnation == 0).collect();
+        let feeds: Vec<_> = Basis::feeds_of(&nodes, MAX_INCARNATIONS, [])
+            .into_iter()
+            .filter(|feed| feed.incarnation == 0)
+            .collect();
         let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();
         let frozen = vec![false; feeds.len()];
         Basis {
@@ -311,18 +319,18 @@ mod tests {
         let count = |feeds: &[FeedKey], node: usize, lane| {
             feeds.iter().filter(|feed| feed.node == nodes[node] && feed.lane == lane).count()
         };
-        let genesis = Basis::feeds_of(&nodes, []);
+        let genesis = Basis::feeds_of(&nodes, MAX_INCARNATIONS, []);
         assert_eq!(genesis.len(), 2 * 3 * Lane::ALL.len());
         assert!(genesis.iter().map(|feed| feed.lane).is_sorted());
         // One lane's entry enrols all lanes of the next.
         let said = FeedKey { node: nodes[1], lane: Lane::Flash, incarnation: 1 };
-        let feeds = Basis::feeds_of(&nodes, [&said]);
+        let feeds = Basis::feeds_of(&nodes, MAX_INCARNATIONS, [&said]);
         for lane in Lane::ALL {
             assert_eq!([0, 1, 2].map(|node| count(&feeds, node, lane)), [2, 3, 2]);
         }
         // Whatever a liar has had ordered, its feeds are bounded and nobody else's are fewer.
         let said = FeedKey { incarnation: u32::MAX, ..said };
-        let feeds = Basis::feeds_of(&nodes, [&said]);
+        let feeds = Basis::feeds_of(&nodes, MAX_INCARNATIONS, [&said]);
         assert_eq!(count(&feeds, 1, Lane::Routine), MAX_INCARNATIONS as usize);
         assert_eq!(count(&feeds, 2, Lane::Routine), 2);
     }

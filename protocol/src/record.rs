@@ -10,6 +10,7 @@ mod authority;
 mod dispute;
 mod handoff;
 mod integrity;
+mod key;
 mod member;
 mod role;
 
@@ -26,6 +27,7 @@ pub use integrity::{
     Confirm, EventKind, Incident, IntegrityAct, MAX_COMMITMENTS, MAX_INCIDENT_BYTES, MAX_REPORT_BYTES,
     Matter, Measure, Report, Vote, Withdraw,
 };
+pub use key::KeyAct;
 pub use member::{Change, MAX_REASON_BYTES, MemberAct, Propose, Watch};
 pub use role::{MAX_ROLE_BYTES, Role, RoleName};
 
@@ -233,13 +235,15 @@ pub enum Act {
     Withdraw(Withdrawal),
     /// Says something for an authority, or makes a version of an alliance known.
     Authority(AuthorityAct),
+    /// Changes keys of a partner, the own or another.
+    Key(KeyAct),
 }
 
 impl Act {
     /// The operation that this names.
     pub fn operation(&self) -> Option<RecordId> {
         match self {
-            Self::Open(_) | Self::Integrity(_) => None,
+            Self::Open(_) | Self::Integrity(_) | Self::Key(_) => None,
             Self::Attest(attest) => Some(attest.operation),
             Self::Withdraw(withdraw) => Some(withdraw.operation),
             Self::Asset(act) => act.operation(),
@@ -253,7 +257,7 @@ impl Act {
     /// What this is about: the record that opened it; none where that is this record itself.
     pub fn about(&self) -> Option<RecordId> {
         match self {
-            Self::Open(_) => None,
+            Self::Open(_) | Self::Key(_) => None,
             Self::Attest(attest) => Some(attest.operation),
             Self::Withdraw(withdraw) => Some(withdraw.operation),
             Self::Asset(act) => act.asset(),
@@ -272,9 +276,12 @@ impl Act {
             Self::Attest(attest) => Some(attest.operation),
             Self::Withdraw(withdraw) => Some(withdraw.operation),
             Self::Authority(act) => act.operation(),
-            Self::Asset(_) | Self::Member(_) | Self::Integrity(_) | Self::Handoff(_) | Self::Dispute(_) => {
-                None
-            }
+            Self::Asset(_)
+            | Self::Member(_)
+            | Self::Integrity(_)
+            | Self::Handoff(_)
+            | Self::Dispute(_)
+            | Self::Key(_) => None,
         }
     }
 }

@@ -388,7 +388,7 @@ impl State {
     pub(super) fn overlay_assets(&self, held: &[SignedRecord], overlay: &mut Self) {
         let about_assets = held.iter().filter(|signed| matches!(signed.record.act, Act::Asset(_)));
         let named = about_assets.clone().filter_map(|signed| self.assets.get(&signed.record.act.about()?));
-        let signers = about_assets.filter_map(|signed| self.founded.officer(&signed.record.signer));
+        let signers = about_assets.filter_map(|signed| self.officer(&signed.record.signer));
         let owners = named.map(|asset| &asset.owner).chain(signers.map(|partner| &partner.name));
         for owner in owners.collect::<BTreeSet<_>>() {
             for asset in self.assets.of(owner) {

@@ -148,7 +148,7 @@ impl State {
 
     /// The root that a partner has now.
     fn root_now(&self, partner: &Partner) -> PublicKey {
-        partner.root
+        self.root_of(&partner.name).unwrap_or(partner.root)
     }
 
     /// The version of an alliance that a reference of the charter `charter` means now.

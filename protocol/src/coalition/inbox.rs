@@ -9,7 +9,7 @@ use super::member::Membership;
 use super::operation::Operation;
 use super::outcome::{Deficit, Stage};
 use super::state::State;
-use crate::charter::{Fallback, PartnerName, show_time};
+use crate::charter::{Fallback, PartnerName};
 use crate::identity::RecordId;
 use crate::lane::Lane;
 use crate::record::{Handed, Stance};
@@ -96,18 +96,7 @@ impl State {
                 until_ms: None,
             });
         }
-        let until = self.charter().partner(partner.as_str()).map(|partner| partner.credentials_until);
-        if let Some(until) = until.filter(|until| until.0 <= now.plus(CREDENTIALS_SOON_MS).0) {
-            let (verb, urgent) = if until <= now { ("ran", true) } else { ("run", false) };
-            all.push(Waiting {
-                what: Waits::Credentials,
-                urgent,
-                about: None,
-                title: "credentials".into(),
-                why: format!("the credentials of {partner} {verb} out at {}", show_time(until)),
-                until_ms: Some(until.0),
-            });
-        }
+        all.extend(self.keys_that_end(partner, now));
         all
     }
 

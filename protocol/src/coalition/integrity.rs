@@ -26,10 +26,9 @@ use super::find::{FindError, find_id};
 use super::items::{Item, ItemId};
 use super::refusal::{Part, Refusal};
 use super::state::{ApplyContext, State};
-use crate::charter::{Partner, PartnerName, Response};
+use crate::charter::{PartnerName, Response};
 use crate::evidence::Subject;
 use crate::feed::FeedKey;
-use crate::founding::Founded;
 use crate::identity::{EvidenceId, Hash, PublicKey, RecordId, hash};
 use crate::record::{EventKind, Incident, IntegrityAct, Matter, Measure, Record};
 use crate::time::Time;
@@ -282,12 +281,6 @@ pub(super) fn check(act: &IntegrityAct) -> Result<(), Refusal> {
     ground.as_deref().map_or(Ok(()), |ground| Part::Ground.check(ground))
 }
 
-/// Whose key this is, whatever it is for.
-fn holder<'a>(founded: &'a Founded, key: &PublicKey) -> Option<&'a Partner> {
-    let roots = || founded.partners().iter().find(|partner| partner.root == *key);
-    founded.officer(key).or_else(|| founded.node(key)).or_else(|| founded.seat(key)).or_else(roots)
-}
-
 impl State {
     /// An integrity event.
     pub fn event(&self, id: &RecordId) -> Option<&IntegrityEvent> {
@@ -307,7 +300,7 @@ impl State {
 
     /// Whether `partner` is the subject of an event: named as who did it, or the key is its.
     pub fn is_subject(&self, partner: &PartnerName, matter: &Matter) -> bool {
-        let holds = |key: &PublicKey| holder(&self.founded, key).is_some_and(|it| it.name == *partner);
+        let holds = |key: &PublicKey| self.holder(key).is_some_and(|(it, _)| it.name == *partner);
         matter.against.as_ref() == Some(partner) || matter.key.as_ref().is_some_and(holds)
     }
 
@@ -344,7 +337,7 @@ impl State {
 
     /// Whom an event is against: the partner named, else the one whose key it is.
     pub fn subject(&self, matter: &Matter) -> Option<PartnerName> {
-        let by_key = || matter.key.and_then(|key| holder(&self.founded, &key)).map(|it| it.name.clone());
+        let by_key = || matter.key.and_then(|key| self.holder(&key)).map(|(it, _)| it.name.clone());
         matter.against.clone().or_else(by_key)
     }
 
@@ -380,7 +373,7 @@ impl State {
         }
         self.know_partners(&incident.matter)?;
         let node = context.feed.node;
-        let partner = self.founded.node(&node).ok_or(Refusal::UnknownNode { node })?;
+        let partner = self.node_at(&node, context.index)?;
         let (reporter, author) = (partner.name.clone(), Author::Node(node));
         let full = self.events.places(&author) >= MAX_EVENTS_PER_NODE
             || self.events.taken_by_nodes >= MAX_INCIDENT_EVENTS;
@@ -446,14 +439,16 @@ impl State {
     pub(super) fn prove(&mut self, context: &ApplyContext, subject: Subject, text: String) -> RecordId {
         let evidence = subject.id();
         let (partner, key) = match subject {
-            Subject::Feed(FeedKey { node, .. }) => (self.founded.node(&node), Some(node)),
+            Subject::Feed(FeedKey { node, .. }) => {
+                (self.holder(&node).map(|(partner, _)| partner), Some(node))
+            }
             Subject::Seat(seat) => {
                 (self.founded.partners().get(seat.index()), self.founded.seats().get(seat.index()).copied())
             }
         };
         let against = partner.map(|partner| partner.name.clone());
         let matter = Matter { kind: EventKind::Equivocation, against, key, victim: None };
-        let carrier = self.founded.node(&context.feed.node);
+        let carrier = self.node_at(&context.feed.node, context.index).ok();
         // Evidence counts only from an enrolled node.
         let reporter = carrier.or(partner).map(|partner| partner.name.clone());
         let id = proved_id(&evidence);

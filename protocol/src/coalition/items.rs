@@ -21,6 +21,7 @@ use super::dispute::Dispute;
 use super::evidence::{Convicted, Frozen};
 use super::handoff::Handoff;
 use super::integrity::IntegrityEvent;
+use super::keys::{Grant, Revoked, Rotated};
 use super::lending::Lending;
 use super::map::Map;
 use super::member::Member;
@@ -66,6 +67,10 @@ pub(super) enum ItemId {
     Voice(RecordId, u32),
     /// The alliance, and which version.
     Alliance(AuthorityName, u32),
+    Grant(RecordId),
+    Revoked(RecordId),
+    /// The partner, and which of its rotations.
+    Rotated(PartnerName, u32),
 }
 
 impl ItemId {
@@ -114,6 +119,12 @@ pub(super) enum Item<'a> {
     Voice(RecordId, u32, Cow<'a, Voice>),
     /// A version of an alliance.
     Alliance(Cow<'a, OrderedAlliance>),
+    /// A chain that was granted.
+    Grant(Cow<'a, Grant>),
+    /// A revocation.
+    Revoked(Cow<'a, Revoked>),
+    /// A root that gave way.
+    Rotated(Cow<'a, Rotated>),
 }
 
 impl Item<'_> {
@@ -137,6 +148,11 @@ impl Item<'_> {
             Self::Lending(operation, place, _) => ItemId::Lending(*operation, *place),
             Self::Voice(operation, place, _) => ItemId::Voice(*operation, *place),
             Self::Alliance(it) => ItemId::Alliance(it.document.name.clone(), it.document.version),
+            Self::Grant(grant) => ItemId::Grant(grant.ordered.by),
+            Self::Revoked(revoked) => ItemId::Revoked(revoked.ordered.by),
+            Self::Rotated(rotated) => {
+                ItemId::Rotated(rotated.rotation.partner.clone(), rotated.rotation.number)
+            }
         }
     }
 

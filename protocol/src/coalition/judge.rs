@@ -8,7 +8,7 @@ use super::refusal::{OperationRefusal, Part, Refusal, Taken};
 use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
 use super::{asset, authority, dispute, handoff, integrity};
 use crate::charter::{Fallback, Partner, PartnerName};
-use crate::founding::Founded;
+use crate::credential::Capability;
 use crate::identity::RecordId;
 use crate::record::{Act, Attest, IntegrityAct, Open, Record, Role, Withdrawal};
 use crate::time::Time;
@@ -21,12 +21,13 @@ pub(super) enum Judgement {
 }
 
 impl State {
-    /// What becomes of an authentic record of `partner` at the time `now`.
+    /// What becomes of an authentic record of `partner`, which stands at the log index `index`, at the time `now`.
     pub(super) fn judge(
         &self,
         partner: &PartnerName,
         id: &RecordId,
         record: &Record,
+        index: u64,
         now: Time,
     ) -> Result<Judgement, Refusal> {
         if let Some(seen) = self.records.get(id) {
@@ -35,13 +36,11 @@ impl State {
         if let Some(waiting) = self.parked.get(id) {
             return Ok(Judgement::Duplicate { first: waiting.place.index });
         }
-        if let Some(partner) = self.charter().partner(partner.as_str()) {
-            unexpired(partner, now)?;
-        }
-        // Also who is suspended may leave, and tell of misuse.
+        self.allows(&record.signer, Capability::Officer, self.scope_of(&record.act), index, now)?;
+        // Also who is suspended may leave, tell of misuse, and bring what proves itself.
         match record.act {
             Act::Member(_) => {}
-            Act::Integrity(IntegrityAct::Report(_)) => self.require_member(partner)?,
+            Act::Integrity(IntegrityAct::Report(_)) | Act::Key(_) => self.require_member(partner)?,
             _ => self.require_active(partner)?,
         }
         match &record.act {
@@ -57,6 +56,7 @@ impl State {
             Act::Handoff(act) => self.judge_handoff(partner, act, now),
             Act::Dispute(act) => self.judge_dispute(partner, act, now),
             Act::Authority(act) => self.judge_authority(partner, act, now),
+            Act::Key(act) => self.judge_key(act, now),
         }
     }
 
@@ -238,22 +238,20 @@ pub(super) fn bad_signature(record: &Record) -> Refusal {
     Refusal::BadSignature { signer: record.signer }
 }
 
-pub(super) fn unexpired(partner: &Partner, now: Time) -> Result<(), Refusal> {
-    if now > partner.credentials_until {
-        Err(Refusal::CredentialExpired {
-            partner: partner.name.clone(),
-            not_after: partner.credentials_until,
-        })
-    } else {
-        Ok(())
+impl State {
+    /// Everything about a record that needs neither its signature nor what was said before: coalition, bounds, officer. Gives
+    /// the partner for which it is said, where it stands at the log index `index`.
+    pub(super) fn authenticate(&self, record: &Record, index: u64) -> Result<&Partner, Refusal> {
+        if record.coalition != self.founded.coalition() {
+            return Err(Refusal::ForeignCoalition { named: record.coalition });
+        }
+        check_parts(record)?;
+        self.officer_at(&record.signer, index)
     }
 }
 
-/// Everything about a record that needs neither its signature nor the state: coalition, bounds, officer.
-pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<&'a Partner, Refusal> {
-    if record.coalition != founded.coalition() {
-        return Err(Refusal::ForeignCoalition { named: record.coalition });
-    }
+/// Whether the parts of a record are within bounds.
+fn check_parts(record: &Record) -> Result<(), Refusal> {
     match &record.act {
         Act::Open(open) => {
             Part::Kind.check(&open.kind)?;
@@ -279,7 +277,8 @@ pub(super) fn authenticate<'a>(founded: &'a Founded, record: &Record) -> Result<
         Act::Handoff(act) => handoff::check(act)?,
         Act::Dispute(act) => dispute::check(act)?,
         Act::Authority(act) => authority::check(act)?,
-        Act::Withdraw(_) => {}
+        // What it carries is bounded by its own rules.
+        Act::Withdraw(_) | Act::Key(_) => {}
     }
-    founded.officer(&record.signer).ok_or(Refusal::UnknownSigner { signer: record.signer })
+    Ok(())
 }

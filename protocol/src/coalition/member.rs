@@ -235,7 +235,7 @@ impl State {
             MemberAct::Watch(watch) => {
                 self.require_active(partner)?;
                 let officer = watch.officer;
-                if self.founded.officer(&officer).is_none_or(|it| it.name != *partner) {
+                if self.officer(&officer).is_none_or(|it| it.name != *partner) {
                     return Err(MemberRefusal::NotItsOfficer { officer, partner: partner.clone() }.into());
                 }
                 let standing = self.members.get(partner).and_then(|member| member.watch.as_ref());

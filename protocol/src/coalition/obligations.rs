@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::{KeyView, RotationView};
 use super::member::Membership;
 use super::state::State;
 use crate::charter::{PartnerName, show_time};
@@ -41,6 +42,12 @@ pub struct MemberView {
     pub credentials_until: String,
     /// Who is on watch.
     pub watch: Option<WatchView>,
+    /// Its root.
+    pub root: Option<PublicKey>,
+    /// Its officers' and nodes' keys, those that act no more included.
+    pub keys: Vec<KeyView>,
+    /// How its root changed.
+    pub rotations: Vec<RotationView>,
     /// What others count on it for, at most [`MAX_OBLIGATIONS`].
     pub obligations: Vec<Obligation>,
 }
@@ -114,15 +121,18 @@ impl State {
                 by: changed.map(|changed| changed.by),
                 reason: changed.map(|changed| changed.reason.clone()),
                 seat,
-                officers: partner.officers.clone(),
-                nodes: partner.nodes.clone(),
-                credentials_until: show_time(partner.credentials_until),
+                officers: self.officers_of(&partner.name),
+                nodes: self.nodes_of(&partner.name),
+                credentials_until: show_time(self.credentials_until(&partner.name)),
                 watch: member.watch.as_ref().map(|(watch, record)| WatchView {
                     officer: watch.officer,
                     from: show_time(watch.from),
                     note: watch.note.clone(),
                     record: *record,
                 }),
+                root: self.root_of(&partner.name),
+                keys: self.keys_of(&partner.name, self.time()),
+                rotations: self.rotations_of(&partner.name),
                 obligations: self.obligations(&partner.name),
             }
         };

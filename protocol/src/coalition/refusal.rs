@@ -8,7 +8,8 @@ use thiserror::Error;
 pub use operation::{OperationRefusal, Taken};
 
 use super::{
-    AssetRefusal, AuthorityRefusal, DisputeRefusal, HandoffRefusal, IntegrityRefusal, MemberRefusal, Verdict,
+    AssetRefusal, AuthorityRefusal, DisputeRefusal, HandoffRefusal, IntegrityRefusal, KeyRefusal,
+    MemberRefusal, Verdict,
 };
 use crate::charter::text::{all_of, either, is_showable};
 use crate::charter::{MAX_NAME_BYTES, MAX_PARTNERS, PartnerName, show_time};
@@ -199,6 +200,9 @@ pub enum Refusal {
     /// What an operation's type or its course say.
     #[error(transparent)]
     Operation(#[from] OperationRefusal),
+    /// What the rules of keys say.
+    #[error(transparent)]
+    Key(#[from] KeyRefusal),
     /// A proof that proves no fork.
     #[error("the fork proof does not hold")]
     InvalidForkProof,

@@ -152,6 +152,7 @@ impl State {
     ) -> Result<Self, PageError> {
         let mut state = Self::empty(Arc::clone(founded), founded.charter().created);
         let (mut operations, mut said, mut versions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (mut grants, mut revocations) = (BTreeMap::new(), BTreeMap::new());
         for bytes in items {
             match Item::decode(bytes).map_err(|_| PageError::Malformed)? {
                 Item::Coalition(coalition) => {
@@ -194,8 +195,18 @@ impl State {
                     state.adopt_voice(operation, place, voice.into_owned());
                 }
                 Item::Alliance(ordered) => state.adopt_alliance(ordered.into_owned()),
+                Item::Grant(grant) => {
+                    grants.insert(grant.ordered.index, grant.into_owned());
+                }
+                Item::Revoked(revoked) => {
+                    revocations.insert(revoked.ordered.index, revoked.into_owned());
+                }
+                Item::Rotated(rotated) => state.adopt_rotation(rotated.into_owned()),
             }
         }
+        // What a revocation cuts depends on what was there.
+        grants.into_values().for_each(|grant| state.adopt_grant(grant));
+        revocations.into_values().for_each(|revoked| state.adopt_revocation(revoked));
         for version in versions.into_values() {
             state.adopt_version(version).map_err(|_| PageError::Incomplete)?;
         }
@@ -263,6 +274,11 @@ impl State {
             ItemId::Alliance(name, version) => {
                 Item::Alliance(Cow::Borrowed(self.alliances.get(&name, version)?))
             }
+            ItemId::Grant(id) => Item::Grant(Cow::Borrowed(self.keys.grant(&id)?)),
+            ItemId::Revoked(id) => Item::Revoked(Cow::Borrowed(self.keys.revocation(&id)?)),
+            ItemId::Rotated(partner, number) => {
+                Item::Rotated(Cow::Borrowed(self.keys.rotation(&partner, number)?))
+            }
             ItemId::Spoken(partner) => {
                 let at = *self.spoken.get(&partner)?;
                 Item::Spoken(partner, at)
@@ -307,6 +323,7 @@ impl State {
             .chain(self.words.iter().map(|(id, place, it)| Item::Voice(id, place, Cow::Borrowed(it))))
             .chain(self.alliances.iter().map(|ordered| Item::Alliance(Cow::Borrowed(ordered))))
             .chain(self.spoken.iter().map(|(partner, at)| Item::Spoken(partner.clone(), *at)))
+            .chain(self.keys.items())
             .collect()
     }
 }

@@ -16,7 +16,8 @@ use super::find::{FindError, find_id};
 use super::handoff::Handoffs;
 use super::integrity::Events;
 use super::items::{Item, Tree};
-use super::judge::{Judgement, authenticate, bad_signature, too_many_parked, unexpired};
+use super::judge::{Judgement, bad_signature, too_many_parked};
+use super::keys::{Purpose, Roster, Scope};
 use super::lending::Lendings;
 use super::member::Member;
 use super::operation::Operation;
@@ -25,6 +26,7 @@ use super::park::{Parked, Place};
 use super::refusal::Refusal;
 use super::versions::Versions;
 use crate::charter::PartnerName;
+use crate::credential::Capability;
 use crate::evidence::{Equivocation, Subject};
 use crate::feed::{FeedKey, ForkProof};
 use crate::founding::Founded;
@@ -147,6 +149,9 @@ pub struct Seen {
 pub struct State {
     pub(super) founded: Arc<Founded>,
     pub(super) time: Time,
+    /// The epoch whose batch is applied, or was last: no part of the state, but said with each batch as its entries are.
+    pub(super) epoch: u64,
+    pub(super) keys: Arc<Roster>,
     pub(super) operations: BTreeMap<RecordId, Operation>,
     pub(super) assets: Assets,
     /// Partners of whom something has changed.
@@ -183,12 +188,19 @@ impl State {
     }
 
     pub(super) fn empty(founded: Arc<Founded>, time: Time) -> Self {
+        let keys = Arc::new(Roster::founded(&founded));
+        Self::with_keys(founded, keys, time)
+    }
+
+    fn with_keys(founded: Arc<Founded>, keys: Arc<Roster>, time: Time) -> Self {
         let mut tree = Tree::default();
         tree.put(&Item::Coalition(founded.coalition()));
         tree.put(&Item::Time(time));
         Self {
             founded,
             time,
+            epoch: 0,
+            keys,
             operations: BTreeMap::new(),
             assets: Assets::default(),
             members: BTreeMap::new(),
@@ -275,8 +287,9 @@ impl State {
     /// Whether what a node says would count at the time `now`: it is enrolled, its credential holds, and its key is in no
     /// quarantine.
     pub fn may_speak(&self, node: &PublicKey, now: Time) -> bool {
-        let holds = |partner| unexpired(partner, now.max(self.time)).is_ok();
-        self.founded.node(node).is_some_and(holds) && self.heed_quarantine(node).is_ok()
+        let now = now.max(self.time);
+        self.allows(node, Capability::Node, Scope::Any, u64::MAX, now).is_ok()
+            && self.heed_quarantine(node).is_ok()
     }
 
     /// Ends of windows of operations that are open, of offers and of disputes, the first first, each with what ends.
@@ -322,7 +335,8 @@ impl State {
         }
         for waiting in self.parked.expire(time, &mut self.tree) {
             let id = waiting.record.id();
-            let refusal = match self.judge(&waiting.partner, &id, &waiting.record, time) {
+            let refusal = match self.judge(&waiting.partner, &id, &waiting.record, waiting.place.index, time)
+            {
                 Err(refusal) => refusal,
                 Ok(_) => Refusal::NeverApplied { awaits: waiting.awaits },
             };
@@ -336,11 +350,17 @@ impl State {
         self.tree.put(&Item::Time(time));
     }
 
+    /// The epoch of the batch that comes, or of the last one where a copy of the state is gone on from.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
     /// Applies an entry's bytes; bytes that are no body are refused.
     pub fn apply_bytes(&mut self, context: &ApplyContext, body: &[u8]) -> Applied {
         match Body::decode(body) {
             Ok(body) => self.apply(context, &body),
             Err(_) => {
+                self.set_epoch(context.epoch);
                 let Advanced { decisions, rulings, released } = self.advance(context.time);
                 let refused = Disposition::Refused(Refusal::Malformed);
                 Applied { disposition: self.void(context).unwrap_or(refused), decisions, rulings, released }
@@ -388,6 +408,7 @@ impl State {
 
     /// Moves batch time, and says whether what stands in this place may have an effect: `Applied` if so.
     fn enter(&mut self, context: &ApplyContext) -> Applied {
+        self.set_epoch(context.epoch);
         let Advanced { decisions, rulings, released } = self.advance(context.time);
         let disposition = match (self.void(context), self.carrier(context)) {
             (Some(void), _) => void,
@@ -406,7 +427,7 @@ impl State {
     ) {
         let place =
             Place { index: context.index, feed: context.feed, length: context.length, hash: context.hash };
-        let partner = authenticate(&self.founded, &signed.record).map(|partner| partner.name.clone());
+        let partner = self.authenticate(&signed.record, context.index).map(|partner| partner.name.clone());
         let partner = partner.and_then(|partner| {
             self.heed_quarantine(&signed.record.signer)?;
             Ok(partner)
@@ -425,12 +446,12 @@ impl State {
     /// parked is refused with [`Refusal::NotYetApplied`]; whoever holds what it names may go on.
     pub fn check(&self, signed: &SignedRecord, now: Time) -> Result<(), Refusal> {
         let record = &signed.record;
-        let partner = authenticate(&self.founded, record)?;
+        let partner = self.authenticate(record, u64::MAX)?;
         self.heed_quarantine(&record.signer)?;
         if !signed.verify() {
             return Err(bad_signature(record));
         }
-        match self.judge(&partner.name, &record.id(), record, now.max(self.time))? {
+        match self.judge(&partner.name, &record.id(), record, u64::MAX, now.max(self.time))? {
             Judgement::Apply | Judgement::Duplicate { .. } => Ok(()),
             Judgement::Wait { awaits } if self.parked.is_full(&partner.name) => {
                 Err(too_many_parked(&partner.name, awaits))
@@ -442,10 +463,10 @@ impl State {
     /// An entry counts only from a node that is enrolled, whose key is in no quarantine and whose credential holds.
     fn carrier(&self, context: &ApplyContext) -> Result<(), Refusal> {
         let node = context.feed.node;
-        let partner = self.founded.node(&node).ok_or(Refusal::UnknownNode { node })?;
+        let partner = self.node_at(&node, context.index)?;
         self.require_member(&partner.name)?;
         self.heed_quarantine(&node)?;
-        unexpired(partner, self.time)
+        self.allows(&node, Capability::Node, Scope::Any, context.index, self.time)
     }
 
     /// What stands in a frozen feed behind the proof has no effect, whatever it is.
@@ -468,10 +489,15 @@ impl State {
         }
     }
 
-    /// A feed that takes part in the order, or may come to.
+    /// A feed that takes part in the order or took, or may come to.
     fn is_enrolled(&self, feed: &FeedKey) -> bool {
-        feed.incarnation < incarnations(self.founded.nodes().count())
-            && self.founded.node(&feed.node).is_some()
+        feed.incarnation < self.most_incarnations()
+            && self.holder(&feed.node).is_some_and(|(_, purpose)| purpose == Purpose::Node)
+    }
+
+    /// In how many incarnations each node may be enrolled.
+    pub fn most_incarnations(&self) -> u32 {
+        incarnations(self.founded.nodes().count())
     }
 
     /// Step 6, "a feed freezes only by an ordered proof": the first one counts.
@@ -505,7 +531,9 @@ impl State {
     /// A state that holds only the operations named by `held` and nothing parked, to try records on at the time `now`:
     /// in an idle coalition batch time lies far back, and the next batch will move it.
     pub(super) fn overlay(&self, held: &[SignedRecord], now: Time) -> Self {
-        let mut overlay = Self::empty(Arc::clone(&self.founded), self.time.max(now));
+        let (founded, keys) = (Arc::clone(&self.founded), Arc::clone(&self.keys));
+        let mut overlay = Self::with_keys(founded, keys, self.time.max(now));
+        overlay.epoch = self.epoch;
         let named = held
             .iter()
             .flat_map(|signed| [signed.record.act.operation(), Some(signed.record.id())])
@@ -561,7 +589,7 @@ impl State {
             length: 0,
             hash: Hash::default(),
         };
-        let partner = authenticate(&self.founded, &signed.record).map(|partner| partner.name.clone());
+        let partner = self.authenticate(&signed.record, index).map(|partner| partner.name.clone());
         match partner.and_then(|partner| self.heed_quarantine(&signed.record.signer).map(|()| partner)) {
             Ok(partner) => self.take(place, &partner, signed, &mut applied),
             Err(refusal) => applied.disposition = Disposition::Refused(refusal),

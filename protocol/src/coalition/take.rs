@@ -37,7 +37,7 @@ impl State {
         applied: &mut Applied,
     ) {
         let id = signed.record.id();
-        let judged = self.judge(partner, &id, &signed.record, self.time);
+        let judged = self.judge(partner, &id, &signed.record, place.index, self.time);
         let judged = judged.and_then(|judgement| match judgement {
             Judgement::Duplicate { .. } => Ok(judgement),
             other => self.heed_lane(place.feed.lane, &signed.record).map(|()| other),
@@ -105,7 +105,8 @@ impl State {
         while let Some(mut waiting) = stack.pop() {
             let record = &waiting.record;
             let id = record.id();
-            let disposition = match self.judge(&waiting.partner, &id, record, self.time) {
+            let disposition = match self.judge(&waiting.partner, &id, record, waiting.place.index, self.time)
+            {
                 Err(refusal) => Disposition::Refused(refusal),
                 // Cannot happen: an id that waits is not applied. Said rather than assumed.
                 Ok(Judgement::Duplicate { first }) => Disposition::Duplicate { first },
@@ -219,6 +220,10 @@ impl State {
             }
             Act::Authority(act) => {
                 self.commit_authority(&said, act);
+                self.tree.put(&Item::Seen(id, seen));
+            }
+            Act::Key(act) => {
+                self.commit_key(&said, act);
                 self.tree.put(&Item::Seen(id, seen));
             }
             Act::Dispute(act) => {

@@ -10,6 +10,7 @@ mod evidence;
 mod handoffs;
 mod inbox;
 mod integrity;
+mod keys;
 mod members;
 mod order;
 mod outcomes;

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Chain, CredentialError};
+use super::{Chain, CredentialError, SignedDelegation};
 use crate::charter::PartnerName;
 use crate::charter::text::{from_toml, is_showable, to_toml};
 use crate::identity::{CoalitionId, Hash, PublicKey, SecretKey, Signature};
@@ -52,7 +52,7 @@ pub struct Revocation {
 }
 
 /// Why a revocation does not hold.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 pub enum RevocationError {
     /// The chain that it is held against does not hold itself.
     #[error("the chain does not hold: {0}")]
@@ -94,6 +94,19 @@ pub enum RevocationError {
 }
 
 impl Revocation {
+    /// Whether its reason is short enough and fools no terminal.
+    pub fn is_showable(&self) -> bool {
+        self.reason.len() <= MAX_REASON_BYTES && is_showable(&self.reason)
+    }
+
+    /// The first link of a chain that this takes back, counted from 0, whoever says so.
+    pub(crate) fn meant(&self, chain: &Chain) -> Option<usize> {
+        chain.0.iter().position(|SignedDelegation { delegation, .. }| match &self.target {
+            Target::Key(key) => delegation.subject == *key,
+            Target::Delegation(hash) => delegation.hash() == *hash,
+        })
+    }
+
     /// Signs this revocation with the issuer's key, which must be `self.issuer`.
     pub fn sign(self, key: &SecretKey) -> SignedRevocation {
         let signature = key.sign(REVOCATION_DOMAIN, &wire::encode(&self));
@@ -119,11 +132,11 @@ impl SignedRevocation {
         root: &PublicKey,
         coalition: &CoalitionId,
     ) -> Result<usize, RevocationError> {
-        let Revocation { coalition: named, partner, issuer, reason, target } = &self.revocation;
+        let Revocation { coalition: named, partner, issuer, .. } = &self.revocation;
         if named != coalition {
             return Err(RevocationError::WrongCoalition { named: *named });
         }
-        if reason.len() > MAX_REASON_BYTES || !is_showable(reason) {
+        if !self.revocation.is_showable() {
             return Err(RevocationError::Reason);
         }
         let leaf = chain.follow(root, coalition)?;
@@ -133,26 +146,15 @@ impl SignedRevocation {
                 partner: leaf.partner.clone(),
             });
         }
-        let mut above = Vec::new();
-        for (link, signed) in chain.0.iter().enumerate() {
-            above.push(signed.delegation.issuer);
-            let is_meant = match target {
-                Target::Key(key) => signed.delegation.subject == *key,
-                Target::Delegation(hash) => signed.delegation.hash() == *hash,
-            };
-            if !is_meant {
-                continue;
-            }
-            if !above.contains(issuer) {
-                return Err(RevocationError::NotAbove { issuer: *issuer, link });
-            }
-            if !issuer.verify(REVOCATION_DOMAIN, &wire::encode(&self.revocation), &self.signature) {
-                return Err(RevocationError::BadSignature { issuer: *issuer });
-            }
-            chain.check_signatures()?;
-            return Ok(link);
+        let link = self.revocation.meant(chain).ok_or(RevocationError::NotInChain)?;
+        if !chain.above(link).any(|key| key == *issuer) {
+            return Err(RevocationError::NotAbove { issuer: *issuer, link });
         }
-        Err(RevocationError::NotInChain)
+        if !self.is_signed() {
+            return Err(RevocationError::BadSignature { issuer: *issuer });
+        }
+        chain.check_signatures()?;
+        Ok(link)
     }
 
     /// Whether its issuer signed it, whatever it bears on.

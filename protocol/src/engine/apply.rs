@@ -139,6 +139,10 @@ impl Engine {
                     peer.holds(index, head.length);
                 }
             }
+            // Who has applied the epoch holds it; of a feed that is enrolled no more it does not say so by itself.
+            for peer in self.peers.values_mut().filter(|peer| peer.applied >= epoch) {
+                peer.holds(index, head.length);
+            }
         }
         if lacking {
             return self.ask_missing();
@@ -188,6 +192,7 @@ impl Engine {
         let first_index = self.log.size();
         let mut nodes = Vec::new();
         // Windows that end at this batch's time are over before its entries speak.
+        self.state.set_epoch(epoch);
         self.state.begin_batch();
         let advanced = self.state.advance(time);
         let mut leaves = Leaves { epoch, first_index, leaves: Vec::new(), events: Vec::new() };
@@ -277,7 +282,7 @@ impl Engine {
         let enrols = |((feed, old), new): ((&FeedKey, &Head), &Head)| {
             feed.incarnation > 0 && old.length == 0 && new.length > 0
         };
-        let grown = heads.into_iter().any(enrols);
+        let grown = heads.into_iter().any(enrols) || self.keys_seen != self.state.key_changes();
         self.applied = epoch;
         self.basis.epoch = epoch + 1;
         self.basis.committed = committed;

@@ -208,11 +208,7 @@ impl Engine {
         };
         self.refuse_frozen(lane)?;
         let Some(index) = self.own_feed(lane) else {
-            let reason = format!(
-                "incarnation {} of this node is not enrolled yet: the log must order an entry of the one before, or be caught up with",
-                self.incarnation
-            );
-            return Err(refused("not_enrolled", reason));
+            return Err(refused("not_enrolled", self.why_not_enrolled()));
         };
         let chain = &self.feeds[index].chain;
         let before = before.get(&lane).map_or(&[][..], Vec::as_slice);
@@ -310,6 +306,10 @@ impl Engine {
                 if self.is_own(&run.feed) && run.check(&self.coalition).is_ok() {
                     return self.own_run_lost(node, &run);
                 }
+                return;
+            }
+            // Also one that is revoked by now may have been under way.
+            if self.state.holder(&run.feed.node).is_some() {
                 return;
             }
             let what = format!("run of feed {}/{} that is not enrolled", run.feed.node, run.feed.lane);

@@ -29,7 +29,7 @@ pub struct Holding {
 impl Engine {
     /// All that is held and could be flooded.
     pub fn holdings(&self) -> Vec<Holding> {
-        let nodes = self.founded.nodes().count();
+        let nodes = self.state.nodes().len();
         let (seats, feeds) = (self.committee.size(), self.feeds.len());
         let window = WINDOW as usize;
         let open: Vec<&Epoch> = self.window.epochs().collect();

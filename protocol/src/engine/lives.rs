@@ -5,18 +5,15 @@
 //! says contradicts what it has forgotten, and nobody can accuse it. Own entries that the store holds and that are not
 //! ordered are said again there; those that others hold come back in the older incarnations as anybody's do. Its seat
 //! signs nothing any more, neither votes nor reports nor cosignatures, because it cannot know what it has signed: it is
-//! one of the f. Which feeds are enrolled is a function of the epoch's record alone ([`Basis::feeds_of`]).
+//! one of the f. Which feeds are enrolled is for `enrolment`.
 //!
 //! Source: consensus rule "Recovery".
 
-use std::collections::BTreeMap;
-
 use entente_hbbft::Seat;
 
-use super::feeds::{Feed, run_length};
+use super::feeds::run_length;
 use super::{Config, Engine, Halt, RecoverError};
-use crate::feed::{Chain, FeedKey, Head, Lane, Run};
-use crate::frontier::{Basis, incarnations};
+use crate::feed::{FeedKey, Head, Lane, Run};
 use crate::record::Body;
 use crate::replicate::EpochProof;
 use crate::store::{Archive, Write};
@@ -63,7 +60,7 @@ impl Engine {
         }
         incarnation =
             incarnation.max(lives.rolled_back.unwrap_or(0)).max(ordered.unwrap_or(0)).saturating_add(1);
-        let most = incarnations(engine.nodes().len());
+        let most = engine.state.most_incarnations();
         if incarnation >= most {
             return Err(RecoverError::Incarnations(most));
         }
@@ -109,10 +106,6 @@ impl Engine {
         writes
     }
 
-    fn nodes(&self) -> Vec<super::NodeId> {
-        self.founded.nodes().map(|(key, _)| key).collect()
-    }
-
     /// Whether a feed is one that only this process may write: then what others hold of it must be on the disk.
     pub(super) fn is_own(&self, feed: &FeedKey) -> bool {
         feed.node == self.node.public() && feed.incarnation >= self.incarnation
@@ -120,8 +113,10 @@ impl Engine {
 
     /// Whether a feed may become enrolled, so that words of it may come early.
     pub(super) fn may_be_enrolled(&self, feed: &FeedKey) -> bool {
-        self.founded.node(&feed.node).is_some()
-            && feed.incarnation < incarnations(self.founded.nodes().count())
+        let enrolled = self.state.node(&feed.node).is_some();
+        // The own grant may not be caught up with yet.
+        let to_be = feed.node == self.node.public() && !self.is_revoked();
+        (enrolled || to_be) && feed.incarnation < self.state.most_incarnations()
     }
 
     /// Others hold own words that the store lacks. Noted durably, so that this copy is not started again as it is.
@@ -135,6 +130,10 @@ impl Engine {
     /// An epoch is certified in which own words are ordered that the store lacks. Said by a quorum, so the greatest
     /// incarnation among them is one that this node was in.
     pub(super) fn compare_lives(&mut self, proof: &EpochProof, committed: &[(FeedKey, Head, bool)]) {
+        // Of its feeds nothing is kept any more that could be compared.
+        if self.is_revoked() {
+            return;
+        }
         let lacks = |feed: &FeedKey, head: &Head| match self.index.get(feed) {
             Some(&index) => {
                 let chain = &self.feeds[index].chain;
@@ -152,44 +151,5 @@ impl Engine {
             );
             self.rolled_back(incarnation, what);
         }
-    }
-
-    /// Enrols the feeds that the committed heads call for. Whatever is kept by feed index moves along.
-    pub(super) fn enrol(&mut self) {
-        let heads = self.basis.feeds.iter().zip(&self.basis.committed);
-        let keys =
-            Basis::feeds_of(&self.nodes(), heads.filter(|(_, head)| head.length > 0).map(|(feed, _)| feed));
-        if keys == self.basis.feeds {
-            return;
-        }
-        self.index = keys.iter().enumerate().map(|(index, &key)| (key, index)).collect();
-        let place: Vec<usize> = self.basis.feeds.iter().map(|key| self.index[key]).collect();
-        let mut held: BTreeMap<usize, Feed> =
-            place.iter().copied().zip(std::mem::take(&mut self.feeds)).collect();
-        let frozen = keys.iter().map(|key| self.state.frozen().contains_key(key)).collect();
-        let (mut claimed, mut moved) = (vec![0; keys.len()], vec![false; keys.len()]);
-        for (old, &new) in place.iter().enumerate() {
-            claimed[new] = self.proposals.claimed.get(old).copied().unwrap_or(0);
-            moved[new] = self.proposals.moved.get(old).copied().unwrap_or(false);
-        }
-        for (index, &key) in keys.iter().enumerate() {
-            let feed = held.remove(&index).unwrap_or_else(|| {
-                let root = Head { length: 0, hash: key.root(&self.coalition) };
-                Feed::new(key, self.ahead.remove(&key).unwrap_or_else(|| Chain::at(key, root)))
-            });
-            self.feeds.push(feed);
-        }
-        self.basis.committed = self.feeds.iter().map(|feed| feed.chain.committed()).collect();
-        self.basis.frozen = frozen;
-        self.basis.feeds = keys;
-        (self.proposals.claimed, self.proposals.moved) = (claimed, moved);
-        self.asked = std::mem::take(&mut self.asked)
-            .into_iter()
-            .map(|(subject, asked)| (subject.moved(&place), asked))
-            .collect();
-        for peer in self.peers.values_mut() {
-            peer.enrolled(&place, &self.index, &self.feeds);
-        }
-        self.changed();
     }
 }

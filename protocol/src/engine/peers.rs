@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use entente_hbbft::{Digest, Seat, WINDOW};
 
+use super::enrolment::Places;
 use super::feeds::Feed;
 use super::{Engine, NodeId, Timing};
 use crate::feed::{FeedKey, Head};
@@ -123,13 +124,13 @@ pub(super) fn bitmap(seats: impl IntoIterator<Item = Seat>) -> Vec<u8> {
 }
 
 impl Subject {
-    /// The same, where feeds have moved to other indexes.
-    pub(super) fn moved(self, place: &[usize]) -> Self {
+    /// The same, where feeds have moved to other indexes; none if it was of one that is enrolled no more.
+    pub(super) fn moved(self, places: &Places) -> Option<Self> {
         match self {
-            Self::Feed(index) => Self::Feed(place[index]),
-            Self::Branch(index) => Self::Branch(place[index]),
-            Self::Fork(index) => Self::Fork(place[index]),
-            other => other,
+            Self::Feed(index) => places[index].map(Self::Feed),
+            Self::Branch(index) => places[index].map(Self::Branch),
+            Self::Fork(index) => places[index].map(Self::Fork),
+            other => Some(other),
         }
     }
 
@@ -173,17 +174,18 @@ impl Peer {
         }
     }
 
-    /// More feeds are enrolled: what is kept by their index moves along.
-    pub(super) fn enrolled(&mut self, place: &[usize], index: &BTreeMap<FeedKey, usize>, feeds: &[Feed]) {
-        fn moved<T>(map: &mut BTreeMap<usize, T>, place: &[usize]) {
-            *map = std::mem::take(map).into_iter().map(|(old, value)| (place[old], value)).collect();
+    /// Other feeds are enrolled: what is kept by their index moves along.
+    pub(super) fn enrolled(&mut self, places: &Places, index: &BTreeMap<FeedKey, usize>, feeds: &[Feed]) {
+        fn moved<T>(map: &mut BTreeMap<usize, T>, places: &Places) {
+            let old = std::mem::take(map).into_iter();
+            *map = old.filter_map(|(old, value)| Some((places[old]?, value))).collect();
         }
-        moved(&mut self.known, place);
-        moved(&mut self.contests, place);
-        moved(&mut self.told.feeds, place);
+        moved(&mut self.known, places);
+        moved(&mut self.contests, places);
+        moved(&mut self.told.feeds, places);
         self.quiet = std::mem::take(&mut self.quiet)
             .into_iter()
-            .map(|(subject, quiet)| (subject.moved(place), quiet))
+            .filter_map(|(subject, quiet)| Some((subject.moved(places)?, quiet)))
             .collect();
         for (key, head) in std::mem::take(&mut self.early) {
             match index.get(&key) {
@@ -259,7 +261,7 @@ impl Peer {
 
 impl Engine {
     pub(super) fn peer_up(&mut self, node: NodeId) {
-        if node == self.node.public() || self.founded.node(&node).is_none() {
+        if node == self.node.public() || self.state.node(&node).is_none() {
             return;
         }
         self.drop_asked_of(&node);
@@ -538,7 +540,7 @@ impl Engine {
 
     /// A name for people: the partner of a node, or its key.
     pub(super) fn name_of(&self, node: &NodeId) -> String {
-        self.founded.node(node).map_or_else(|| node.to_string(), |partner| partner.name.to_string())
+        self.state.holder(node).map_or_else(|| node.to_string(), |(partner, _)| partner.name.to_string())
     }
 
     /// The name of a seat's partner.

@@ -19,7 +19,7 @@ use super::{Config, Effect, Engine, Event, OwnSeat};
 use crate::coalition::State;
 use crate::evidence::Equivocation;
 use crate::feed::{Chain, FeedKey, Head, Lane, RECENT_LINKS};
-use crate::frontier::{Basis, MAX_FEEDS};
+use crate::frontier::{Basis, MAX_FEEDS, incarnations};
 use crate::ledger::cosignature::{Cosigners, CosignersError};
 use crate::ledger::merkle::Frontier;
 use crate::store::{Archive, Damage, Lives};
@@ -35,9 +35,6 @@ pub enum RecoverError {
     /// The charter cannot be run: too many seats or feeds.
     #[error("the charter cannot be run: {0}")]
     Charter(String),
-    /// The node's key is not enrolled.
-    #[error("this node's key is not enrolled in the coalition")]
-    NotEnrolled,
     /// The store is an old copy: others were seen to hold own words that it lacks.
     #[error(
         "the store is older than what this node has said: others hold words of its incarnation {0} that it lacks"
@@ -101,9 +98,6 @@ impl Engine {
         if nodes.len() * Lane::ALL.len() > MAX_FEEDS {
             return Err(RecoverError::Charter(format!("{} nodes are too many", nodes.len())));
         }
-        if !nodes.contains(&node.public()) {
-            return Err(RecoverError::NotEnrolled);
-        }
         let own = match seat {
             Some(key) => {
                 let index = founded.seat_index(&key.public()).ok_or(RecoverError::NoSeat)?;
@@ -118,7 +112,7 @@ impl Engine {
         };
         let partners = founded.partners().iter().map(|partner| (partner.name.to_string(), partner.seat));
         let cosigners = Cosigners::new(coalition, partners, committee.quorum())?;
-        let keys = Basis::feeds_of(&nodes, []);
+        let keys = Basis::feeds_of(&nodes, incarnations(nodes.len()), []);
         let roots: Vec<Head> =
             keys.iter().map(|key| Head { length: 0, hash: key.root(&coalition) }).collect();
         let feeds =
@@ -156,6 +150,7 @@ impl Engine {
             effects: Vec::new(),
             halted: false,
             faults: 0,
+            keys_seen: 0,
             index: keys.into_iter().enumerate().map(|(index, key)| (key, index)).collect(),
             feeds,
             window: Window::new(setup, EpochNumber(0)),
@@ -271,7 +266,7 @@ impl Engine {
         }
         // What a restore has said again in an incarnation that the log does not enrol yet.
         for (key, head) in held {
-            if self.is_own(&key) && !self.index.contains_key(&key) {
+            if self.is_own(&key) && !self.index.contains_key(&key) && !self.is_revoked() {
                 let root = Head { length: 0, hash: key.root(&self.coalition) };
                 let chain = self.restore_chain(archive, key, root, head, None)?;
                 self.ahead.insert(key, chain);

@@ -313,6 +313,7 @@ impl Engine {
     /// Goes on from the state, log and record at the end of an epoch, whatever was before.
     fn resume(&mut self, record: &EpochRecord, state: State, log: Frontier) {
         self.state = state;
+        self.state.set_epoch(record.epoch);
         self.log = log;
         self.applied = record.epoch;
         self.certified = self.certified.max(record.epoch);
@@ -333,9 +334,9 @@ impl Engine {
                 feed.commit(*head);
                 self.basis.committed[index] = *head;
             }
-            let enrolled = self.feeds.len();
+            let enrolled = self.basis.feeds.clone();
             self.enrol();
-            if self.feeds.len() == enrolled {
+            if self.basis.feeds == enrolled {
                 break;
             }
         }

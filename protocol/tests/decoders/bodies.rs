@@ -19,7 +19,7 @@ use entente_protocol::credential::{
 };
 use entente_protocol::feed::{Head, Lane, MAX_RUN_BYTES, Run};
 use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
-use entente_protocol::frontier::{Basis, Contribution};
+use entente_protocol::frontier::{Basis, Contribution, MAX_INCARNATIONS};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, SecretKey, Signature, hash};
 use entente_protocol::leaf::{Leaf, MAX_LEAF_BYTES};
 use entente_protocol::ledger::checkpoint::Checkpoint;
@@ -78,7 +78,7 @@ fn key(label: &str) -> PublicKey {
 
 /// Four nodes, two incarnations of four feeds each, ten entries of each committed.
 pub(crate) static BASIS: LazyLock<Basis> = LazyLock::new(|| {
-    let feeds = Basis::feeds_of(&["a", "b", "c", "d"].map(key), []);
+    let feeds = Basis::feeds_of(&["a", "b", "c", "d"].map(key), MAX_INCARNATIONS, []);
     let committed = feeds.iter().map(|_| Head { length: 10, hash: Hash::default() }).collect();
     let mut frozen = vec![false; feeds.len()];
     frozen[3] = true;

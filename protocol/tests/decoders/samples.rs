@@ -30,8 +30,9 @@ use entente_protocol::ledger::receipt::Receipt;
 use entente_protocol::record::{
     Accept, Acknowledged, Act, AssetAct, Attest, AuthorityAct, Body, Change, Conclude, Confirm, Contribute,
     Control, Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident, IntegrityAct,
-    Matter, Measure, MemberAct, Nonce, Offer, Open, OpenDispute, Propose, Recall, Reclaim, Record, Report,
-    Role, Rule, Ruling, SignedRecord, Speak, Stance, Statement, Takeover, Vote, Watch, Withdraw, Withdrawal,
+    KeyAct, Matter, Measure, MemberAct, Nonce, Offer, Open, OpenDispute, Propose, Recall, Reclaim, Record,
+    Report, Role, Rule, Ruling, SignedRecord, Speak, Stance, Statement, Takeover, Vote, Watch, Withdraw,
+    Withdrawal,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
@@ -262,6 +263,9 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
         ("signed, attest", signed(attest())),
         ("signed, attest in a declared role with evidence", signed(backed())),
         ("signed, withdrawal of an attestation", signed(withdrawal())),
+        ("signed, grant", signed(Act::Key(KeyAct::Grant(a_chain())))),
+        ("signed, revoke", signed(Act::Key(KeyAct::Revoke(Box::new(revocations().swap_remove(0)))))),
+        ("signed, rotate", signed(Act::Key(KeyAct::Rotate(Box::new(a_rotation()))))),
         ("signed, declare", signed(declare())),
         ("signed, contribute", signed(contribute())),
         ("signed, recall", signed(recall())),

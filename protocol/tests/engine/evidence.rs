@@ -5,7 +5,7 @@ use entente_protocol::coalition::Disposition;
 use entente_protocol::engine::{Halt, Input, RecoverError, Submission, Ticket};
 use entente_protocol::evidence::Equivocation;
 use entente_protocol::feed::{FeedKey, Head, Lane, Run};
-use entente_protocol::frontier::{Basis, Contribution, FeedClaims};
+use entente_protocol::frontier::{Basis, Contribution, FeedClaims, MAX_INCARNATIONS};
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::record::Body;
 use entente_protocol::replicate::PeerMessage;
@@ -253,7 +253,8 @@ fn a_contribution_that_claims_a_frozen_feed_is_refused_and_its_seat_is_named() {
     settle(&mut net, 0..3);
     let applied = net.status(0).applied;
     let nodes: Vec<_> = net.founded.nodes().map(|(key, _)| key).collect();
-    let index = Basis::feeds_of(&nodes, []).iter().position(|key| *key == feed).expect("enrolled");
+    let index =
+        Basis::feeds_of(&nodes, MAX_INCARNATIONS, []).iter().position(|key| *key == feed).expect("enrolled");
     let head = fork(&net, root)[0].heads()[0];
     let claims = vec![FeedClaims { feed: index as u16, heads: vec![(1, head.hash)] }];
     let bytes = Contribution { clock: net.now, claims }.encode();

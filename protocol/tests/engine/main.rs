@@ -7,6 +7,7 @@ mod brief;
 mod catchup;
 mod claims;
 mod clocks;
+mod enrolment;
 mod evidence;
 mod floods;
 mod forge;

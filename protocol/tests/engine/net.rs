@@ -9,7 +9,7 @@ use entente_protocol::engine::{
     Status, Submission, Ticket, Timing,
 };
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
-use entente_protocol::identity::{RecordId, SecretKey};
+use entente_protocol::identity::{CoalitionId, RecordId, SecretKey};
 use entente_protocol::record::{Body, Nonce};
 use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage, serve};
 use entente_protocol::time::Time;
@@ -86,6 +86,25 @@ pub(crate) struct Node {
     pub(crate) wakes: u64,
 }
 
+impl Node {
+    fn new(coalition: CoalitionId) -> Self {
+        Self {
+            engine: None,
+            store: Store::new(coalition),
+            wake: None,
+            clock_skew: 0,
+            events: Vec::new(),
+            held: BTreeMap::new(),
+            refused: Vec::new(),
+            halted: None,
+            starts: 0,
+            puppet: false,
+            inbox: Vec::new(),
+            wakes: 0,
+        }
+    }
+}
+
 pub(crate) struct Net {
     pub(crate) founded: Arc<Founded>,
     pub(crate) keys: Vec<Keys>,
@@ -131,22 +150,7 @@ impl Net {
     pub(crate) fn new(n: u8, seed: u64) -> Self {
         let (founded, keys) = found(n);
         let coalition = founded.coalition();
-        let nodes = (0..n)
-            .map(|_| Node {
-                engine: None,
-                store: Store::new(coalition),
-                wake: None,
-                clock_skew: 0,
-                events: Vec::new(),
-                held: BTreeMap::new(),
-                refused: Vec::new(),
-                halted: None,
-                starts: 0,
-                puppet: false,
-                inbox: Vec::new(),
-                wakes: 0,
-            })
-            .collect();
+        let nodes = (0..n).map(|_| Node::new(coalition)).collect();
         Self {
             founded,
             keys,
@@ -171,6 +175,21 @@ impl Net {
             ticket: 0,
             steps: 0,
             delivered: 0,
+        }
+    }
+
+    /// One more node, which the charter does not name and which has no seat; not started.
+    pub(crate) fn newcomer(&mut self) -> usize {
+        let node = self.nodes.len();
+        self.keys.push(Keys::of(node as u8));
+        self.nodes.push(Node::new(self.founded.coalition()));
+        node
+    }
+
+    /// Sets streams up anew between a node and all others, as a mesh does that lets it in now.
+    pub(crate) fn admit(&mut self, node: usize) {
+        for other in 0..self.nodes.len() {
+            self.connect(node, other);
         }
     }
 
@@ -206,7 +225,7 @@ impl Net {
         Config {
             founded: Arc::clone(&self.founded),
             node: keys.node,
-            seat: Some(keys.seat),
+            seat: Some(keys.seat).filter(|_| node < self.founded.committee_size()),
             timing: self.timing,
             snapshots: self.snapshots,
             heeds_conviction: true,

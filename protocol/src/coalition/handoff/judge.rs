@@ -222,7 +222,7 @@ impl State {
         }
         let silence = rule.silent_ms.map(|span_ms| (self.heard(operation), span_ms));
         let lapsed = rule.lapsed.then(|| self.charter().partner(operation.lead.as_str())).flatten();
-        let lapsed = lapsed.map(|lead| lead.credentials_until);
+        let lapsed = lapsed.map(|lead| self.credentials_until(&lead.name));
         let is_silent = silence.is_some_and(|(heard, span_ms)| now.since(heard) >= span_ms);
         let is_lapsed = |until| now > until || !self.is_active(&operation.lead);
         if is_silent || lapsed.is_some_and(is_lapsed) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, EventStatus, IntegrityEvent, Word, holder};
+use super::{Author, EventStatus, IntegrityEvent, Word};
 use crate::charter::text::{all_of, either};
 use crate::charter::{PartnerName, Response, show_time};
 use crate::coalition::state::State;
@@ -149,7 +149,7 @@ impl State {
             explanation: String::new(),
             against: matter.against.clone(),
             key: matter.key,
-            holder: matter.key.and_then(|key| holder(&self.founded, &key)).map(|it| it.name.clone()),
+            holder: matter.key.and_then(|key| self.holder(&key)).map(|(it, _)| it.name.clone()),
             victim: matter.victim.clone(),
             reporter: event.reporter.clone(),
             node: if let Author::Node(node) = event.author { Some(node) } else { None },

@@ -1,0 +1,78 @@
+//! Who may connect, as the state stands: for those who ask beside the engine.
+
+use std::sync::Arc;
+
+use super::{Roster, same_links};
+use crate::charter::PartnerName;
+use crate::coalition::refusal::Refusal;
+use crate::coalition::state::State;
+use crate::coalition::{KeyRefusal, Purpose};
+use crate::credential::{Capability, Chain, CredentialError, Moment};
+use crate::identity::{CoalitionId, PublicKey};
+use crate::time::Time;
+
+/// The nodes at one moment; cheap to make and to keep.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    coalition: CoalitionId,
+    epoch: u64,
+    time: Time,
+    roster: Arc<Roster>,
+    nodes: Vec<(PublicKey, PartnerName)>,
+}
+
+impl State {
+    /// Who may connect now.
+    pub fn admission(&self) -> Admission {
+        let nodes = self.nodes().into_iter().map(|(key, partner)| (key, partner.name.clone())).collect();
+        Admission {
+            coalition: self.founded.coalition(),
+            epoch: self.epoch,
+            time: self.time,
+            roster: Arc::clone(&self.keys),
+            nodes,
+        }
+    }
+}
+
+impl Admission {
+    /// All enrolled nodes, in the order of their feeds.
+    pub fn nodes(&self) -> &[(PublicKey, PartnerName)] {
+        &self.nodes
+    }
+
+    /// Whose node a key is, or was.
+    pub fn partner(&self, node: &PublicKey) -> Option<&PartnerName> {
+        let holding = self.roster.of(node).first()?;
+        (Purpose::from(holding.capability) == Purpose::Node).then_some(&holding.partner)
+    }
+
+    /// Whether somebody acts, or acted, for a partner of this name.
+    pub fn is_partner(&self, name: &PartnerName) -> bool {
+        self.roster.holdings.values().flatten().any(|holding| holding.partner == *name)
+    }
+
+    /// Whether a chain that somebody shows lets its last key carry records at the time `now`: the founding or the log granted it,
+    /// and nothing took it back. Returns partner and key. Its signatures are checked, too: who shows a chain has it.
+    ///
+    /// # Errors
+    /// [`Refusal`], in words for people.
+    pub fn admit(&self, chain: &Chain, now: Time) -> Result<(&PartnerName, PublicKey), Refusal> {
+        let (Some(first), Some(leaf)) = (chain.0.first(), chain.leaf()) else {
+            return Err(KeyRefusal::EmptyChain.into());
+        };
+        let (key, named) = (leaf.subject, leaf.partner.clone());
+        let partner = self.roster.partner_at(&key, Capability::Node, u64::MAX)?;
+        let partner = partner.ok_or(Refusal::UnknownNode { node: key })?;
+        let credential = |error| Refusal::from(KeyRefusal::Credential { partner: named.clone(), error });
+        let standing = self.roster.of(&key).iter().filter(|holding| holding.stands());
+        if !standing.map(|holding| &holding.chain).any(|held| same_links(held, chain)) {
+            let (subject, capability) = (key, Capability::Node);
+            let partner = named.clone();
+            return Err(credential(CredentialError::NotDeclared { subject, partner, capability }));
+        }
+        let at = Moment { time: now.max(self.time), epoch: Some(self.epoch) };
+        chain.verify(&first.delegation.issuer, &self.coalition, Capability::Node, at).map_err(credential)?;
+        Ok((partner, key))
+    }
+}
