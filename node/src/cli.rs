@@ -54,7 +54,8 @@ const EVERYWHERE: &str = "Options of every command";
 
 const NEXT_STEPS: &str = "\
 From keys to a coalition:  init; charter new, lint, sign, merge, found; join
-Keep roots offline:        authority init, delegate, revoke, sign, show
+Keep roots offline:        authority init, delegate, revoke, rotate, sign, show
+Change keys:               member submit, member show
 Run a node:                up, status, peer add, peer list, stop; from a backup: restore
 Agree on an operation:     op open, op attest, op show, op follow, op story
 Hand it over, contest it:  handoff offer, accept, show; dispute open, rule, show

@@ -1,14 +1,16 @@
 //! Whether this host may act in a coalition: keys, founded file and settings, checked together.
 //!
 //! Guarantees: a [`Membership`] exists only for a file that every root signed, that carries the coalition secret, that
-//! no other user of this machine can read, and whose charter declares this host's node key; a seat key that lies here
-//! is the one that the charter gives to the same partner. `join`, `up` and `config check` all go through it, so a host
+//! no other user of this machine can read, and whose charter declares this host's node key, or for which a chain lies here that
+//! enrols it; a seat key that lies here
+//! is the one that the charter gives to the same partner. Whether the log has granted the chain is for the other members. `join`, `up` and `config check` all go through it, so a host
 //! that may not act learns so before anything is sent.
 
 use std::path::Path;
 
 use entente_discovery::peer_id_of;
 use entente_protocol::charter::{Charter, PartnerName, show_time};
+use entente_protocol::credential::{Capability, Chain, MAX_CHAIN_TOML_BYTES};
 use entente_protocol::founding::{CoalitionSecret, Founded, FoundedFile, MAX_FOUNDING_TOML_BYTES};
 use entente_protocol::identity::SecretKey;
 use entente_protocol::time::Time;
@@ -30,6 +32,8 @@ pub struct Membership {
     pub partner: PartnerName,
     /// The node's identity.
     pub node: SecretKey,
+    /// The chain that enrols it, where that is not the founding's.
+    pub chain: Option<Chain>,
     /// The seat that this host holds, if its key lies here: its index and key.
     pub seat: Option<(usize, SecretKey)>,
     /// What should be known, and does not stop the node.
@@ -66,11 +70,20 @@ impl Membership {
                 "entente join FILE, with the file that the founder brings",
             ));
         }
-        Self::of(read_founded(&path)?, &path, dir, now)
+        let place = dir.credential();
+        let chain = place.exists().then(|| read_chain(&place)).transpose()?;
+        Self::of(read_founded(&path)?, &path, chain, dir, now)
     }
 
-    /// Judges a founded file, read from `path`, against this host's keys.
-    pub fn of(file: FoundedFile, path: &Path, dir: &DataDir, now: Time) -> Result<Self, CliError> {
+    /// Judges a founded file, read from `path`, and the chain that enrols this host, if it is not the founding's, against this
+    /// host's keys.
+    pub fn of(
+        file: FoundedFile,
+        path: &Path,
+        chain: Option<Chain>,
+        dir: &DataDir,
+        now: Time,
+    ) -> Result<Self, CliError> {
         let founded = file.founding.verify().map_err(|why| {
             CliError::config(
                 format!("{} is not a coalition that every partner signed", path.display()),
@@ -86,26 +99,11 @@ impl Membership {
             )
         })?;
         let node = keys::load(dir, KeyKind::Node)?;
-        let partner = founded.node(&node.public()).cloned().ok_or_else(|| {
-            let names = founded.partners().iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
-            CliError::config(
-                format!("this host is not a member of {} ({})", founded.charter().name, founded.coalition()),
-                format!("its node key {} is not in the charter, whose partners are {names}", node.public()),
-                "give this host's card to whoever drafts the charter, or name another --dir",
-            )
-        })?;
-        if now > partner.credentials_until {
-            return Err(CliError::config(
-                format!("the credentials of {} have expired", partner.name),
-                format!(
-                    "they were valid until {}, and it is {}",
-                    show_time(partner.credentials_until),
-                    show_time(now)
-                ),
-                "found the coalition anew with later dates (entente charter new --valid-days N), or set this clock",
-            ));
-        }
-        let seat = seat(dir, &founded, &partner.name)?;
+        let partner = match &chain {
+            Some(chain) => enrolled_by(chain, &node, &founded, now)?,
+            None => named(&node, &founded, now)?,
+        };
+        let seat = seat(dir, &founded, &partner)?;
         let mut warnings = Vec::new();
         if seat.is_none() {
             warnings.push(format!(
@@ -122,8 +120,77 @@ impl Membership {
                 ));
             }
         }
-        Ok(Self { partner: partner.name.clone(), founded, secret, node, seat, warnings })
+        Ok(Self { partner, founded, secret, node, chain, seat, warnings })
     }
+}
+
+/// The partner whose charter entry names this host, and until when.
+fn named(node: &SecretKey, founded: &Founded, now: Time) -> Result<PartnerName, CliError> {
+    let partner = founded.node(&node.public()).ok_or_else(|| {
+        let names = founded.partners().iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+        CliError::config(
+            format!("this host is not a member of {} ({})", founded.charter().name, founded.coalition()),
+            format!("its node key {} is not in the charter, whose partners are {names}", node.public()),
+            "join with the chain that enrols it: entente join FILE --chain CHAIN; or give its card to whoever drafts the charter",
+        )
+    })?;
+    if now > partner.credentials_until {
+        return Err(CliError::config(
+            format!("the credentials of {} have expired", partner.name),
+            format!(
+                "they were valid until {}, and it is {}",
+                show_time(partner.credentials_until),
+                show_time(now)
+            ),
+            "have the root grant this key a new chain and join with it: entente join FILE --chain CHAIN; or set this clock",
+        ));
+    }
+    Ok(partner.name.clone())
+}
+
+/// The partner that a chain enrols this host for.
+fn enrolled_by(
+    chain: &Chain,
+    node: &SecretKey,
+    founded: &Founded,
+    now: Time,
+) -> Result<PartnerName, CliError> {
+    let next = format!(
+        "entente authority delegate --key ROOT --to {} --partner NAME --coalition ID --can node --days DAYS -o CHAIN, then entente join FILE --chain CHAIN",
+        node.public()
+    );
+    let refuse = |why: String| CliError::config("the chain does not enrol this host", why, next.clone());
+    let (Some(first), Some(leaf)) = (chain.0.first(), chain.leaf()) else {
+        return Err(refuse("it has no link".into()));
+    };
+    if leaf.subject != node.public() {
+        return Err(refuse(format!(
+            "it is for {}, and the node key here is {}",
+            leaf.subject,
+            node.public()
+        )));
+    }
+    if founded.charter().partner(leaf.partner.as_str()).is_none() {
+        return Err(refuse(format!("{} is no partner of {}", leaf.partner, founded.charter().name)));
+    }
+    // The root may be a later one than the charter's: the log knows.
+    let root = first.delegation.issuer;
+    chain
+        .verify(&root, &founded.coalition(), Capability::Node, now)
+        .map_err(|why| refuse(why.to_string()))?;
+    Ok(leaf.partner.clone())
+}
+
+/// Reads a chain's file.
+pub fn read_chain(path: &Path) -> Result<Chain, CliError> {
+    let text = files::read_text(path, MAX_CHAIN_TOML_BYTES)?;
+    Chain::from_toml(&text).map_err(|why| {
+        CliError::config(
+            format!("{} is no delegation chain", path.display()),
+            why,
+            format!("entente authority show {}", path.display()),
+        )
+    })
 }
 
 /// Refuses an address with the peer id of a node that the charter does not name: it would never be dialled.

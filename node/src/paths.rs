@@ -74,6 +74,11 @@ impl DataDir {
         self.0.join("coalition.toml")
     }
 
+    /// The chain that enrols this node, where that is not the founding's.
+    pub fn credential(&self) -> PathBuf {
+        self.0.join("credential.chain.toml")
+    }
+
     /// Settings; optional.
     pub fn config(&self) -> PathBuf {
         self.0.join("config.toml")

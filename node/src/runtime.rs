@@ -15,6 +15,7 @@ use std::time::Duration;
 use entente_discovery::{
     CoalitionSecret, LinkProfile, Mesh, MeshConfig, MeshError, Multiaddr, PortPolicy, decode_book,
 };
+use entente_protocol::credential::Chain;
 use entente_protocol::engine::{Config, Effect, Engine, Halt, Input, RecoverError, Snapshots, Timing};
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::SecretKey;
@@ -32,6 +33,7 @@ pub mod faults;
 pub mod follow;
 mod handle;
 pub mod incidents;
+mod members;
 mod mesh;
 pub mod metrics;
 mod rate;
@@ -43,7 +45,7 @@ pub use mesh::PEER_QUEUE;
 pub use serve::{MAX_WANTS, SERVE_AHEAD_BYTES, SERVE_BURST_BYTES, SERVE_BYTES_PER_S};
 pub use turn::{LOCAL_QUEUE, MAX_TURN_INPUTS};
 
-use mesh::Members;
+use members::Members;
 
 /// How long a start waits for its listeners; a node that cannot listen yet can still dial.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,6 +61,8 @@ pub struct NodeConfig {
     pub secret: Zeroizing<[u8; 32]>,
     /// The node's key.
     pub node: SecretKey,
+    /// The chain that enrols it, where it is not that of the founding.
+    pub chain: Option<Chain>,
     /// The seat's key, if this node votes.
     pub seat: Option<SecretKey>,
     /// The store's file.
@@ -237,6 +241,7 @@ impl Node {
             founded,
             secret,
             node,
+            chain,
             seat,
             store,
             socket,
@@ -249,9 +254,12 @@ impl Node {
             snapshots,
         } = config;
         let coalition = founded.coalition();
-        let Some(credential) = founded.chain(&node.public()).map(|chain| chain.encode()) else {
+        let chain = chain.or_else(|| founded.chain(&node.public()).cloned());
+        let own = chain.as_ref().and_then(Chain::leaf).filter(|leaf| leaf.subject == node.public());
+        let (Some(chain), Some(partner)) = (&chain, own.map(|leaf| leaf.partner.clone())) else {
             return Err(StartError::NotEnrolled(coalition.to_string()));
         };
+        let credential = chain.encode();
         let identity = Identity { coalition, node: node.public() };
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce)
@@ -303,7 +311,7 @@ impl Node {
                 }
             })
             .map_err(|source| StartError::System { what: "the engine's thread", source })?;
-        let members = Arc::new(Members::new(Arc::clone(&founded)));
+        let members = Arc::new(Members::new((identity.node, partner), engine.state()));
         let listener = api::bind(&socket)?;
         let (mesh, events) = match Mesh::start(mesh_config, members.clone()) {
             Ok(started) => started,
@@ -316,13 +324,12 @@ impl Node {
         // Nothing fails from here on.
         let (peer_inputs, frames) = mpsc::channel(PEER_QUEUE);
         let (local_inputs, local) = mpsc::channel(LOCAL_QUEUE);
-        let others = founded.nodes().map(|(id, _)| id).filter(|id| *id != identity.node);
-        let served = serve::Serving::of(others);
         let handle =
             Handle::new(identity, founded, store, members, mesh.clone(), local_inputs, stopped.clone());
         let span = handle.span();
-        let mut tasks = served.start(&handle);
-        tasks.push(tokio::spawn(mesh::run(events, peer_inputs, handle.clone()).instrument(span.clone())));
+        let served = serve::Serving::new(&handle);
+        let mut tasks =
+            vec![tokio::spawn(mesh::run(events, peer_inputs, handle.clone()).instrument(span.clone()))];
         tasks.push(tokio::spawn(faults::run(handle.clone()).instrument(span.clone())));
         tasks.push(tokio::spawn(incidents::run(handle.clone()).instrument(span.clone())));
         let turn = turn::Turn::new(engine, handle.clone(), served);

@@ -285,6 +285,7 @@ fn words(body: &[u8]) -> String {
                     format!("votes to {} for {}", vote.measure, vote.event)
                 }
                 Act::Handoff(act) => handoff_words(&act),
+                Act::Key(act) => act.words(),
                 Act::Dispute(DisputeAct::Open(open)) => format!("disputes {}: {}", open.subject, open.reason),
                 Act::Dispute(DisputeAct::Rule(rule)) => format!("says {} on {}", rule.ruling, rule.dispute),
             }

@@ -63,8 +63,9 @@ pub(super) async fn page(
 fn author(node: &Handle, name: &str) -> Result<PublicKey, ApiError> {
     let founded = node.founded();
     let nodes = match name.parse::<PublicKey>() {
-        Ok(key) => founded.node(&key).map(|_| vec![key]),
-        Err(_) => founded.charter().partner(name).map(|partner| partner.nodes.clone()),
+        // What a node said before it was revoked is still there to be read.
+        Ok(key) => node.members().partner(&key).map(|_| vec![key]),
+        Err(_) => founded.charter().partner(name).map(|_| node.members().nodes_of(name)),
     };
     match nodes.as_deref() {
         Some([author]) => Ok(*author),

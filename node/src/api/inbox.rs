@@ -9,9 +9,7 @@ use crate::runtime::Handle;
 
 /// The most urgent first.
 pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<Waiting>> {
-    let own = node.identity().node;
-    let partner = node.founded().node(&own).map(|partner| partner.name.clone());
-    let partner = partner.ok_or_else(|| ApiError::internal("this node is no partner's"))?;
+    let partner = node.members().own_partner().clone();
     let waiting = node.ask(move |engine, now| {
         let mut waiting = engine.state().inbox(&partner, now);
         if engine.clock_astray() {

@@ -174,7 +174,7 @@ fn provisional(engine: &Engine, now: Time) -> Provisional {
         Ok(Body::Signed(signed)) => Some((feed.node, signed)),
         _ => None,
     };
-    let each = MAX_HELD / engine.founded().nodes().count().max(1);
+    let each = MAX_HELD / engine.state().nodes().len().max(1);
     let held = shares(engine.held().filter_map(signed), each.max(1));
     let held = held.into_iter().filter(SignedRecord::verify).collect::<Vec<_>>();
     engine.state().provisional(&held, now)

@@ -65,8 +65,8 @@ async fn order(node: Handle, name: &str, block: bool) -> Answer<Vec<PeerView>> {
 fn named(node: &Handle, name: &str) -> Result<Vec<NodeId>, ApiError> {
     let founded = node.founded();
     let mut nodes = match name.parse::<PublicKey>() {
-        Ok(key) => founded.node(&key).map(|_| vec![key]).unwrap_or_default(),
-        Err(_) => founded.charter().partner(name).map(|partner| partner.nodes.clone()).unwrap_or_default(),
+        Ok(key) => node.members().peer(&key).map(|_| vec![key]).unwrap_or_default(),
+        Err(_) => node.members().nodes_of(name),
     };
     if nodes.is_empty() {
         let names =
@@ -85,13 +85,14 @@ fn named(node: &Handle, name: &str) -> Result<Vec<NodeId>, ApiError> {
 async fn views(node: &Handle, wanted: impl Fn(&NodeId) -> bool) -> Result<Vec<PeerView>, ApiError> {
     let known = node.mesh().peers().await.map_err(failed)?;
     let mut views = Vec::new();
-    for (id, partner) in node.founded().nodes().filter(|(id, _)| *id != node.identity().node && wanted(id)) {
+    let others = node.members().nodes().into_iter();
+    for (id, partner) in others.filter(|(id, _)| *id != node.identity().node && wanted(id)) {
         let Some(peer_id) = node.members().peer(&id) else {
             continue;
         };
         let peer = known.iter().find(|peer| peer.peer == Some(peer_id));
         views.push(PeerView {
-            partner: partner.name.to_string(),
+            partner: partner.to_string(),
             node: id,
             peer_id: peer_id.to_string(),
             addresses: peer.map(addresses).unwrap_or_default(),

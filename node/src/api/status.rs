@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{Path, State};
 use entente_discovery::{PeerId, PeerStatus};
-use entente_protocol::engine::Status;
+use entente_protocol::engine::{NodeId, Status};
 use entente_protocol::ledger::policy;
 use entente_protocol::wire::WIRE_VERSION;
 use serde_json::{Value, json};
@@ -27,9 +27,14 @@ fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> 
     let (founded, identity, now) = (node.founded(), node.identity(), clock::now());
     let margin = status.reachable.len() as i64 - status.quorum as i64;
     let seats = founded.partners().iter().enumerate().filter_map(|(seat, partner)| {
-        let key = *partner.nodes.first()?;
+        // The one that is here or connected, else the last one: the node may have been replaced.
+        let nodes = node.members().nodes_of(partner.name.as_str());
+        let of = |key: &NodeId| node.members().peer(key).and_then(|id| peers.get(&id));
+        let is_up = |key: &&NodeId| **key == identity.node || of(key).is_some_and(|peer| peer.connected);
+        let first = partner.nodes.first();
+        let key = *nodes.iter().find(is_up).or(nodes.last()).or(first)?;
         let own = key == identity.node;
-        let peer = node.members().peer(&key).and_then(|id| peers.get(&id));
+        let peer = of(&key);
         let connected = own || peer.is_some_and(|peer| peer.connected);
         let missing = status.missing.iter().find(|(missing, _)| missing.index() == seat);
         Some(SeatView {

@@ -166,7 +166,7 @@ impl RecallArgs {
 
 /// The asset that this partner calls `name`.
 async fn own(context: &Context, name: &AssetName) -> Result<AssetView, CliError> {
-    let owner = Officer::load(context)?.partner()?.name.clone();
+    let owner = Officer::load(context).await?.partner()?.clone();
     let found: Vec<AssetView> =
         context.client()?.get(&format!("/v1/assets?owner={owner}&name={name}")).await?;
     found.into_iter().next().ok_or_else(|| {

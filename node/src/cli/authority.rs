@@ -10,6 +10,7 @@ pub(super) mod file;
 mod init;
 mod publish;
 mod revoke;
+mod rotate;
 mod show;
 mod sign;
 mod statement;
@@ -47,6 +48,8 @@ pub(super) enum Offline {
     Alliance(alliance::Alliance),
     /// Draft what an authority says on an operation, for keys that are kept off line
     Statement(statement::Statement),
+    /// Draft the change of a partner's root, for both roots to sign
+    Rotate(rotate::Rotate),
     /// Sign an alliance's document, a root's rotation, a statement or a charter; says who is missing
     Sign(sign::Sign),
     /// Show any such file in words
@@ -70,6 +73,7 @@ impl Offline {
             Self::Revoke(revoke) => revoke.run(as_json),
             Self::Alliance(alliance) => alliance.run(as_json),
             Self::Statement(statement) => statement.run(as_json),
+            Self::Rotate(rotate) => rotate.run(as_json),
             Self::Sign(sign) => sign.run(as_json),
             Self::Show(show) => show.run(as_json),
         }

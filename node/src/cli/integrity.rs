@@ -152,7 +152,7 @@ impl Report {
                 "commit to a list of them with one hash",
             ));
         }
-        let officer = Officer::load(context)?;
+        let officer = Officer::load(context).await?;
         for named in self.against.iter().chain(&self.to) {
             if officer.charter.partner(named.as_str()).is_none() {
                 return Err(CliError::usage(

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Context, now};
 use crate::errors::CliError;
 use crate::files;
-use crate::membership::{Membership, read_founded};
+use crate::membership::{Membership, read_chain, read_founded};
 use crate::render;
 
 /// Become a member of a founded coalition.
@@ -16,6 +16,9 @@ use crate::render;
 pub(super) struct Join {
     /// The file that the founder brings
     file: PathBuf,
+    /// The chain that enrols this node, where the charter does not name it; given again, a later one takes its place
+    #[arg(long, value_name = "CHAIN")]
+    chain: Option<PathBuf>,
 }
 
 impl Join {
@@ -23,7 +26,12 @@ impl Join {
         let dir = &context.dir;
         let file = read_founded(&self.file)?;
         let text = file.to_toml();
-        let membership = Membership::of(file, &self.file, dir, now())?;
+        let chain = match (&self.chain, dir.credential()) {
+            (Some(path), _) => Some(read_chain(path)?),
+            (None, held) if held.exists() => Some(read_chain(&held)?),
+            (None, _) => None,
+        };
+        let membership = Membership::of(file, &self.file, chain, dir, now())?;
         let coalition = membership.founded.coalition();
         let place = dir.coalition();
         if place.exists() {
@@ -47,6 +55,9 @@ impl Join {
             }
         } else {
             files::write_new(&place, text.as_bytes(), files::SECRET)?;
+        }
+        if let Some(chain) = membership.chain.as_ref().filter(|_| self.chain.is_some()) {
+            files::replace(&dir.credential(), chain.to_toml().as_bytes(), files::PUBLIC)?;
         }
         let seat = membership.seat.as_ref().map(|(seat, _)| *seat);
         if context.json {

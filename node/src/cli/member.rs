@@ -1,5 +1,7 @@
 //! `entente member`: who is a member, who is on watch, and what the others decide about a partner.
 
+mod submit;
+
 use clap::{Args, Subcommand};
 use entente_protocol::charter::{Effect, KindName, PartnerName, parse_time};
 use entente_protocol::coalition::Part;
@@ -21,11 +23,13 @@ const LIST: &str = "member list";
 pub(super) enum Command {
     /// List the members: since when, who is on watch, what others count on them for
     List,
-    /// Show one member in full, with its open obligations
+    /// Show one member in full: its open obligations, its keys, who gave them, since when and until when
     Show {
         /// The partner
         partner: PartnerName,
     },
+    /// Bring a change of keys to the log: a chain, a revocation, or a root's rotation, whosever they are
+    Submit(submit::Submit),
     /// Propose that a partner's records have no effect until it is reinstated; the others attest to the proposal
     Suspend(ProposeArgs),
     /// Propose that a suspension ends
@@ -99,6 +103,7 @@ impl Command {
                 }
                 Ok(())
             }
+            Self::Submit(submit) => submit.run(context).await,
             Self::Suspend(args) => args.run(context, Effect::Suspend, Change::Suspend).await,
             Self::Reinstate(args) => args.run(context, Effect::Reinstate, Change::Reinstate).await,
             Self::Expel(args) => args.run(context, Effect::Expel, Change::Expel).await,
@@ -173,7 +178,7 @@ impl WithdrawArgs {
         let command = context.hint("member withdraw --ground TEXT --yes");
         texts::check_not_empty("ground", &self.ground, &command)?;
         texts::check(Part::Reason, "ground", &self.ground, &command)?;
-        let own = Officer::load(context)?.partner()?.name.clone();
+        let own = Officer::load(context).await?.partner()?.clone();
         if !self.yes {
             let member = member(context, &own).await?;
             render::print(&render::member::page(&member));
@@ -207,7 +212,7 @@ impl WatchArgs {
         };
         let officer = match self.officer {
             Some(officer) => officer,
-            None => Officer::load(context)?.public(),
+            None => Officer::load(context).await?.public(),
         };
         let watch = Watch { officer, from, note: self.note.clone() };
         self.saying.say(context, Act::Member(MemberAct::Watch(watch)), LIST).await

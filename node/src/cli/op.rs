@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use entente_protocol::authority::Word;
-use entente_protocol::charter::{Charter, Partner};
+use entente_protocol::charter::{Charter, PartnerName};
 use entente_protocol::identity::{PublicKey, RecordId, SecretKey};
 use entente_protocol::record::{Act, Attest as AttestAct, Nonce, Open as OpenAct, Record, SignedRecord};
 
 pub(super) use submit::{Saying, Submission, Waiting};
 
 use super::{Context, now};
-use crate::api::dto::{OperationView, StoryView};
+use crate::api::dto::{MemberView, OperationView, StoryView};
 use crate::client::segment;
 use crate::errors::CliError;
 use crate::keys::{self, KeyKind};
@@ -150,10 +150,12 @@ fn is_unknown(error: &CliError) -> bool {
 pub(super) struct Officer {
     pub(super) charter: Charter,
     key: SecretKey,
+    /// For whom; none where neither the founding charter nor the log makes the key an officer's.
+    partner: Option<PartnerName>,
 }
 
 impl Officer {
-    pub(super) fn load(context: &Context) -> Result<Self, CliError> {
+    pub(super) async fn load(context: &Context) -> Result<Self, CliError> {
         let path = context.dir.coalition();
         if !path.exists() {
             return Err(CliError::config(
@@ -167,20 +169,34 @@ impl Officer {
             Some(path) => keys::read(path, &[KeyKind::Officer])?.1,
             None => keys::load(&context.dir, KeyKind::Officer)?,
         };
-        Ok(Self { charter, key })
+        let public = key.public();
+        let named = charter.partners.iter().find(|partner| partner.officers.contains(&public));
+        let partner = match named {
+            // Whether it still is one is for the node to say.
+            Some(partner) => Some(partner.name.clone()),
+            None => {
+                let members: Vec<MemberView> = context.client()?.get("/v1/members").await?;
+                let member = members.into_iter().find(|member| member.officers.contains(&public));
+                member.map(|member| member.partner)
+            }
+        };
+        Ok(Self { charter, key, partner })
     }
 
     pub(super) fn public(&self) -> PublicKey {
         self.key.public()
     }
 
-    pub(super) fn partner(&self) -> Result<&Partner, CliError> {
-        let public = self.public();
-        self.charter.partners.iter().find(|partner| partner.officers.contains(&public)).ok_or_else(|| {
+    pub(super) fn partner(&self) -> Result<&PartnerName, CliError> {
+        self.partner.as_ref().ok_or_else(|| {
             CliError::denied(
                 "this key may not speak for any partner",
-                format!("{public} is no officer in the charter of {}", self.charter.name),
-                "name an officer's key: entente --as KEYFILE op list",
+                format!(
+                    "{} is no officer of {}, neither by its charter nor by a grant that is ordered here",
+                    self.public(),
+                    self.charter.name
+                ),
+                "name an officer's key: entente --as KEYFILE op list; or have it granted: entente member submit CHAIN",
             )
         })
     }
@@ -191,7 +207,7 @@ impl Officer {
     async fn check_key(&self, context: &Context, record: &Record, key: Option<&str>) -> Result<(), CliError> {
         let Some(key) = key else { return Ok(()) };
         let wanted = record.id();
-        let partner = self.partner()?.name.as_str();
+        let partner = self.partner()?.as_str();
         let with_this_key = |id: RecordId, act: Act| {
             let same = Record { act, ..record.clone() }.id() == id;
             same && id != wanted

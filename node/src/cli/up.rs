@@ -147,6 +147,7 @@ impl Up {
             founded: Arc::new(membership.founded),
             secret: Zeroizing::new(*membership.secret.as_bytes()),
             node: membership.node,
+            chain: membership.chain,
             seat: membership.seat.map(|(_, key)| key),
             store: context.dir.store(),
             socket: context.dir.socket()?,

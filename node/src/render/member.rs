@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use entente_protocol::authority::Extent;
+use entente_protocol::coalition::{GrantView, KeyStatus, RotationView};
+
 use super::table::{headed, table};
 use super::{plain, short};
 use crate::api::dto::MemberView;
@@ -37,11 +40,21 @@ pub(crate) fn page(member: &MemberView) -> String {
         rows.push(["reason".into(), plain(reason)]);
     }
     rows.push(["credentials".into(), format!("until {}", member.credentials_until)]);
-    for officer in &member.officers {
-        rows.push(["officer".into(), officer.to_string()]);
+    if let Some(root) = &member.root {
+        rows.push(["root".into(), root.to_string()]);
     }
-    for node in &member.nodes {
-        rows.push(["node".into(), node.to_string()]);
+    for rotation in &member.rotations {
+        let RotationView { number, old, index, carrier, .. } = rotation;
+        let words = format!("rotation {number} at leaf {index}, carried by {carrier}: instead of {old}");
+        rows.push(["".into(), words]);
+    }
+    for key in &member.keys {
+        let status = match key.status {
+            KeyStatus::Valid => String::new(),
+            other => format!("  {}", other.name()),
+        };
+        rows.push([key.capability.to_string(), format!("{}{status}", key.key)]);
+        rows.extend(key.grants.iter().map(|grant| ["".into(), granted(grant)]));
     }
     if let Some(watch) = &member.watch {
         rows.push(["on watch".into(), format!("{} from {}", watch.officer, watch.from)]);
@@ -58,6 +71,37 @@ pub(crate) fn page(member: &MemberView) -> String {
             .map(|it| [short(&it.operation), plain(&it.title), plain(&it.what)])
             .collect::<Vec<_>>();
         text.push_str(&table(&rows));
+    }
+    text
+}
+
+/// Who gave a key what, since when, until when, and what took it back.
+fn granted(grant: &GrantView) -> String {
+    let since = match (grant.since, &grant.carrier) {
+        (Some(index), Some(carrier)) => format!("since leaf {index}, carried by {carrier}"),
+        _ => "since the founding".into(),
+    };
+    let mut text = format!("{since}; by {} until {}", key(&grant.issuer.to_string()), grant.not_after);
+    if let Some(from) = &grant.not_before {
+        let _ = write!(text, ", from {from} on");
+    }
+    if let Some(epoch) = grant.last_epoch {
+        let _ = write!(text, ", up to epoch {epoch}");
+    }
+    if grant.operations != Extent::All {
+        let _ = write!(text, ", for {} alone", grant.operations);
+    }
+    if let Some(revoked) = &grant.revoked {
+        let by = key(&revoked.issuer.to_string());
+        let reason = match revoked.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {}", plain(reason)),
+        };
+        let _ = write!(
+            text,
+            "; revoked at leaf {} by {by}, carried by {}{reason}",
+            revoked.index, revoked.carrier
+        );
     }
     text
 }

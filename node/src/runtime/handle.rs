@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::follow::Follow;
-use super::mesh::Members;
+use super::members::Members;
 use super::metrics::Metrics;
 use super::turn::Local;
 use super::{Stopped, clock};
@@ -132,7 +132,7 @@ impl Handle {
 
     /// The partner of a node, or its key where it is no member's.
     pub fn partner_of(&self, node: &PublicKey) -> String {
-        self.0.founded.node(node).map_or_else(|| node.to_string(), |partner| partner.name.to_string())
+        self.0.members.partner(node).map_or_else(|| node.to_string(), |partner| partner.to_string())
     }
 
     /// A place in a feed, with its author's name.

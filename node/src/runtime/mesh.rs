@@ -1,7 +1,7 @@
-//! Between mesh and engine: who is who, who may in, and frames as inputs.
+//! Between mesh and engine: frames as inputs, and faults of the links.
 //!
-//! Guarantees: only nodes that the charter enrols and whose credential is valid now come in; inputs of one peer keep
-//! their order; when the engine is behind, reading from peers waits.
+//! Guarantees: inputs of one peer keep their order; when the engine is behind, reading from peers waits. Who may in is for
+//! [`super::members`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +9,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use entente_discovery::{
-    BookEntry, CredentialCheck, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book,
-    key_of_peer, peer_id_of,
+    BookEntry, LinkFault, MeshEvent, PeerId, Refusal, RefusalReason, encode_book, key_of_peer,
 };
-use entente_protocol::credential::{Capability, Chain};
 use entente_protocol::engine::{Input, NodeId};
-use entente_protocol::founding::Founded;
 use entente_protocol::identity::PublicKey;
 use entente_protocol::record::{EventKind, Matter};
 use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage};
@@ -24,7 +21,7 @@ use tracing::Instrument as _;
 
 use super::faults::Lines;
 use super::rate::Rate;
-use super::{BOOK, Handle, Stopped, clock};
+use super::{BOOK, Handle, Stopped};
 use crate::api::dto::{EventView, FaultView};
 
 /// Inputs from peers that wait for the engine; each is at most [`MAX_MESSAGE_BYTES`].
@@ -45,63 +42,13 @@ const BOOKS_PER_S: u32 = 1;
 /// Lines of the log on one peer's coming and going per [`super::faults::FAULT_INTERVAL`]; more are counted.
 const MAX_PEER_LINES: u32 = 16;
 
-/// The coalition's nodes under their names in the mesh.
-pub(crate) struct Members {
-    founded: Arc<Founded>,
-    nodes: BTreeMap<PeerId, NodeId>,
-    peers: BTreeMap<NodeId, PeerId>,
-}
-
-impl Members {
-    pub(super) fn new(founded: Arc<Founded>) -> Self {
-        let peer = |node: NodeId| Some((peer_id_of(node.as_ed25519())?, node));
-        let nodes: BTreeMap<PeerId, NodeId> = founded.nodes().filter_map(|(node, _)| peer(node)).collect();
-        let peers = nodes.iter().map(|(peer, node)| (*node, *peer)).collect();
-        Self { founded, nodes, peers }
-    }
-
-    /// The node of a peer.
-    pub(crate) fn node(&self, peer: &PeerId) -> Option<NodeId> {
-        self.nodes.get(peer).copied()
-    }
-
-    /// The name of a node in the mesh.
-    pub(crate) fn peer(&self, node: &NodeId) -> Option<PeerId> {
-        self.peers.get(node).copied()
-    }
-}
-
-impl CredentialCheck for Members {
-    fn check(&self, peer: &PeerId, credential: &[u8]) -> Result<(), String> {
-        let chain = Chain::decode(credential).map_err(|error| format!("malformed: {error}"))?;
-        let admitted = self.founded.admit(&chain, Capability::Node, clock::now());
-        let (partner, key) = admitted.map_err(|error| error.to_string())?;
-        if self.nodes.get(peer) == Some(&key) {
-            Ok(())
-        } else {
-            Err(format!("it is that of another node, of {}", partner.name))
-        }
-    }
-
-    fn is_member(&self, peer: &PeerId) -> bool {
-        self.nodes.contains_key(peer)
-    }
-
-    fn claimed(&self, peer: &PeerId, credential: &[u8]) -> Option<String> {
-        let named = Chain::decode(credential).ok()?.leaf()?.partner.clone();
-        let own = self.nodes.get(peer).and_then(|node| self.founded.node(node));
-        let known = self.founded.charter().partner(named.as_str())?;
-        (own != Some(known)).then(|| named.to_string())
-    }
-}
-
 /// What one peer may still do.
 struct Allowed {
     head_requests: Rate,
     lines: Lines,
 }
 
-/// The row of a member, so there are no more rows than nodes in the charter.
+/// The row of a member, so there are no more rows than nodes that were ever enrolled.
 fn of(allowed: &mut BTreeMap<NodeId, Allowed>, id: NodeId, now: Instant) -> &mut Allowed {
     let head_requests = || Rate::new(HEAD_REQUESTS_BURST, HEAD_REQUESTS_PER_S, now);
     allowed.entry(id).or_insert_with(|| Allowed { head_requests: head_requests(), lines: Lines::default() })
@@ -247,7 +194,7 @@ fn refused(node: &Handle, refusal: Refusal) {
             let member = refusal.peer.and_then(|peer| node.members().node(&peer));
             let matter = Matter {
                 kind: EventKind::Impersonation,
-                against: member.and_then(|id| node.founded().node(&id)).map(|partner| partner.name.clone()),
+                against: member.and_then(|id| node.members().partner(&id)),
                 key: refusal.peer.and_then(|peer| PublicKey::from_ed25519(key_of_peer(&peer)?).ok()),
                 victim: claimed.parse().ok(),
             };

@@ -1,6 +1,6 @@
 //! Answers what peers lack, straight from the store, beside the engine.
 //!
-//! Guarantees: an answer holds only what is durable. Each peer has a queue of its own, of [`MAX_WANTS`], and one answer at a
+//! Guarantees: an answer holds only what is durable. Each peer that is let in has a queue of its own, of [`MAX_WANTS`], and one answer at a
 //! time; answers are made one after the other, in rotation over the peers that want something, so that one who asks in a loop
 //! gets its share and no more. No answer is made while [`SERVE_AHEAD_BYTES`] wait towards its peer, so that a peer
 //! that does not read costs no reading of the store and the engine's frames have room, nor faster than [`SERVE_BYTES_PER_S`].
@@ -17,7 +17,6 @@ use entente_protocol::engine::NodeId;
 use entente_protocol::replicate::{Want, serve};
 use entente_protocol::wire;
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use super::rate::Rate;
@@ -37,30 +36,36 @@ const MIN_ANSWER_BYTES: u32 = 4096;
 /// Answers that are made at once.
 const SERVE_PARALLEL: usize = 1;
 
-/// The queues of all peers.
-pub(super) struct Serving(BTreeMap<NodeId, Arc<Queue>>);
+/// The queues of all peers that have wanted something: no more than nodes that were enrolled since the start.
+pub(super) struct Serving {
+    queues: BTreeMap<NodeId, Arc<Queue>>,
+    turns: Arc<Semaphore>,
+    /// Where the tasks run; each ends when the node stops.
+    runtime: tokio::runtime::Handle,
+    node: Handle,
+}
 
 impl Serving {
-    /// Queues for these nodes, the only ones that are served.
-    pub(super) fn of(nodes: impl IntoIterator<Item = NodeId>) -> Self {
-        Self(nodes.into_iter().map(|node| (node, Arc::default())).collect())
-    }
-
-    /// Takes a want; says whether it is waiting now.
-    pub(super) fn push(&self, by: &NodeId, want: Asked) -> bool {
-        self.0.get(by).is_some_and(|queue| queue.push(want))
-    }
-
-    /// Starts a task for each peer.
-    pub(super) fn start(&self, node: &Handle) -> Vec<JoinHandle<()>> {
+    /// Nobody wants anything yet. Must be called within a tokio runtime.
+    pub(super) fn new(node: &Handle) -> Self {
         let turns = Arc::new(Semaphore::new(SERVE_PARALLEL));
-        let peers = self.0.iter().filter_map(|(id, queue)| {
-            let (queue, turns, node) = (Arc::clone(queue), Arc::clone(&turns), node.clone());
-            let peer = Peer { id: node.members().peer(id)?, node };
-            let span = peer.node.span();
-            Some(tokio::spawn(async move { peer.run(&queue, &turns).await }.instrument(span)))
-        });
-        peers.collect()
+        let runtime = tokio::runtime::Handle::current();
+        Self { queues: BTreeMap::new(), turns, runtime, node: node.clone() }
+    }
+
+    /// Takes a want of a member; says whether it is waiting now.
+    pub(super) fn push(&mut self, by: &NodeId, want: Asked) -> bool {
+        if let Some(queue) = self.queues.get(by) {
+            return queue.push(want);
+        }
+        let Some(id) = self.node.members().peer(by) else { return false };
+        let queue = Arc::<Queue>::default();
+        self.queues.insert(*by, Arc::clone(&queue));
+        let (turns, peer) = (Arc::clone(&self.turns), Peer { id, node: self.node.clone() });
+        let waits = queue.push(want);
+        let span = peer.node.span();
+        self.runtime.spawn(async move { peer.run(&queue, &turns).await }.instrument(span));
+        waits
     }
 }
 

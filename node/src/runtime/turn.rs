@@ -61,6 +61,8 @@ pub(super) struct Turn {
     engine: Engine,
     node: Handle,
     served: Serving,
+    /// How often keys had changed when the members were last told.
+    keys_seen: usize,
     /// Lines on frames that a peer's full queue did not take.
     dropped: BTreeMap<NodeId, Lines>,
     tickets: u64,
@@ -77,6 +79,7 @@ impl Turn {
     pub(super) fn new(engine: Engine, node: Handle, served: Serving) -> Self {
         let span = node.span();
         Self {
+            keys_seen: engine.state().key_changes(),
             engine,
             node,
             served,
@@ -185,6 +188,7 @@ impl Turn {
             gathered.push(Input::Submit(chunk));
         }
         let effects = self.engine.handle_all(now, gathered);
+        self.follow_keys();
         let metrics = self.node.metrics();
         metrics.handle_us.add(micros(begun));
         metrics.turn_inputs.add(taken);
@@ -198,6 +202,14 @@ impl Turn {
                 Err(why)
             }
             None => Ok(()),
+        }
+    }
+
+    /// Who may in is what the state says now.
+    fn follow_keys(&mut self) {
+        let changes = self.engine.state().key_changes();
+        if std::mem::replace(&mut self.keys_seen, changes) != changes {
+            self.node.members().follow(self.engine.state());
         }
     }
 
@@ -407,8 +419,8 @@ impl Turn {
         let of_seat =
             seat.and_then(|seat| partners.get(seat.index())).map(|partner| partner.name.to_string());
         // A key that is no member's may be anything that a peer writes: it is in the text, and no row is kept for it.
-        let member = node.and_then(|node| self.node.founded().node(&node));
-        let partner = member.map(|partner| partner.name.to_string()).or(of_seat);
+        let member = node.and_then(|node| self.node.members().partner(&node));
+        let partner = member.map(|partner| partner.to_string()).or(of_seat);
         let fault = FaultView::new(partner, node, seat.map(|seat| seat.0), code, what);
         self.node.follow().fault(fault, Some(epoch));
     }

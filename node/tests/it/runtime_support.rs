@@ -138,6 +138,7 @@ pub(crate) fn config(
     peers: Vec<Multiaddr>,
 ) -> NodeConfig {
     NodeConfig {
+        chain: None,
         founded: Arc::clone(founded),
         secret: Zeroizing::new(secret),
         node: key(partner, For::Node),

@@ -14,7 +14,7 @@ use crate::files;
 use crate::keys::sealed;
 
 /// What a file holds.
-pub(super) enum Offline {
+pub(in crate::cli) enum Offline {
     Chain(Chain),
     Alliance(SignedAlliance),
     Revocation(SignedRevocation),
@@ -39,7 +39,7 @@ fn refuse(path: &Path, why: impl std::fmt::Display) -> CliError {
 }
 
 /// Reads a file of any kind.
-pub(super) fn read(path: &Path) -> Result<Offline, CliError> {
+pub(in crate::cli) fn read(path: &Path) -> Result<Offline, CliError> {
     let text = files::read_text(path, MAX_FOUNDING_TOML_BYTES)?;
     if sealed::is_sealed(&text) {
         return Ok(Offline::Key { encrypted: true });
@@ -70,7 +70,7 @@ pub(super) fn read(path: &Path) -> Result<Offline, CliError> {
 }
 
 /// Reads a chain whose links and signatures hold from the root that it names itself.
-pub(super) fn read_chain(path: &Path) -> Result<Chain, CliError> {
+pub(in crate::cli) fn read_chain(path: &Path) -> Result<Chain, CliError> {
     let Offline::Chain(chain) = read(path)? else {
         return Err(refuse(path, "it is no delegation chain"));
     };

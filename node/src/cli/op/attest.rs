@@ -77,8 +77,8 @@ impl Attest {
             texts::check_not_empty("caveat", caveat, &command)?;
             texts::check(Part::Caveat, "caveat", caveat, &command)?;
         }
-        let officer = Officer::load(context)?;
-        let partner = officer.partner()?.name.clone();
+        let officer = Officer::load(context).await?;
+        let partner = officer.partner()?.clone();
         let found = find(context, &self.id, self.waiting.timeout).await;
         let (operation, role, known) = match found {
             Ok(view) => {

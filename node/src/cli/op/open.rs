@@ -63,7 +63,7 @@ impl Open {
         };
         body.extend(self.values.iter().cloned());
         texts::check_values(&body, &command)?;
-        let officer = Officer::load(context)?;
+        let officer = Officer::load(context).await?;
         officer.partner()?;
         // Without a node nothing can be opened, but what is wrong anyway is told all the same.
         let charter = in_force(context, None).await.unwrap_or_else(|_| officer.charter.clone());

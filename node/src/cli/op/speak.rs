@@ -35,8 +35,8 @@ pub(crate) struct Speak {
 
 impl Speak {
     pub(super) async fn run(&self, context: &Context, word: Word) -> Result<(), CliError> {
-        let officer = Officer::load(context)?;
-        let partner = officer.partner()?.name.clone();
+        let officer = Officer::load(context).await?;
+        let partner = officer.partner()?.clone();
         let view = find(context, &self.id, self.saying.waiting.timeout).await?;
         let shows = format!("op show {}", render::short(&view.id));
         let speak = match &self.signed {

@@ -39,7 +39,7 @@ pub(crate) struct Saying {
 impl Saying {
     /// Signs, submits and waits; `shows` is the command that shows what stands, where the node refuses it.
     pub(crate) async fn say(&self, context: &Context, act: Act, shows: &str) -> Result<(), CliError> {
-        let officer = Officer::load(context)?;
+        let officer = Officer::load(context).await?;
         officer.partner()?;
         let record = officer.sign(act, self.key.as_deref())?;
         let id = Some(record.record.id());

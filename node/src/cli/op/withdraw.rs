@@ -20,8 +20,8 @@ pub(crate) struct Withdraw {
 
 impl Withdraw {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
-        let officer = Officer::load(context)?;
-        let partner = officer.partner()?.name.clone();
+        let officer = Officer::load(context).await?;
+        let partner = officer.partner()?.clone();
         let view = find(context, &self.id, self.saying.waiting.timeout).await?;
         let shows = format!("op show {}", render::short(&view.id));
         let Some(attestation) = standing(&view.attestations, &partner) else {

@@ -1,0 +1,114 @@
+//! The coalition's nodes under their names in the mesh, and which of them may in.
+//!
+//! Guarantees: only nodes that the ordered state enrols come in, by a chain that it names and that is valid now. The view is that of
+//! the engine's last turn ([`Members::follow`]): a node is let in once its grant is ordered here, and a revoked one is cut off when its
+//! link is looked at again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use entente_discovery::{CredentialCheck, PeerId, peer_id_of};
+use entente_protocol::charter::PartnerName;
+use entente_protocol::coalition::{Admission, State};
+use entente_protocol::credential::Chain;
+use entente_protocol::engine::NodeId;
+use entente_protocol::identity::PublicKey;
+
+use super::clock;
+
+/// Who may in, as of the engine's last turn.
+pub(crate) struct Members {
+    /// This node and its partner, which the state may not name yet.
+    own: (NodeId, PartnerName),
+    view: RwLock<Arc<View>>,
+}
+
+struct View {
+    admission: Admission,
+    nodes: BTreeMap<PeerId, NodeId>,
+    peers: BTreeMap<NodeId, PeerId>,
+}
+
+impl View {
+    fn of(state: &State) -> Arc<Self> {
+        let admission = state.admission();
+        let peer = |(node, _): &(NodeId, PartnerName)| Some((peer_id_of(node.as_ed25519())?, *node));
+        let nodes: BTreeMap<PeerId, NodeId> = admission.nodes().iter().filter_map(peer).collect();
+        let peers = nodes.iter().map(|(peer, node)| (*node, *peer)).collect();
+        Arc::new(Self { admission, nodes, peers })
+    }
+}
+
+impl Members {
+    pub(super) fn new(own: (NodeId, PartnerName), state: &State) -> Self {
+        Self { own, view: RwLock::new(View::of(state)) }
+    }
+
+    /// Keys have changed.
+    pub(super) fn follow(&self, state: &State) {
+        let view = View::of(state);
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The node of a peer.
+    pub(crate) fn node(&self, peer: &PeerId) -> Option<NodeId> {
+        self.view().nodes.get(peer).copied()
+    }
+
+    /// The name of a node in the mesh.
+    pub(crate) fn peer(&self, node: &NodeId) -> Option<PeerId> {
+        self.view().peers.get(node).copied()
+    }
+
+    /// Whose node a key is, or was.
+    pub(crate) fn partner(&self, node: &PublicKey) -> Option<PartnerName> {
+        let known = self.view().admission.partner(node).cloned();
+        known.or_else(|| (self.own.0 == *node).then(|| self.own.1.clone()))
+    }
+
+    /// This node's partner.
+    pub(crate) fn own_partner(&self) -> &PartnerName {
+        &self.own.1
+    }
+
+    /// All enrolled nodes with their partners.
+    pub(crate) fn nodes(&self) -> Vec<(NodeId, PartnerName)> {
+        self.view().admission.nodes().to_vec()
+    }
+
+    /// The enrolled nodes of a partner.
+    pub(crate) fn nodes_of(&self, partner: &str) -> Vec<NodeId> {
+        let nodes = self.nodes().into_iter().filter(|(_, name)| name.as_str() == partner);
+        nodes.map(|(node, _)| node).collect()
+    }
+}
+
+impl CredentialCheck for Members {
+    fn check(&self, peer: &PeerId, credential: &[u8]) -> Result<(), String> {
+        let view = self.view();
+        let chain = Chain::decode(credential).map_err(|error| format!("malformed: {error}"))?;
+        let admitted = view.admission.admit(&chain, clock::now());
+        let (partner, key) = admitted.map_err(|error| error.to_string())?;
+        if view.nodes.get(peer) == Some(&key) {
+            Ok(())
+        } else {
+            Err(format!("it is that of another node, of {partner}"))
+        }
+    }
+
+    fn is_member(&self, peer: &PeerId) -> bool {
+        self.view().nodes.contains_key(peer)
+    }
+
+    fn claimed(&self, peer: &PeerId, credential: &[u8]) -> Option<String> {
+        let named = Chain::decode(credential).ok()?.leaf()?.partner.clone();
+        let view = self.view();
+        let own = view.nodes.get(peer).and_then(|node| view.admission.partner(node));
+        let known = view.admission.is_partner(&named);
+        (known && own != Some(&named)).then(|| named.to_string())
+    }
+}
