@@ -391,6 +391,17 @@ ACT = enum(
         ),
         Publish=struct(alliance=ALLIANCE, signatures=SIGNATURES),
     ),
+    Key=enum(
+        Grant=CHAIN,
+        Revoke=struct(
+            coalition=HASH, partner=TEXT, issuer=KEY, reason=TEXT, target=enum(Key=KEY, Delegation=HASH),
+            signature=SIGNATURE,
+        ),
+        Rotate=struct(
+            coalition=HASH, partner=TEXT, number=U32, old=KEY, new=KEY,
+            signatures=list_of(struct(key=KEY, signature=SIGNATURE)),
+        ),
+    ),
 )
 RECORD = struct(coalition=HASH, nonce=array(16), signer=KEY, act=ACT)
 BRANCH = struct(hash=HASH, digests=list_of(HASH), signature=SIGNATURE)
