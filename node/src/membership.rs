@@ -204,7 +204,9 @@ pub fn check_member(address: &Multiaddr, charter: &Charter) -> Result<(), CliErr
     }
     Err(CliError::config(
         format!("{peer} is no node of {}", charter.name),
-        format!("the charter names no node with this id; {address} would never be dialled"),
+        format!(
+            "the charter names no node with this id; {address} would be dialled only if the log enrols it"
+        ),
         "ask that partner for its address: entente peer address",
     ))
 }

@@ -53,7 +53,14 @@ impl Command {
                 })?;
                 let coalition = context.dir.coalition();
                 if coalition.exists() {
-                    check_member(address, &read_founded(&coalition)?.founding.charter)?;
+                    let named = check_member(address, &read_founded(&coalition)?.founding.charter);
+                    if let Err(error) = named {
+                        // The log may enrol it.
+                        let peers: Vec<PeerView> = client.get("/v1/peers").await?;
+                        if !peers.iter().any(|peer| address.to_string().ends_with(&peer.peer_id)) {
+                            return Err(error);
+                        }
+                    }
                 }
                 let request = AddPeer { address: address.to_string() };
                 let answer: serde_json::Value = client.post_json("/v1/peers", &request).await?;

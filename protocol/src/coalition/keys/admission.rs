@@ -52,6 +52,21 @@ impl Admission {
         self.roster.holdings.values().flatten().any(|holding| holding.partner == *name)
     }
 
+    /// Whether a root that its partner has or had gave this chain, and nothing of its key was taken back: who shows it is no
+    /// impostor, although the log may not have granted it yet.
+    pub fn is_given(&self, chain: &Chain) -> bool {
+        let (Some(first), Some(leaf)) = (chain.0.first(), chain.leaf()) else { return false };
+        let root = first.delegation.issuer;
+        let of_founding = self.roster.holdings.values().flatten();
+        let mut of_founding =
+            of_founding.filter(|holding| holding.grant.is_none() && holding.partner == leaf.partner);
+        let is_root = of_founding.any(|holding| holding.chain.above(0).any(|key| key == root))
+            || self.roster.roots_of(&leaf.partner, u64::MAX).contains(&root);
+        let revoked = self.roster.marked.contains_key(&(leaf.partner.clone(), leaf.subject))
+            || self.roster.revoked(&leaf.subject, self.roster.of(&leaf.subject).iter(), u64::MAX).is_some();
+        is_root && !revoked && chain.authentic(&root, &self.coalition).is_ok()
+    }
+
     /// Whether a chain that somebody shows lets its last key carry records at the time `now`: the founding or the log granted it,
     /// and nothing took it back. Returns partner and key. Its signatures are checked, too: who shows a chain has it.
     ///

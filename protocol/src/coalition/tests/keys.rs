@@ -625,6 +625,11 @@ fn who_shows_a_chain_is_let_in_only_by_what_the_log_says() {
     let now = bench.state.time();
     let unknown = Refusal::UnknownNode { node: node.public() };
     assert_eq!(admitted(&bench, &shown, now), Err(unknown));
+    // It has it from the root all the same, as nobody has who makes one up.
+    let foreign = key("norden", "root");
+    let made_up = chain([(link(&founded, &foreign, &node, Capability::Node), &foreign)]);
+    let given = |bench: &Bench, shown: &Chain| bench.state.admission().is_given(shown);
+    assert!(given(&bench, &shown) && !given(&bench, &made_up) && !given(&bench, &Chain(vec![])));
     bench.carries("grant", grant(&shown));
     assert_eq!(admitted(&bench, &shown, now), Ok((name("sudria"), node.public())));
     assert!(matches!(
@@ -640,6 +645,7 @@ fn who_shows_a_chain_is_let_in_only_by_what_the_log_says() {
     }
     bench.carries("revoke", revoke(&founded, &key("sudria", "root"), Target::Key(node.public())));
     assert!(matches!(admitted(&bench, &shown, now), Err(Refusal::Key(KeyRefusal::Revoked { .. }))));
+    assert!(!given(&bench, &shown), "a stale key is an impostor's");
     let first = founded.chain(&key("norden", "node").public()).expect("its chain").clone();
     assert_eq!(admitted(&bench, &first, now).map(|(partner, _)| partner), Ok(name("norden")));
 }
