@@ -71,7 +71,8 @@ pub(super) struct WithdrawArgs {
 #[derive(Args)]
 pub(super) struct WatchArgs {
     /// The officer's key; the one that signs, if none is given
-    officer: Option<PublicKey>,
+    #[arg(value_name = "OFFICER")]
+    taker: Option<PublicKey>,
     /// From when, such as 2026-11-24T18:00Z; now, if it is not given
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
@@ -210,7 +211,7 @@ impl WatchArgs {
                 )
             })?,
         };
-        let officer = match self.officer {
+        let officer = match self.taker {
             Some(officer) => officer,
             None => Officer::load(context).await?.public(),
         };
