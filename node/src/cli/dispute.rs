@@ -78,7 +78,7 @@ impl Command {
                     texts::check_not_empty("reason", reason, &command)?;
                     texts::check(Part::Reason, "reason", reason, &command)?;
                 }
-                let partner = Officer::load(context)?.partner()?.name.clone();
+                let partner = Officer::load(context).await?.partner()?.clone();
                 let view = show(context, &args.dispute).await?;
                 let dispute = view.id;
                 let last =

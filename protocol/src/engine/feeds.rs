@@ -238,7 +238,7 @@ impl Engine {
     /// The precedence of the operation type that a record is about.
     fn lane_of(&self, record: &Record) -> Lane {
         // Of misuse others hear before they go on. Who may not raise a precedence is refused when that is judged.
-        if matches!(record.act, Act::Integrity(_)) {
+        if matches!(record.act, Act::Integrity(_) | Act::Key(_)) {
             return Lane::Immediate;
         }
         if let Some(lane) = self.state.lane_of(record) {
