@@ -31,6 +31,7 @@ mod inbox;
 mod integrity;
 mod items;
 mod judge;
+mod lease;
 mod lending;
 pub mod map;
 mod member;
@@ -38,6 +39,7 @@ mod obligations;
 mod operation;
 pub mod outcome;
 mod park;
+mod provisional;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod rng;
@@ -74,6 +76,10 @@ pub use integrity::{
     proved_id,
 };
 pub use items::MAX_ITEM_BYTES;
+pub use lease::{
+    CONFLICT_GROUND, Commitment, CommitmentEnd, CommitmentView, Committed, Conflict, LeaseRefusal, Leased,
+    MAX_CONFLICTS_PER_PARTNER, UnderLease, conflict_dispute,
+};
 pub use lending::Lending;
 pub use member::{Changed, MAX_PROPOSALS_PER_PARTNER, Member, MemberRefusal, Membership};
 pub use obligations::{MAX_OBLIGATIONS, MemberView, Obligation, WatchView};
@@ -83,6 +89,7 @@ pub use outcome::{
     Verdict,
 };
 pub use park::MAX_PARKED_PER_PARTNER;
+pub use provisional::Provisional;
 pub use refusal::{OperationRefusal, Part, Refusal, Taken};
 pub(crate) use snapshot::part_hash;
 pub use snapshot::{Changes, MAX_PAGE_BYTES, MAX_PENDING_PARTS, Page, PageError, Taking};
@@ -94,4 +101,4 @@ pub use story::{LeadView, MAX_STORY_EVENTS, StoryEvent, StoryView, StoryWord};
 pub use told::ToldView;
 pub use trial::{Line, Script, Step, Trial, TrialError, WordLine, trial};
 pub use versions::Version;
-pub use view::{AttestationView, DecisionView, OperationView, Provisional, Status};
+pub use view::{AttestationView, DecisionView, OperationView, Status};

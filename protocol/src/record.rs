@@ -10,6 +10,7 @@ mod authority;
 mod dispute;
 mod handoff;
 mod integrity;
+mod lease;
 mod member;
 mod role;
 
@@ -26,6 +27,7 @@ pub use integrity::{
     Confirm, EventKind, Incident, IntegrityAct, MAX_COMMITMENTS, MAX_INCIDENT_BYTES, MAX_REPORT_BYTES,
     Matter, Measure, Report, Vote, Withdraw,
 };
+pub use lease::{Commit, LeaseAct, LeasedOpen};
 pub use member::{Change, MAX_REASON_BYTES, MemberAct, Propose, Watch};
 pub use role::{MAX_ROLE_BYTES, Role, RoleName};
 
@@ -233,9 +235,19 @@ pub enum Act {
     Withdraw(Withdrawal),
     /// Says something for an authority, or makes a version of an alliance known.
     Authority(AuthorityAct),
+    /// Opens or takes up an operation alone, under a lease.
+    Lease(LeaseAct),
 }
 
 impl Act {
+    /// What this opens, as the partner words it; an operation that changes the coalition itself is worded by its change.
+    pub fn opening(&self) -> Option<&Open> {
+        match self {
+            Self::Open(open) | Self::Lease(LeaseAct::Open(LeasedOpen { open, .. })) => Some(open),
+            _ => None,
+        }
+    }
+
     /// The operation that this names.
     pub fn operation(&self) -> Option<RecordId> {
         match self {
@@ -247,6 +259,7 @@ impl Act {
             Self::Handoff(act) => act.operation(),
             Self::Dispute(_) => None,
             Self::Authority(act) => act.operation(),
+            Self::Lease(act) => act.operation(),
         }
     }
 
@@ -262,6 +275,7 @@ impl Act {
             Self::Handoff(act) => act.about(),
             Self::Dispute(act) => act.about(),
             Self::Authority(act) => act.operation(),
+            Self::Lease(act) => act.operation(),
         }
     }
 
@@ -272,6 +286,7 @@ impl Act {
             Self::Attest(attest) => Some(attest.operation),
             Self::Withdraw(withdraw) => Some(withdraw.operation),
             Self::Authority(act) => act.operation(),
+            Self::Lease(act) => Some(act.operation().unwrap_or(id)),
             Self::Asset(_) | Self::Member(_) | Self::Integrity(_) | Self::Handoff(_) | Self::Dispute(_) => {
                 None
             }

@@ -1,6 +1,7 @@
 //! Claims about charters.
 
 mod course;
+mod leases;
 
 use super::*;
 use crate::coalition::{Script, Verdict, trial};

@@ -21,6 +21,7 @@ use super::dispute::Dispute;
 use super::evidence::{Convicted, Frozen};
 use super::handoff::Handoff;
 use super::integrity::IntegrityEvent;
+use super::lease::Commitment;
 use super::lending::Lending;
 use super::map::Map;
 use super::member::Member;
@@ -66,6 +67,7 @@ pub(super) enum ItemId {
     Voice(RecordId, u32),
     /// The alliance, and which version.
     Alliance(AuthorityName, u32),
+    Commitment(RecordId),
 }
 
 impl ItemId {
@@ -114,6 +116,8 @@ pub(super) enum Item<'a> {
     Voice(RecordId, u32, Cow<'a, Voice>),
     /// A version of an alliance.
     Alliance(Cow<'a, OrderedAlliance>),
+    /// What a partner has committed alone, with what became of it.
+    Commitment(Cow<'a, Commitment>),
 }
 
 impl Item<'_> {
@@ -137,6 +141,7 @@ impl Item<'_> {
             Self::Lending(operation, place, _) => ItemId::Lending(*operation, *place),
             Self::Voice(operation, place, _) => ItemId::Voice(*operation, *place),
             Self::Alliance(it) => ItemId::Alliance(it.document.name.clone(), it.document.version),
+            Self::Commitment(commitment) => ItemId::Commitment(commitment.id),
         }
     }
 

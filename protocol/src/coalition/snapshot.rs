@@ -194,6 +194,7 @@ impl State {
                     state.adopt_voice(operation, place, voice.into_owned());
                 }
                 Item::Alliance(ordered) => state.adopt_alliance(ordered.into_owned()),
+                Item::Commitment(commitment) => state.adopt_commitment(commitment.into_owned()),
             }
         }
         for version in versions.into_values() {
@@ -210,6 +211,7 @@ impl State {
             operation_items(&operation).for_each(|item| state.tree.put(&item));
             state.adopt(operation);
         }
+        state.find_contested();
         if state.root() != *root {
             return Err(PageError::Root);
         }
@@ -263,6 +265,7 @@ impl State {
             ItemId::Alliance(name, version) => {
                 Item::Alliance(Cow::Borrowed(self.alliances.get(&name, version)?))
             }
+            ItemId::Commitment(id) => Item::Commitment(Cow::Borrowed(self.commitments.get(&id)?)),
             ItemId::Spoken(partner) => {
                 let at = *self.spoken.get(&partner)?;
                 Item::Spoken(partner, at)
@@ -306,6 +309,7 @@ impl State {
             .chain(self.lendings.iter().map(|(id, place, it)| Item::Lending(id, place, Cow::Borrowed(it))))
             .chain(self.words.iter().map(|(id, place, it)| Item::Voice(id, place, Cow::Borrowed(it))))
             .chain(self.alliances.iter().map(|ordered| Item::Alliance(Cow::Borrowed(ordered))))
+            .chain(self.commitments.iter().map(|it| Item::Commitment(Cow::Borrowed(it))))
             .chain(self.spoken.iter().map(|(partner, at)| Item::Spoken(partner.clone(), *at)))
             .collect()
     }

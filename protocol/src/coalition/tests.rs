@@ -10,6 +10,7 @@ mod evidence;
 mod handoffs;
 mod inbox;
 mod integrity;
+mod leases;
 mod members;
 mod order;
 mod outcomes;
