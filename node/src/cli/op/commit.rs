@@ -16,7 +16,7 @@ use crate::render;
 
 /// Commit an open operation alone, under this partner's leases, before it is agreed.
 #[derive(Args)]
-pub(super) struct Commit {
+pub(crate) struct Commit {
     /// The operation, or the beginning of its id
     id: String,
     #[command(flatten)]
