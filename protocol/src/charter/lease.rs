@@ -176,7 +176,7 @@ fn lint_one(charter: &Charter, kind: &OperationType, lease: &Lease, lints: &mut 
 
 /// One thing is leased to one partner, and once in a type.
 fn disjoint(charter: &Charter, lints: &mut Lints) {
-    let mut leased: BTreeMap<(&KindName, &[String]), Vec<(&OperationType, &Lease)>> = BTreeMap::new();
+    let mut leased = BTreeMap::<(&KindName, &[String]), Vec<_>>::new();
     for kind in &charter.operations {
         for lease in &kind.leases {
             for values in &lease.values {

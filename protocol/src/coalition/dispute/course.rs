@@ -200,9 +200,7 @@ impl State {
     /// What records need that concern something in dispute: the disputes, and the operations that they are about.
     pub(in crate::coalition) fn overlay_disputes(&self, held: &[SignedRecord], overlay: &mut Self) {
         let acts = held.iter().map(|signed| &signed.record.act);
-        let follows = |act: &Act| match act {
-            act => act.opening().and_then(followed),
-        };
+        let follows = |act: &Act| act.opening().and_then(followed);
         let concerned = acts.flat_map(|act| self.operation_of(act).into_iter().chain(follows(act)));
         for id in concerned.collect::<BTreeSet<_>>() {
             if let Some(operation) =
