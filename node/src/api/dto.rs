@@ -49,8 +49,8 @@ use std::collections::BTreeMap;
 
 use entente_protocol::coalition::Stage;
 pub use entente_protocol::coalition::{
-    AssetView, AuthorityView, CommitmentView, DisputeView, HandoffView, MandateView, MemberView, StoryView, UnderLease,
-    Waiting,
+    AssetView, AuthorityView, CommitmentView, DisputeView, HandoffView, MandateView, MemberView, StoryView,
+    UnderLease, Waiting,
 };
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};

@@ -8,8 +8,8 @@ use thiserror::Error;
 pub use operation::{OperationRefusal, Taken};
 
 use super::{
-    AssetRefusal, AuthorityRefusal, DisputeRefusal, HandoffRefusal, IntegrityRefusal, LeaseRefusal, MemberRefusal,
-    Verdict,
+    AssetRefusal, AuthorityRefusal, DisputeRefusal, HandoffRefusal, IntegrityRefusal, LeaseRefusal,
+    MemberRefusal, Verdict,
 };
 use crate::charter::text::{all_of, either, is_showable};
 use crate::charter::{MAX_NAME_BYTES, MAX_PARTNERS, PartnerName, show_time};

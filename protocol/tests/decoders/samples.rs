@@ -9,8 +9,8 @@ use entente_protocol::authority::{
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
-    About, AuthorityWord, Candidate, Conflict, Decision, Deficit, Disposition, JudgeWord, Mandate, Need, NeedOf,
-    Refusal, Ruled, Stage, Standing, Verdict,
+    About, AuthorityWord, Candidate, Conflict, Decision, Deficit, Disposition, JudgeWord, Mandate, Need,
+    NeedOf, Refusal, Ruled, Stage, Standing, Verdict,
 };
 use entente_protocol::credential::{
     Capability, Chain, Delegation, Revocation, RootRotation, SignedRevocation, SignedRotation, Target,
@@ -28,10 +28,11 @@ use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners,
 use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
 use entente_protocol::ledger::receipt::Receipt;
 use entente_protocol::record::{
-    Accept, Acknowledged, Act, AssetAct, Attest, AuthorityAct, Body, Change, Commit, Conclude, Confirm, Contribute,
-    Control, Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident, IntegrityAct, LeaseAct, LeasedOpen,
-    Matter, Measure, MemberAct, Nonce, Offer, Open, OpenDispute, Propose, Recall, Reclaim, Record, Report,
-    Role, Rule, Ruling, SignedRecord, Speak, Stance, Statement, Takeover, Vote, Watch, Withdraw, Withdrawal,
+    Accept, Acknowledged, Act, AssetAct, Attest, AuthorityAct, Body, Change, Commit, Conclude, Confirm,
+    Contribute, Control, Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident,
+    IntegrityAct, LeaseAct, LeasedOpen, Matter, Measure, MemberAct, Nonce, Offer, Open, OpenDispute, Propose,
+    Recall, Reclaim, Record, Report, Role, Rule, Ruling, SignedRecord, Speak, Stance, Statement, Takeover,
+    Vote, Watch, Withdraw, Withdrawal,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
