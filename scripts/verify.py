@@ -279,11 +279,12 @@ FIELD = struct(
     choices=list_of(TEXT),
 )
 RESOURCE = struct(name=TEXT, fields=list_of(TEXT), start=option(TEXT), until=option(TEXT))
+LEASE = struct(name=TEXT, resource=TEXT, values=list_of(list_of(TEXT)), partner=TEXT, all_of=TERMS)
 OPERATION_TYPE = struct(
     name=TEXT, precedence=LANE, may_raise=list_of(TEXT), window_ms=U64,
     effect=option(names("suspend", "reinstate", "expel", "amend")), lead=list_of(TEXT), supporting=list_of(TEXT), observing=list_of(TEXT),
     roles=list_of(struct(name=ROLE, partners=list_of(TEXT), requires=option(TEXT), counts=TRUTH, opens=TRUTH)),
-    fields=list_of(FIELD), resources=list_of(RESOURCE), rule=RULE,
+    fields=list_of(FIELD), resources=list_of(RESOURCE), leases=list_of(LEASE), rule=RULE,
     handoff=HANDOFF_RULE, phases=list_of(PHASE), dispute=option(DISPUTE_RULE), authority=option(TEXT),
 )
 RESPONSES = list_of(names("alert", "quarantine", "suspend"))
@@ -350,8 +351,9 @@ INTEGRITY_ACT = enum(
 )
 RULING = names("uphold", "annul", "remand")
 WORD = names("order", "permit", "refuse", "recall")
+OPEN = struct(kind=TEXT, title=TEXT, body=map_of(TEXT, TEXT), precedence=option(LANE))
 ACT = enum(
-    Open=struct(kind=TEXT, title=TEXT, body=map_of(TEXT, TEXT), precedence=option(LANE)),
+    Open=OPEN,
     Attest=struct(
         operation=HASH, role=ROLE, stance=STANCE, caveat=option(TEXT), evidence=list_of(HASH), supersedes=option(HASH)
     ),
@@ -402,6 +404,7 @@ ACT = enum(
             signatures=list_of(struct(key=KEY, signature=SIGNATURE)),
         ),
     ),
+    Lease=enum(Open=struct(open=OPEN, seen=U64), Commit=struct(operation=HASH, seen=U64)),
 )
 RECORD = struct(coalition=HASH, nonce=array(16), signer=KEY, act=ACT)
 BRANCH = struct(hash=HASH, digests=list_of(HASH), signature=SIGNATURE)
@@ -440,11 +443,12 @@ LEAF = enum(
         disposition=enum(Applied=None, Duplicate=U64, Refused=REST, Parked=HASH, Void=U64),
     ),
     Decision=struct(
-        operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired", "agreed-with-limits"),
+        operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired", "agreed-with-limits", "conflicted"),
         limits=option(TEXT), decided_at=U64, decided_by=option(U64), charter_version=U32,
         charter=HASH, concerns=option(TEXT), changed=option(TRUTH),
         by_new_rule=TRUTH, stage=names("first", "deferred", "escalated"), word=option(STANDING), counted=list_of(STANDING), deficit=DEFICIT,
         mandates=list_of(MANDATE),
+        conflicts=list_of(struct(claim=TEXT, partner=TEXT, lease=option(TEXT), holder=option(HASH))),
     ),
     Epoch=struct(
         coalition=HASH, era=U32, epoch=U64, seats=U16, charter_version=U32,

@@ -16,6 +16,7 @@ mod course;
 mod governance;
 mod integrity;
 mod kind;
+mod lease;
 mod lint;
 mod name;
 mod rule;
@@ -38,6 +39,7 @@ pub use course::{
 pub use governance::Effect;
 pub use integrity::{IntegrityRules, MAX_FLOOD_PER_MINUTE, Response, Responses};
 pub use kind::{DeclaredRole, MAX_DECLARED_ROLES, OperationType};
+pub use lease::{Lease, MAX_LEASE_VALUES, MAX_LEASES};
 pub use lint::{Lint, Severity, lint, lint_at};
 pub use name::{AssetName, AuthorityName, KindName, MAX_NAME_BYTES, NameError, PartnerName};
 pub use rule::{

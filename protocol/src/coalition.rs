@@ -32,6 +32,7 @@ mod integrity;
 mod items;
 mod judge;
 mod keys;
+mod lease;
 mod lending;
 pub mod map;
 mod member;
@@ -39,6 +40,7 @@ mod obligations;
 mod operation;
 pub mod outcome;
 mod park;
+mod provisional;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod rng;
@@ -79,6 +81,10 @@ pub use keys::{
     Admission, GrantView, KeyRefusal, KeyStatus, KeyView, MAX_GRANTS_PER_PARTNER, MAX_PASSED_ON_PER_PARTNER,
     MAX_ROTATIONS_PER_PARTNER, Purpose, RevokedView, RotationLack, RotationView,
 };
+pub use lease::{
+    CONFLICT_GROUND, Commitment, CommitmentEnd, CommitmentView, Committed, Conflict, LeaseRefusal, Leased,
+    MAX_CONFLICTS_PER_PARTNER, UnderLease, conflict_dispute,
+};
 pub use lending::Lending;
 pub use member::{Changed, MAX_PROPOSALS_PER_PARTNER, Member, MemberRefusal, Membership};
 pub use obligations::{MAX_OBLIGATIONS, MemberView, Obligation, WatchView};
@@ -88,6 +94,7 @@ pub use outcome::{
     Verdict,
 };
 pub use park::MAX_PARKED_PER_PARTNER;
+pub use provisional::Provisional;
 pub use refusal::{OperationRefusal, Part, Refusal, Taken};
 pub(crate) use snapshot::part_hash;
 pub use snapshot::{Changes, MAX_PAGE_BYTES, MAX_PENDING_PARTS, Page, PageError, Taking};
@@ -99,4 +106,4 @@ pub use story::{LeadView, MAX_STORY_EVENTS, StoryEvent, StoryView, StoryWord};
 pub use told::ToldView;
 pub use trial::{Line, Script, Step, Trial, TrialError, WordLine, trial};
 pub use versions::Version;
-pub use view::{AttestationView, DecisionView, OperationView, Provisional, Status};
+pub use view::{AttestationView, DecisionView, OperationView, Status};

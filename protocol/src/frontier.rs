@@ -341,7 +341,7 @@ mod tests {
             let each = incarnations(nodes) as usize;
             assert!(each >= 1 && nodes * each * Lane::ALL.len() <= MAX_FEEDS, "{nodes} nodes");
         }
-        assert_eq!(incarnations(32), MAX_INCARNATIONS);
+        assert_eq!((incarnations(16), incarnations(32)), (MAX_INCARNATIONS, 8));
     }
 
     fn at(index: usize, length: u64) -> Hash {

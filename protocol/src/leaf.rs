@@ -17,6 +17,7 @@ use crate::wire::{self, WireError};
 pub const MAX_LEAF_BYTES: usize = 512 * 1024;
 
 /// A leaf of the log.
+#[expect(clippy::large_enum_variant, reason = "most leaves are entries, which are made one at a time")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Leaf {
     /// An ordered entry.

@@ -11,6 +11,7 @@ mod dispute;
 mod handoff;
 mod integrity;
 mod key;
+mod lease;
 mod member;
 mod role;
 
@@ -28,6 +29,7 @@ pub use integrity::{
     Matter, Measure, Report, Vote, Withdraw,
 };
 pub use key::KeyAct;
+pub use lease::{Commit, LeaseAct, LeasedOpen};
 pub use member::{Change, MAX_REASON_BYTES, MemberAct, Propose, Watch};
 pub use role::{MAX_ROLE_BYTES, Role, RoleName};
 
@@ -237,9 +239,19 @@ pub enum Act {
     Authority(AuthorityAct),
     /// Changes keys of a partner, the own or another.
     Key(KeyAct),
+    /// Opens or takes up an operation alone, under a lease.
+    Lease(LeaseAct),
 }
 
 impl Act {
+    /// What this opens, as the partner words it; an operation that changes the coalition itself is worded by its change.
+    pub fn opening(&self) -> Option<&Open> {
+        match self {
+            Self::Open(open) | Self::Lease(LeaseAct::Open(LeasedOpen { open, .. })) => Some(open),
+            _ => None,
+        }
+    }
+
     /// The operation that this names.
     pub fn operation(&self) -> Option<RecordId> {
         match self {
@@ -251,6 +263,7 @@ impl Act {
             Self::Handoff(act) => act.operation(),
             Self::Dispute(_) => None,
             Self::Authority(act) => act.operation(),
+            Self::Lease(act) => act.operation(),
         }
     }
 
@@ -266,6 +279,7 @@ impl Act {
             Self::Handoff(act) => act.about(),
             Self::Dispute(act) => act.about(),
             Self::Authority(act) => act.operation(),
+            Self::Lease(act) => act.operation(),
         }
     }
 
@@ -276,6 +290,7 @@ impl Act {
             Self::Attest(attest) => Some(attest.operation),
             Self::Withdraw(withdraw) => Some(withdraw.operation),
             Self::Authority(act) => act.operation(),
+            Self::Lease(act) => Some(act.operation().unwrap_or(id)),
             Self::Asset(_)
             | Self::Member(_)
             | Self::Integrity(_)

@@ -49,7 +49,8 @@ use std::collections::BTreeMap;
 
 use entente_protocol::coalition::Stage;
 pub use entente_protocol::coalition::{
-    AssetView, AuthorityView, DisputeView, HandoffView, MandateView, MemberView, StoryView, Waiting,
+    AssetView, AuthorityView, CommitmentView, DisputeView, HandoffView, MandateView, MemberView, StoryView,
+    UnderLease, Waiting,
 };
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, Signature};
@@ -431,12 +432,22 @@ pub struct OperationView {
     pub explanation: String,
     /// What exactly is missing, one thing a line.
     pub deficit: Vec<String>,
-    /// The outcome that would stand if all records held here were ordered now, where it differs.
+    /// The outcome that would stand if all records held here were ordered now, where it differs; of what is open,
+    /// `agreed under lease` where a partner that has committed it may act on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisional: Option<String>,
     /// What authorities say on it, where one is needed or has spoken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<MandateView>,
+    /// What would be missing then, one thing a line, where that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisional_deficit: Option<Vec<String>>,
+    /// What partners have committed alone, by partner; held ones without an end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commitments: Vec<CommitmentView>,
+    /// Whether what is committed may be acted on before it is agreed, by all that is known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under_lease: Option<UnderLease>,
     /// The index of the opening record's leaf.
     pub index: Option<u64>,
     /// The decision, once certified.

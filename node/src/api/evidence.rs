@@ -12,7 +12,7 @@ use entente_protocol::feed::{FeedKey, ForkProof, Head};
 use entente_protocol::identity::{EvidenceId, Hash};
 use entente_protocol::leaf::Leaf;
 use entente_protocol::record::{
-    Act, AssetAct, AuthorityAct, Body, DisputeAct, HandoffAct, IntegrityAct, MemberAct, Statement,
+    Act, AssetAct, AuthorityAct, Body, DisputeAct, HandoffAct, IntegrityAct, LeaseAct, MemberAct, Statement,
 };
 use entente_protocol::store::{Archive as _, Damage, FoundFork};
 use entente_protocol::vote::VoteFrame;
@@ -287,6 +287,10 @@ fn words(body: &[u8]) -> String {
                 Act::Handoff(act) => handoff_words(&act),
                 Act::Key(act) => act.words(),
                 Act::Dispute(DisputeAct::Open(open)) => format!("disputes {}: {}", open.subject, open.reason),
+                Act::Lease(LeaseAct::Open(opened)) => {
+                    format!("opens and commits {id}, {}: {}", opened.open.kind, opened.open.title)
+                }
+                Act::Lease(LeaseAct::Commit(commit)) => format!("commits {}", commit.operation),
                 Act::Dispute(DisputeAct::Rule(rule)) => format!("says {} on {}", rule.ruling, rule.dispute),
             }
         }

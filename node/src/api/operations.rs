@@ -13,7 +13,7 @@ use entente_protocol::record::{Body, SignedRecord};
 use entente_protocol::time::Time;
 use serde::Deserialize;
 
-use super::dto::{AttestationView, DecisionView, OperationView, RecordState};
+use super::dto::{AttestationView, CommitmentView, DecisionView, OperationView, RecordState};
 use super::error::{Answer, ApiError, LIST, Params};
 use crate::runtime::Handle;
 
@@ -70,13 +70,23 @@ fn json_bytes(view: &OperationView) -> usize {
     let claims = view.claims.iter().map(|claim| 2 * claim.len() + 8).sum::<usize>();
     let texts =
         claims + view.deficit.iter().map(|line| line.len() + 4).sum::<usize>() + view.explanation.len();
+    let text = |text: &String| text.len() + 4;
+    let committed =
+        |it: &CommitmentView| FIXED + 2 * it.explanation.len() + it.leases.iter().map(text).sum::<usize>();
+    let committed = view.commitments.iter().map(committed).sum::<usize>();
+    let lease = view
+        .under_lease
+        .as_ref()
+        .map_or(0, |under| FIXED + 2 * under.lacks.len() + under.leases.iter().map(text).sum::<usize>());
+    let held = view.provisional_deficit.iter().flatten().map(text).sum::<usize>();
+    let texts = texts + held;
     let decided = view.decision.as_ref().map_or(0, |decision| FIXED + decision.explanation.len());
     // A word stands in a voice and in a mandate, each with its ground.
     let spoken = view.authority.as_ref().map_or(0, |authority| {
         let grounds = authority.voices.iter().map(|voice| FIXED + 4 * voice.ground.len()).sum::<usize>();
         grounds + FIXED * authority.mandates.len() + 2 * authority.text.len()
     });
-    FIXED + 2 * view.title.len() + body + said + 2 * texts + 2 * decided + spoken
+    FIXED + 2 * view.title.len() + committed + lease + body + said + 2 * texts + 2 * decided + spoken
 }
 
 /// The operation whose id begins with `text`.
@@ -233,13 +243,15 @@ impl Both {
                 index: said.index,
             });
         }
-        let is_open = matches!(shown, Status::Open | Status::Due);
-        let deficit = if is_open && !(base.deficit.is_met() && base.deficit.vetoed_by.is_empty()) {
-            // What is exactly missing; that somebody could still veto is for the explanation.
-            let missing = Deficit { veto_unused: Vec::new(), ..base.deficit.clone() };
-            missing.to_string().split("; ").map(str::to_owned).collect()
-        } else {
-            Vec::new()
+        let is_open = |status| matches!(status, Status::Open | Status::Due);
+        let deficit = if is_open(shown) { missing(&base.deficit) } else { Vec::new() };
+        let then = if is_open(expected) { missing(&all.deficit) } else { Vec::new() };
+        let provisional_deficit = Some(then).filter(|then| *then != deficit);
+        let under_lease = all.under_lease.clone().filter(|_| is_open(shown));
+        let acts = under_lease.as_ref().is_some_and(|under| under.met) && is_open(expected);
+        let expected = match acts {
+            true => "agreed under lease",
+            false => expected.name(),
         };
         Ok(OperationView {
             id: base.id,
@@ -269,12 +281,41 @@ impl Both {
             outcome: shown.name().to_owned(),
             explanation: base.explanation.clone(),
             deficit,
-            provisional: (expected != shown).then(|| expected.name().to_owned()),
+            provisional: (expected != shown.name()).then(|| expected.to_owned()),
+            provisional_deficit,
+            commitments: commitments(all, ordered.as_ref().filter(|_| decision.is_some())),
+            under_lease,
             index: base.index,
             decision,
             attestations,
         })
     }
+}
+
+/// What is exactly missing, one thing a line; that somebody could still veto is for the explanation.
+fn missing(deficit: &Deficit) -> Vec<String> {
+    if deficit.is_met() && deficit.vetoed_by.is_empty() {
+        return Vec::new();
+    }
+    let missing = Deficit { veto_unused: Vec::new(), ..deficit.clone() };
+    missing.to_string().split("; ").map(str::to_owned).collect()
+}
+
+/// All that was committed, held or ordered; only what is decided has an end.
+fn commitments(
+    all: &coalition::OperationView,
+    decided: Option<&coalition::OperationView>,
+) -> Vec<CommitmentView> {
+    let known = |id| decided?.commitments.iter().find(|known| known.id == id).cloned();
+    let open = |held: &CommitmentView| CommitmentView {
+        end: None,
+        ended_at: None,
+        ended_by: None,
+        dispute: None,
+        explanation: "provisional until the operation is decided".into(),
+        ..held.clone()
+    };
+    all.commitments.iter().map(|it| known(it.id).unwrap_or_else(|| open(it))).collect()
 }
 
 fn coalition_time(text: &str) -> Option<Time> {
@@ -377,6 +418,28 @@ mod tests {
             explanation: "\"".repeat(999),
             deficit: vec!["\"".repeat(99); 9],
             provisional: Some("agreed".into()),
+            provisional_deficit: Some(vec!["\"".repeat(99); 9]),
+            commitments: vec![
+                CommitmentView {
+                    id,
+                    partner: "p".repeat(32).parse().expect("a name"),
+                    leases: vec!["l".repeat(32); 4],
+                    seen: u64::MAX,
+                    index: Some(u64::MAX),
+                    end: Some(coalition::Committed::Conflicted),
+                    ended_at: Some("9999-12-31T23:59:59.999Z".into()),
+                    ended_by: Some(u64::MAX),
+                    dispute: Some(id),
+                    explanation: "\"".repeat(999),
+                };
+                4
+            ],
+            under_lease: Some(coalition::UnderLease {
+                partner: "p".repeat(32).parse().expect("a name"),
+                leases: vec!["l".repeat(32); 4],
+                met: false,
+                lacks: "\"".repeat(999),
+            }),
             index: Some(u64::MAX),
             decision: Some(decision),
             attestations: vec![said; 64],

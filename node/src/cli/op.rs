@@ -1,6 +1,7 @@
 //! `entente op`: operations.
 
 mod attest;
+mod commit;
 mod evidence;
 mod follow;
 mod open;
@@ -15,7 +16,7 @@ use clap::Subcommand;
 use entente_protocol::authority::Word;
 use entente_protocol::charter::{Charter, PartnerName};
 use entente_protocol::identity::{PublicKey, RecordId, SecretKey};
-use entente_protocol::record::{Act, Attest as AttestAct, Nonce, Open as OpenAct, Record, SignedRecord};
+use entente_protocol::record::{Act, Attest as AttestAct, Nonce, Record, SignedRecord};
 
 pub(super) use submit::{Saying, Submission, Waiting};
 
@@ -34,6 +35,8 @@ pub(super) enum Command {
     Open(open::Open),
     /// Say something on an operation: for, against, or neither
     Attest(attest::Attest),
+    /// Commit an open operation alone, under this partner's leases, before it is agreed
+    Commit(commit::Commit),
     /// Take back what this partner said on an operation, while its window is open
     Withdraw(withdraw::Withdraw),
     /// An authority orders an operation: its word overrules refusals of lower ones
@@ -71,6 +74,7 @@ impl Command {
             Self::Open(open) => open.run(context).await,
             Self::Attest(attest) => attest.run(context).await,
             Self::Follow(follow) => follow.run(context).await,
+            Self::Commit(commit) => commit.run(context).await,
             Self::Withdraw(withdraw) => withdraw.run(context).await,
             Self::Order(speak) => speak.run(context, Word::Order).await,
             Self::Permit(speak) => speak.run(context, Word::Permit).await,
@@ -215,14 +219,7 @@ impl Officer {
         };
         let operations: Vec<OperationView> = context.client()?.get("/v1/ops").await?;
         for view in &operations {
-            let opened = || {
-                Act::Open(OpenAct {
-                    kind: view.kind.clone(),
-                    title: view.title.clone(),
-                    body: view.body.clone(),
-                    precedence: view.raised,
-                })
-            };
+            let opened = || commit::opening(view);
             let mut used = None;
             if view.opened_by == partner && with_this_key(view.id, opened()) {
                 used = Some("opened");

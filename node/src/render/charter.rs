@@ -170,6 +170,14 @@ fn operation(kind: &OperationType) -> String {
             format!("{} by {}{when}", resource.name, resource.fields.join(", ")),
         ]);
     }
+    for lease in &kind.leases {
+        let values = lease.values.iter().map(|values| values.join(", ")).collect::<Vec<_>>().join(" or ");
+        let terms = lease.all_of.0.iter().map(self::term).collect::<Vec<_>>();
+        let when = if terms.is_empty() { String::new() } else { format!(", if {}", terms.join(" and ")) };
+        let what =
+            format!("{}: {} commits {} {values} alone{when}", lease.name, lease.partner, lease.resource);
+        rows.push(["  lease".into(), what]);
+    }
     table(&rows)
 }
 

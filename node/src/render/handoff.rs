@@ -89,7 +89,7 @@ pub(crate) fn disputes(disputes: &[DisputeView]) -> String {
         [
             short(&it.id),
             plain(&it.outcome),
-            it.opened_by.to_string(),
+            opener(it),
             it.about.to_string(),
             it.index.to_string(),
             short(&it.operation),
@@ -99,6 +99,11 @@ pub(crate) fn disputes(disputes: &[DisputeView]) -> String {
     headed(["ID", "STATE", "BY", "ABOUT", "LEAF", "OPERATION", "TITLE"], rows.collect())
 }
 
+/// Who opened it: a rule does, in the name of whom a conflict wronged.
+fn opener(it: &DisputeView) -> String {
+    if it.by_rule { format!("rule, for {}", it.opened_by) } else { it.opened_by.to_string() }
+}
+
 /// One dispute in full.
 pub(crate) fn dispute(it: &DisputeView, hints: &Hints) -> String {
     let mut text =
@@ -106,7 +111,7 @@ pub(crate) fn dispute(it: &DisputeView, hints: &Hints) -> String {
     let ground = it.ground.as_ref().map_or(String::new(), |ground| format!("{ground}: "));
     let judges = it.panel.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut rows = vec![
-        ["opened".to_owned(), format!("by {}, {}, leaf {}", it.opened_by, it.at, it.index)],
+        ["opened".to_owned(), format!("by {}, {}, leaf {}", opener(it), it.at, it.index)],
         ["subject".into(), format!("the {} {}", it.about, it.subject)],
         ["operation".into(), it.operation.to_string()],
         ["reason".into(), format!("{ground}{}", plain(&it.reason))],

@@ -33,6 +33,7 @@ pub(crate) fn list(waiting: &[Waiting], now: Time, hints: &Hints) -> String {
 fn word(what: Waits) -> &'static str {
     match what {
         Waits::Suspended | Waits::Concerned => "know",
+        Waits::Undone => "undo",
         Waits::Lead => "settle",
         Waits::Attest | Waits::Veto => "attest",
         Waits::Authorize => "authorize",

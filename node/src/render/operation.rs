@@ -8,7 +8,7 @@ use entente_protocol::time::Time;
 use super::age::moment;
 use super::table::{headed, table};
 use super::{leaf, plain, short};
-use crate::api::dto::{AttestationView, OperationView, RecordState};
+use crate::api::dto::{AttestationView, CommitmentView, OperationView, RecordState, UnderLease};
 use crate::hints::Hints;
 
 /// Operations, one line each.
@@ -28,7 +28,10 @@ pub(crate) fn list(operations: &[OperationView], now: Time, hints: &Hints) -> St
                     RecordState::Agreed => "decided".to_owned(),
                     state => state.to_string(),
                 },
-                plain(&operation.outcome),
+                match &operation.under_lease {
+                    Some(under) if under.met => format!("{}, under lease", plain(&operation.outcome)),
+                    _ => plain(&operation.outcome),
+                },
                 plain(&operation.kind),
                 plain(&operation.opened_by),
                 operation.opened_at.map_or_else(|| "not ordered".into(), |at| moment(at, now)),
@@ -95,7 +98,19 @@ pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> Strin
         rows.extend(authority.voices.iter().map(|voice| ["".into(), super::authority::voice(voice)]));
     }
     if let Some(provisional) = &operation.provisional {
-        rows.push(["held".into(), format!("would be {} if all held here were ordered", plain(provisional))]);
+        rows.push(match &operation.under_lease {
+            Some(under) if under.met => ["provisional".into(), may_act(under)],
+            _ => ["held".into(), format!("would be {} if all held here were ordered", plain(provisional))],
+        });
+    }
+    for lacking in operation.provisional_deficit.iter().flatten() {
+        rows.push(["held".into(), format!("with all held here, {}", plain(lacking))]);
+    }
+    for commitment in &operation.commitments {
+        rows.push(["committed".into(), committed(commitment)]);
+    }
+    if let Some(under) = operation.under_lease.as_ref().filter(|under| !under.met) {
+        rows.push(["provisional".into(), may_act(under)]);
     }
     if let Some(decision) = &operation.decision {
         rows.push(["decided".into(), format!("{}, {}", plain(&decision.outcome), leaf(decision.index))]);
@@ -116,6 +131,30 @@ pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> Strin
         text.push_str(&headed(["ATTESTATION", "PARTNER", "ROLE", "STANCE", "STATE", ""], rows));
     }
     text
+}
+
+/// What a partner has committed, and what became of it.
+pub(super) fn committed(commitment: &CommitmentView) -> String {
+    let leases = match commitment.leases.as_slice() {
+        [] => "no lease".to_owned(),
+        leases => format!("lease {}", plain(&leases.join(" and "))),
+    };
+    let place = commitment.index.map_or_else(|| "held".to_owned(), |index| format!("leaf {index}"));
+    format!(
+        "by {} under {leases}, knowing the log up to {} ({place}): {}",
+        commitment.partner,
+        commitment.seen,
+        plain(&commitment.explanation)
+    )
+}
+
+/// Whether what is committed may be acted on.
+pub(super) fn may_act(under: &UnderLease) -> String {
+    if under.met {
+        let leases = plain(&under.leases.join(" and "));
+        return format!("agreed under lease {leases}: {} may act on it before it is agreed", under.partner);
+    }
+    format!("{} may not act on it before it is agreed: {}", under.partner, plain(&under.lacks))
 }
 
 fn attestation(attestation: &AttestationView) -> [String; 6] {

@@ -8,6 +8,7 @@ use entente_protocol::time::Time;
 use serde_json::{Value, json};
 
 use super::age::moment;
+use super::operation::{committed, may_act};
 use super::{plain, short};
 use crate::api::dto::{AttestationView, OperationView};
 
@@ -34,6 +35,17 @@ pub(crate) fn page(operation: &OperationView, now: Time) -> String {
     }
     if let Some(decision) = &operation.decision {
         let _ = writeln!(text, "decided: {}", plain(&decision.explanation));
+    }
+    for lacking in operation.provisional_deficit.iter().flatten() {
+        let _ = writeln!(text, "with all held here: {}", plain(lacking));
+    }
+    for commitment in &operation.commitments {
+        let _ = writeln!(text, "committed: {}", committed(commitment));
+    }
+    if let Some(under) = &operation.under_lease {
+        let _ = writeln!(text, "provisional: {}", may_act(under));
+    } else if let Some(provisional) = &operation.provisional {
+        let _ = writeln!(text, "provisional: {}, with all held here", plain(provisional));
     }
     for said in standing(operation) {
         let about = match (&said.caveat, said.stance) {
@@ -63,6 +75,10 @@ pub(crate) fn json(operation: &OperationView) -> Value {
         "missing": operation.deficit,
         "closes_at": operation.closes_at,
         "decision": operation.decision,
+        "provisional": operation.provisional,
+        "provisional_missing": operation.provisional_deficit,
+        "commitments": operation.commitments,
+        "under_lease": operation.under_lease,
         "standing": standing(operation).collect::<Vec<_>>(),
         "claims": operation.claims,
     })

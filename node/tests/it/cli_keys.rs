@@ -86,7 +86,7 @@ fn officers_nodes_and_root_change_while_the_coalition_runs() {
     let mut command = entente(&new);
     command.args(["up", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1", "--peer", address]);
     let _other = Up::spawn(command);
-    run(&new, &["note", "early"]).refused(6, &["no node of this coalition"]);
+    run(&new, &["note", "early"]).refused(1, &["no node of this coalition"]);
     as_next(&["member", "submit", &enrols]).done();
     let noted = until(&new, &["note", "hello"], |said| said.code == 0);
     assert!(noted.out.contains("ordered"), "{}", noted.out);

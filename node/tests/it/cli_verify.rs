@@ -53,6 +53,7 @@ fn decision(charter: &Charter) -> Decision {
         concerns: None,
         changed: None,
         by_new_rule: false,
+        conflicts: vec![],
         stage: Stage::First,
         word: None,
         counted: assessment.counted,

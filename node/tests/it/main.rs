@@ -6,6 +6,7 @@ mod cli_evidence;
 mod cli_founding;
 mod cli_handoff;
 mod cli_keys;
+mod cli_lease;
 mod cli_live;
 mod cli_operations_page;
 mod cli_refusals;

@@ -83,6 +83,7 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
             roles: vec![],
             fields: vec![],
             resources: vec![],
+            leases: vec![],
             may_raise: vec![],
             rule: OutcomeRule {
                 required: vec![Role::Lead],

@@ -118,6 +118,7 @@ fn differences(old: &OperationType, new: &OperationType) -> Vec<&'static str> {
         ("who may observe", old.observing != new.observing),
         ("rule", old.rule != new.rule),
         ("which authority it needs", old.authority != new.authority),
+        ("leases", old.leases != new.leases),
     ]
     .into_iter()
     .filter_map(|(what, differs)| differs.then_some(what))

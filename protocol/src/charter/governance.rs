@@ -88,6 +88,7 @@ pub(super) fn governance(partners: &[PartnerName]) -> Vec<OperationType> {
         roles: Vec::new(),
         fields: Vec::new(),
         resources: Vec::new(),
+        leases: Vec::new(),
         rule: OutcomeRule {
             at_least: vec![AtLeast {
                 role: Role::Supporting,

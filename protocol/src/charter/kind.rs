@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::course::{DisputeRule, HandoffRule, Phase};
 use super::governance::Effect;
+use super::lease::Lease;
 use super::rule::OutcomeRule;
 use super::schema::{BodyError, Claim, Field, Resource, Schema};
 use super::{
@@ -55,6 +56,9 @@ pub struct OperationType {
     /// What only one operation may have at a time, sorted by name.
     #[serde(default)]
     pub resources: Vec<Resource>,
+    /// Which of them one partner may commit alone while it cannot reach the others, sorted by name.
+    #[serde(default)]
+    pub leases: Vec<Lease>,
     /// When it is agreed.
     pub rule: OutcomeRule,
     /// How its roles are handed over.
@@ -260,6 +264,8 @@ impl OperationType {
         self.fields.sort_by(|a, b| a.name.cmp(&b.name));
         self.fields.iter_mut().for_each(|field| field.choices.sort_unstable());
         self.resources.sort_by(|a, b| a.name.cmp(&b.name));
+        self.leases.sort_by(|a, b| a.name.cmp(&b.name));
+        self.leases.iter_mut().for_each(Lease::sort);
         self.roles.sort_by_key(|role| role.name);
         self.roles.iter_mut().for_each(|role| role.partners.sort_unstable());
         self.rule.sort();
@@ -289,6 +295,7 @@ impl OperationType {
         )?;
         ascending(&format!("partners that raise the precedence of {name}"), &self.may_raise)?;
         self.schema().check(name)?;
+        super::lease::check(name, &self.leases)?;
         super::course::check(name, &self.handoff, &self.phases, self.dispute.as_ref())?;
         self.rule.check(name)
     }

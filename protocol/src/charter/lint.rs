@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::text::{all_of, either, show_time};
-use super::{Charter, Effect, OperationType, Partner, Threshold, integrity};
+use super::{Charter, Effect, OperationType, Partner, Threshold, integrity, lease};
 use crate::coalition::outcome::{Against, can_be_met};
 use crate::identity::PublicKey;
 use crate::lane::Lane;
@@ -90,6 +90,7 @@ fn look(charter: &Charter, now: Time, lints: &mut Lints) {
     for kind in &charter.operations {
         kind::operation(charter, kind, lints);
     }
+    lease::lint(charter, lints);
     governance(charter, lints);
     integrity::lint(charter, lints);
     authority::authorities(charter, lints);
@@ -120,7 +121,7 @@ impl Lints {
     }
 
     /// Whether the rule of `kind`, with other ways where those are given, can be met; `None` where that is not told.
-    fn can(
+    pub(super) fn can(
         &mut self,
         kind: &OperationType,
         ways: &[Vec<Threshold>],

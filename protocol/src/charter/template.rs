@@ -144,6 +144,7 @@ fn kind(name: &str, precedence: Lane, window_ms: u64, roles: &Roles, rule: Outco
         roles: vec![],
         fields: vec![],
         resources: vec![],
+        leases: vec![],
         rule,
         handoff: HandoffRule::default(),
         phases: vec![],

@@ -268,7 +268,9 @@ impl State {
 
     /// The keys by which officers of `partner` have a voice.
     fn roots(&self, charter: &Charter, partner: &PartnerName) -> BTreeSet<PublicKey> {
-        charter.partner(partner.as_str()).map(|partner| self.root_now(partner)).into_iter().collect()
+        // An alliance's document may still name a root that gave way: its partner speaks for it on.
+        let now = charter.partner(partner.as_str()).map(|partner| self.root_now(partner));
+        now.into_iter().chain(self.former_roots(partner)).collect()
     }
 
     pub(super) fn charter_of(&self, operation: &RecordId) -> Option<std::sync::Arc<Charter>> {

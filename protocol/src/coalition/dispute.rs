@@ -39,6 +39,7 @@ pub use ruled::Ruled;
 pub use view::DisputeView;
 
 use super::items::Item;
+use super::lease::conflict_dispute;
 use super::operation::Operation;
 use super::state::State;
 use crate::charter::{Dependants, KindName, PartnerName};
@@ -86,6 +87,13 @@ pub struct Dispute {
     pub words: Vec<JudgeWord>,
     /// What became of it; nothing while it is open.
     pub end: Option<DisputeEnd>,
+}
+
+impl Dispute {
+    /// Whether the state machine opened it by itself, in the name of whom a commitment wronged.
+    pub fn is_by_rule(&self) -> bool {
+        self.id == conflict_dispute(&self.operation)
+    }
 }
 
 /// What a dispute can be about.
@@ -232,6 +240,7 @@ impl State {
             self.deadlines.insert(deadline);
         } else {
             self.deadlines.remove(&deadline);
+            self.commitments.settled(&dispute.id);
         }
         self.disputes.insert(dispute);
     }

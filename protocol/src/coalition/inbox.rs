@@ -2,9 +2,12 @@
 //!
 //! A pure reading of the state for one partner at one moment; the most urgent first, at most [`MAX_INBOX`].
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::integrity::{EventStatus, IntegrityEvent};
+use super::lease::Committed;
 use super::member::Membership;
 use super::operation::Operation;
 use super::outcome::{Deficit, Stage};
@@ -20,6 +23,9 @@ pub const MAX_INBOX: usize = 1000;
 /// Credentials that run out within this time are told of, in milliseconds: two weeks.
 pub const CREDENTIALS_SOON_MS: u64 = 14 * 86_400_000;
 
+/// For how long it is told that a commitment came to nothing, in milliseconds: a day.
+const UNDONE_MS: u64 = 86_400_000;
+
 /// What somebody is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -28,6 +34,8 @@ pub enum Waits {
     Suspended,
     /// The partner's own membership is being decided.
     Concerned,
+    /// What it has committed alone is another's by right, or not what was agreed.
+    Undone,
     /// An operation that it leads is blocked, or about to end without agreement.
     Lead,
     /// Its attestation is missing.
@@ -70,6 +78,7 @@ impl State {
     pub fn inbox(&self, partner: &PartnerName, now: Time) -> Vec<Waiting> {
         let now = now.max(self.time());
         let mut all = self.own_standing(partner, now);
+        all.extend(self.undone(partner, now).take(MAX_INBOX));
         if !self.membership(partner).is_gone() {
             // By the end of their time, so that a bound cuts off what can wait longest.
             let open = self.deadlines().filter(|(ends, _)| *ends > now).map(|(_, id)| id);
@@ -98,6 +107,25 @@ impl State {
         }
         all.extend(self.keys_that_end(partner, now));
         all
+    }
+
+    /// What it has committed and has to undo: for a day, and as long as a panel has not ruled on a conflict.
+    fn undone(&self, partner: &PartnerName, now: Time) -> impl Iterator<Item = Waiting> {
+        let lately = self.commitments.ended_since(Time(now.0.saturating_sub(UNDONE_MS)));
+        let ids = lately.map(|it| it.id).chain(self.commitments.in_dispute(partner)).collect::<BTreeSet<_>>();
+        ids.into_iter().filter_map(|id| {
+            let commitment = self.commitments.get(&id).filter(|it| it.partner == *partner)?;
+            let end = commitment.end.filter(|end| end.how != Committed::Confirmed)?;
+            let operation = self.operation(&commitment.operation)?;
+            Some(Waiting {
+                what: Waits::Undone,
+                urgent: true,
+                about: Some(operation.id),
+                title: format!("{}: {}", operation.open.kind, operation.open.title),
+                why: format!("committed alone, and {}", self.explain_commitment(commitment, operation)),
+                until_ms: Some(end.at.plus(UNDONE_MS).0),
+            })
+        })
     }
 
     /// What waits for a word until a moment: an operation, an offer or a dispute.
@@ -129,7 +157,10 @@ impl State {
             urgent: false,
             about: Some(dispute.id),
             title: title(&dispute.operation),
-            why: format!("{} disputes it: {}", dispute.opened_by, dispute.reason),
+            why: match dispute.is_by_rule() {
+                true => format!("in conflict: {}", dispute.reason),
+                false => format!("{} disputes it: {}", dispute.opened_by, dispute.reason),
+            },
             until_ms: Some(dispute.expires.0),
         })
     }

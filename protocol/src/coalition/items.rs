@@ -22,6 +22,7 @@ use super::evidence::{Convicted, Frozen};
 use super::handoff::Handoff;
 use super::integrity::IntegrityEvent;
 use super::keys::{Grant, Revoked, Rotated};
+use super::lease::Commitment;
 use super::lending::Lending;
 use super::map::Map;
 use super::member::Member;
@@ -71,6 +72,7 @@ pub(super) enum ItemId {
     Revoked(RecordId),
     /// The partner, and which of its rotations.
     Rotated(PartnerName, u32),
+    Commitment(RecordId),
 }
 
 impl ItemId {
@@ -125,6 +127,8 @@ pub(super) enum Item<'a> {
     Revoked(Cow<'a, Revoked>),
     /// A root that gave way.
     Rotated(Cow<'a, Rotated>),
+    /// What a partner has committed alone, with what became of it.
+    Commitment(Cow<'a, Commitment>),
 }
 
 impl Item<'_> {
@@ -153,6 +157,7 @@ impl Item<'_> {
             Self::Rotated(rotated) => {
                 ItemId::Rotated(rotated.rotation.partner.clone(), rotated.rotation.number)
             }
+            Self::Commitment(commitment) => ItemId::Commitment(commitment.id),
         }
     }
 

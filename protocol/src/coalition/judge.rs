@@ -7,10 +7,10 @@ use super::park::MAX_PARKED_PER_PARTNER;
 use super::refusal::{OperationRefusal, Part, Refusal, Taken};
 use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
 use super::{asset, authority, dispute, handoff, integrity};
-use crate::charter::{Fallback, Partner, PartnerName};
+use crate::charter::{Claim, Fallback, Partner, PartnerName};
 use crate::credential::Capability;
 use crate::identity::RecordId;
-use crate::record::{Act, Attest, IntegrityAct, Open, Record, Role, Withdrawal};
+use crate::record::{Act, Attest, IntegrityAct, LeaseAct, LeasedOpen, Open, Record, Role, Withdrawal};
 use crate::time::Time;
 
 /// What the state says of a record, before anything is changed.
@@ -57,6 +57,7 @@ impl State {
             Act::Dispute(act) => self.judge_dispute(partner, act, now),
             Act::Authority(act) => self.judge_authority(partner, act, now),
             Act::Key(act) => self.judge_key(act, now),
+            Act::Lease(act) => self.judge_lease(partner, act),
         }
     }
 
@@ -70,7 +71,8 @@ impl State {
         }
     }
 
-    fn judge_open(&self, partner: &PartnerName, open: &Open) -> Result<(), Refusal> {
+    /// Whether `partner` may open this, and what it claims then, be it free or not.
+    pub(super) fn judge_opening(&self, partner: &PartnerName, open: &Open) -> Result<Vec<Claim>, Refusal> {
         let kind = self
             .charter()
             .kind(&open.kind)
@@ -91,7 +93,12 @@ impl State {
             }
         }
         let fields = || kind.fields.iter().map(|field| field.name.clone());
-        let claims = kind.claims(&open.body).map_err(|error| OperationRefusal::body(error, fields()))?;
+        Ok(kind.claims(&open.body).map_err(|error| OperationRefusal::body(error, fields()))?)
+    }
+
+    fn judge_open(&self, partner: &PartnerName, open: &Open) -> Result<(), Refusal> {
+        let claims = self.judge_opening(partner, open)?;
+        self.judge_leases(partner, &claims)?;
         for claim in &claims {
             if let Some(holder) = self.claims.holder(claim).and_then(|holder| self.operations.get(&holder)) {
                 let taken = Taken {
@@ -106,11 +113,16 @@ impl State {
         Ok(())
     }
 
+    /// What an opening claims by the charter in force.
+    pub(super) fn claimed(&self, open: &Open) -> Vec<Claim> {
+        let kind = self.charter().kind(&open.kind);
+        kind.and_then(|kind| kind.claims(&open.body).ok()).unwrap_or_default()
+    }
+
     /// The operations that have what an opening would claim.
     pub(super) fn in_the_way(&self, act: &Act) -> Vec<RecordId> {
-        let Act::Open(open) = act else { return Vec::new() };
-        let claims = self.charter().kind(&open.kind).and_then(|kind| kind.claims(&open.body).ok());
-        claims.iter().flatten().filter_map(|claim| self.claims.holder(claim)).collect()
+        let Some(open) = act.opening() else { return Vec::new() };
+        self.claimed(open).iter().filter_map(|claim| self.claims.holder(claim)).collect()
     }
 
     /// Whether `partner` may open an operation of this type.
@@ -253,7 +265,7 @@ impl State {
 /// Whether the parts of a record are within bounds.
 fn check_parts(record: &Record) -> Result<(), Refusal> {
     match &record.act {
-        Act::Open(open) => {
+        Act::Open(open) | Act::Lease(LeaseAct::Open(LeasedOpen { open, .. })) => {
             Part::Kind.check(&open.kind)?;
             Part::Title.check(&open.title)?;
             Part::Fields.check_length(open.body.len())?;
@@ -278,7 +290,7 @@ fn check_parts(record: &Record) -> Result<(), Refusal> {
         Act::Dispute(act) => dispute::check(act)?,
         Act::Authority(act) => authority::check(act)?,
         // What it carries is bounded by its own rules.
-        Act::Withdraw(_) | Act::Key(_) => {}
+        Act::Withdraw(_) | Act::Key(_) | Act::Lease(LeaseAct::Commit(_)) => {}
     }
     Ok(())
 }

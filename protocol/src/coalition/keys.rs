@@ -280,6 +280,11 @@ impl State {
         rotated.or_else(|| self.charter().partner(partner.as_str()).map(|partner| partner.root))
     }
 
+    /// The roots of a partner that gave way, the first first.
+    pub(super) fn former_roots(&self, partner: &PartnerName) -> impl Iterator<Item = PublicKey> {
+        self.keys.rotations_of(partner).map(|rotated| rotated.rotation.old)
+    }
+
     /// The keys that act for a partner, in the order of the log, then by key.
     fn acting(&self, partner: &PartnerName, capability: Capability) -> Vec<PublicKey> {
         let mut keys = self

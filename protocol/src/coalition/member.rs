@@ -304,7 +304,8 @@ impl State {
                     body,
                     precedence: None,
                 };
-                self.open_operation(said, open, Some(propose.change.clone()));
+                let claims = self.claimed(&open);
+                self.open_operation(said, open, Some(propose.change.clone()), claims);
             }
             MemberAct::Withdraw { ground } => {
                 self.change_member(said.partner, Membership::Withdrawn, said.id, ground.clone());

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::authority::Mandate;
+use super::lease::Conflict;
 use super::outcome::{Assessment, Decision, Ending, Leave, Stage, Standing, Verdict, is_settled};
 use crate::charter::{Charter, Claim, Fallback, OperationType, PartnerName};
 use crate::identity::{Hash, RecordId};
@@ -104,6 +105,8 @@ pub enum Over {
     Failed,
     /// See [`Verdict::Expired`].
     Expired,
+    /// See [`Verdict::Conflicted`].
+    Conflicted,
     /// Its lead ended it.
     Concluded,
     /// A panel ruled that it does not stand.
@@ -115,6 +118,7 @@ impl std::fmt::Display for Over {
         f.write_str(match self {
             Self::Failed => "failed",
             Self::Expired => "expired",
+            Self::Conflicted => "conflicted",
             Self::Concluded => "concluded",
             Self::Annulled => "annulled",
         })
@@ -169,6 +173,7 @@ impl Operation {
             Verdict::Agreed | Verdict::Limited => return None,
             Verdict::Failed => Over::Failed,
             Verdict::Expired => Over::Expired,
+            Verdict::Conflicted => Over::Conflicted,
         };
         Some((over, decision.decided_at))
     }
@@ -335,9 +340,46 @@ impl Operation {
             counted: assessment.counted,
             deficit: assessment.deficit,
             mandates: mandates.to_vec(),
+            conflicts: Vec::new(),
         };
         self.decision = Some(decision.clone());
         Some(Settled::Decided(Box::new(decision)))
+    }
+}
+
+impl Operation {
+    /// Decides it as one that others have a right to.
+    pub(super) fn conflict(
+        &mut self,
+        (charter, hash): (&Charter, Hash),
+        now: Time,
+        decided_by: u64,
+        conflicts: Vec<Conflict>,
+    ) -> Option<Decision> {
+        let kind = self.kind(charter)?;
+        let assessment = self.assess(&kind);
+        let decision = Decision {
+            operation: self.id,
+            kind: kind.name.clone(),
+            title: self.open.title.clone(),
+            verdict: Verdict::Conflicted,
+            limits: None,
+            decided_at: now,
+            decided_by: Some(decided_by),
+            charter_version: charter.version,
+            charter: hash,
+            concerns: None,
+            changed: None,
+            by_new_rule: false,
+            stage: self.stage,
+            word: None,
+            counted: assessment.counted,
+            deficit: assessment.deficit,
+            mandates: Vec::new(),
+            conflicts,
+        };
+        self.decision = Some(decision.clone());
+        Some(decision)
     }
 }
 

@@ -34,7 +34,7 @@ pub use deficit::{Candidate, Deficit, Need, NeedOf};
 use tally::{Looked, Voices};
 
 use super::authority::Mandate;
-use crate::charter::{Fallback, OperationType, PartnerName, Threshold};
+use crate::charter::{Fallback, OperationType, PartnerName, Terms, Threshold};
 use crate::identity::{Hash, RecordId};
 use crate::record::{Role, Stance};
 
@@ -51,6 +51,8 @@ pub enum Verdict {
     /// A requirement was unmet when the window ended, and that of the lesser outcome was met.
     #[serde(rename = "agreed-with-limits")]
     Limited,
+    /// Its opener acted on it alone, and somebody else had a right to what it claims.
+    Conflicted,
 }
 
 impl Verdict {
@@ -61,6 +63,7 @@ impl Verdict {
             Self::Failed => "failed",
             Self::Expired => "expired",
             Self::Limited => "agreed-with-limits",
+            Self::Conflicted => "conflicted",
         }
     }
 
@@ -219,6 +222,18 @@ pub(super) fn is_settled<'a>(
     voices.meets(&kind.rule.ways(), kind.rule.quorum, Looked::Now)
         && voices.vetoed_by().is_empty()
         && voices.veto_unused().is_empty()
+}
+
+/// What the attestations that stand lack of all of `terms`.
+pub(super) fn lacking<'a>(
+    kind: &'a OperationType,
+    terms: &Terms,
+    standing: impl IntoIterator<Item = (&'a PartnerName, Role, Stance)>,
+) -> Deficit {
+    let voices = Voices::said(kind, standing.into_iter().filter(|(_, role, _)| kind.counts(*role)));
+    let deficit = Deficit::of(&voices, &terms.ways(), 0);
+    // Whom the outcome waits for is no matter here.
+    Deficit { awaited: Vec::new(), veto_unused: Vec::new(), ..deficit }
 }
 
 /// Who does not go along.

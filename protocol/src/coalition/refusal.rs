@@ -9,7 +9,7 @@ pub use operation::{OperationRefusal, Taken};
 
 use super::{
     AssetRefusal, AuthorityRefusal, DisputeRefusal, HandoffRefusal, IntegrityRefusal, KeyRefusal,
-    MemberRefusal, Verdict,
+    LeaseRefusal, MemberRefusal, Verdict,
 };
 use crate::charter::text::{all_of, either, is_showable};
 use crate::charter::{MAX_NAME_BYTES, MAX_PARTNERS, PartnerName, show_time};
@@ -209,6 +209,9 @@ pub enum Refusal {
     /// A proof that proves no equivocation of a seat.
     #[error("the proof of an equivocation does not hold")]
     InvalidEquivocation,
+    /// What the rules of leases say.
+    #[error(transparent)]
+    Lease(#[from] LeaseRefusal),
 }
 
 impl Refusal {

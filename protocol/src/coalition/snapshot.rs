@@ -202,6 +202,7 @@ impl State {
                     revocations.insert(revoked.ordered.index, revoked.into_owned());
                 }
                 Item::Rotated(rotated) => state.adopt_rotation(rotated.into_owned()),
+                Item::Commitment(commitment) => state.adopt_commitment(commitment.into_owned()),
             }
         }
         // What a revocation cuts depends on what was there.
@@ -221,6 +222,7 @@ impl State {
             operation_items(&operation).for_each(|item| state.tree.put(&item));
             state.adopt(operation);
         }
+        state.find_contested();
         if state.root() != *root {
             return Err(PageError::Root);
         }
@@ -279,6 +281,7 @@ impl State {
             ItemId::Rotated(partner, number) => {
                 Item::Rotated(Cow::Borrowed(self.keys.rotation(&partner, number)?))
             }
+            ItemId::Commitment(id) => Item::Commitment(Cow::Borrowed(self.commitments.get(&id)?)),
             ItemId::Spoken(partner) => {
                 let at = *self.spoken.get(&partner)?;
                 Item::Spoken(partner, at)
@@ -322,6 +325,7 @@ impl State {
             .chain(self.lendings.iter().map(|(id, place, it)| Item::Lending(id, place, Cow::Borrowed(it))))
             .chain(self.words.iter().map(|(id, place, it)| Item::Voice(id, place, Cow::Borrowed(it))))
             .chain(self.alliances.iter().map(|ordered| Item::Alliance(Cow::Borrowed(ordered))))
+            .chain(self.commitments.iter().map(|it| Item::Commitment(Cow::Borrowed(it))))
             .chain(self.spoken.iter().map(|(partner, at)| Item::Spoken(partner.clone(), *at)))
             .chain(self.keys.items())
             .collect()

@@ -18,6 +18,7 @@ use super::integrity::Events;
 use super::items::{Item, Tree};
 use super::judge::{Judgement, bad_signature, too_many_parked};
 use super::keys::{Purpose, Roster, Scope};
+use super::lease::Commitments;
 use super::lending::Lendings;
 use super::member::Member;
 use super::operation::Operation;
@@ -164,6 +165,7 @@ pub struct State {
     /// What was said for authorities.
     pub(super) words: Words,
     pub(super) alliances: Alliances,
+    pub(super) commitments: Commitments,
     /// When each partner last said something that had an effect.
     pub(super) spoken: BTreeMap<PartnerName, Time>,
     /// Every applied record. What opens or attests follows from `operations`; each other one stands under the root.
@@ -211,6 +213,7 @@ impl State {
             lendings: Lendings::default(),
             words: Words::default(),
             alliances: Alliances::default(),
+            commitments: Commitments::default(),
             spoken: BTreeMap::new(),
             records: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -550,6 +553,7 @@ impl State {
         self.overlay_handoffs(held, &mut overlay);
         self.overlay_disputes(held, &mut overlay);
         self.overlay_authority(held, &mut overlay);
+        self.overlay_commitments(&mut overlay);
         overlay
     }
 

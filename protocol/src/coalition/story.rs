@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::authority::Mandate;
 use super::dispute::Dispute;
 use super::handoff::{Handoff, HandoffEnd, PhaseView};
+use super::lease::Commitment;
 use super::operation::Operation;
 use super::state::State;
 use super::view::Status;
+use crate::charter::text::all_of;
 use crate::charter::{AuthorityName, KindName, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::record::{Handed, Role, Stance};
@@ -51,6 +53,10 @@ pub enum StoryWord {
     Judged,
     /// A dispute was ruled on.
     Ruled,
+    /// A partner committed the operation alone.
+    Committed,
+    /// It is known what became of that.
+    Settled,
     /// The operation was decided.
     Decided,
     /// Its lead concluded it.
@@ -82,6 +88,8 @@ impl StoryWord {
             Self::Disputed => "disputed",
             Self::Judged => "judged",
             Self::Ruled => "ruled",
+            Self::Committed => "committed",
+            Self::Settled => "settled",
             Self::Decided => "decided",
             Self::Concluded => "concluded",
             Self::Declared => "declared",
@@ -242,6 +250,7 @@ impl State {
             told.tell(voice.at, Some(voice.index), Some((&voice.partner, None)), event);
             told.under([voice.authority.clone()]);
         });
+        self.commitments.of(id).for_each(|it| self.tell_end(operation, it, &mut told));
         self.handoffs.of(id).for_each(|handoff| self.tell_handoff(operation, handoff, &mut told));
         self.disputes.of(id).for_each(|dispute| tell_dispute(dispute, &mut told));
         told.events()
@@ -261,6 +270,7 @@ impl State {
             opener,
             (StoryWord::Opened, text, Some(operation.id)),
         );
+        self.commitments.of(&operation.id).for_each(|it| tell_commitment(it, told));
         for said in &operation.attestations {
             let says = match said.stance {
                 Stance::Endorse => "endorses",
@@ -301,6 +311,14 @@ impl State {
         }
     }
 
+    /// What became of what was committed.
+    fn tell_end(&self, operation: &Operation, commitment: &Commitment, told: &mut Telling) {
+        let Some(end) = &commitment.end else { return };
+        let became = self.explain_commitment(commitment, operation);
+        let text = format!("what {} committed is {became}", commitment.partner);
+        told.tell(end.at, end.by, None, (StoryWord::Settled, text, end.dispute));
+    }
+
     fn tell_handoff(&self, operation: &Operation, handoff: &Handoff, told: &mut Telling) {
         let role = match handoff.what {
             Handed::Role(role) => role,
@@ -339,9 +357,24 @@ impl State {
     }
 }
 
+fn tell_commitment(commitment: &Commitment, told: &mut Telling) {
+    let leases = all_of(&commitment.leases);
+    let under = match commitment.leases.len() {
+        0 => ", under no lease".to_owned(),
+        1 => format!(" under the lease {leases}"),
+        _ => format!(" under the leases {leases}"),
+    };
+    let text = format!("commits it provisionally{under}, knowing the log up to {}", commitment.seen);
+    let event = (StoryWord::Committed, text, Some(commitment.id));
+    told.tell(commitment.at, Some(commitment.index), Some((&commitment.partner, None)), event);
+}
+
 fn tell_dispute(dispute: &Dispute, told: &mut Telling) {
     let ground = dispute.ground.as_ref().map_or(String::new(), |ground| format!("{ground}: "));
-    let text = format!("disputes the {} {}: {ground}{}", dispute.about, dispute.subject, dispute.reason);
+    let text = match dispute.is_by_rule() {
+        true => format!("wronged, so a dispute is opened by rule: {ground}{}", dispute.reason),
+        false => format!("disputes the {} {}: {ground}{}", dispute.about, dispute.subject, dispute.reason),
+    };
     let opener = Some((&dispute.opened_by, None));
     told.tell(dispute.at, Some(dispute.index), opener, (StoryWord::Disputed, text, Some(dispute.id)));
     for word in &dispute.words {

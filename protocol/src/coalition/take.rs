@@ -13,10 +13,10 @@ use super::park::{Place, Waiting};
 use super::refusal::OperationRefusal;
 use super::state::released;
 use super::{Applied, Attestation, Decision, Disposition, Operation, Refusal, Seen, State, Verdict};
-use crate::charter::PartnerName;
+use crate::charter::{Claim, PartnerName};
 use crate::identity::RecordId;
 use crate::lane::Lane;
-use crate::record::{Act, Change, MemberAct, Open, Record, SignedRecord};
+use crate::record::{Act, Change, LeaseAct, MemberAct, Open, Record, SignedRecord};
 use crate::time::Time;
 
 /// Who says something, in which record, at which index.
@@ -66,6 +66,9 @@ impl State {
             Ok(Judgement::Apply) => {
                 self.commit(&place, partner, id, &signed.record, place.index, applied);
                 self.release(id, place.index, applied);
+                if let Some(dispute) = self.brought_about(&id) {
+                    self.release(dispute, place.index, applied);
+                }
                 Disposition::Applied
             }
         };
@@ -87,7 +90,9 @@ impl State {
         let of =
             |raised: Option<Lane>, declared: Lane| raised.map_or(declared, |raised| raised.min(declared));
         match &record.act {
-            Act::Open(open) => declared(&open.kind).map(|declared| of(open.precedence, declared)),
+            act if let Some(open) = act.opening() => {
+                declared(&open.kind).map(|declared| of(open.precedence, declared))
+            }
             Act::Member(MemberAct::Propose(propose)) => declared(propose.kind.as_str()),
             act => {
                 let operation = self.operations.get(&self.operation_of(act)?)?;
@@ -158,7 +163,10 @@ impl State {
         }
         let said = Said { partner, id, index: place.index };
         match &record.act {
-            Act::Open(open) => self.open_operation(&said, open.clone(), None),
+            Act::Open(open) => {
+                let claims = self.claimed(open);
+                self.open_operation(&said, open.clone(), None, claims);
+            }
             Act::Attest(attest) => {
                 let at = self.time;
                 if let Some(said_on) = self.operations.get_mut(&about) {
@@ -226,6 +234,12 @@ impl State {
                 self.commit_key(&said, act);
                 self.tree.put(&Item::Seen(id, seen));
             }
+            Act::Lease(act) => {
+                self.commit_lease(&said, act, now_index, &mut applied.decisions);
+                if matches!(act, LeaseAct::Commit(_)) {
+                    self.tree.put(&Item::Seen(id, seen));
+                }
+            }
             Act::Dispute(act) => {
                 self.commit_dispute(&said, act, now_index, &mut applied.rulings);
                 self.tree.put(&Item::Seen(id, seen));
@@ -234,8 +248,14 @@ impl State {
         self.decide(&about, Some(now_index), &mut applied.decisions);
     }
 
-    /// Opens an operation under the record that is said.
-    pub(super) fn open_operation(&mut self, said: &Said<'_>, open: Open, change: Option<Change>) {
+    /// Opens an operation under the record that is said, which holds `claims` from now on.
+    pub(super) fn open_operation(
+        &mut self,
+        said: &Said<'_>,
+        open: Open,
+        change: Option<Change>,
+        claims: Vec<Claim>,
+    ) {
         let charter = Arc::clone(self.charter());
         let kind = charter.kind(&open.kind);
         let window_ms = kind.map_or(0, |kind| kind.window_ms);
@@ -243,7 +263,6 @@ impl State {
         let leads = |partner: &PartnerName| self.is_active(partner) && Some(partner) != subject;
         let lead = kind.map_or_else(|| said.partner.clone(), |kind| kind.first_lead(said.partner, leads));
         let closes = self.time.plus(window_ms);
-        let body = open.body.clone();
         let operation = Operation {
             id: said.id,
             open,
@@ -265,7 +284,7 @@ impl State {
             closes,
             stage: Stage::First,
             said_before: 0,
-            claims: kind.and_then(|kind| kind.claims(&body).ok()).unwrap_or_default(),
+            claims,
             attestations: Vec::new(),
             decision: None,
         };
@@ -317,6 +336,7 @@ impl State {
                     }
                 }
                 decisions.push(decision);
+                self.end_commitments(id);
             }
             Settled::Further => {
                 self.deadlines.insert((operation.closes, *id));

@@ -11,6 +11,7 @@ mod handoffs;
 mod inbox;
 mod integrity;
 mod keys;
+mod leases;
 mod members;
 mod order;
 mod outcomes;

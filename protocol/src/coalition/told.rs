@@ -14,8 +14,8 @@ use crate::time::Time;
 /// What an applied record says. What integrity events are told by is [`IntegrityView`](super::IntegrityView).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldView {
-    /// Whether people should look at once: an operation of immediate or flash precedence, a role that is offered or taken over, a
-    /// member that leaves or is to be suspended or expelled, a nation's refusal or recall.
+    /// Whether people should look at once: an operation of immediate or flash precedence, a role that is offered or taken over,
+    /// what is committed alone, a member that leaves or is to be suspended or expelled, a nation's refusal or recall.
     pub urgent: bool,
     /// The operation that it concerns.
     pub operation: Option<RecordId>,
@@ -46,7 +46,7 @@ impl State {
         let precedence = operation.open.precedence.or(precedence);
         let removes = matches!(operation.change, Some(Change::Suspend(_) | Change::Expel(_)));
         let grave = match event.what {
-            StoryWord::Offered | StoryWord::Taken => true,
+            StoryWord::Offered | StoryWord::Taken | StoryWord::Committed => true,
             StoryWord::Opened => removes,
             StoryWord::Spoken => self.keeps_its_own(operation, &event),
             _ => false,

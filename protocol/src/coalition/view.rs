@@ -1,18 +1,18 @@
 //! What people and local programs see: names instead of keys, text beside numbers. Everything here serialises to JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::authority::MandateView;
+use super::lease::{CommitmentView, UnderLease};
 use super::operation::Operation;
 use super::outcome::{Decision, Deficit, Stage, Verdict};
-use super::refusal::Refusal;
-use super::state::{Disposition, State};
+use super::state::State;
 use crate::charter::{Claim, Fallback, KindName, PartnerName, show_time};
 use crate::identity::{Hash, RecordId};
 use crate::lane::Lane;
-use crate::record::{Role, SignedRecord, Stance};
+use crate::record::{Role, Stance};
 use crate::time::Time;
 
 /// Where an operation stands.
@@ -34,6 +34,8 @@ pub enum Status {
     /// See [`Verdict::Limited`].
     #[serde(rename = "agreed-with-limits")]
     Limited,
+    /// See [`Verdict::Conflicted`].
+    Conflicted,
 }
 
 impl Status {
@@ -47,6 +49,7 @@ impl Status {
             Self::Expired => "expired",
             Self::Annulled => "annulled",
             Self::Limited => Verdict::Limited.name(),
+            Self::Conflicted => Verdict::Conflicted.name(),
         }
     }
 }
@@ -64,6 +67,7 @@ impl From<Verdict> for Status {
             Verdict::Failed => Self::Failed,
             Verdict::Expired => Self::Expired,
             Verdict::Limited => Self::Limited,
+            Verdict::Conflicted => Self::Conflicted,
         }
     }
 }
@@ -123,6 +127,10 @@ pub struct OperationView {
     pub authority: Option<MandateView>,
     /// How it ended, line by line.
     pub decision: Option<DecisionView>,
+    /// What partners have committed alone, by partner, with what became of it.
+    pub commitments: Vec<CommitmentView>,
+    /// Whether what is committed may be acted on before it is agreed, where something is.
+    pub under_lease: Option<UnderLease>,
 }
 
 /// An attestation, ready to be shown.
@@ -174,18 +182,6 @@ impl From<&Decision> for DecisionView {
     }
 }
 
-/// What operations would be if the records that are held came next in the order. Nothing of it is certain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Provisional {
-    /// The operations that held records concern; what is not ordered has no index. A status other than open is what
-    /// would be reached.
-    pub operations: Vec<OperationView>,
-    /// Records that would be refused.
-    pub refused: Vec<(RecordId, Refusal)>,
-    /// Records that would wait, and for what.
-    pub waiting: Vec<(RecordId, RecordId)>,
-}
-
 /// Indices from here on stand for records that are not ordered.
 pub(super) const HELD_INDEX: u64 = u64::MAX / 2;
 
@@ -223,7 +219,7 @@ impl State {
             (Status::Open, _) if let Some(to) = escalated => {
                 format!("escalated: the word of {to} decides until {closes}; {deficit}")
             }
-            (Status::Agreed | Status::Failed | Status::Expired | Status::Limited, _)
+            (Status::Agreed | Status::Failed | Status::Expired | Status::Limited | Status::Conflicted, _)
                 if let Some(decision) = &operation.decision =>
             {
                 decision.reason()
@@ -267,7 +263,9 @@ impl State {
             lead: operation.lead.clone(),
             phase: kind.as_ref().and_then(|kind| Some(kind.phase(operation.phase)?.name.clone())),
             concluded: operation.concluded.is_some(),
-            disputed: self.open_dispute(&operation.id),
+            disputed: self
+                .open_dispute(&operation.id)
+                .filter(|id| self.dispute(id).is_none_or(|dispute| ordered(dispute.index).is_some())),
             annulled: operation.annulled.map(|mark| mark.record),
             remanded: operation.remanded.map(|mark| mark.record),
             opened_at: show_time(operation.opened_at),
@@ -293,33 +291,8 @@ impl State {
                 .collect(),
             authority,
             decision: operation.decision.as_ref().map(DecisionView::from),
-        }
-    }
-
-    /// What operations would be if the records `held`, whose signatures were verified, came next in this order, at
-    /// the time `now` of this node. Changes nothing; its cost is that of the operations concerned.
-    pub fn provisional(&self, held: &[SignedRecord], now: Time) -> Provisional {
-        let mut overlay = self.overlay(held, now);
-        let mut refused = Vec::new();
-        let mut concerned = BTreeSet::new();
-        for (index, signed) in (HELD_INDEX..).zip(held) {
-            let id = signed.record.id();
-            concerned.extend(signed.record.act.decides(id));
-            let applied = overlay.try_held(index, signed);
-            let own = [(id, applied.disposition)];
-            let released = applied.released.into_iter().map(|it| (it.record, it.disposition));
-            refused.extend(own.into_iter().chain(released).filter_map(
-                |(id, disposition)| match disposition {
-                    Disposition::Refused(refusal) => Some((id, refusal)),
-                    _ => None,
-                },
-            ));
-        }
-        let ids = held.iter().map(|signed| signed.record.id()).collect::<BTreeSet<_>>();
-        Provisional {
-            operations: concerned.iter().filter_map(|id| overlay.view(id, now)).collect(),
-            refused,
-            waiting: ids.into_iter().filter_map(|id| Some((id, overlay.parked(&id)?))).collect(),
+            commitments: self.commitment_views(operation),
+            under_lease: kind.and_then(|kind| self.under_lease(operation, kind)),
         }
     }
 }

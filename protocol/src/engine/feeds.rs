@@ -254,8 +254,8 @@ impl Engine {
     /// The type of an operation whose opening is held and not ordered.
     fn held_kind(&self, id: &RecordId) -> Option<(String, Option<Lane>)> {
         self.held().find_map(|(_, _, body)| match Body::decode(body) {
-            Ok(Body::Signed(SignedRecord { record, .. })) if record.id() == *id => match record.act {
-                Act::Open(open) => Some((open.kind, open.precedence)),
+            Ok(Body::Signed(SignedRecord { record, .. })) if record.id() == *id => match &record.act {
+                act if let Some(open) = act.opening() => Some((open.kind.clone(), open.precedence)),
                 Act::Member(MemberAct::Propose(propose)) => Some((propose.kind.to_string(), None)),
                 _ => None,
             },
@@ -309,7 +309,7 @@ impl Engine {
                 return;
             }
             // Also one that is revoked by now may have been under way.
-            if self.state.holder(&run.feed.node).is_some() {
+            if self.state.node(&run.feed.node).is_none() && self.state.holder(&run.feed.node).is_some() {
                 return;
             }
             let what = format!("run of feed {}/{} that is not enrolled", run.feed.node, run.feed.lane);

@@ -9,8 +9,8 @@ use entente_protocol::authority::{
 use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
-    About, AuthorityWord, Candidate, Decision, Deficit, Disposition, JudgeWord, Mandate, Need, NeedOf,
-    Refusal, Ruled, Stage, Standing, Verdict,
+    About, AuthorityWord, Candidate, Conflict, Decision, Deficit, Disposition, JudgeWord, Mandate, Need,
+    NeedOf, Refusal, Ruled, Stage, Standing, Verdict,
 };
 use entente_protocol::credential::{
     Capability, Chain, Delegation, Revocation, RootRotation, SignedRevocation, SignedRotation, Target,
@@ -28,11 +28,11 @@ use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners,
 use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
 use entente_protocol::ledger::receipt::Receipt;
 use entente_protocol::record::{
-    Accept, Acknowledged, Act, AssetAct, Attest, AuthorityAct, Body, Change, Conclude, Confirm, Contribute,
-    Control, Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident, IntegrityAct,
-    KeyAct, Matter, Measure, MemberAct, Nonce, Offer, Open, OpenDispute, Propose, Recall, Reclaim, Record,
-    Report, Role, Rule, Ruling, SignedRecord, Speak, Stance, Statement, Takeover, Vote, Watch, Withdraw,
-    Withdrawal,
+    Accept, Acknowledged, Act, AssetAct, Attest, AuthorityAct, Body, Change, Commit, Conclude, Confirm,
+    Contribute, Control, Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident,
+    IntegrityAct, KeyAct, LeaseAct, LeasedOpen, Matter, Measure, MemberAct, Nonce, Offer, Open, OpenDispute,
+    Propose, Recall, Reclaim, Record, Report, Role, Rule, Ruling, SignedRecord, Speak, Stance, Statement,
+    Takeover, Vote, Watch, Withdraw, Withdrawal,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
@@ -255,6 +255,11 @@ fn equivocation() -> Equivocation {
     }))
 }
 
+fn opened_alone() -> LeasedOpen {
+    let Act::Open(open) = open() else { unreachable!("an opening") };
+    LeasedOpen { open, seen: 4096 }
+}
+
 /// Bodies of entries, one for each variant and act.
 pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
     let signed = |act| Body::Signed(record(act));
@@ -328,6 +333,11 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
         ("signed, word", signed(speak(&[]))),
         ("signed, word carried", signed(speak(&["norden", "estmark"]))),
         ("signed, alliance", signed(Act::Authority(AuthorityAct::Publish(Box::new(alliances()[0].clone()))))),
+        ("signed, open under a lease", signed(Act::Lease(LeaseAct::Open(opened_alone())))),
+        (
+            "signed, commit under a lease",
+            signed(Act::Lease(LeaseAct::Commit(Commit { operation: id("operation"), seen: 4096 }))),
+        ),
         ("note", Body::Note(b"all quiet".to_vec())),
         ("due", Body::Due(Due { about: id("operation"), deadline: NOW })),
         ("fork", Body::Fork(Box::new(fork()))),
@@ -438,6 +448,7 @@ fn decision() -> Decision {
             veto_unused: vec!["sudria".parse().expect("a name")],
         },
         mandates: vec![mandate()],
+        conflicts: vec![],
     }
 }
 
@@ -491,6 +502,25 @@ fn ruled() -> Ruled {
     }
 }
 
+/// Of an opening under a lease that claims what others have a right to.
+fn conflicted() -> Decision {
+    let conflict = |lease: Option<&str>, holder| Conflict {
+        claim: "corridor alfa".into(),
+        partner: "estmark".parse().expect("a name"),
+        lease: lease.map(|lease| lease.parse().expect("a name")),
+        holder,
+    };
+    Decision {
+        verdict: Verdict::Conflicted,
+        decided_by: Some(41),
+        word: None,
+        stage: Stage::First,
+        counted: vec![],
+        conflicts: vec![conflict(Some("east"), None), conflict(None, Some(id("holder")))],
+        ..decision()
+    }
+}
+
 /// Leaves of the log, one for each variant and disposition.
 pub(crate) fn leaves() -> Vec<(&'static str, Leaf)> {
     let entry = |record, disposition| {
@@ -505,6 +535,7 @@ pub(crate) fn leaves() -> Vec<(&'static str, Leaf)> {
         ("entry, parked", entry(Some(id("record")), Disposition::Parked { awaits: id("operation") })),
         ("entry, void", entry(Some(id("record")), Disposition::Void { frozen: 3 })),
         ("decision", Leaf::Decision(Box::new(decision()))),
+        ("decision of a conflict", Leaf::Decision(Box::new(conflicted()))),
         ("ruling", Leaf::Ruling(Box::new(ruled()))),
         ("epoch", Leaf::Epoch(Box::new(epoch_record()))),
     ]

@@ -277,7 +277,7 @@ fn leaves_of_the_log() {
     invalid.extend([
         odd("no variant 4", &[4]),
         decision.but("Decision.kind", "\"airlift\"", b"Airlift", "a name with a capital letter"),
-        decision.but("Decision.verdict", "Verdict", &[4], "a verdict that there is not"),
+        decision.but("Decision.verdict", "Verdict", &[5], "a verdict that there is not"),
         named(&valid, "epoch").but("Epoch.coin", "CoinMode", &[2], "a coin that there is not"),
     ]);
     check("leaf.txt", "leaves of the log (Leaf)", LEAF, &valid, &invalid);

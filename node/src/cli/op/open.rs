@@ -8,7 +8,8 @@ use entente_protocol::coalition::Part;
 use entente_protocol::feed::Lane;
 use entente_protocol::record::{Act, Body, Open as OpenAct};
 
-use super::{Officer, Submission, Waiting, texts};
+use super::{Officer, Submission, Waiting, commit, texts};
+use crate::api::dto::Wait;
 use crate::cli::charter::amend::in_force;
 use crate::cli::{Context, parse};
 use crate::errors::CliError;
@@ -39,6 +40,12 @@ pub(crate) struct Open {
     /// A name for this submission: submitting the same again with it is harmless, something else is refused
     #[arg(long)]
     key: Option<String>,
+    /// Commit it with the opening, before it is agreed: for resources that are leased to this partner
+    #[arg(long)]
+    provisional: bool,
+    /// With --provisional: also what is leased to another; it will be in conflict, and a panel rules on it
+    #[arg(long, requires = "provisional")]
+    overstep: bool,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -77,17 +84,23 @@ impl Open {
                 context.hint(&format!("op open --type {} --title TITLE", kinds.first().unwrap_or(&"TYPE"))),
             ));
         }
-        let act = Act::Open(OpenAct {
-            kind: self.kind.clone(),
-            title: self.title.clone(),
-            body,
-            precedence: self.precedence,
-        });
+        let open =
+            OpenAct { kind: self.kind.clone(), title: self.title.clone(), body, precedence: self.precedence };
+        let act = match self.provisional {
+            true => {
+                commit::alone(context, &officer, &charter, open, self.overstep, self.key.as_deref()).await?
+            }
+            false => Act::Open(open),
+        };
         let record = officer.sign(act, self.key.as_deref())?;
         officer.check_key(context, &record.record, self.key.as_deref()).await?;
         let id = Some(record.record.id());
         let body = texts::encode(&Body::Signed(record), &command)?;
-        Submission { path: "/v1/records", lane: None, id, body }.send(context, &self.waiting).await
+        Submission { path: "/v1/records", lane: None, id, body }.send(context, &self.waiting).await?;
+        match id.filter(|_| self.provisional && self.waiting.wait >= Wait::Ordered) {
+            Some(id) => commit::refuse_conflict(context, &id).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -108,7 +108,9 @@ impl State {
             if let Some(owner) = owner {
                 self.require_active(owner)?;
             }
-            if !voices.contains(&by.key) || (owner.is_some() && owner == subject) {
+            // A root that gave way signs nothing any more, wherever it still stands.
+            let gave_way = owner.is_some_and(|owner| self.former_roots(owner).any(|root| root == by.key));
+            if !voices.contains(&by.key) || gave_way || (owner.is_some() && owner == subject) {
                 return Err(AuthorityRefusal::Stranger { key: by.key, authority: name.clone() }.into());
             }
         }

@@ -7,7 +7,7 @@ use super::{About, Dispute, DisputeEnd, JudgeWord, Ruled, followed};
 use crate::charter::OnExpiry;
 use crate::coalition::items::Item;
 use crate::coalition::operation::{Earlier, Led, Mark};
-use crate::coalition::outcome::Stage;
+use crate::coalition::outcome::{Stage, Verdict};
 use crate::coalition::state::State;
 use crate::coalition::take::Said;
 use crate::identity::RecordId;
@@ -130,6 +130,10 @@ impl State {
             kind.dispute.as_ref().and_then(|rule| rule.remand_ms).unwrap_or(kind.window_ms)
         });
         let closes = self.time.plus(window_ms.max(1));
+        let in_conflict = operation.decision.as_ref().is_some_and(|it| it.verdict == Verdict::Conflicted);
+        if in_conflict {
+            self.claim_again(&dispute.operation);
+        }
         let Some(operation) = self.operations.get_mut(&dispute.operation) else { return };
         operation.earlier = operation.decision.take().map(|decision| Earlier {
             verdict: decision.verdict,
@@ -196,10 +200,7 @@ impl State {
     /// What records need that concern something in dispute: the disputes, and the operations that they are about.
     pub(in crate::coalition) fn overlay_disputes(&self, held: &[SignedRecord], overlay: &mut Self) {
         let acts = held.iter().map(|signed| &signed.record.act);
-        let follows = |act: &Act| match act {
-            Act::Open(open) => followed(open),
-            _ => None,
-        };
+        let follows = |act: &Act| act.opening().and_then(followed);
         let concerned = acts.flat_map(|act| self.operation_of(act).into_iter().chain(follows(act)));
         for id in concerned.collect::<BTreeSet<_>>() {
             if let Some(operation) =

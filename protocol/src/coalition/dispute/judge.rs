@@ -121,7 +121,7 @@ impl State {
     }
 
     /// Whether `partner` is a party to a dispute that `opener` opened about `subject`.
-    pub(super) fn is_party(
+    pub(in crate::coalition) fn is_party(
         &self,
         partner: &PartnerName,
         opener: &PartnerName,
@@ -141,7 +141,11 @@ impl State {
                 operation.attestations.iter().any(|said| said.record == *subject && said.partner == *partner)
             }
         };
-        opener == partner || led || own
+        // Who committed what another had a right to, and whoever had it.
+        let conflicts = operation.decision.iter().flat_map(|decision| &decision.conflicts);
+        let wronged = conflicts.clone().any(|conflict| conflict.partner == *partner);
+        let wrongs = operation.opened_by == *partner && conflicts.count() > 0;
+        opener == partner || led || own || wronged || wrongs
     }
 
     /// Whether `partner` is a party to a dispute.

@@ -22,6 +22,9 @@ pub struct DisputeView {
     pub title: String,
     /// Who opened it.
     pub opened_by: PartnerName,
+    /// Whether the state machine opened it by itself, in the name of that partner.
+    #[serde(default)]
+    pub by_rule: bool,
     /// On which of the declared grounds.
     pub ground: Option<KindName>,
     /// Why.
@@ -66,6 +69,7 @@ impl State {
             operation: dispute.operation,
             title: operation.map(|operation| operation.open.title.clone()).unwrap_or_default(),
             opened_by: dispute.opened_by.clone(),
+            by_rule: dispute.is_by_rule(),
             ground: dispute.ground.clone(),
             reason: dispute.reason.clone(),
             index: dispute.index,

@@ -1,5 +1,7 @@
 //! Integrity events as people and local programs see them: names instead of keys, text beside numbers.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Author, EventStatus, IntegrityEvent, Word};
@@ -225,10 +227,13 @@ impl State {
                 _ => None,
             })
             .collect();
+        let counting =
+            self.counting(&signed, now).into_iter().map(|it| it.record.id()).collect::<BTreeSet<_>>();
         let mut overlay = self.overlay(&signed, now);
         overlay.events = self.events.clone();
         for (index, (feed, body)) in (HELD_INDEX..).zip(held) {
             match body {
+                Body::Signed(signed) if !counting.contains(&signed.record.id()) => {}
                 Body::Signed(signed) => {
                     overlay.try_held(index, signed);
                 }

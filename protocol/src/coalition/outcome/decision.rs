@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::super::authority::Mandate;
 use super::{Deficit, Stage, Standing, Verdict};
 use crate::charter::{KindName, PartnerName, show_time};
+use crate::coalition::lease::Conflict;
 use crate::identity::{Hash, RecordId};
 use crate::record::Stance;
 use crate::time::Time;
@@ -50,6 +51,8 @@ pub struct Decision {
     pub deficit: Deficit,
     /// What the authorities that it needed said; none where it needed none.
     pub mandates: Vec<Mandate>,
+    /// Who has a right to what it claims, where it is conflicted; each claim once.
+    pub conflicts: Vec<Conflict>,
 }
 
 impl Decision {
@@ -115,6 +118,10 @@ impl Decision {
         };
         let settled = self.deficit.veto_unused.is_empty() && self.deficit.awaited.is_empty();
         match (&self.word, self.verdict) {
+            (_, Verdict::Conflicted) => {
+                let conflicts = self.conflicts.iter().map(Conflict::to_string).collect::<Vec<_>>().join("; ");
+                format!("committed alone, and {conflicts}")
+            }
             (Some(word), _) => format!("{windows}, and the word of {} decides: {word}", word.partner),
             (None, _) if self.stage == Stage::Escalated => {
                 format!(

@@ -34,6 +34,7 @@ fn kind(lead: &[usize], supporting: &[usize], hosts: &[usize], rule: OutcomeRule
         may_raise: vec![],
         fields: vec![],
         resources: vec![],
+        leases: vec![],
         effect: None,
         lead: names(lead),
         supporting: names(supporting),

@@ -396,10 +396,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "2qqdfdd6iffxxeiilqpjsgw6fd7dkw6z5jlri53hf4dbnlwe7izq",
-            "op-zywg52c3ibh3ead7gsnt4f76f32nbvtql2bnci4qpvatlpwjnhjq",
-            "op-rquirullbhi2da6pep5wb4vrjrhjfgcrv5xrj7brxkpzzcvpa2eq",
-            "ao2qshpvg4nhviemux4vtant6ebcnyb7mm7csq5gkfjsenqnf4kq",
+            "2kyvnlzyl6anxc5ero4hggmh2ajyr3stxy65xvcvg2bntxa2zxva",
+            "op-sqvszraxryzeckiddsbfevcamtqi6jpbnzf7ab2qeyqd3o7vzlna",
+            "op-25zpds6x7rgmd7wx6lvirx3pg5erwbbi4kcfvcsrcay7lvrtatmq",
+            "fbsr3wt6zd5yh5gul3svr7ynjafex2rhh2tqb2fqp5p7f25voxza",
         ]
     );
 }
