@@ -94,7 +94,7 @@ fn officers_nodes_and_root_change_while_the_coalition_runs() {
     let taken_back = revoke(&public("new", "node"), "node.revocation.toml");
     as_next(&["member", "submit", &taken_back]).done();
     assert!(!run(&dir, &["peer", "list"]).done().contains("norden"), "it is no member any more");
-    until(&new, &["--json", "peer", "list"], |said| said.out.contains("\"connected\": false"));
+    until(&new, &["--json", "peer", "list"], |said| said.out.contains("\"connected\":false"));
 
     // The root gives way; the old one grants nothing any more.
     let rotation = text(hosts.file("root.rotation.toml"));
