@@ -52,9 +52,9 @@ impl Admission {
         self.roster.holdings.values().flatten().any(|holding| holding.partner == *name)
     }
 
-    /// Whether a root that its partner has or had gave this chain, and nothing of its key was taken back: who shows it is no
-    /// impostor, although the log may not have granted it yet.
-    pub fn is_given(&self, chain: &Chain) -> bool {
+    /// Whether a root that its partner has or had gave this chain, it is valid at the time `now`, and nothing of its key was taken
+    /// back: who shows it is no impostor, although the log may not have granted it yet.
+    pub fn is_given(&self, chain: &Chain, now: Time) -> bool {
         let (Some(first), Some(leaf)) = (chain.0.first(), chain.leaf()) else { return false };
         let root = first.delegation.issuer;
         let of_founding = self.roster.holdings.values().flatten();
@@ -64,7 +64,7 @@ impl Admission {
             || self.roster.roots_of(&leaf.partner, u64::MAX).contains(&root);
         let revoked = self.roster.marked.contains_key(&(leaf.partner.clone(), leaf.subject))
             || self.roster.revoked(&leaf.subject, self.roster.of(&leaf.subject).iter(), u64::MAX).is_some();
-        is_root && !revoked && chain.authentic(&root, &self.coalition).is_ok()
+        is_root && !revoked && chain.verify(&root, &self.coalition, Capability::Node, now).is_ok()
     }
 
     /// Whether a chain that somebody shows lets its last key carry records at the time `now`: the founding or the log granted it,

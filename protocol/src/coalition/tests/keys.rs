@@ -628,7 +628,7 @@ fn who_shows_a_chain_is_let_in_only_by_what_the_log_says() {
     // It has it from the root all the same, as nobody has who makes one up.
     let foreign = key("norden", "root");
     let made_up = chain([(link(&founded, &foreign, &node, Capability::Node), &foreign)]);
-    let given = |bench: &Bench, shown: &Chain| bench.state.admission().is_given(shown);
+    let given = |bench: &Bench, shown: &Chain| bench.state.admission().is_given(shown, bench.state.time());
     assert!(given(&bench, &shown) && !given(&bench, &made_up) && !given(&bench, &Chain(vec![])));
     bench.carries("grant", grant(&shown));
     assert_eq!(admitted(&bench, &shown, now), Ok((name("sudria"), node.public())));
