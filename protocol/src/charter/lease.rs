@@ -15,7 +15,7 @@ use super::rule::MAX_WAYS;
 use super::term::Terms;
 use super::text::is_showable;
 use super::{Charter, CharterError, Claim, KindName, MAX_TERMS, PartnerName, ascending, bound};
-use crate::coalition::outcome::{Against, can_be_met, lacks};
+use crate::coalition::outcome::{Against, lacks};
 use crate::record::{MAX_FIELD_BYTES, MAX_FIELDS};
 
 /// Most leases of a type.
@@ -129,7 +129,7 @@ fn lint_one(charter: &Charter, kind: &OperationType, lease: &Lease, lints: &mut 
         }
     }
     let ways = lease.all_of.ways();
-    if can_be_met(kind, &ways, 0, Against::Nobody) == Some(false) {
+    if lints.can(kind, &ways, 0, Against::Nobody) == Some(false) {
         lints.error(format!("{what} can never be used: {}", lacks(kind, &ways, 0)));
     }
     let Some(resource) = kind.resources.iter().find(|resource| resource.name == lease.resource) else {

@@ -121,7 +121,7 @@ impl Lints {
     }
 
     /// Whether the rule of `kind`, with other ways where those are given, can be met; `None` where that is not told.
-    fn can(
+    pub(super) fn can(
         &mut self,
         kind: &OperationType,
         ways: &[Vec<Threshold>],

@@ -98,7 +98,7 @@ impl Bench {
     }
 
     fn rule(&mut self, dispute: RecordId, judge: &str, ruling: Ruling) -> Option<Ruled> {
-        let act = Act::Dispute(DisputeAct::Rule(Rule { dispute, ruling, reason: None }));
+        let act = Act::Dispute(DisputeAct::Rule(Rule { dispute, number: 1, ruling, reason: None }));
         let signed = self.act(judge, &format!("{judge} {dispute}"), act);
         let mut applied = self.apply(&signed);
         assert_eq!(applied.disposition, Disposition::Applied);
@@ -468,7 +468,8 @@ fn a_word_of_a_judge_that_comes_before_the_conflict_waits_for_it() {
     let mut bench = leased();
     let opening = bench.act("sudria", "1", alone("1", "charlie"));
     let dispute = conflict_dispute(&opening.record.id());
-    let act = Act::Dispute(DisputeAct::Rule(Rule { dispute, ruling: Ruling::Annul, reason: None }));
+    let act =
+        Act::Dispute(DisputeAct::Rule(Rule { dispute, number: 1, ruling: Ruling::Annul, reason: None }));
     for judge in ["borea", "vigil"] {
         let early = bench.act(judge, "early", act.clone());
         assert_eq!(bench.apply(&early).disposition, Disposition::Parked { awaits: dispute });
