@@ -1,5 +1,6 @@
 //! The command line of `entente-testnet`.
 
+mod scenario;
 mod simulate;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use crate::demo::{self, DEMO_TIMEOUT};
 use crate::network::{Error, Network, Roles, STEP_TIMEOUT};
 use crate::process::{end_with_the_testnet, node_command};
 use crate::say::say;
+use crate::scenario::OF_THE_DEMO;
 
 /// Where a network lives if nothing else is said.
 const DEFAULT_DIR: &str = "./.entente-testnet";
@@ -39,9 +41,9 @@ enum Command {
         /// How many partners; those beyond the scenario's observe
         #[arg(long, default_value_t = 4, allow_negative_numbers = true)]
         partners: usize,
-        /// A scenario file [default: the built-in one, airlift-corridor]
-        #[arg(long, value_name = "FILE")]
-        scenario: Option<PathBuf>,
+        /// A scenario: a file, or the name of one that is built in
+        #[arg(long, value_name = "FILE", default_value = OF_THE_DEMO)]
+        scenario: String,
         /// Plain text, for logs
         #[arg(long)]
         headless: bool,
@@ -49,6 +51,8 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Play scenarios against real processes: each ends in a state that is asserted, and has a twin that must fail
+    Scenario(scenario::Arguments),
     /// Found a coalition and start its nodes
     Up {
         /// How many partners
@@ -220,6 +224,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
             let late = |_| Error::Late { what: "the demo ends".into(), limit: DEMO_TIMEOUT };
             tokio::time::timeout(DEMO_TIMEOUT, demo::demo(options)).await.map_err(late)?
         }
+        Command::Scenario(arguments) => scenario::scenario(&arguments, dir).await,
         Command::Up { partners } => up(&dir, partners, &hints).await,
         Command::Status => status(&Network::open(&dir)?, &hints).await,
         Command::Logs { partner } => {
@@ -356,9 +361,7 @@ fn env(network: &Network, partner: &str) -> Result<(), Error> {
 
 async fn heal(mut network: Network) -> Result<(), Error> {
     let cuts = network.cuts().to_vec();
-    for [a, b] in &cuts {
-        network.heal(a, b).await?;
-    }
+    network.heal_all().await?;
     say(if cuts.is_empty() { "no link was cut" } else { "all links are back" });
     Ok(())
 }

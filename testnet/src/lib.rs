@@ -6,6 +6,7 @@
 mod bench;
 pub mod cli;
 mod demo;
+mod impostor;
 mod network;
 mod process;
 mod say;

@@ -4,7 +4,9 @@
 //! and cleaned by the next; a network that is not left running on purpose ends with its [`Network`], on every path; a
 //! folder is only ever emptied if it holds a network. All ports are the system's choice.
 
+mod copies;
 mod error;
+mod parts;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -29,6 +31,8 @@ pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) const MAX_PARTNERS: usize = 16;
 
 const STATE_FILE: &str = "network.toml";
+/// The folder for files that a scenario's commands write and read.
+const SCRATCH: &str = "files";
 /// The folder of receipts, which outlives the network.
 pub(crate) const RECEIPTS: &str = "receipts";
 const NAMES: [&str; 8] =
@@ -78,6 +82,18 @@ struct State {
     owner: Option<Process>,
     #[serde(default)]
     running: BTreeMap<String, Process>,
+    /// Second data folders, each with the partner whose keys and store it has.
+    #[serde(default)]
+    copies: BTreeMap<String, String>,
+}
+
+/// What a command of `entente` said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Its exit code; none if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// What becomes of a network when its [`Network`] is dropped.
@@ -161,6 +177,20 @@ impl Network {
     ///
     /// `tied`: its nodes end with this process, even if that is killed.
     pub(crate) async fn found(dir: &Path, template: &str, roles: &Roles, tied: bool) -> Result<Self, Error> {
+        let mut network = Self::draft(dir, template, roles, tied, |draft| Ok(draft.to_owned())).await?;
+        network.seal().await?;
+        Ok(network)
+    }
+
+    /// Begins to found one, with a charter that `shape` makes of the template's draft; it is there once it is
+    /// [sealed](Self::seal).
+    pub(crate) async fn draft(
+        dir: &Path,
+        template: &str,
+        roles: &Roles,
+        tied: bool,
+        shape: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, Error> {
         for partner in roles.all() {
             let too_long = |error: entente_node::errors::CliError| {
                 let what = format!("{}: {}", error.what, error.why);
@@ -171,7 +201,7 @@ impl Network {
         fs::create_dir_all(dir).map_err(|error| Error::io(format!("make {}", dir.display()), error))?;
         let partners: Vec<String> = roles.all().cloned().collect();
         let state = State { partners: partners.clone(), owner: Process::current(), ..State::default() };
-        let mut network =
+        let network =
             Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied, at_end: AtEnd::Remove };
         network.save()?;
         let file = |name: &str| dir.join(name).display().to_string();
@@ -180,8 +210,7 @@ impl Network {
         for partner in &partners {
             network.entente(partner, &["init", "--partner", partner]).await?;
         }
-        let (draft, signed, founded) =
-            (file("charter.toml"), file("charter.signed.toml"), file("coalition.toml"));
+        let draft = file("charter.toml");
         let mut new: Vec<String> =
             ["charter", "new", "--template", template, "--name", "corridor", "-o", &draft, "--lead"]
                 .into_iter()
@@ -194,6 +223,26 @@ impl Network {
         new.push("--cards".to_owned());
         new.extend(partners.iter().map(card));
         network.entente(&roles.lead, &new.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let text = fs::read_to_string(&draft).map_err(|error| Error::io("read the draft", error))?;
+        let shaped = shape(&text).map_err(|why| Error::input(why, "correct [charter] in the scenario"))?;
+        fs::write(&draft, shaped).map_err(|error| Error::io("write the draft", error))?;
+        Ok(network)
+    }
+
+    /// The charter's draft.
+    pub(crate) fn draft_file(&self) -> PathBuf {
+        self.dir.join("charter.toml")
+    }
+
+    /// Every root signs the draft as it is now, and every partner joins.
+    pub(crate) async fn seal(&mut self) -> Result<(), Error> {
+        let network = self;
+        let (partners, dir) = (network.state.partners.clone(), network.dir.clone());
+        let lead = partners[0].clone();
+        let file = |name: &str| dir.join(name).display().to_string();
+        let draft = network.draft_file().display().to_string();
+        let (signed, founded) = (file("charter.signed.toml"), file("coalition.toml"));
+        network.entente(&lead, &["charter", "lint", &draft]).await?;
         let mut signatures = Vec::new();
         for partner in &partners {
             let signature = file(&format!("charter.{partner}.sig.toml"));
@@ -203,15 +252,14 @@ impl Network {
         let mut merge = vec!["charter", "merge", &draft];
         merge.extend(signatures.iter().map(String::as_str));
         merge.extend(["-o", &signed]);
-        network.entente(&roles.lead, &merge).await?;
-        network.entente(&roles.lead, &["charter", "found", &signed, "-o", &founded]).await?;
+        network.entente(&lead, &merge).await?;
+        network.entente(&lead, &["charter", "found", &signed, "-o", &founded]).await?;
         for partner in &partners {
             network.entente(partner, &["join", &founded]).await?;
         }
         network.state.coalition =
-            network.entente(&roles.lead, &["charter", "id", &founded]).await?.trim().to_owned();
-        network.save()?;
-        Ok(network)
+            network.entente(&lead, &["charter", "id", &founded]).await?.trim().to_owned();
+        network.save()
     }
 
     fn save(&self) -> Result<(), Error> {
@@ -240,7 +288,7 @@ impl Network {
     }
 
     pub(crate) fn known(&self, partner: &str) -> Result<(), Error> {
-        if self.state.partners.iter().any(|known| known == partner) {
+        if self.state.partners.iter().any(|known| known == partner) || self.is_copy(partner) {
             return Ok(());
         }
         Err(Error::Partner { name: partner.to_owned(), known: self.state.partners.join(", ") })
@@ -268,73 +316,11 @@ impl Network {
         self.at_end = AtEnd::Stop;
     }
 
-    /// Whether the link between two partners is cut.
-    pub(crate) fn is_cut(&self, a: &str, b: &str) -> bool {
-        self.state.cut.iter().any(|[x, y]| (x == a && y == b) || (x == b && y == a))
-    }
-
-    /// Cuts the link between two partners, until it is healed: also over restarts. Waits until both ends that run have
-    /// lost it, and reach each other through a third partner if there is one.
-    pub(crate) async fn cut(&mut self, a: &str, b: &str) -> Result<bool, Error> {
-        self.known(a)?;
-        self.known(b)?;
-        if a == b {
-            let others: Vec<&str> =
-                self.state.partners.iter().map(String::as_str).filter(|other| *other != a).collect();
-            return Err(Error::input(
-                format!("{a} has no link with itself; other partners: {}", others.join(", ")),
-                format!("entente-testnet cut {a} {}", others.first().unwrap_or(&"PARTNER")),
-            ));
-        }
-        if !self.is_cut(a, b) {
-            self.state.cut.push([a.to_owned(), b.to_owned()]);
-            self.save()?;
-        }
-        let ends = [(a, b), (b, a)];
-        for (end, other) in ends.into_iter().filter(|(end, _)| self.process(end).is_some()) {
-            self.entente(end, &["peer", "block", other]).await?;
-        }
-        let both_run = self.process(a).is_some() && self.process(b).is_some();
-        let is_between = |third: &&String| {
-            let third = third.as_str();
-            third != a && third != b && !self.is_cut(third, a) && !self.is_cut(third, b)
-        };
-        let around =
-            both_run && self.partners().iter().filter(is_between).any(|third| self.process(third).is_some());
-        for (end, other) in ends.into_iter().filter(|(end, _)| self.process(end).is_some()) {
-            let gone = |status: &StatusView| {
-                let seat = status.seats.iter().find(|seat| seat.partner == other);
-                seat.is_some_and(|seat| !seat.connected && (seat.reachable || !around))
-            };
-            self.until_status(end, &format!("has lost its link with {other}"), gone).await?;
-        }
-        Ok(around)
-    }
-
-    /// Brings a cut link back, and waits until it is there, if both ends run.
-    pub(crate) async fn heal(&mut self, a: &str, b: &str) -> Result<(), Error> {
-        self.known(a)?;
-        self.known(b)?;
-        for (end, other) in [(a, b), (b, a)] {
-            if self.process(end).is_some() {
-                self.entente(end, &["peer", "unblock", other]).await?;
-            }
-        }
-        self.state.cut.retain(|[x, y]| !((x == a && y == b) || (x == b && y == a)));
-        self.save()?;
-        self.until_meshed().await
-    }
-
     /// Waits until a node that was started again is in the mesh, and votes if a quorum is there to tell it what it said.
     pub(crate) async fn until_back(&self, partner: &str) -> Result<(), Error> {
         self.until_meshed().await?;
         let votes = |status: &StatusView| status.voting || status.seat.is_none() || status.margin < 0;
         self.until_status(partner, "has heard what it said before and votes", votes).await.map(|_| ())
-    }
-
-    /// The links that are cut.
-    pub(crate) fn cuts(&self) -> &[[String; 2]] {
-        &self.state.cut
     }
 
     /// The local API of a partner's node.
@@ -347,26 +333,35 @@ impl Network {
     ///
     /// Cancel-safe: the command is killed if this is dropped.
     pub(crate) async fn entente(&self, partner: &str, arguments: &[&str]) -> Result<String, Error> {
-        let failed = |code: String, output: String| Error::Command {
+        let said = self.said(partner, arguments).await?;
+        if said.code == Some(0) {
+            return Ok(said.out);
+        }
+        let code = said.code.map_or_else(|| "killed".to_owned(), |code| format!("exit code {code}"));
+        Err(Error::Command {
             partner: partner.to_owned(),
             command: arguments.join(" "),
             code,
-            output,
-        };
+            output: said.out + &said.err,
+        })
+    }
+
+    /// Runs a command of `entente` for a partner and gives all that it said, however it ended.
+    ///
+    /// Cancel-safe: the command is killed if this is dropped.
+    pub(crate) async fn said(&self, partner: &str, arguments: &[impl AsRef<str>]) -> Result<Said, Error> {
         let mut command = tokio::process::Command::from(node_command(&self.data_dir(partner))?);
-        let output = command
-            .args(arguments)
-            .kill_on_drop(true)
-            .output()
+        let output = command.args(arguments.iter().map(AsRef::as_ref)).kill_on_drop(true).output();
+        let limit = 2 * STEP_TIMEOUT;
+        let output = tokio::time::timeout(limit, output)
             .await
+            .map_err(|_| {
+                let words = arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" ");
+                Error::Late { what: format!("{partner}: `entente {words}` ends"), limit }
+            })?
             .map_err(|error| Error::io("start this program as a node", error))?;
-        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        if output.status.success() {
-            return Ok(stdout);
-        }
-        let code =
-            output.status.code().map_or_else(|| "killed".to_owned(), |code| format!("exit code {code}"));
-        Err(failed(code, stdout + &String::from_utf8_lossy(&output.stderr)))
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) })
     }
 
     /// Starts a partner's node, given the one address of the first; waits until its API answers.
@@ -421,10 +416,7 @@ impl Network {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
         // A node does not remember which links its operator blocked.
-        for other in self.state.partners.iter().filter(|other| self.is_cut(partner, other)) {
-            self.entente(partner, &["peer", "block", other]).await?;
-        }
-        Ok(())
+        self.block_again(partner).await
     }
 
     /// `kill -9`.
@@ -463,7 +455,8 @@ impl Network {
 
     /// Removes the network's files: only what a network consists of.
     pub(crate) fn remove(&self) -> Result<(), Error> {
-        for partner in &self.state.partners {
+        let _ = fs::remove_dir_all(self.dir.join(SCRATCH));
+        for partner in self.state.partners.iter().chain(self.state.copies.keys()) {
             let dir = self.data_dir(partner);
             match fs::remove_dir_all(&dir) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -503,21 +496,6 @@ impl Network {
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
-    }
-
-    /// Waits until every running partner is linked with every other one, but for links that are cut.
-    pub(crate) async fn until_meshed(&self) -> Result<(), Error> {
-        let running: Vec<&String> =
-            self.state.partners.iter().filter(|partner| self.process(partner).is_some()).collect();
-        for partner in &running {
-            let linked = |status: &StatusView| {
-                status.seats.iter().all(|seat| {
-                    self.is_cut(partner, &seat.partner) || seat.connected || !running.contains(&&seat.partner)
-                })
-            };
-            self.until_status(partner, "is linked with all others", linked).await?;
-        }
-        Ok(())
     }
 }
 

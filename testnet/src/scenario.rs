@@ -1,38 +1,76 @@
-//! Scenarios: who takes part and what happens, as data. The format is described in the shipped file's comments.
+//! Scenarios: who takes part, what happens and what must be seen, as data. `scenarios/README.md` describes the format.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub(crate) mod charter;
+mod check;
+mod look;
+pub(crate) mod play;
+pub(crate) mod run_all;
+mod step;
+mod tale;
+mod twin;
+mod words;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use entente_protocol::charter::TEMPLATES;
-use entente_protocol::record::{Role, Stance};
+use entente_protocol::record::Role;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
+use self::step::RawStep;
+pub(crate) use self::step::{Attest, Deficit, Expect, Placed, Run, Step};
+pub(crate) use self::tale::{Tale, Teller};
+pub(crate) use self::twin::Twin;
 use crate::network::{Error, MAX_PARTNERS, Roles};
 
-/// The scenario that is built in.
-const AIRLIFT_CORRIDOR: &str = include_str!("../scenarios/airlift-corridor.toml");
+/// All that are built in, by name.
+pub(crate) const BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/scenarios.rs"));
+/// The one that the demo plays.
+pub(crate) const OF_THE_DEMO: &str = "two-corridors";
 /// Largest scenario file, in bytes.
 const MAX_SCENARIO_BYTES: u64 = 256 * 1024;
-
-/// The name of the scenario that is built in.
-const BUILT_IN: &str = "airlift-corridor";
+/// Where the format is described.
+const FORMAT: &str = "testnet/scenarios/README.md";
 
 /// A name and where it stands.
 pub(crate) type Name = Spanned<String>;
 
 /// A scenario.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scenario {
+    /// How it is called: a file, or the name of one that is built in.
+    pub(crate) called: String,
     pub(crate) name: String,
-    pub(crate) template: Name,
-    #[serde(rename = "partner")]
+    pub(crate) template: Option<Name>,
+    /// What the charter says in place of the draft.
+    pub(crate) charter: toml::Table,
     pub(crate) partners: Vec<Partner>,
-    #[serde(rename = "operation")]
     pub(crate) operations: Vec<Operation>,
+    /// What is done before the charter is signed.
+    pub(crate) prepare: Vec<Placed>,
+    pub(crate) steps: Vec<Placed>,
+    pub(crate) twin: Option<Twin>,
+}
+
+/// A scenario as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    #[serde(default)]
+    template: Option<Name>,
+    #[serde(default)]
+    charter: toml::Table,
+    #[serde(rename = "partner")]
+    partners: Vec<Partner>,
+    #[serde(rename = "operation", default)]
+    operations: Vec<Operation>,
+    #[serde(default)]
+    prepare: Vec<RawStep>,
     #[serde(rename = "step")]
-    pub(crate) steps: Vec<Step>,
+    steps: Vec<RawStep>,
+    #[serde(default)]
+    twin: Option<Spanned<toml::Table>>,
 }
 
 /// Who takes part.
@@ -40,10 +78,14 @@ pub(crate) struct Scenario {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Partner {
     pub(crate) name: Name,
-    #[serde(deserialize_with = "role_of_template")]
+    #[serde(deserialize_with = "role_of_template", default = "supporting")]
     pub(crate) role: Role,
     #[serde(default)]
     pub(crate) is: String,
+}
+
+fn supporting() -> Role {
+    Role::Supporting
 }
 
 /// A role in which templates place partners; which further ones they declare, they decide themselves.
@@ -71,49 +113,20 @@ pub(crate) struct Operation {
     pub(crate) body: BTreeMap<String, String>,
 }
 
-/// What happens.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Step {
-    Say(String),
-    Open(Name),
-    Attest(Attest),
-    Kill(Name),
-    Restart(Name),
-    Cut([Name; 2]),
-    Heal([Name; 2]),
-    Agreed(Name),
-    Deficit(Deficit),
-    CaughtUp(Name),
-}
-
-/// A partner's word.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Attest {
-    pub(crate) by: Name,
-    pub(crate) operation: Name,
-    pub(crate) stance: Stance,
-    #[serde(default)]
-    pub(crate) caveat: Option<String>,
-}
-
-/// What an open operation must be seen to lack.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Deficit {
-    pub(crate) operation: Name,
-    pub(crate) names: Name,
-}
-
 impl Scenario {
-    /// Reads a scenario, or the built-in one, and checks that all its names are declared and its steps can follow each other.
-    pub(crate) fn load(file: Option<&Path>) -> Result<Self, Error> {
-        let file = file.filter(|path| *path != Path::new(BUILT_IN) || path.exists());
-        let (text, shown) = match file {
-            None => (AIRLIFT_CORRIDOR.to_owned(), format!("the built-in scenario {BUILT_IN}")),
-            Some(path) => (read(path)?, path.display().to_string()),
+    /// Reads the scenario of that name or in that file, and checks that all its names are declared and its steps can follow
+    /// each other.
+    pub(crate) fn load(called: &str) -> Result<Self, Error> {
+        let path = Path::new(called);
+        let built_in = BUILT_IN.iter().find(|(name, _)| *name == called && !path.is_file());
+        let (text, shown) = match built_in {
+            Some((name, text)) => ((*text).to_owned(), format!("{name}.toml")),
+            None => (read(path)?, path.display().to_string()),
         };
+        Self::parse(&text, called, &shown)
+    }
+
+    fn parse(text: &str, called: &str, shown: &str) -> Result<Self, Error> {
         // The line is said in the form that editors follow, then the parser's picture of it.
         let wrong = |at: usize, why: &str| {
             let line = text[..at.min(text.len())].matches('\n').count() + 1;
@@ -122,109 +135,31 @@ impl Scenario {
                 format!("correct line {line} of {shown}; the format is described in {FORMAT}"),
             )
         };
-        let scenario: Self = toml::from_str(&text).map_err(|error| {
+        let mistaken = |Mistake { at, why }| wrong(at, &why);
+        let written: Written = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             wrong(at, error.to_string().trim_end())
         })?;
-        scenario.check().map_err(|Mistake { at, why }| wrong(at, &why))?;
+        let prepare = step::read_all(&written.prepare).map_err(mistaken)?;
+        let steps = step::read_all(&written.steps).map_err(mistaken)?;
+        let twin = written.twin.as_ref().map(Twin::read).transpose().map_err(mistaken)?;
+        let scenario = Self {
+            called: called.to_owned(),
+            name: written.name,
+            template: written.template,
+            charter: written.charter,
+            partners: written.partners,
+            operations: written.operations,
+            prepare,
+            steps,
+            twin,
+        };
+        scenario.check().map_err(mistaken)?;
+        if scenario.twin.is_some() {
+            // Its steps must be able to follow each other, too.
+            scenario.twin().map_err(mistaken)?.check().map_err(mistaken)?;
+        }
         Ok(scenario)
-    }
-
-    fn check(&self) -> Result<(), Mistake> {
-        if !TEMPLATES.contains(&self.template.get_ref().as_str()) {
-            let known = TEMPLATES.join(", ");
-            return Err(mistake(
-                &self.template,
-                format!("no template {:?}; there are: {known}", self.template.get_ref()),
-            ));
-        }
-        let mut partners = BTreeSet::new();
-        for partner in &self.partners {
-            if !partners.insert(partner.name.get_ref().as_str()) {
-                return Err(mistake(
-                    &partner.name,
-                    format!("partner {:?} is declared twice", partner.name.get_ref()),
-                ));
-            }
-        }
-        let leads: Vec<&Partner> =
-            self.partners.iter().filter(|partner| partner.role == Role::Lead).collect();
-        if leads.len() != 1 || partners.len() > MAX_PARTNERS {
-            let at = leads.get(1).map(|partner| &partner.name).unwrap_or(&self.template);
-            return Err(mistake(
-                at,
-                format!("exactly one of 1 to {MAX_PARTNERS} partners has the role lead"),
-            ));
-        }
-        let mut operations = BTreeSet::new();
-        for operation in &self.operations {
-            known("partner", &partners, &operation.by)?;
-            if !operations.insert(operation.id.get_ref().as_str()) {
-                return Err(mistake(
-                    &operation.id,
-                    format!("operation {:?} is declared twice", operation.id.get_ref()),
-                ));
-            }
-        }
-        let (mut open, mut running) = (BTreeSet::new(), partners.clone());
-        for step in &self.steps {
-            let opened = |name: &Name| {
-                known("operation", &operations, name)?;
-                match open.contains(name.get_ref().as_str()) {
-                    true => Ok(()),
-                    false => Err(mistake(
-                        name,
-                        format!("operation {:?} is not open yet at this step", name.get_ref()),
-                    )),
-                }
-            };
-            let runs = |name: &Name| {
-                known("partner", &partners, name)?;
-                match running.contains(name.get_ref().as_str()) {
-                    true => Ok(()),
-                    false => Err(mistake(name, format!("{} was killed before this step", name.get_ref()))),
-                }
-            };
-            match step {
-                Step::Say(_) => {}
-                Step::Open(id) => {
-                    known("operation", &operations, id)?;
-                    let by = self.operations.iter().find(|operation| operation.id.get_ref() == id.get_ref());
-                    if by.is_some_and(|operation| !running.contains(operation.by.get_ref().as_str())) {
-                        return Err(mistake(id, "who opens it was killed before this step".to_owned()));
-                    }
-                    open.insert(id.get_ref().as_str());
-                }
-                Step::Agreed(id) => opened(id)?,
-                Step::Attest(attest) => {
-                    runs(&attest.by)?;
-                    opened(&attest.operation)?;
-                }
-                Step::Kill(name) => {
-                    runs(name)?;
-                    running.remove(name.get_ref().as_str());
-                }
-                Step::Restart(name) => {
-                    known("partner", &partners, name)?;
-                    if !running.insert(name.get_ref().as_str()) {
-                        return Err(mistake(name, format!("{} runs already at this step", name.get_ref())));
-                    }
-                }
-                Step::CaughtUp(name) => runs(name)?,
-                Step::Cut([a, b]) | Step::Heal([a, b]) => {
-                    known("partner", &partners, a)?;
-                    known("partner", &partners, b)?;
-                    if a.get_ref() == b.get_ref() {
-                        return Err(mistake(b, format!("{} has no link with itself", b.get_ref())));
-                    }
-                }
-                Step::Deficit(deficit) => {
-                    opened(&deficit.operation)?;
-                    known("partner", &partners, &deficit.names)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Roles of at least `partners` partners: those beyond the scenario's observe.
@@ -242,32 +177,35 @@ impl Scenario {
                 format!("entente-testnet demo --partners {MAX_PARTNERS}"),
             ));
         }
-        let named = |role: Role| {
-            let with = self.partners.iter().filter(move |partner| partner.role == role);
-            with.map(|partner| partner.name.get_ref().clone()).collect::<Vec<_>>()
-        };
-        let lead = named(Role::Lead).remove(0);
-        let mut observing = named(Role::Observing);
+        let lead = self.partners.iter().position(|partner| partner.role == Role::Lead).unwrap_or(0);
+        let name = |partner: &Partner| partner.name.get_ref().clone();
+        let others = self.partners.iter().enumerate().filter(|(i, _)| *i != lead).map(|(_, other)| other);
+        let (mut observing, supporting): (Vec<_>, Vec<_>) =
+            others.partition(|partner| partner.role == Role::Observing);
+        let supporting = supporting.into_iter().map(name).collect();
+        let mut observing: Vec<_> = observing.drain(..).map(name).collect();
         observing.extend((self.partners.len()..partners).map(|i| format!("partner{:02}", i + 1)));
-        Ok(Roles { lead, supporting: named(Role::Supporting), observing })
+        Ok(Roles { lead: name(&self.partners[lead]), supporting, observing })
     }
 }
 
-/// Where the format is described.
-const FORMAT: &str = "testnet/scenarios/airlift-corridor.toml";
-
 fn read(path: &Path) -> Result<String, Error> {
     let shown = path.display();
-    let next = format!(
-        "entente-testnet demo plays the built-in scenario {BUILT_IN}; entente-testnet demo --scenario FILE another"
-    );
+    let next = "entente-testnet scenario list shows those that are built in; entente-testnet scenario FILE plays another"
+        .to_owned();
     let cannot = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::input(
-            format!(
-                "no scenario {shown}: there is no such file, and {BUILT_IN} is the only one that is built in"
-            ),
-            next.clone(),
-        ),
+        std::io::ErrorKind::NotFound => {
+            let names = BUILT_IN.iter().map(|(name, _)| *name);
+            let near = step::nearest(&shown.to_string(), names.clone())
+                .map_or_else(String::new, |near| format!(" (did you mean {near}?)"));
+            Error::input(
+                format!(
+                    "no scenario {shown}: there is no such file, and built in are {}{near}",
+                    names.collect::<Vec<_>>().join(", ")
+                ),
+                next.clone(),
+            )
+        }
         _ => Error::input(format!("cannot read scenario {shown}: {error}"), next.clone()),
     };
     let size = std::fs::metadata(path).map_err(cannot)?.len();
@@ -279,74 +217,17 @@ fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// What is wrong with a scenario, and at which byte.
+#[derive(Debug)]
 struct Mistake {
     at: usize,
     why: String,
 }
 
-fn mistake(name: &Name, why: String) -> Mistake {
-    Mistake { at: name.span().start, why }
-}
-
-fn known(what: &str, declared: &BTreeSet<&str>, name: &Name) -> Result<(), Mistake> {
-    if declared.contains(name.get_ref().as_str()) {
-        return Ok(());
+impl Mistake {
+    fn new(at: usize, why: impl Into<String>) -> Self {
+        Self { at, why: why.into() }
     }
-    let declared = declared.iter().copied().collect::<Vec<_>>().join(", ");
-    Err(mistake(name, format!("no {what} {:?} is declared; there are: {declared}", name.get_ref())))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_scenario_is_whole() {
-        let scenario = Scenario::load(None).expect("it is checked here");
-        assert_eq!(scenario.roles(4).expect("four").lead, "norden");
-        assert_eq!(scenario.roles(6).expect("six").observing.len(), 3);
-        assert!(scenario.roles(3).is_err());
-    }
-
-    #[test]
-    fn typos_are_named_with_their_place() {
-        let wrong = |from: &str, to: &str, words: &str| {
-            let at = AIRLIFT_CORRIDOR.find(from).expect("it is there");
-            let line = AIRLIFT_CORRIDOR[..at].matches('\n').count() + 1;
-            let text = AIRLIFT_CORRIDOR.replacen(from, to, 1);
-            let file = tempfile::NamedTempFile::new().expect("a temporary file");
-            std::fs::write(file.path(), text).expect("writable");
-            let said = Scenario::load(Some(file.path())).expect_err("a typo").to_string();
-            let place = format!("{}:{line}: ", file.path().display());
-            assert!(said.starts_with(&place) && said.contains(words), "{place}{words} is not\n{said}");
-            assert!(said.contains("\n  next: correct line"), "{said}");
-        };
-        wrong("kill = \"skywatch\"\n", "kil = \"skywatch\"\n", "unknown variant `kil`");
-        wrong("role = \"lead\"", "rolle = \"lead\"", "rolle");
-        wrong("kill = \"skywatch\"", "kill = \"skywalk\"", "no partner \"skywalk\"");
-        wrong(
-            "open = \"morning\"",
-            "open = \"mourning\"",
-            "no operation \"mourning\" is declared; there are: evening, morning",
-        );
-        wrong(
-            "template = \"airlift\"",
-            "template = \"airlfit\"",
-            "no template \"airlfit\"; there are: airlift",
-        );
-        wrong("by = \"norden\"\ntype", "by = \"nordne\"\ntype", "no partner \"nordne\"");
-        wrong("role = \"observing\"", "role = \"obsevring\"", "obsevring");
-        wrong("restart = \"skywatch\"", "restart = \"norden\"", "norden runs already at this step");
-        wrong("agreed = \"morning\"", "agreed = \"evening\"", "operation \"evening\" is not open yet");
-        wrong("cut = [\"norden\", \"skywatch\"]", "cut = [\"norden\", \"norden\"]", "no link with itself");
-        wrong("stance = \"endorse\"", "stance = \"endrose\"", "endrose");
-    }
-
-    #[test]
-    fn a_scenario_that_is_not_there_is_told_from_the_built_in_one() {
-        assert!(Scenario::load(Some(Path::new(BUILT_IN))).is_ok());
-        let said = Scenario::load(Some(Path::new("sealift"))).expect_err("not there").to_string();
-        assert!(said.contains("no scenario sealift: there is no such file, and airlift-corridor"), "{said}");
-        assert!(said.contains("next: entente-testnet demo"), "{said}");
-    }
-}
+mod tests;

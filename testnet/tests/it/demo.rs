@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::support::{eventually, processes_in, testnet, text};
+use crate::support::{eventually, processes_in, signal, testnet, text};
 
 #[test]
 fn the_demo_agrees_twice_and_its_receipt_verifies_without_any_store() {
@@ -48,11 +48,6 @@ fn begun(words: &[&str], net: &Path) -> Child {
     // It and at least two nodes.
     eventually("nodes run", || (processes_in(net).len() >= 3).then_some(()));
     child
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process number")).expect("not zero");
-    kill_process(pid, signal).expect("it runs");
 }
 
 #[test]
@@ -143,7 +138,7 @@ fn wrong_scenarios_are_refused_with_their_place_before_anything_starts() {
         said.contains("no scenario sealift: there is no such file") && said.contains("  next: "),
         "{said}"
     );
-    assert!(said.contains("entente-testnet --dir ") && said.contains(" demo plays the built-in"), "{said}");
+    assert!(said.contains("entente-testnet --dir ") && said.contains(" scenario list shows"), "{said}");
     let (code, said) = run(&["--partners", "99"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("at most 16 are possible") && said.contains("demo --partners 16"), "{said}");

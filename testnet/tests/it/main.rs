@@ -4,4 +4,5 @@ mod demo;
 mod faults;
 mod folders;
 mod kills;
+mod scenario;
 mod support;

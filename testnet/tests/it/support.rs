@@ -1,12 +1,13 @@
 //! Running the testnet's binary and looking at its nodes.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 use entente_node::api::dto::{LogPage, StatusView};
 use entente_node::client::Client;
 use entente_node::paths::DataDir;
+use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 
 /// Whatever is awaited must come within this; then the test has failed.
@@ -133,4 +134,9 @@ pub(crate) fn processes_in(dir: &Path) -> Vec<u32> {
         line.windows(named.len()).any(|window| window == named)
     };
     pids.filter(runs).collect()
+}
+
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process number")).expect("not zero");
+    kill_process(pid, signal).expect("it runs");
 }

@@ -1,0 +1,571 @@
+//! Plays a scenario's steps against a network of real processes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use entente_node::api::dto::{OperationView, RecordState};
+use entente_protocol::record::Stance;
+use serde_json::Value;
+
+use super::check::EVERYONE;
+use super::step::{Copy, Edit, Impostor, Write};
+use super::tale::StepView;
+use super::words::Variables;
+use super::{Attest, Deficit, Expect, Operation, Placed, Run, Scenario, Step, Tale, charter, look};
+use crate::impostor;
+use crate::network::{Error, LOOK_INTERVAL, Network, STEP_TIMEOUT};
+
+/// How long a record may take to be ordered.
+const WAIT: &str = "60s";
+/// How long what is expected may take to be seen.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// And where it is expected not to be seen, in a twin.
+const PATIENCE_OF_TWINS: Duration = Duration::from_secs(4);
+
+/// What was played.
+#[derive(Debug, Default)]
+pub(crate) struct Played {
+    pub(crate) steps: Vec<StepView>,
+    /// By the scenario's name: the operation's id.
+    pub(crate) ids: BTreeMap<String, String>,
+    pub(crate) last_agreed: Option<String>,
+    /// The step that failed, and how; nothing after it was played.
+    pub(crate) failed: Option<(Placed, Error)>,
+}
+
+struct Player<'a> {
+    network: &'a mut Network,
+    scenario: &'a Scenario,
+    tale: &'a Tale,
+    variables: Variables,
+    played: Played,
+    patience: Duration,
+}
+
+/// Founds the scenario's coalition for `partners` partners.
+pub(crate) async fn found(
+    scenario: &Scenario,
+    dir: &std::path::Path,
+    partners: usize,
+    tied: bool,
+    tale: &Tale,
+) -> Result<(Network, Variables), Error> {
+    let roles = scenario.roles(partners)?;
+    if Network::prepare(dir)? {
+        tale.line("", "an earlier network was left here; it is cleaned");
+    }
+    tale.chapter(&format!("{}: {partners} partners", scenario.name));
+    for partner in &scenario.partners {
+        let is = if partner.is.is_empty() { String::new() } else { format!(", {}", partner.is) };
+        tale.line(partner.name.get_ref(), &format!("{}{is}", partner.role));
+    }
+    let template = scenario.template.as_ref().map_or("airlift", |template| template.get_ref().as_str());
+    let shape = |draft: &str| match scenario.charter.is_empty() {
+        true => Ok(draft.to_owned()),
+        false => charter::changed(draft, &scenario.charter, scenario.template.is_none()),
+    };
+    let mut network = Network::draft(dir, template, &roles, tied, shape).await?;
+    let mut variables = Variables::default();
+    variables.set("dir", network.scratch()?.display().to_string());
+    variables.set("draft", network.draft_file().display().to_string());
+    for partner in network.partners() {
+        variables.set(format!("partner.{partner}.dir"), network.data_dir(partner).display().to_string());
+        for (what, key) in network.keys(partner)? {
+            variables.set(format!("partner.{partner}.{what}"), key);
+        }
+    }
+    let mut player = Player::new(&mut network, scenario, tale, variables);
+    for placed in &scenario.prepare {
+        if let Err(error) = player.step(&placed.step).await {
+            network.keep_files();
+            let (number, name) = (placed.number, placed.step.name());
+            let error = error.to_string();
+            let (what, next) = error.split_once("\n  next: ").unwrap_or((&error, "correct the scenario"));
+            return Err(Error::failed(format!("prepare step {number} ({name}): {what}"), next));
+        }
+    }
+    let mut variables = player.variables;
+    network.seal().await?;
+    variables.set("coalition", network.coalition());
+    tale.line("", &format!("every root has signed the charter: {}", network.coalition()));
+    Ok((network, variables))
+}
+
+/// Starts every node and plays every step, up to one that fails. At the step `hasty` what is expected has little time.
+pub(crate) async fn play(
+    network: &mut Network,
+    scenario: &Scenario,
+    tale: &Tale,
+    variables: Variables,
+    hasty: Option<&str>,
+) -> Result<Played, Error> {
+    let partners = network.partners().to_vec();
+    for (i, partner) in partners.iter().enumerate() {
+        network.start(partner).await?;
+        let what = if i == 0 { "listens; its address is all that the others are given" } else { "starts" };
+        let pid = network
+            .process(partner)
+            .map_or_else(String::new, |process| format!(" (process {})", process.pid()));
+        tale.line(partner, &format!("{what}{pid}"));
+    }
+    network.until_meshed().await?;
+    tale.line("", "all have found each other");
+    let mut player = Player::new(network, scenario, tale, variables);
+    for placed in &scenario.steps {
+        let is_hasty = hasty.is_some() && placed.id.as_deref() == hasty;
+        player.patience = if is_hasty { PATIENCE_OF_TWINS } else { PATIENCE };
+        let begun = Instant::now();
+        let result = player.step(&placed.step).await;
+        if let Err(Error::Interrupted) = result {
+            return Err(Error::Interrupted);
+        }
+        player.played.steps.push(StepView {
+            number: placed.number,
+            id: placed.id.clone(),
+            step: placed.step.name(),
+            took_ms: begun.elapsed().as_millis(),
+            failed: result.as_ref().err().map(ToString::to_string),
+        });
+        if let Err(error) = result {
+            player.played.failed = Some((placed.clone(), error));
+            break;
+        }
+    }
+    Ok(player.played)
+}
+
+/// What a command must be or say and is not.
+fn unlike(what: String) -> Error {
+    Error::failed(what, "read the scenario and its node's log; correct the one that is wrong")
+}
+
+impl<'a> Player<'a> {
+    fn new(network: &'a mut Network, scenario: &'a Scenario, tale: &'a Tale, variables: Variables) -> Self {
+        Self { network, scenario, tale, variables, played: Played::default(), patience: PATIENCE }
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), Error> {
+        match step {
+            Step::Say(text) => self.tale.chapter(&self.variables.fill(text)),
+            Step::Open(id) => self.open(id).await?,
+            Step::Attest(attest) => self.attest(attest).await?,
+            Step::Run(run) => self.run(run).await?,
+            Step::Expect(expect) => self.expect(expect).await?,
+            Step::Kill(partner) => {
+                self.network.kill(partner)?;
+                self.tale.line(partner, "is lost: kill -9");
+            }
+            Step::Restart(partner) => self.restart(partner).await?,
+            Step::Cut([a, b]) => {
+                let around = self.network.cut(a, b).await?;
+                let how = if around { "; they reach each other through others" } else { "" };
+                self.tale.line("", &format!("the link between {a} and {b} is cut{how}"));
+            }
+            Step::Split(groups) => {
+                self.network.split(groups).await?;
+                let groups = groups.iter().map(|group| group.join(", ")).collect::<Vec<_>>();
+                self.tale.line("", &format!("the network falls apart: {}", groups.join("  |  ")));
+            }
+            Step::Heal(Some([a, b])) => {
+                self.network.heal(a, b).await?;
+                self.tale.line("", &format!("the link between {a} and {b} is back"));
+            }
+            Step::Heal(None) => {
+                self.network.heal_all().await?;
+                self.tale.line("", "all links are back");
+            }
+            Step::Agreed(id) => self.agreed(id).await?,
+            Step::Deficit(deficit) => self.deficit(deficit).await?,
+            Step::CaughtUp(partner) => self.caught_up(partner).await?,
+            Step::Copy(Copy { of, named }) => {
+                self.network.copy(of, named)?;
+                self.tale.line(named, &format!("has the keys and the store of {of}, as they were"));
+            }
+            Step::Impostor(impostor) => self.impostor(impostor).await?,
+            Step::Edit(edit) => self.edit(edit)?,
+            Step::Write(Write { file, text }) => {
+                let path = self.network.scratch()?.join(file);
+                std::fs::write(&path, self.variables.fill(text))
+                    .map_err(|error| Error::io(format!("write {}", path.display()), error))?;
+                self.tale.line("", &format!("{file} is written"));
+            }
+        }
+        Ok(())
+    }
+
+    fn operation(&self, name: &str) -> Result<&Operation, Error> {
+        let found = self.scenario.operations.iter().find(|operation| operation.id.get_ref() == name);
+        found.ok_or_else(|| {
+            Error::failed(format!("no operation {name:?} is declared"), "declare it in the scenario")
+        })
+    }
+
+    fn id(&self, name: &str) -> Result<String, Error> {
+        self.played.ids.get(name).cloned().ok_or_else(|| {
+            Error::failed(format!("operation {name:?} is not open yet"), "open it in an earlier step")
+        })
+    }
+
+    async fn open(&mut self, name: &str) -> Result<(), Error> {
+        let operation = self.operation(name)?.clone();
+        let mut arguments: Vec<String> =
+            ["op", "open", "--wait", "ordered", "--timeout", WAIT, "--key", name]
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+        arguments.extend(["--type".into(), operation.kind, "--title".into(), operation.title.clone()]);
+        for (field, value) in &operation.body {
+            arguments.extend(["--set".to_owned(), format!("{field}={}", self.variables.fill(value))]);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let printed = self.network.entente(operation.by.get_ref(), &arguments).await?;
+        let id = printed.split_whitespace().next().unwrap_or_default().to_owned();
+        self.tale.line(operation.by.get_ref(), &format!("opens {:?}", operation.title));
+        for (field, value) in &operation.body {
+            self.tale.line("", &format!("    {field}: {}", self.variables.fill(value)));
+        }
+        self.tale.line("", &format!("    {id}"));
+        self.variables.set(format!("op.{name}"), id.clone());
+        self.played.ids.insert(name.to_owned(), id);
+        Ok(())
+    }
+
+    async fn attest(&mut self, attest: &Attest) -> Result<(), Error> {
+        let id = self.id(&attest.operation)?;
+        let (flag, word) = match attest.stance {
+            Stance::Endorse => ("--endorse", "endorses"),
+            Stance::Object => ("--object", "objects to"),
+            Stance::Abstain => ("--abstain", "abstains from"),
+        };
+        let key = format!("{}-{}", attest.operation, attest.by);
+        let mut arguments =
+            vec!["op", "attest", &id, flag, "--wait", "ordered", "--timeout", WAIT, "--key", &key];
+        if let Some(caveat) = &attest.caveat {
+            arguments.extend(["--caveat", caveat]);
+        }
+        let begun = Instant::now();
+        self.network.entente(&attest.by, &arguments).await?;
+        let took = begun.elapsed().as_millis();
+        let title = &self.operation(&attest.operation)?.title;
+        let caveat =
+            attest.caveat.as_ref().map_or_else(String::new, |caveat| format!(", on condition: {caveat}"));
+        self.tale.line(&attest.by, &format!("{word} {title:?}{caveat} (ordered after {took} ms)"));
+        Ok(())
+    }
+
+    async fn run(&mut self, run: &Run) -> Result<(), Error> {
+        let fill = |text: &String| self.variables.fill(text);
+        let mut arguments = run.args.iter().map(fill).collect::<Vec<_>>();
+        if !run.keep.is_empty() && !arguments.iter().any(|word| word == "--json") {
+            arguments.push("--json".to_owned());
+        }
+        let said = self.network.said(&run.by, &arguments).await?;
+        let command = arguments.join(" ");
+        let told = [said.out.trim(), said.err.trim()].join("\n").trim().to_owned();
+        if said.code != Some(run.exit) {
+            let code = said.code.map_or_else(|| "a signal".to_owned(), |code| code.to_string());
+            return Err(unlike(format!(
+                "{}: `entente {command}` ends with {code}, where {} is expected; it says:\n{told}",
+                run.by, run.exit
+            )));
+        }
+        for wanted in run.says.texts().iter().map(fill) {
+            if !told.contains(&wanted) {
+                return Err(unlike(format!(
+                    "{}: `entente {command}` does not say {wanted:?}; it says:\n{told}",
+                    run.by
+                )));
+            }
+        }
+        let what = run.does.as_ref().map_or_else(|| format!("entente {command}"), fill);
+        self.tale.line(&run.by, &what);
+        if run.exit != 0 {
+            self.tale.line("", &format!("    refused: {}", reason(&said.err)));
+        }
+        self.keep(&run.by, &command, &said.out, &run.keep)
+    }
+
+    /// Keeps what is found in a command's JSON.
+    fn keep(
+        &mut self,
+        who: &str,
+        command: &str,
+        printed: &str,
+        keep: &BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        if keep.is_empty() {
+            return Ok(());
+        }
+        let value: Value = serde_json::from_str(printed).map_err(|error| {
+            unlike(format!("{who}: `entente {command}` prints no JSON ({error}):\n{}", printed.trim()))
+        })?;
+        for (variable, path) in keep {
+            let path = self.variables.fill(path);
+            let found = look::find(&value, &path);
+            let [one] = found[..] else {
+                return Err(unlike(format!(
+                    "{who}: `entente {command}` has {} values at {path:?}, where one is to be kept as {variable}:\n{}",
+                    found.len(),
+                    printed.trim()
+                )));
+            };
+            let value = look::shown(one);
+            self.variables.set(variable, value);
+        }
+        Ok(())
+    }
+
+    async fn expect(&mut self, expect: &Expect) -> Result<(), Error> {
+        let fill = |text: &String| self.variables.fill(text);
+        let mut arguments = expect.args.iter().map(fill).collect::<Vec<_>>();
+        if !arguments.iter().any(|word| word == "--json") {
+            arguments.push("--json".to_owned());
+        }
+        let filled = Expect {
+            path: fill(&expect.path),
+            contains: expect.contains.as_ref().map(fill),
+            is: expect.is.as_ref().map(|wanted| match wanted.as_str() {
+                Some(text) => toml::Value::String(self.variables.fill(text)),
+                None => wanted.clone(),
+            }),
+            ..expect.clone()
+        };
+        let asked = if expect.at == EVERYONE { self.network.honest() } else { vec![expect.at.clone()] };
+        let limit = expect.within.map_or(self.patience, Duration::from_secs).min(self.patience);
+        let until = Instant::now() + limit;
+        let printed = loop {
+            let (unlike_it, printed) = self.seen(&asked, &arguments, &filled).await?;
+            let Some(seen) = unlike_it else { break printed };
+            if Instant::now() >= until {
+                return Err(unlike(format!(
+                    "not within {} s: `entente {}`: {}; seen instead: {seen}",
+                    limit.as_secs(),
+                    arguments.join(" "),
+                    wanted(&filled)
+                )));
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        };
+        let who = if expect.at == EVERYONE { format!("all {}", asked.len()) } else { String::new() };
+        let shows = if expect.at == EVERYONE { "show" } else { "shows" };
+        let means = expect.means.as_ref().map(fill);
+        let means = means.unwrap_or_else(|| format!("{}: {}", arguments.join(" "), wanted(&filled)));
+        let name = if expect.at == EVERYONE { "" } else { expect.at.as_str() };
+        self.tale.line(name, format!("{who} {shows}: {means}").trim_start());
+        self.keep(asked.last().map_or("", String::as_str), &arguments.join(" "), &printed, &expect.keep)
+    }
+
+    /// What those who are asked show that is not as expected, and what the last of them printed.
+    async fn seen(
+        &self,
+        asked: &[String],
+        arguments: &[String],
+        expect: &Expect,
+    ) -> Result<(Option<String>, String), Error> {
+        let (mut printed, mut first) = (String::new(), None::<(String, Vec<Value>)>);
+        for partner in asked {
+            let said = self.network.said(partner, arguments).await?;
+            let value: Value = match serde_json::from_str(&said.out) {
+                Ok(value) if said.code == Some(0) => value,
+                _ => {
+                    let told = [said.out.trim(), said.err.trim()].join(" ");
+                    return Ok((Some(format!("at {partner} an error: {}", told.trim())), printed));
+                }
+            };
+            let found = look::find(&value, &expect.path);
+            if !holds(&found, expect) {
+                let shown = found.iter().map(|value| look::shown(value)).collect::<Vec<_>>();
+                let shown = if shown.is_empty() { "nothing there".to_owned() } else { shown.join(", ") };
+                return Ok((Some(format!("at {partner} {shown}")), printed));
+            }
+            let found = found.into_iter().cloned().collect::<Vec<_>>();
+            match &first {
+                Some((other, others)) if expect.same && *others != found => {
+                    let shown =
+                        |values: &[Value]| values.iter().map(look::shown).collect::<Vec<_>>().join(", ");
+                    let what = format!("at {other} {}, at {partner} {}", shown(others), shown(&found));
+                    return Ok((Some(what), printed));
+                }
+                Some(_) => {}
+                None => first = Some((partner.clone(), found)),
+            }
+            printed = said.out;
+        }
+        Ok((if asked.is_empty() { Some("nobody runs".to_owned()) } else { None }, printed))
+    }
+
+    async fn restart(&mut self, partner: &str) -> Result<(), Error> {
+        self.network.start(partner).await?;
+        if self.network.is_copy(partner) {
+            self.tale.line(partner, "starts");
+            return Ok(());
+        }
+        self.network.until_back(partner).await?;
+        self.tale.line(partner, "is back with its own store and keys");
+        Ok(())
+    }
+
+    /// Polls a partner's view of an operation until `done` says so.
+    async fn until_view(
+        &self,
+        partner: &str,
+        name: &str,
+        what: &str,
+        done: impl Fn(&OperationView) -> bool,
+    ) -> Result<OperationView, Error> {
+        let path = format!("/v1/ops/{}", self.id(name)?);
+        let client = self.network.client(partner)?;
+        let limit = self.patience.min(STEP_TIMEOUT);
+        let until = Instant::now() + limit;
+        loop {
+            let seen = match client.get::<OperationView>(&path).await {
+                Ok(view) if done(&view) => return Ok(view),
+                Ok(view) => format!("{}, {}", view.outcome, view.explanation),
+                Err(error) => error.what,
+            };
+            if Instant::now() >= until {
+                let what = format!("{partner}: {name} {what}; seen instead: {seen}");
+                return Err(Error::Late { what, limit });
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    fn running(&self) -> Vec<String> {
+        let partners = self.network.partners().iter();
+        partners.filter(|partner| self.network.process(partner).is_some()).cloned().collect()
+    }
+
+    async fn agreed(&mut self, name: &str) -> Result<(), Error> {
+        let mut shown = None;
+        let running = self.network.honest();
+        for partner in &running {
+            let agreed = |view: &OperationView| view.state == RecordState::Agreed && view.outcome == "agreed";
+            shown = Some(self.until_view(partner, name, "is agreed", agreed).await?);
+        }
+        let Some(view) = shown else {
+            return Err(Error::failed(
+                "nobody is running",
+                "restart somebody in an earlier step of the scenario",
+            ));
+        };
+        self.tale.line(
+            "",
+            &format!("{} of {} partners show the same:", running.len(), self.network.partners().len()),
+        );
+        self.tale.good("AGREED", &format!("  {}  {}", view.title, view.id));
+        if let Some(decision) = &view.decision {
+            self.tale.line("", &format!("why: {}", decision.explanation.replace("; ", "\n     ")));
+        }
+        self.played.last_agreed = Some(name.to_owned());
+        Ok(())
+    }
+
+    async fn deficit(&self, deficit: &Deficit) -> Result<(), Error> {
+        let by = self.operation(&deficit.operation)?.by.get_ref().clone();
+        let lacks = |view: &OperationView| {
+            view.state == RecordState::Ordered
+                && view.deficit.iter().any(|line| line.contains(&deficit.names))
+        };
+        let view = self.until_view(&by, &deficit.operation, "shows its deficit", lacks).await?;
+        self.tale.line("", &format!("{:?} is {}: {}", view.title, view.outcome, view.deficit.join("; ")));
+        Ok(())
+    }
+
+    async fn caught_up(&self, partner: &str) -> Result<(), Error> {
+        let mut size = 0;
+        for other in self.running().iter().filter(|other| *other != partner) {
+            let status = self.network.until_status(other, "answers", |_| true).await?;
+            size = status.log.size.max(size);
+        }
+        let status = self
+            .network
+            .until_status(partner, "has caught up", |status| {
+                status.log.size >= size && status.epoch.certified == status.epoch.applied
+            })
+            .await?;
+        let (size, epoch) = (status.log.size, status.epoch.certified);
+        self.tale.line(partner, &format!("holds the whole log: {size} leaves, epoch {epoch} certified"));
+        Ok(())
+    }
+
+    async fn impostor(&self, wanted: &Impostor) -> Result<(), Error> {
+        let Impostor { named, at, told } = wanted;
+        let told = self.variables.fill(told);
+        self.tale.line(
+            "",
+            &format!("somebody dials {at} as {named}, with a key that ran out and is in no charter"),
+        );
+        let heard = tokio::time::timeout(self.patience, impostor::dial(self.network, named, at)).await;
+        let heard = heard.map_err(|_| Error::Late {
+            what: format!("{at} answers who passes itself off as {named}"),
+            limit: self.patience,
+        })??;
+        if !heard.contains(&told) {
+            return Err(unlike(format!("{at} does not tell the impostor {told:?}; it says: {heard}")));
+        }
+        self.tale.line(at, &format!("refuses it: {heard}"));
+        Ok(())
+    }
+
+    fn edit(&self, Edit { file, set }: &Edit) -> Result<(), Error> {
+        let path = self.network.scratch()?.join(file);
+        let io = |what: &str, error| Error::io(format!("{what} {}", path.display()), error);
+        let text = std::fs::read_to_string(&path).map_err(|error| io("read", error))?;
+        let changed = charter::changed(&text, set, false).map_err(unlike)?;
+        std::fs::write(&path, changed).map_err(|error| io("write", error))?;
+        self.tale.line("", &format!("{file} is edited: {}", keys(set).join(", ")));
+        Ok(())
+    }
+}
+
+/// Why a command was refused, in its own words.
+fn reason(told: &str) -> String {
+    let after = |word: &str| told.lines().find_map(|line| line.trim().strip_prefix(word)).map(str::trim);
+    match (after("error:"), after("why:")) {
+        (Some(what), Some(why)) => format!("{what}: {why}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) => told.lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// What a table changes, in words.
+fn keys(table: &toml::Table) -> Vec<String> {
+    let named = |value: &toml::Value| {
+        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        let names = items.iter().filter_map(|item| item.get("name")?.as_str().map(str::to_owned));
+        names.collect::<Vec<_>>()
+    };
+    let of = |(key, value): (&String, &toml::Value)| match named(value) {
+        names if names.is_empty() => key.clone(),
+        names => format!("{key} {}", names.join(", ")),
+    };
+    table.iter().map(of).collect()
+}
+
+/// Whether what was found is as expected.
+fn holds(found: &[&Value], expect: &Expect) -> bool {
+    let is = |wanted: &toml::Value| !found.is_empty() && found.iter().all(|value| look::is(value, wanted));
+    let contains = |part: &String| found.iter().any(|value| look::shown(value).contains(part));
+    let counted = match expect.count {
+        Some(count) => found.len() == count,
+        None => !found.is_empty(),
+    };
+    counted && expect.is.as_ref().is_none_or(is) && expect.contains.as_ref().is_none_or(contains)
+}
+
+/// What is expected, in words.
+fn wanted(expect: &Expect) -> String {
+    let path = if expect.path.is_empty() { "it" } else { expect.path.as_str() };
+    let mut all = Vec::new();
+    all.extend(expect.is.as_ref().map(|wanted| format!("is {wanted}")));
+    all.extend(expect.contains.as_ref().map(|part| format!("contains {part:?}")));
+    all.extend(expect.count.map(|count| format!("is there {count} times")));
+    if expect.same {
+        all.push("is the same everywhere".to_owned());
+    }
+    if all.is_empty() {
+        all.push("is there".to_owned());
+    }
+    format!("{path} {}", all.join(" and "))
+}

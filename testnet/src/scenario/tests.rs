@@ -1,0 +1,140 @@
+//! Scenario files that are right, and wrong ones with the place where they are.
+
+use super::*;
+
+fn text_of(name: &str) -> &'static str {
+    BUILT_IN.iter().find(|(built_in, _)| *built_in == name).expect("it is built in").1
+}
+
+#[test]
+fn all_that_are_built_in_are_whole_and_have_a_twin() {
+    for (name, _) in BUILT_IN {
+        let scenario = Scenario::load(name).expect("it is checked here");
+        assert!(scenario.twin.is_some(), "{name} has no twin");
+    }
+    let scenario = Scenario::load(OF_THE_DEMO).expect("it is there");
+    assert_eq!(scenario.roles(4).expect("four").lead, "norden");
+    assert_eq!(scenario.roles(6).expect("six").observing.len(), 3);
+    assert!(scenario.roles(3).is_err());
+}
+
+/// A scenario with one change is refused, at its line, in these words.
+fn wrong(of: &str, from: &str, to: &str, words: &str) {
+    let at = of.find(from).unwrap_or_else(|| panic!("{from:?} is not there"));
+    let line = of[..at].matches('\n').count() + 1;
+    let text = of.replacen(from, to, 1);
+    let said = Scenario::parse(&text, "x", "x.toml").expect_err("a mistake").to_string();
+    let place = format!("x.toml:{line}: ");
+    assert!(said.starts_with(&place) && said.contains(words), "{place}{words} is not\n{said}");
+    assert!(said.contains("\n  next: correct line"), "{said}");
+}
+
+#[test]
+fn typos_are_named_with_their_place() {
+    let wrong = |from: &str, to: &str, words: &str| wrong(text_of(OF_THE_DEMO), from, to, words);
+    wrong(
+        "kill = \"skywatch\"\n",
+        "kil = \"skywatch\"\n",
+        "step 3: no step is called \"kil\"; did you mean \"kill\"?",
+    );
+    wrong("role = \"lead\"", "rolle = \"lead\"", "rolle");
+    wrong("kill = \"skywatch\"", "kill = \"skywalk\"", "step 3 (kill): no partner \"skywalk\"");
+    wrong("kill = \"skywatch\"", "kill = \"skywach\"", "did you mean \"skywatch\"?");
+    wrong(
+        "open = \"morning\"",
+        "open = \"mourning\"",
+        "no operation \"mourning\" is declared; there are: evening, morning",
+    );
+    wrong("template = \"airlift\"", "template = \"airlfit\"", "no template \"airlfit\"; there are: airlift");
+    wrong("by = \"norden\"\ntype", "by = \"nordne\"\ntype", "no partner \"nordne\"");
+    wrong("role = \"observing\"", "role = \"obsevring\"", "obsevring");
+    wrong("restart = \"skywatch\"", "restart = \"norden\"", "norden runs already at this step");
+    wrong("agreed = \"morning\"", "agreed = \"evening\"", "operation \"evening\" is not open yet");
+    wrong("cut = [\"norden\", \"skywatch\"]", "cut = [\"norden\", \"norden\"]", "no link with itself");
+    wrong("stance = \"endorse\"", "stance = \"endrose\"", "endrose");
+}
+
+/// Two partners, with these steps.
+fn two(steps: &str) -> String {
+    format!(
+        "name = \"x\"\ntemplate = \"airlift\"\n[[partner]]\nname = \"a\"\nrole = \"lead\"\n[[partner]]\nname = \"b\"\n{steps}"
+    )
+}
+
+#[test]
+fn steps_that_cannot_be_are_named_with_what_can() {
+    let step = "[[step]]\nrun = { by = \"a\", args = [\"note\", \"{coalition}\"], keep = { n = \"id\" } }\n[[step]]\nrun = { by = \"b\", args = [\"{n}\"] }\n";
+    let good = two(step);
+    Scenario::parse(&good, "x", "x.toml").expect("it is whole");
+    wrong(
+        &good,
+        "run = { by = \"b\", args = [\"{n}\"]",
+        "run = { by = \"b\", args = [\"{m}\"]",
+        "step 2 (run): no variable \"m\" is declared; there are: coalition",
+    );
+    wrong(
+        &good,
+        "run = { by = \"a\", args",
+        "run = { by = \"a\", agrs",
+        "step 1: run: unknown field `agrs`, expected one of `by`, `args`",
+    );
+    wrong(&good, "run = { by = \"b\"", "say = \"x\"\nrun = { by = \"b\"", "a step does one thing");
+    wrong(
+        &two("[[step]]\nsplit = [[\"a\"]]\n"),
+        "split",
+        "split",
+        "everybody stands in one of two or more groups; missing: b",
+    );
+    wrong(
+        &two("[[step]]\ncopy = { of = \"a\", as = \"c\" }\n"),
+        "copy",
+        "copy",
+        "a store is copied while its node is down",
+    );
+    wrong(&two("[[step]]\nheal = \"every\"\n"), "heal", "heal", "two partners, or \"all\"");
+    wrong(&two("[[step]]\nexpect = { at = \"al\", args = [] }\n"), "expect", "expect", "no partner \"al\"");
+}
+
+#[test]
+fn twins_that_change_nothing_or_name_no_step_are_refused() {
+    let twin = |rest: &str| {
+        two(&format!(
+            "[[step]]\nid = \"first\"\nsay = \"x\"\n[[step]]\nid = \"last\"\nsay = \"y\"\n[twin]\ntells = \"t\"\n{rest}"
+        ))
+    };
+    let good = twin("drop = \"first\"\nfails_at = \"last\"\nbecause = \"z\"\n");
+    let scenario = Scenario::parse(&good, "x", "x.toml").expect("it is whole");
+    assert_eq!(scenario.as_twin().expect("there is one").steps.len(), 1);
+    wrong(&good, "[twin]", "[twin]\nreplace = \"last\"", "one change: drop");
+    wrong(
+        &twin("drop = \"frist\"\nfails_at = \"last\"\nbecause = \"z\"\n"),
+        "[twin]",
+        "[twin]",
+        "no step has the id \"frist\"; there are: first, last",
+    );
+    wrong(
+        &twin("drop = \"last\"\nfails_at = \"last\"\nbecause = \"z\"\n"),
+        "[twin]",
+        "[twin]",
+        "no step has the id \"last\"",
+    );
+    wrong(
+        &twin("drop = \"first\"\nfails_at = \"last\"\nbecause = \"\"\n"),
+        "[twin]",
+        "[twin]",
+        "because must not be empty",
+    );
+    let added = twin("after = \"first\"\nstep = { say = \"added\" }\nfails_at = \"last\"\nbecause = \"z\"\n");
+    let twin = Scenario::parse(&added, "x", "x.toml").expect("it is whole").as_twin().expect("there is one");
+    assert_eq!(twin.steps.iter().map(|placed| placed.number).collect::<Vec<_>>(), [1, 0, 2]);
+}
+
+#[test]
+fn a_scenario_that_is_not_there_is_told_from_those_that_are_built_in() {
+    let said = Scenario::load("two-coridors").expect_err("not there").to_string();
+    assert!(said.contains("no scenario two-coridors: there is no such file, and built in are"), "{said}");
+    assert!(
+        said.contains("did you mean two-corridors?") && said.contains("next: entente-testnet scenario list"),
+        "{said}"
+    );
+}
