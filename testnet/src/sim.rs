@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
-pub use summary::{FailureView, Summary};
+pub use summary::{FailureView, Fates, Summary};
 
 use history::{History, Wish};
 use liars::Way;

@@ -86,6 +86,12 @@ fn tell(summary: &sim::Summary) {
     summary.below_minimum.iter().for_each(|below| say(&format!("too few of {below}")));
     let kinds: Vec<_> = summary.faults.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
     say(&format!("seen: {}", kinds.join(", ")));
+    let records = summary.records.iter();
+    let records =
+        records.map(|(kind, of)| format!("{kind} {}/{}", of.applied, of.refused)).collect::<Vec<_>>();
+    if !records.is_empty() {
+        say(&format!("records, applied/refused: {}", records.join(", ")));
+    }
     say(&format!(
         "{} histories, {} failures; {} epochs, {} records ordered, {} events, {} s simulated, at most {} \
          messages of a process to another in a second; trace {}",

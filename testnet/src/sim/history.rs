@@ -27,6 +27,10 @@ pub(super) struct History {
     pub(super) calm_at: u64,
     /// Correct seats that stay away when the others heal, as many as a quorum can spare.
     pub(super) away: BTreeSet<usize>,
+    /// Whether officers speak of the coalition's affairs, under a charter that says how operations go on.
+    pub(super) affairs: bool,
+    /// How often they talk in turn once all are well again.
+    pub(super) talks: u64,
 }
 
 /// Something that happens at a time.
@@ -46,6 +50,8 @@ pub(super) enum What {
     Open { member: usize },
     /// An officer attests to one of the operations opened so far, maybe before that is ordered.
     Attest { member: usize, nth: u64 },
+    /// An officer says something of the coalition's affairs; what, is drawn then.
+    Say { member: usize, draw: u64 },
     /// Power is lost, and back after a while.
     Crash { member: usize, down: u64 },
     /// Power is lost after so many more effects.
@@ -80,6 +86,8 @@ pub(super) struct Wish {
     pub(super) theme: Option<Theme>,
     /// One correct seat is rolled back in this way, and one liar less lies for it.
     pub(super) roll_back: Option<Past>,
+    /// Nobody speaks of the coalition's affairs.
+    pub(super) plain: bool,
     /// All say something at once.
     pub(super) all_busy: bool,
     /// All correct members restart at once, again and again, while something is under way.
@@ -102,6 +110,10 @@ pub(super) enum Past {
 const MAX_HOSTILE_MS: u64 = 60_000;
 /// Of so many histories of four or five seats, one of which can be spared, one has a seat that sleeps for thousands of epochs.
 const SLEEPERS: u64 = 15;
+/// Of a hundred histories so many are of the coalition's affairs as well.
+const AFFAIRS: u64 = 40;
+/// Most rounds of talk once all are well again.
+const MOST_TALKS: u64 = 16;
 const HOUR_MS: i64 = 3_600_000;
 
 impl History {
@@ -193,8 +205,19 @@ impl History {
             let (at, epochs) = (rng.below(calm_at), rng.between(1_000, 3_000));
             items.push(Item { at, what: What::Sleep { member, epochs } });
         }
+        // From a stream of their own: what else happens is drawn as it is without them.
+        let rng = &mut Rng::new(seed, 12);
+        let affairs = !wish.plain && rng.chance(AFFAIRS);
+        let mut talks = 0;
+        if affairs {
+            talks = rng.between(MOST_TALKS / 4, MOST_TALKS);
+            for _ in 0..rng.between(4, 14) {
+                let what = What::Say { member: rng.index(members), draw: rng.next() };
+                items.push(Item { at: rng.below(calm_at), what });
+            }
+        }
         items.sort_by_key(|item| item.at);
-        Self { seed, seats, further, liars, weather, skews, items, calm_at, away }
+        Self { seed, seats, further, liars, weather, skews, items, calm_at, away, affairs, talks }
     }
 
     /// The same without some items.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use entente_protocol::charter::{Card, DraftSpec, RoleHints, draft};
+use entente_protocol::charter::{
+    Card, Charter, Dependants, DisputeRule, DraftSpec, IfShort, OnExpiry, RoleHints, TakeoverRule, draft,
+};
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::SecretKey;
 use entente_protocol::record::Nonce;
@@ -36,6 +38,36 @@ fn key(purpose: u8, of: usize) -> SecretKey {
 /// A coalition of `seats` partners named p00, p01, ..., which is the order of seats, and of `further` nodes without
 /// a seat that are spread over them.
 pub(crate) fn found(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
+    found_with(seats, further, |_| {})
+}
+
+/// The same, with a charter that says how operations go on: two may lead them, the second takes over from one that is silent, and
+/// the last two judge.
+pub(crate) fn found_with_course(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
+    found_with(seats, further, |charter| {
+        let names = charter.partners.iter().map(|partner| partner.name.clone()).collect::<Vec<_>>();
+        let Some(second) = names.get(1) else { return };
+        let missions = ["airlift", "closure"];
+        for kind in charter.operations.iter_mut().filter(|kind| missions.contains(&kind.name.as_str())) {
+            kind.lead = names[..2].to_vec();
+            kind.handoff.takeover =
+                Some(TakeoverRule { successor: second.clone(), silent_ms: Some(5_000), lapsed: true });
+            kind.dispute = (names.len() >= 4).then(|| DisputeRule {
+                window_ms: 3_600_000,
+                panel: names[names.len() - 2..].to_vec(),
+                threshold: 1,
+                if_short: IfShort::Refuse,
+                rule_ms: 600_000,
+                on_expiry: OnExpiry::Uphold,
+                dependants: Dependants::GoOn,
+                grounds: Vec::new(),
+                remand_ms: Some(60_000),
+            });
+        }
+    })
+}
+
+fn found_with(seats: usize, further: usize, shape: impl FnOnce(&mut Charter)) -> (Arc<Founded>, Vec<Member>) {
     let members: Vec<Member> = (0..seats + further).map(|i| Member::of(i, seats)).collect();
     let card = |i: usize| {
         let name = format!("p{i:02}").parse().expect("lower-case letters and digits");
@@ -52,7 +84,8 @@ pub(crate) fn found(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>)
         credentials_until: START.plus(1_000 * 86_400_000),
         roles: RoleHints::default(),
     };
-    let charter = draft("airlift", &cards, &spec).expect("the template fits any number of seats");
+    let mut charter = draft("airlift", &cards, &spec).expect("the template fits any number of seats");
+    shape(&mut charter);
     let mut founding = Founding::new(charter.clone());
     for i in 0..seats {
         let signature = CharterSignature::sign(&charter, &key(1, i)).expect("its own root");

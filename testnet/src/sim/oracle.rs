@@ -7,6 +7,7 @@
 //! be accused. What was acknowledged must be in the log, where it was acknowledged. No process speaks to another faster
 //! than stated.
 
+mod affairs;
 mod evidence;
 mod pace;
 mod recount;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use entente_hbbft::Seat;
+use entente_protocol::coalition::State;
 use entente_protocol::engine::{Fault, Halt, Held, Holding, Refused, Ticket};
 use entente_protocol::feed::FeedKey;
 use entente_protocol::founding::Founded;
@@ -28,6 +30,7 @@ use sha2::{Digest as _, Sha256};
 use super::disk::Contents;
 use super::history::History;
 use super::members::Member;
+use super::summary::Counts;
 use pace::Pace;
 use recount::Recount;
 
@@ -104,7 +107,7 @@ impl Oracle {
         let charter = founded.charter();
         Self {
             coalition,
-            recount: Recount::new(coalition, &seat_keys, &listed, charter.created, charter.step_ms),
+            recount: Recount::new(coalition, &seat_keys, &listed, charter),
             seat_keys,
             nodes: members.iter().map(|member| member.node.public()).collect(),
             faulty: (0..members.len()).map(|member| history.is_faulty(member)).collect(),
@@ -165,7 +168,7 @@ impl Oracle {
         }
         match write {
             Write::Batch(batch) => self.batch(process, batch),
-            Write::Run { run, .. } => self.recount.evidence.held(run),
+            Write::Run { run, .. } => self.recount.held(run),
             Write::Certificate { epoch, certificate } => self.certificate(process, *epoch, certificate),
             Write::Proof(proof) => self.proof(process, proof),
             Write::Snapshot(snapshot) => {
@@ -424,6 +427,18 @@ impl Oracle {
         if recount::tree_hash(&leaves) != last.root.0 {
             self.fail(format!("the root of epoch {} is not that of its {} leaves", last.epoch, leaves.len()));
         }
+    }
+
+    /// A process shows its state, which it has after an epoch.
+    pub(super) fn shows(&mut self, process: usize, epoch: u64, state: &State) {
+        if let Err(what) = self.recount.affairs.shows(process, epoch, state) {
+            self.fail(what);
+        }
+    }
+
+    /// What was ordered of the coalition's records, by kind and fate.
+    pub(super) fn records(&self) -> &Counts {
+        &self.recount.affairs.counts
     }
 
     pub(super) fn coalition(&self) -> CoalitionId {

@@ -73,6 +73,8 @@ impl Plant {
             way: wish.way.or(self.way),
             theme: wish.theme.or(self.theme),
             roll_back: self.roll_back,
+            // They are bugs of the order, which is the same whatever is ordered.
+            plain: true,
             all_busy: self.all_busy,
             all_restart: self.all_restart,
         }

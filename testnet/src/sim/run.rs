@@ -1,7 +1,9 @@
 //! One history from its beginning to its judgement: hostile, then healed with a quorum, then whole, then quiet.
 
+mod affairs;
 mod deeds;
 
+use entente_protocol::engine::Engine;
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::Body;
 use entente_protocol::time::Time;
@@ -54,12 +56,20 @@ pub(super) fn play_at_most(history: History, planted: &'static str, most_steps: 
     #[cfg(not(feature = "plant"))]
     assert!(planted.is_empty(), "refused before");
     let rng = Rng::new(history.seed, 3);
-    let mut run = Run { rng, world: World::new(history, most_steps), opened: Vec::new(), nonce: 0 };
+    let mut run = Run {
+        rng,
+        world: World::new(history, most_steps),
+        opened: Vec::new(),
+        said: Vec::new(),
+        talking: false,
+        nonce: 0,
+    };
     run.hostile();
     run.judge();
     run.look();
     let mut world = run.world;
     world.oracle.check_tree();
+    world.counts.merge(world.oracle.records());
     Outcome {
         failure: world.oracle.failure().filter(|_| !world.is_over()).cloned(),
         most_per_second: world.oracle.most_per_second(),
@@ -76,6 +86,10 @@ struct Run {
     world: World,
     /// Operations that officers have opened.
     opened: Vec<RecordId>,
+    /// Whatever else they have said of the coalition's affairs.
+    said: Vec<RecordId>,
+    /// Whether they talk in turn: then rest is looked for closely.
+    talking: bool,
     nonce: u64,
 }
 
@@ -142,6 +156,11 @@ impl Run {
         if self.failed() {
             return;
         }
+        self.talk();
+        self.all_alike();
+        if self.failed() {
+            return;
+        }
         self.look();
         for member in self.world.oracle.must_have_stopped() {
             if self.world.is_running(member) {
@@ -167,11 +186,12 @@ impl Run {
         let begun = self.world.oracle.epochs() - before;
         // With more than f clocks astray time rightly moves, a step an epoch.
         let each = QUIET_EPOCHS.max(QUIET_EPOCHS_PER_SEAT * self.world.history.seats as u64);
-        let most = each * (self.opened.len() as u64 + 1) + self.catch_up_epochs();
+        let most = each * ((self.opened.len() + self.said.len()) as u64 + 1) + self.catch_up_epochs();
         if begun > most && self.wrong_clocks() <= self.world.history.faulty_allowed() {
             self.world.oracle.fail(format!("{begun} epochs in {QUIET_MS} ms although nobody says anything"));
         }
         self.all_decided();
+        self.all_alike();
     }
 
     /// Whoever noticed that its disk was rolled back is restored; what it says after that must be ordered.
@@ -267,7 +287,11 @@ impl Run {
     }
 
     fn step_some(&mut self, until: Time) -> bool {
-        for _ in 0..50 {
+        for i in 0..50 {
+            // A small coalition at rest has fewer events than this in a long time: what is done by then is seen before.
+            if i > 0 && self.talking && self.world.rests() {
+                return true;
+            }
             if !self.world.step(until) {
                 return false;
             }
@@ -309,6 +333,22 @@ impl Run {
             && disk.equivocations.iter().all(|frames| state.convicted().contains_key(&frames[0].feed.seat))
     }
 
+    /// The first entries that an engine holds and that are not ordered, in words.
+    fn waiting(&self, engine: &Engine) -> String {
+        let held = engine.held().take(2).map(|(feed, length, body)| {
+            let body = match Body::decode(body) {
+                Ok(Body::Due(due)) => format!("due at {}", due.deadline.0),
+                Ok(Body::Note(_)) => "note".to_owned(),
+                Ok(Body::Signed(signed)) => format!("{:?}", signed.record.act),
+                Ok(_) => "evidence".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            let author = self.world.members.iter().position(|member| member.node.public() == feed.node);
+            format!("; holds {length} of {author:?} in {}: {body}", feed.lane)
+        });
+        held.collect()
+    }
+
     fn standing(&self, process: usize) -> String {
         let world = &self.world;
         match &world.processes[process].engine {
@@ -316,12 +356,13 @@ impl Run {
             Some(engine) => {
                 let status = engine.status(world.local(process));
                 format!(
-                    "p{process} applied {} certified {} held {} reach {} voting {}",
+                    "p{process} applied {} certified {} held {} reach {} voting {}{}",
                     status.applied,
                     status.certified,
                     status.held,
                     status.reachable.len(),
-                    status.voting
+                    status.voting,
+                    self.waiting(engine)
                 )
             }
         }

@@ -26,6 +26,8 @@ pub(super) enum Count {
     Certified,
     Ordered,
     Liar(&'static str),
+    /// Records of the coalition that were ordered, by kind and fate.
+    Record(&'static str, &'static str),
     /// Faults that engines reported, by their word.
     Fault(&'static str),
 }
@@ -52,6 +54,7 @@ impl Count {
             Self::Certified => "certified".into(),
             Self::Ordered => "ordered".into(),
             Self::Liar(way) => format!("liar:{way}"),
+            Self::Record(kind, fate) => format!("record:{kind}:{fate}"),
             Self::Fault(code) => format!("reported:{code}"),
         }
     }
@@ -79,8 +82,33 @@ impl Counts {
     }
 
     fn named(&self) -> BTreeMap<String, u64> {
-        self.0.iter().map(|(count, by)| (count.name(), *by)).collect()
+        let others = self.0.iter().filter(|(count, _)| !matches!(count, Count::Record(..)));
+        others.map(|(count, by)| (count.name(), *by)).collect()
     }
+
+    fn records(&self) -> BTreeMap<String, Fates> {
+        let mut records: BTreeMap<String, Fates> = BTreeMap::new();
+        for (count, by) in &self.0 {
+            if let Count::Record(kind, fate) = count {
+                let fates = records.entry((*kind).to_owned()).or_default();
+                *(if *fate == APPLIED { &mut fates.applied } else { &mut fates.refused }) += by;
+            }
+        }
+        records
+    }
+}
+
+/// What a record is counted as that has its effect, and one that has none.
+pub(super) const APPLIED: &str = "applied";
+pub(super) const REFUSED: &str = "refused";
+
+/// Ordered records of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Fates {
+    /// Had their effect.
+    pub applied: u64,
+    /// Were refused.
+    pub refused: u64,
 }
 
 /// What a run of many seeds found.
@@ -102,6 +130,8 @@ pub struct Summary {
     pub most_per_second: u64,
     /// Faults injected and what was seen, by kind.
     pub faults: BTreeMap<String, u64>,
+    /// Records of the coalition's affairs that were ordered, by kind.
+    pub records: BTreeMap<String, Fates>,
     /// Digest over the traces of all histories in the order of seeds.
     pub trace: String,
     /// Stated minima that the run missed; none for few seeds.
@@ -126,7 +156,7 @@ pub struct FailureView {
 /// From this many seeds on the minima hold.
 const MEANINGFUL_SEEDS: u64 = 200;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 16] = [
+const MINIMA: [(Count, u64); 36] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -143,11 +173,32 @@ const MINIMA: [(Count, u64); 16] = [
     (Count::Certified, 5_000),
     (Count::Ordered, 50_000),
     (Count::Fault("equivocation"), 10),
+    (Count::Record("open", APPLIED), 1_000),
+    (Count::Record("attest", APPLIED), 1_500),
+    (Count::Record("attest", REFUSED), 150),
+    (Count::Record("withdraw", APPLIED), 50),
+    (Count::Record("asset declare", APPLIED), 300),
+    (Count::Record("asset contribute", APPLIED), 100),
+    (Count::Record("asset recall", APPLIED), 15),
+    (Count::Record("asset recall", REFUSED), 10),
+    (Count::Record("handoff offer", APPLIED), 80),
+    (Count::Record("handoff accept", APPLIED), 20),
+    (Count::Record("handoff accept", REFUSED), 15),
+    (Count::Record("handoff takeover", APPLIED), 5),
+    (Count::Record("handoff takeover", REFUSED), 15),
+    (Count::Record("dispute open", APPLIED), 50),
+    (Count::Record("dispute rule", APPLIED), 15),
+    (Count::Record("member propose", APPLIED), 60),
+    (Count::Record("member withdraw", APPLIED), 8),
+    (Count::Record("amendment", APPLIED), 40),
+    (Count::Record("integrity report", APPLIED), 200),
+    (Count::Record("integrity confirm", APPLIED), 80),
 ];
 
 impl Summary {
     pub(super) fn finish(&mut self) {
         self.faults = self.counts.named();
+        self.records = self.counts.records();
         if self.seeds >= MEANINGFUL_SEEDS {
             for (count, per_thousand) in MINIMA {
                 let (found, least) = (self.counts.get(count), per_thousand * self.seeds / 1_000);

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::disk::{Contents, Disk};
 use super::history::History;
 use super::liars::{Liar, Liars, Way};
-use super::members::{Member, START, found};
+use super::members::{Member, START, found, found_with_course};
 use super::oracle::Oracle;
 use super::rng::Rng;
 use super::summary::{Count, Counts};
@@ -123,6 +123,7 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 impl World {
     /// A world in which `most_steps` things may happen.
     pub(super) fn new(history: History, most_steps: u64) -> Self {
+        let found = if history.affairs { found_with_course } else { found };
         let (founded, members) = found(history.seats, history.further);
         let mut rng = Rng::new(history.seed, 2);
         let timing = match rng.below(4) {
@@ -453,6 +454,11 @@ impl World {
     /// Whether as much has happened as may: what is then found is no failure.
     pub(super) fn is_over(&self) -> bool {
         self.steps >= self.most_steps
+    }
+
+    /// Whether nothing happens within a second.
+    pub(super) fn rests(&self) -> bool {
+        self.queue.first_key_value().is_none_or(|((at, _), _)| at.since(self.now) > 1_000)
     }
 
     /// Lets the next thing happen that is due by `until`.

@@ -8,7 +8,7 @@ use entente_protocol::coalition::{Disposition, Refusal};
 use entente_protocol::evidence::Equivocation;
 use entente_protocol::feed::{FeedKey, ForkProof, Run};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey};
-use entente_protocol::record::Body;
+use entente_protocol::record::{Body, Record};
 use entente_protocol::wire;
 use sha2::{Digest as _, Sha256};
 
@@ -45,8 +45,9 @@ impl Evidence {
         Self { coalition, seats: seats.to_vec(), carried: BTreeMap::new(), proved: BTreeMap::new() }
     }
 
-    /// Entries that some honest member holds.
-    pub(super) fn held(&mut self, run: &Run) {
+    /// Entries that some honest member holds; gives what officers say in them.
+    pub(super) fn held(&mut self, run: &Run) -> Vec<(Hash, Record)> {
+        let mut said = Vec::new();
         let mut hash = run.from.hash.0;
         for body in &run.bodies {
             hash = hashed("entente/entry/v1", &[&hash, &hashed("entente/body/v1", &[&body.0])]);
@@ -57,10 +58,15 @@ impl Evidence {
                     Ok(Against::Seat(proof.feed.seat))
                 }
                 Ok(Body::Equivocation(_)) => Err(Refusal::InvalidEquivocation),
+                Ok(Body::Signed(signed)) => {
+                    said.push((Hash(hash), signed.record));
+                    continue;
+                }
                 _ => continue,
             };
             self.carried.insert(Hash(hash), proves);
         }
+        said
     }
 
     /// Two signed heads of one feed that disagree at one length, each with the way to it.

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::affairs::Affairs;
 use super::evidence::Evidence;
 use ed25519_dalek::{Signature, VerifyingKey};
 use entente_hbbft::Seat;
+use entente_protocol::charter::Charter;
 use entente_protocol::coalition::{Disposition, Refusal};
-use entente_protocol::feed::{FeedKey, Head, Lane};
+use entente_protocol::feed::{FeedKey, Head, Lane, Run};
 use entente_protocol::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey};
 use entente_protocol::leaf::{Leaf, MAX_LEAF_BYTES};
@@ -30,6 +32,7 @@ pub(super) struct Recount {
     time: Time,
     step_ms: u64,
     pub(super) evidence: Evidence,
+    pub(super) affairs: Affairs,
 }
 
 /// The incarnations of a node that may be ordered, if there are not very many nodes.
@@ -78,8 +81,7 @@ impl Recount {
         coalition: CoalitionId,
         seats: &[PublicKey],
         nodes: &[PublicKey],
-        created: Time,
-        step_ms: u64,
+        charter: &Charter,
     ) -> Self {
         let (feeds, committed) = enrolled(&coalition, nodes, &BTreeMap::new());
         let evidence = Evidence::new(coalition, seats);
@@ -94,9 +96,17 @@ impl Recount {
             committed,
             epoch: 0,
             size: 0,
-            time: created,
-            step_ms,
+            time: charter.created,
+            step_ms: charter.step_ms,
             evidence,
+            affairs: Affairs::new(charter),
+        }
+    }
+
+    /// Entries that some honest member holds.
+    pub(super) fn held(&mut self, run: &Run) {
+        for (hash, record) in self.evidence.held(run) {
+            self.affairs.held(hash, &record);
         }
     }
 
@@ -244,7 +254,7 @@ impl Recount {
         {
             return Err("the epoch record does not state what was agreed".into());
         }
-        Ok(())
+        self.affairs.batch(batch.epoch, &leaves)
     }
 
     /// C2SP tlog-cosignature v1: at least n - f different seats over one text.

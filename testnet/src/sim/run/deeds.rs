@@ -46,6 +46,7 @@ impl Run {
                     Attest { operation, role, stance, caveat: None, evidence: vec![], supersedes: None };
                 self.officer_says(member, Act::Attest(attest));
             }
+            What::Say { member, draw } => self.say(member, draw),
             What::Crash { member, down } => {
                 world.crash(member);
                 world.start_in(member, down);
@@ -98,7 +99,7 @@ impl Run {
         }
     }
 
-    fn officer_says(&mut self, member: usize, act: Act) -> RecordId {
+    pub(super) fn officer_says(&mut self, member: usize, act: Act) -> RecordId {
         self.nonce += 1;
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&self.nonce.to_le_bytes());

@@ -1,0 +1,228 @@
+//! Counting again what became of the coalition's affairs, from the records that the log says were applied and from the
+//! founding charter: who leads, who owns, who is a member, what was counted.
+//!
+//! Demanded of every applied record: its author may say it. Of every decision: each voice counted is one that stands, of somebody
+//! who holds that role, once, and never an observer's; what is agreed meets the rule. Of every state shown: exactly the lead, the
+//! owner, the membership and the charter version that follow, and no event confirmed by fewer than the charter asks.
+
+mod check;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use entente_protocol::charter::{Charter, PartnerName};
+use entente_protocol::coalition::{Decision, Disposition, Membership, Verdict};
+use entente_protocol::identity::{Hash, PublicKey, RecordId};
+use entente_protocol::leaf::{EntryLeaf, Leaf};
+use entente_protocol::record::{Act, Change, IntegrityAct, Matter, MemberAct, Record, Role, Stance};
+
+use crate::sim::summary::{APPLIED, Count, Counts, REFUSED};
+
+/// What follows from the log so far.
+pub(super) struct Affairs {
+    charter: Charter,
+    officers: BTreeMap<PublicKey, PartnerName>,
+    /// By hash of the entry: what officers say in entries that some honest member holds.
+    said: BTreeMap<Hash, Record>,
+    operations: BTreeMap<RecordId, Operation>,
+    words: BTreeMap<RecordId, Word>,
+    offers: BTreeMap<RecordId, Offer>,
+    assets: BTreeMap<RecordId, Asset>,
+    /// Who opened it, and what it is about.
+    disputes: BTreeMap<RecordId, (PartnerName, RecordId)>,
+    /// Of those who are not active.
+    members: BTreeMap<PartnerName, Membership>,
+    reports: BTreeMap<RecordId, (PartnerName, Matter)>,
+    /// Who confirmed what was reported under this id.
+    confirmed: Vec<(PartnerName, RecordId)>,
+    /// What records about an event name: the report, or another record about the event.
+    about: BTreeMap<RecordId, RecordId>,
+    /// The charter version of the last batch, and that of the next.
+    in_force: u32,
+    version: u32,
+    /// The state root of every epoch, as its record states it.
+    roots: BTreeMap<u64, Hash>,
+    /// What every state that was shown at an epoch looked like.
+    shown: BTreeMap<u64, (usize, String)>,
+    pub(super) counts: Counts,
+}
+
+struct Operation {
+    kind: String,
+    lead: PartnerName,
+    /// The opening, handoff or ruling that made it the lead.
+    led_by: RecordId,
+    change: Option<Change>,
+    verdict: Option<Verdict>,
+    concluded: bool,
+    annulled: bool,
+    /// Who got which role by a handoff; any role for a whole operation.
+    handed: BTreeSet<(Option<Role>, PartnerName)>,
+}
+
+impl Operation {
+    fn is_over(&self) -> bool {
+        self.annulled || self.concluded || matches!(self.verdict, Some(Verdict::Failed | Verdict::Expired))
+    }
+}
+
+struct Word {
+    operation: RecordId,
+    partner: PartnerName,
+    role: Role,
+    stance: Stance,
+    /// Taken back, replaced or annulled.
+    stands: bool,
+}
+
+struct Offer {
+    operation: RecordId,
+    from: PartnerName,
+    to: PartnerName,
+    /// The role, or the whole.
+    role: Option<Role>,
+    answered: bool,
+    moved: bool,
+}
+
+impl Offer {
+    fn moves_lead(&self) -> bool {
+        self.role.is_none_or(|role| role == Role::Lead)
+    }
+}
+
+struct Asset {
+    owner: PartnerName,
+    lent: Option<RecordId>,
+}
+
+impl Affairs {
+    pub(super) fn new(charter: &Charter) -> Self {
+        let officers = charter.partners.iter();
+        let officers = officers
+            .flat_map(|partner| partner.officers.iter().map(|officer| (*officer, partner.name.clone())));
+        Self {
+            officers: officers.collect(),
+            in_force: charter.version,
+            version: charter.version,
+            charter: charter.clone(),
+            said: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            words: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            assets: BTreeMap::new(),
+            disputes: BTreeMap::new(),
+            members: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            confirmed: Vec::new(),
+            about: BTreeMap::new(),
+            roots: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// An officer's record in an entry that some honest member holds.
+    pub(super) fn held(&mut self, entry: Hash, record: &Record) {
+        self.said.entry(entry).or_insert_with(|| record.clone());
+    }
+
+    /// The leaves of the next batch, in order.
+    pub(super) fn batch(&mut self, epoch: u64, leaves: &[Leaf]) -> Result<(), String> {
+        // What was agreed in the batch before is in force from this one on.
+        self.in_force = self.version;
+        // An entry's decisions stand before the entries that it releases, which may be what decides.
+        let mut waiting: Vec<&Decision> = Vec::new();
+        for leaf in leaves {
+            match leaf {
+                Leaf::Entry(entry) => self.entry(entry)?,
+                Leaf::Decision(decision) => waiting.push(decision),
+                Leaf::Ruling(ruled) => self.ruled(ruled)?,
+                Leaf::Epoch(record) => {
+                    self.roots.insert(epoch, record.state_root);
+                    if record.charter_version != self.in_force {
+                        let (stated, version) = (record.charter_version, self.in_force);
+                        return Err(format!(
+                            "epoch {epoch} states charter version {stated}, in force is {version}"
+                        ));
+                    }
+                }
+            }
+            let (ready, later) = waiting.into_iter().partition(|decision| self.knows(decision));
+            waiting = later;
+            Vec::into_iter(ready).try_for_each(|decision| self.decided(decision))?;
+        }
+        waiting.into_iter().try_for_each(|decision| self.decided(decision))
+    }
+
+    /// Whether every voice that it counts was said.
+    fn knows(&self, decision: &Decision) -> bool {
+        decision.counted.iter().all(|counted| self.words.contains_key(&counted.record))
+    }
+
+    fn entry(&mut self, entry: &EntryLeaf) -> Result<(), String> {
+        let Some(id) = entry.record else { return Ok(()) };
+        let Some(record) = self.said.get(&entry.hash).cloned() else {
+            return Err(format!("record {id} is ordered, and nobody holds it"));
+        };
+        let fate = match entry.disposition {
+            Disposition::Applied => APPLIED,
+            Disposition::Refused(_) => REFUSED,
+            Disposition::Duplicate { .. } | Disposition::Parked { .. } | Disposition::Void { .. } => {
+                return Ok(());
+            }
+        };
+        self.counts.add(Count::Record(kind_of(&record.act), fate), 1);
+        if entry.disposition != Disposition::Applied {
+            return Ok(());
+        }
+        let wrong = |why: String| format!("record {id} is applied: {why}");
+        let Some(partner) = self.officers.get(&record.signer).cloned() else {
+            return Err(wrong("its signer is nobody's officer".into()));
+        };
+        // Who is suspended may still leave, and report misuse.
+        let leaves = matches!(record.act, Act::Member(MemberAct::Withdraw { .. }));
+        let still = leaves || matches!(record.act, Act::Integrity(IntegrityAct::Report(_)));
+        let barred = |membership: &&Membership| !(still && **membership == Membership::Suspended);
+        if let Some(membership) = self.members.get(&partner).filter(barred) {
+            return Err(wrong(format!("{partner} is {membership}")));
+        }
+        self.may(&partner, id, &record.act).map_err(wrong)?;
+        self.does(partner, id, record.act);
+        Ok(())
+    }
+}
+
+/// What a record is, for counting.
+fn kind_of(act: &Act) -> &'static str {
+    use entente_protocol::record::{AssetAct, DisputeAct, HandoffAct};
+    match act {
+        Act::Open(_) => "open",
+        Act::Attest(_) => "attest",
+        Act::Withdraw(_) => "withdraw",
+        Act::Asset(AssetAct::Declare(_)) => "asset declare",
+        Act::Asset(AssetAct::Contribute(_)) => "asset contribute",
+        Act::Asset(AssetAct::Recall(_)) => "asset recall",
+        Act::Handoff(HandoffAct::Offer(_)) => "handoff offer",
+        Act::Handoff(HandoffAct::Accept(_)) => "handoff accept",
+        Act::Handoff(HandoffAct::Decline(_)) => "handoff decline",
+        Act::Handoff(HandoffAct::Reclaim(_)) => "handoff reclaim",
+        Act::Handoff(HandoffAct::Takeover(_)) => "handoff takeover",
+        Act::Handoff(HandoffAct::Conclude(_)) => "handoff conclude",
+        Act::Dispute(DisputeAct::Open(_)) => "dispute open",
+        Act::Dispute(DisputeAct::Rule(_)) => "dispute rule",
+        Act::Member(MemberAct::Propose(propose)) => match propose.change {
+            Change::Amend(_) => "amendment",
+            Change::Suspend(_) | Change::Reinstate(_) | Change::Expel(_) => "member propose",
+        },
+        Act::Member(MemberAct::Watch(_)) => "member watch",
+        Act::Member(MemberAct::Withdraw { .. }) => "member withdraw",
+        Act::Authority(_) => "authority",
+        Act::Integrity(IntegrityAct::Report(_)) => "integrity report",
+        Act::Integrity(IntegrityAct::Confirm(_)) => "integrity confirm",
+        Act::Integrity(IntegrityAct::Withdraw(_)) => "integrity withdraw",
+        Act::Integrity(IntegrityAct::Vote(_)) => "integrity vote",
+    }
+}
