@@ -1,11 +1,11 @@
-//! An impostor: who knows the coalition's secret, and shows in a partner's name a credential that has run out, for a key that
-//! stands in no charter.
+//! An impostor: who knows the coalition's secret, and shows in a partner's name a credential of its own making that has run out,
+//! for a key that stands in no charter.
 
 use std::sync::Arc;
 
 use entente_discovery::{CoalitionSecret, CredentialCheck, Mesh, MeshConfig, MeshEvent, PeerId};
 use entente_node::errors::CliError;
-use entente_node::keys::{self, KeyKind};
+use entente_node::keys;
 use entente_node::membership::Membership;
 use entente_node::paths::DataDir;
 use entente_node::runtime::clock;
@@ -40,7 +40,7 @@ fn cannot(error: CliError) -> Error {
 pub(crate) async fn dial(network: &Network, named: &str, at: &str) -> Result<String, Error> {
     let dir = DataDir::new(network.data_dir(named));
     let member = Membership::load(&dir, clock::now()).map_err(cannot)?;
-    let root = keys::load(&dir, KeyKind::Root).map_err(cannot)?;
+    let root = keys::generate().map_err(cannot)?;
     let stale = keys::generate().map_err(cannot)?;
     let delegation = Delegation::direct(
         member.founded.coalition(),

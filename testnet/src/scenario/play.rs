@@ -494,7 +494,7 @@ impl<'a> Player<'a> {
         let told = self.variables.fill(told);
         self.tale.line(
             "",
-            &format!("somebody dials {at} as {named}, with a key that ran out and is in no charter"),
+            &format!("somebody dials {at} as {named}, with a credential of its own making that ran out"),
         );
         let heard = tokio::time::timeout(self.patience, impostor::dial(self.network, named, at)).await;
         let heard = heard.map_err(|_| Error::Late {

@@ -149,8 +149,7 @@ pub(crate) struct Copy {
     pub(crate) named: String,
 }
 
-/// Who knows the coalition's secret, and shows in a partner's name a credential that ran out, for a key that is not in the
-/// charter.
+/// Who knows the coalition's secret, and shows in a partner's name a credential of its own making that ran out.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Impostor {

@@ -112,6 +112,8 @@ const MAX_HOSTILE_MS: u64 = 60_000;
 const SLEEPERS: u64 = 15;
 /// Of a hundred histories so many are of the coalition's affairs as well.
 const AFFAIRS: u64 = 40;
+/// In larger coalitions talk costs more time than it finds.
+const SEATS_OF_AFFAIRS: usize = 10;
 /// Most rounds of talk once all are well again.
 const MOST_TALKS: u64 = 16;
 const HOUR_MS: i64 = 3_600_000;
@@ -207,7 +209,7 @@ impl History {
         }
         // From a stream of their own: what else happens is drawn as it is without them.
         let rng = &mut Rng::new(seed, 12);
-        let affairs = !wish.plain && rng.chance(AFFAIRS);
+        let affairs = rng.chance(AFFAIRS) && !wish.plain && seats <= SEATS_OF_AFFAIRS;
         let mut talks = 0;
         if affairs {
             talks = rng.between(MOST_TALKS / 4, MOST_TALKS);

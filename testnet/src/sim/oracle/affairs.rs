@@ -220,6 +220,7 @@ fn kind_of(act: &Act) -> &'static str {
         Act::Member(MemberAct::Watch(_)) => "member watch",
         Act::Member(MemberAct::Withdraw { .. }) => "member withdraw",
         Act::Authority(_) => "authority",
+        Act::Key(_) => "key",
         Act::Integrity(IntegrityAct::Report(_)) => "integrity report",
         Act::Integrity(IntegrityAct::Confirm(_)) => "integrity confirm",
         Act::Integrity(IntegrityAct::Withdraw(_)) => "integrity withdraw",

@@ -286,9 +286,10 @@ impl Says<'_> {
 
     fn rule(&self, rng: &mut Rng) -> Option<Act> {
         let open = self.state.disputes().filter(|dispute| dispute.end.is_none());
-        let dispute = Self::one(rng, open.filter(|dispute| dispute.panel.contains(self.me)))?.id;
-        let ruling = *rng.pick(&Ruling::ALL);
-        Some(Act::Dispute(DisputeAct::Rule(Rule { dispute, ruling, reason: maybe(rng) })))
+        let dispute = Self::one(rng, open.filter(|dispute| dispute.panel.contains(self.me)))?;
+        let last = dispute.words.iter().find(|word| word.partner == *self.me).map_or(0, |word| word.number);
+        let (dispute, number, ruling) = (dispute.id, last + 1, *rng.pick(&Ruling::ALL));
+        Some(Act::Dispute(DisputeAct::Rule(Rule { dispute, number, ruling, reason: maybe(rng) })))
     }
 
     fn member(&self, rng: &mut Rng) -> Option<Act> {
@@ -396,6 +397,7 @@ impl Says<'_> {
             })),
             13 => Act::Dispute(DisputeAct::Rule(Rule {
                 dispute: named,
+                number: 1,
                 ruling: *rng.pick(&Ruling::ALL),
                 reason: None,
             })),

@@ -93,7 +93,9 @@ impl Affairs {
             }
             Act::Integrity(IntegrityAct::Vote(_)) => Err("no kind of event here lets anybody vote".into()),
             Act::Integrity(IntegrityAct::Report(_)) => Ok(()),
-            Act::Authority(_) => Err("no authority speaks in these histories".into()),
+            Act::Authority(_) | Act::Key(_) => {
+                Err("no authority speaks, and no key changes, in these histories".into())
+            }
         }
     }
 
@@ -160,7 +162,15 @@ impl Affairs {
                     "there is nothing to take".into()
                 })?;
                 let rule = self.kind(&operation.kind)?.handoff.takeover.as_ref();
-                must(rule.is_some_and(|rule| rule.successor == *partner), || {
+                let active = |name: &PartnerName| !self.members.contains_key(name);
+                let gone = matches!(
+                    self.members.get(&operation.lead),
+                    Some(Membership::Expelled | Membership::Withdrawn)
+                );
+                // Where the lead is gone for good and no successor is there, whoever may lead takes it.
+                let nobody = gone && !rule.is_some_and(|rule| active(&rule.successor));
+                let orphaned = nobody && self.kind(&operation.kind)?.lead.contains(partner);
+                must(orphaned || rule.is_some_and(|rule| rule.successor == *partner), || {
                     format!("{partner} is no successor")
                 })
             }
@@ -223,15 +233,15 @@ impl Affairs {
             Act::Integrity(IntegrityAct::Withdraw(withdraw)) => {
                 self.about.insert(id, withdraw.event);
             }
-            Act::Integrity(IntegrityAct::Vote(_)) | Act::Authority(_) => {}
+            Act::Integrity(IntegrityAct::Vote(_)) | Act::Authority(_) | Act::Key(_) => {}
             Act::Dispute(DisputeAct::Rule(_)) | Act::Member(MemberAct::Watch(_)) => {}
         }
     }
 
     fn opens(&mut self, opener: PartnerName, id: RecordId, kind: &str, change: Option<Change>) {
         let leads = self.kind(kind).map(|kind| kind.lead.clone()).unwrap_or_default();
-        // Who opens it leads, if it may; else the first that may.
-        let lead = match leads.iter().min() {
+        // Who opens it leads, if it may; else the first that may and is there.
+        let lead = match leads.iter().filter(|name| !self.members.contains_key(*name)).min() {
             Some(first) if !leads.contains(&opener) => first.clone(),
             _ => opener,
         };

@@ -90,6 +90,8 @@ impl Log {
             counted: counted.collect(),
             deficit: Deficit::default(),
             mandates: vec![],
+            changed: None,
+            charter: Hash::default(),
         };
         self.affairs.batch(1, &[Leaf::Decision(Box::new(decision))])
     }
