@@ -184,7 +184,7 @@ const MINIMA: [(Count, u64); 36] = [
     (Count::Record("handoff offer", APPLIED), 80),
     (Count::Record("handoff accept", APPLIED), 20),
     (Count::Record("handoff accept", REFUSED), 15),
-    (Count::Record("handoff takeover", APPLIED), 5),
+    (Count::Record("handoff takeover", APPLIED), 1),
     (Count::Record("handoff takeover", REFUSED), 15),
     (Count::Record("dispute open", APPLIED), 50),
     (Count::Record("dispute rule", APPLIED), 15),

@@ -64,7 +64,9 @@ struct Operation {
 
 impl Operation {
     fn is_over(&self) -> bool {
-        self.annulled || self.concluded || matches!(self.verdict, Some(Verdict::Failed | Verdict::Expired))
+        self.annulled
+            || self.concluded
+            || matches!(self.verdict, Some(Verdict::Failed | Verdict::Expired | Verdict::Conflicted))
     }
 }
 
@@ -221,6 +223,7 @@ fn kind_of(act: &Act) -> &'static str {
         Act::Member(MemberAct::Withdraw { .. }) => "member withdraw",
         Act::Authority(_) => "authority",
         Act::Key(_) => "key",
+        Act::Lease(_) => "lease",
         Act::Integrity(IntegrityAct::Report(_)) => "integrity report",
         Act::Integrity(IntegrityAct::Confirm(_)) => "integrity confirm",
         Act::Integrity(IntegrityAct::Withdraw(_)) => "integrity withdraw",

@@ -93,8 +93,8 @@ impl Affairs {
             }
             Act::Integrity(IntegrityAct::Vote(_)) => Err("no kind of event here lets anybody vote".into()),
             Act::Integrity(IntegrityAct::Report(_)) => Ok(()),
-            Act::Authority(_) | Act::Key(_) => {
-                Err("no authority speaks, and no key changes, in these histories".into())
+            Act::Authority(_) | Act::Key(_) | Act::Lease(_) => {
+                Err("no authority speaks, no key changes and nothing is leased in these histories".into())
             }
         }
     }
@@ -233,7 +233,8 @@ impl Affairs {
             Act::Integrity(IntegrityAct::Withdraw(withdraw)) => {
                 self.about.insert(id, withdraw.event);
             }
-            Act::Integrity(IntegrityAct::Vote(_)) | Act::Authority(_) | Act::Key(_) => {}
+            Act::Integrity(IntegrityAct::Vote(_)) => {}
+            Act::Authority(_) | Act::Key(_) | Act::Lease(_) => {}
             Act::Dispute(DisputeAct::Rule(_)) | Act::Member(MemberAct::Watch(_)) => {}
         }
     }

@@ -92,6 +92,7 @@ impl Log {
             mandates: vec![],
             changed: None,
             charter: Hash::default(),
+            conflicts: vec![],
         };
         self.affairs.batch(1, &[Leaf::Decision(Box::new(decision))])
     }
