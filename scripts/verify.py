@@ -327,11 +327,11 @@ FOUNDING = struct(charter=CHARTER, signatures=list_of(CHARTER_SIGNATURE))
 # "Records" and "Record feeds"
 FEED_KEY = struct(node=KEY, lane=LANE, incarnation=U32)
 HEAD = struct(length=U64, hash=HASH)
-ASSET_AMENDMENT = struct(
+AMENDMENT = struct(
     version=U32, previous=HASH, remove=list_of(TEXT), put=list_of(OPERATION_TYPE), integrity=option(INTEGRITY),
     authority=option(AUTHORITY_RULES), capabilities=option(list_of(CAPABILITY)), result=HASH,
 )
-ACT = enum(
+ASSET_ACT = enum(
     Declare=struct(name=TEXT, kind=TEXT, label=TEXT),
     Contribute=struct(asset=HASH, operation=HASH, caveat=option(TEXT), control=enum(Owner=None, Lead=list_of(TEXT))),
     Recall=struct(asset=HASH, ground=option(TEXT)),
