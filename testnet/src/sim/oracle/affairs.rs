@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use entente_protocol::charter::{Charter, PartnerName};
 use entente_protocol::coalition::{Decision, Disposition, Membership, Verdict};
 use entente_protocol::identity::{Hash, PublicKey, RecordId};
-use entente_protocol::leaf::{EntryLeaf, Leaf};
+use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::record::{Act, Change, IntegrityAct, Matter, MemberAct, Record, Role, Stance};
 
 use crate::sim::summary::{APPLIED, Count, Counts, REFUSED};
@@ -42,6 +42,9 @@ pub(super) struct Affairs {
     /// The charter version of the last batch, and that of the next.
     in_force: u32,
     version: u32,
+    /// Decisions whose voices stand behind them: an entry's decisions stand before the entries that it releases, which may
+    /// be what decides.
+    waiting: Vec<Decision>,
     /// The state root of every epoch, as its record states it.
     roots: BTreeMap<u64, Hash>,
     /// What every state that was shown at an epoch looked like.
@@ -109,6 +112,7 @@ impl Affairs {
             officers: officers.collect(),
             in_force: charter.version,
             version: charter.version,
+            waiting: Vec::new(),
             charter: charter.clone(),
             said: BTreeMap::new(),
             operations: BTreeMap::new(),
@@ -131,32 +135,43 @@ impl Affairs {
         self.said.entry(entry).or_insert_with(|| record.clone());
     }
 
-    /// The leaves of the next batch, in order.
-    pub(super) fn batch(&mut self, epoch: u64, leaves: &[Leaf]) -> Result<(), String> {
-        // What was agreed in the batch before is in force from this one on.
+    /// The next batch begins: what was agreed in the one before is in force from it on.
+    pub(super) fn begin(&mut self) {
         self.in_force = self.version;
-        // An entry's decisions stand before the entries that it releases, which may be what decides.
-        let mut waiting: Vec<&Decision> = Vec::new();
-        for leaf in leaves {
-            match leaf {
-                Leaf::Entry(entry) => self.entry(entry)?,
-                Leaf::Decision(decision) => waiting.push(decision),
-                Leaf::Ruling(ruled) => self.ruled(ruled)?,
-                Leaf::Epoch(record) => {
-                    self.roots.insert(epoch, record.state_root);
-                    if record.charter_version != self.in_force {
-                        let (stated, version) = (record.charter_version, self.in_force);
-                        return Err(format!(
-                            "epoch {epoch} states charter version {stated}, in force is {version}"
-                        ));
-                    }
-                }
-            }
-            let (ready, later) = waiting.into_iter().partition(|decision| self.knows(decision));
-            waiting = later;
-            Vec::into_iter(ready).try_for_each(|decision| self.decided(decision))?;
+    }
+
+    /// The next leaf before the epoch's record.
+    pub(super) fn leaf(&mut self, leaf: &Leaf) -> Result<(), String> {
+        match leaf {
+            Leaf::Entry(entry) => self.entry(entry)?,
+            Leaf::Decision(decision) => self.waiting.push((**decision).clone()),
+            Leaf::Ruling(ruled) => self.ruled(ruled)?,
+            Leaf::Epoch(_) => return Err("two epoch records in one batch".into()),
         }
-        waiting.into_iter().try_for_each(|decision| self.decided(decision))
+        let waiting = std::mem::take(&mut self.waiting);
+        let (ready, later) = waiting.into_iter().partition(|decision| self.knows(decision));
+        self.waiting = later;
+        Vec::into_iter(ready).try_for_each(|decision| self.decided(&decision))
+    }
+
+    /// The batch ends with the epoch's record.
+    pub(super) fn end(&mut self, record: &EpochRecord) -> Result<(), String> {
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.iter().try_for_each(|decision| self.decided(decision))?;
+        self.roots.insert(record.epoch, record.state_root);
+        if record.charter_version != self.in_force {
+            let (epoch, stated, version) = (record.epoch, record.charter_version, self.in_force);
+            return Err(format!("epoch {epoch} states charter version {stated}, in force is {version}"));
+        }
+        Ok(())
+    }
+
+    /// The partner that has `node`, if it is no member any more.
+    pub(super) fn gone(&self, node: &PublicKey) -> Option<(PartnerName, Membership)> {
+        let partner = self.charter.partners.iter().find(|partner| partner.nodes.contains(node))?;
+        let membership = *self.members.get(&partner.name)?;
+        let gone = matches!(membership, Membership::Expelled | Membership::Withdrawn);
+        gone.then(|| (partner.name.clone(), membership))
     }
 
     /// Whether every voice that it counts was said.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use entente_hbbft::Seat;
-use entente_protocol::coalition::{Disposition, Refusal};
+use entente_protocol::charter::PartnerName;
+use entente_protocol::coalition::{Disposition, MemberRefusal, Membership, Refusal};
 use entente_protocol::evidence::Equivocation;
 use entente_protocol::feed::{FeedKey, ForkProof, Run};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey};
+use entente_protocol::leaf::EntryLeaf;
 use entente_protocol::record::{Body, Record};
 use entente_protocol::wire;
 use sha2::{Digest as _, Sha256};
@@ -101,15 +103,25 @@ impl Evidence {
         self.proved.contains_key(&Against::Feed(*feed))
     }
 
-    /// An entry is ordered for the first time at `index`: what must have become of it, as far as evidence says.
+    /// An entry is ordered for the first time at `index`: what must have become of it, as far as evidence says and
+    /// whether the partner whose node says it is gone.
     pub(super) fn ordered(
         &mut self,
         index: u64,
-        feed: &FeedKey,
-        hash: &Hash,
-        disposition: &Disposition,
+        entry: &EntryLeaf,
+        gone: Option<(PartnerName, Membership)>,
     ) -> Result<(), String> {
-        let expected = match (self.proved.get(&Against::Feed(*feed)), self.carried.get(hash)) {
+        let EntryLeaf { feed, hash, disposition, .. } = entry;
+        let frozen = self.proved.get(&Against::Feed(*feed));
+        if let (None, Some((partner, membership))) = (frozen, &gone) {
+            let refused = matches!(disposition, Disposition::Refused(Refusal::Member(
+                MemberRefusal::NotActive { partner: stated, membership: as_is, .. },
+            )) if (stated, as_is) == (partner, membership));
+            let carried =
+                format!("leaf {index} is {disposition}, and {partner}, which carries it, is {membership}");
+            return if refused { Ok(()) } else { Err(carried) };
+        }
+        let expected = match (frozen, self.carried.get(hash)) {
             (Some(&frozen), _) => Disposition::Void { frozen },
             (None, Some(Err(refusal))) => Disposition::Refused(refusal.clone()),
             (None, Some(Ok(against))) => match self.proved.get(against) {

@@ -11,7 +11,7 @@ use entente_protocol::coalition::{Disposition, Refusal};
 use entente_protocol::feed::{FeedKey, Head, Lane, Run};
 use entente_protocol::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey};
-use entente_protocol::leaf::{Leaf, MAX_LEAF_BYTES};
+use entente_protocol::leaf::{EntryLeaf, Leaf, MAX_LEAF_BYTES};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::store::Batch;
 use entente_protocol::time::Time;
@@ -199,35 +199,15 @@ impl Recount {
         };
         let mut expected: BTreeMap<usize, u64> = BTreeMap::new();
         let mut pieces: Vec<usize> = Vec::new();
+        self.affairs.begin();
         for (index, leaf) in (batch.first_index..).zip(rest) {
-            let Leaf::Entry(entry) = leaf else { continue };
-            if matches!(&entry.disposition, Disposition::Refused(Refusal::NotYetApplied { .. })) {
-                return Err(format!(
-                    "entry {} is refused for what it names, instead of parked",
-                    entry.length
-                ));
-            }
-            let feed =
-                self.feeds.iter().position(|feed| *feed == entry.feed).ok_or("a leaf of no known feed")?;
-            let next = expected.get(&feed).copied().unwrap_or(self.committed[feed].length) + 1;
-            // A parked entry has a second leaf when it is released.
-            if entry.length < next {
-                continue;
-            }
-            if entry.length != next || entry.length > cut[feed].length {
-                return Err(format!("entry {} of feed {feed} where {next} is due", entry.length));
-            }
-            if entry.length == cut[feed].length && entry.hash != cut[feed].hash {
-                return Err(format!(
-                    "entry {} of feed {feed} is of another branch than the cut",
-                    entry.length
-                ));
-            }
-            self.evidence.ordered(index, &entry.feed, &entry.hash, &entry.disposition)?;
-            expected.insert(feed, next);
-            if pieces.last() != Some(&feed) {
+            if let Leaf::Entry(entry) = leaf
+                && let Some(feed) = self.entry(index, entry, cut, &mut expected)?
+                && pieces.last() != Some(&feed)
+            {
                 pieces.push(feed);
             }
+            self.affairs.leaf(leaf)?;
         }
         for (feed, head) in cut.iter().enumerate() {
             let reached = expected.get(&feed).copied().unwrap_or(self.committed[feed].length);
@@ -254,7 +234,35 @@ impl Recount {
         {
             return Err("the epoch record does not state what was agreed".into());
         }
-        self.affairs.batch(batch.epoch, &leaves)
+        self.affairs.end(record)
+    }
+
+    /// An entry's leaf: the feed that it goes on with, where it is the entry's first.
+    fn entry(
+        &mut self,
+        index: u64,
+        entry: &EntryLeaf,
+        cut: &[Head],
+        expected: &mut BTreeMap<usize, u64>,
+    ) -> Result<Option<usize>, String> {
+        if matches!(&entry.disposition, Disposition::Refused(Refusal::NotYetApplied { .. })) {
+            return Err(format!("entry {} is refused for what it names, instead of parked", entry.length));
+        }
+        let feed = self.feeds.iter().position(|feed| *feed == entry.feed).ok_or("a leaf of no known feed")?;
+        let next = expected.get(&feed).copied().unwrap_or(self.committed[feed].length) + 1;
+        // A parked entry has a second leaf when it is released.
+        if entry.length < next {
+            return Ok(None);
+        }
+        if entry.length != next || entry.length > cut[feed].length {
+            return Err(format!("entry {} of feed {feed} where {next} is due", entry.length));
+        }
+        if entry.length == cut[feed].length && entry.hash != cut[feed].hash {
+            return Err(format!("entry {} of feed {feed} is of another branch than the cut", entry.length));
+        }
+        self.evidence.ordered(index, entry, self.affairs.gone(&entry.feed.node))?;
+        expected.insert(feed, next);
+        Ok(Some(feed))
     }
 
     /// C2SP tlog-cosignature v1: at least n - f different seats over one text.

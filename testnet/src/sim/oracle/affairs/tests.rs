@@ -41,7 +41,7 @@ impl Log {
         let feed = FeedKey { node, lane: Lane::Routine, incarnation: 0 };
         let disposition = Disposition::Applied;
         let entry = EntryLeaf { feed, length: 1, hash, record: Some(id), disposition };
-        self.affairs.batch(1, &[Leaf::Entry(entry)]).map(|()| id)
+        self.affairs.leaf(&Leaf::Entry(entry)).map(|()| id)
     }
 
     fn open(&mut self, by: usize) -> RecordId {
@@ -94,7 +94,7 @@ impl Log {
             charter: Hash::default(),
             conflicts: vec![],
         };
-        self.affairs.batch(1, &[Leaf::Decision(Box::new(decision))])
+        self.affairs.leaf(&Leaf::Decision(Box::new(decision)))
     }
 
     fn refuses(result: Result<impl std::fmt::Debug, String>, words: &str) {
