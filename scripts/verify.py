@@ -313,7 +313,7 @@ AUTHORITY_RULES = struct(
 CAPABILITY = struct(name=TEXT, partners=list_of(TEXT))
 CHARTER = struct(
     version=U32, previous=option(HASH), name=TEXT, created=U64, nonce=array(16), step_ms=U64, clock_tolerance_ms=U64, quota=QUOTA,
-    partners=list_of(PARTNER), operations=list_of(OPERATION_TYPE), capabilities=list_of(CAPABILITY), integrity=INTEGRITY,
+    partners=list_of(PARTNER), admitted=list_of(PARTNER), operations=list_of(OPERATION_TYPE), capabilities=list_of(CAPABILITY), integrity=INTEGRITY,
     authority=AUTHORITY_RULES,
 )
 DELEGATION = struct(
@@ -327,9 +327,10 @@ FOUNDING = struct(charter=CHARTER, signatures=list_of(CHARTER_SIGNATURE))
 # "Records" and "Record feeds"
 FEED_KEY = struct(node=KEY, lane=LANE, incarnation=U32)
 HEAD = struct(length=U64, hash=HASH)
+ACCESSION = struct(coalition=HASH, version=HASH, partner=PARTNER, signature=SIGNATURE, delegations=list_of(CHAIN))
 AMENDMENT = struct(
     version=U32, previous=HASH, remove=list_of(TEXT), put=list_of(OPERATION_TYPE), integrity=option(INTEGRITY),
-    authority=option(AUTHORITY_RULES), capabilities=option(list_of(CAPABILITY)), result=HASH,
+    authority=option(AUTHORITY_RULES), capabilities=option(list_of(CAPABILITY)), admit=list_of(ACCESSION), result=HASH,
 )
 ASSET_ACT = enum(
     Declare=struct(name=TEXT, kind=TEXT, label=TEXT),
@@ -478,7 +479,7 @@ def verify_founding(data, coalition):
     founding = decode(CHARTER_CHAIN, data, "founding")["founding"]
     charter = founding["charter"]
     need(H("entente/charter/v1", CHARTER[1](charter)) == coalition, "the charter is of another coalition")
-    need(charter["version"] == 1, "another version of the charter")
+    need(charter["version"] == 1 and charter["admitted"] == [], "another version of the charter")
     partners = charter["partners"]
     order = [partner["name"] for partner in partners]
     need(order == sorted(set(order)), "the partners are not in order")

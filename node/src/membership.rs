@@ -11,7 +11,7 @@ use std::path::Path;
 use entente_discovery::peer_id_of;
 use entente_protocol::charter::{Charter, PartnerName, show_time};
 use entente_protocol::credential::{Capability, Chain, MAX_CHAIN_TOML_BYTES};
-use entente_protocol::founding::{CoalitionSecret, Founded, FoundedFile, MAX_FOUNDING_TOML_BYTES};
+use entente_protocol::founding::{Accession, CoalitionSecret, Founded, FoundedFile, MAX_FOUNDING_TOML_BYTES};
 use entente_protocol::identity::SecretKey;
 use entente_protocol::time::Time;
 use libp2p::Multiaddr;
@@ -105,7 +105,11 @@ impl Membership {
         };
         let seat = seat(dir, &founded, &partner)?;
         let mut warnings = Vec::new();
-        if seat.is_none() {
+        if founded.charter().partner(partner.as_str()).is_none() {
+            warnings.push(format!(
+                "{partner} is no partner of the founding: this node takes part once the log has admitted it, and has no seat"
+            ));
+        } else if seat.is_none() {
             warnings.push(format!(
                 "no seat key in {}: this node carries records and does not vote",
                 dir.keys().display()
@@ -170,10 +174,7 @@ fn enrolled_by(
             node.public()
         )));
     }
-    if founded.charter().partner(leaf.partner.as_str()).is_none() {
-        return Err(refuse(format!("{} is no partner of {}", leaf.partner, founded.charter().name)));
-    }
-    // The root may be a later one than the charter's: the log knows.
+    // The root may be a later one than the charter's, and the partner may have joined since: the log knows.
     let root = first.delegation.issuer;
     chain
         .verify(&root, &founded.coalition(), Capability::Node, now)
@@ -189,6 +190,18 @@ pub fn read_chain(path: &Path) -> Result<Chain, CliError> {
             format!("{} is no delegation chain", path.display()),
             why,
             format!("entente authority show {}", path.display()),
+        )
+    })
+}
+
+/// Reads what the root of a partner signed that joins after the founding.
+pub fn read_accession(path: &Path) -> Result<Accession, CliError> {
+    let text = files::read_text(path, MAX_FOUNDING_TOML_BYTES)?;
+    Accession::from_toml(&text).map_err(|why| {
+        CliError::config(
+            format!("{} is no accession", path.display()),
+            why,
+            "name the file that `entente charter sign` wrote for a partner that joins",
         )
     })
 }
@@ -216,7 +229,8 @@ fn seat(
     founded: &Founded,
     partner: &PartnerName,
 ) -> Result<Option<(usize, SecretKey)>, CliError> {
-    if !dir.key(KeyKind::Seat).exists() {
+    // Who joined since has no seat until the committee changes, whatever key lies here.
+    if !dir.key(KeyKind::Seat).exists() || founded.charter().partner(partner.as_str()).is_none() {
         return Ok(None);
     }
     let key = keys::load(dir, KeyKind::Seat)?;

@@ -30,7 +30,7 @@ pub(crate) mod text;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use amendment::{Amendment, AmendmentError};
+pub use amendment::{Amendment, AmendmentError, MAX_ACCESSIONS};
 pub use authority::{AuthorityRules, MAX_ALLIANCES};
 pub use card::{Card, MAX_CONTACT_BYTES};
 pub use course::{
@@ -192,8 +192,11 @@ pub struct Charter {
     pub clock_tolerance_ms: u64,
     /// Entries per feed and epoch.
     pub quota: Quota,
-    /// The partners, sorted by name. Their order is the order of seats.
+    /// The partners of the founding, sorted by name. Their order is the order of seats.
     pub partners: Vec<Partner>,
+    /// Partners that were admitted since, sorted by name. They have no seat until the committee changes.
+    #[serde(default)]
+    pub admitted: Vec<Partner>,
     /// The operation types, sorted by name.
     pub operations: Vec<OperationType>,
     /// What only some partners are able or allowed to do, sorted by name.
@@ -329,12 +332,17 @@ impl Charter {
         hash(CHARTER_DOMAIN, &[&self.encode()])
     }
 
+    /// All partners: those of the founding in the order of seats, then those that were admitted.
+    pub fn members(&self) -> impl Iterator<Item = &Partner> {
+        self.partners.iter().chain(&self.admitted)
+    }
+
     /// The partner of this name.
     pub fn partner(&self, name: &str) -> Option<&Partner> {
-        self.partners
-            .binary_search_by(|partner| partner.name.as_str().cmp(name))
-            .ok()
-            .map(|at| &self.partners[at])
+        [&self.partners, &self.admitted].into_iter().find_map(|list| {
+            let at = list.binary_search_by(|partner| partner.name.as_str().cmp(name)).ok()?;
+            list.get(at)
+        })
     }
 
     /// The operation type of this name.
@@ -364,7 +372,8 @@ impl Charter {
     /// Brings every list into canonical order.
     pub fn sort(&mut self) {
         self.partners.sort_by(|a, b| a.name.cmp(&b.name));
-        for partner in &mut self.partners {
+        self.admitted.sort_by(|a, b| a.name.cmp(&b.name));
+        for partner in self.partners.iter_mut().chain(&mut self.admitted) {
             partner.officers.sort_unstable();
             partner.nodes.sort_unstable();
         }
@@ -384,6 +393,9 @@ impl Charter {
             return Err(CharterError::Version { found: self.version });
         }
         bound("partners", self.partners.len(), 1, MAX_PARTNERS)?;
+        // A coalition is founded by those who have a seat.
+        let room = if self.version == CHARTER_VERSION { 0 } else { MAX_PARTNERS - self.partners.len() };
+        bound("admitted partners", self.admitted.len(), 0, room)?;
         bound("operation types", self.operations.len(), 1, MAX_KINDS)?;
         bound("milliseconds of step_ms", self.step_ms, 1, MAX_STEP_MS)?;
         bound("milliseconds of clock_tolerance_ms", self.clock_tolerance_ms, 1, MAX_STEP_MS)?;
@@ -392,7 +404,12 @@ impl Charter {
             bound(&format!("entries of quota {lane}"), self.quota.of(lane), 1, MAX_QUOTA)?;
         }
         ascending("partners", self.partners.iter().map(|partner| &partner.name))?;
-        for partner in &self.partners {
+        ascending("admitted partners", self.admitted.iter().map(|partner| &partner.name))?;
+        let twice = |admitted: &&Partner| self.partners.iter().any(|partner| partner.name == admitted.name);
+        if let Some(admitted) = self.admitted.iter().find(twice) {
+            return Err(CharterError::Order { what: "partners".into(), item: admitted.name.to_string() });
+        }
+        for partner in self.members() {
             let name = &partner.name;
             bound(&format!("officers of {name}"), partner.officers.len(), 1, MAX_OFFICERS)?;
             bound(&format!("nodes of {name}"), partner.nodes.len(), 1, MAX_NODES)?;

@@ -392,6 +392,7 @@ impl Engine {
             seat: self.own_seat(),
             silent: self.silent,
             incarnation: self.incarnation,
+            outside: self.outside(),
             voting: self.start.is_ready() && self.silent.is_none(),
             reports: self.start.reports(),
             held: self.feeds.iter().map(|feed| feed.chain.unordered()).sum(),

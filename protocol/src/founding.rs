@@ -8,6 +8,7 @@
 //! partner ([`CharterSignature::sign`], on a machine that may be offline). The signatures are merged in any order
 //! ([`Founding::merge`]). The founded file also carries the coalition secret, by hand, to those who join.
 
+mod accession;
 mod chain;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
+pub use accession::{Accession, Proposed};
 pub use chain::CharterChain;
 
 use crate::charter::text::{all_of, from_toml, to_toml};
@@ -30,7 +32,7 @@ use crate::charter::{
     CHARTER_VERSION, Charter, CharterError, MAX_PARTNERS, Partner, PartnerName, Severity, lint,
 };
 use crate::credential::{Capability, Chain, CredentialError, Delegation};
-use crate::identity::{CoalitionId, PublicKey, SecretKey, Signature};
+use crate::identity::{CoalitionId, Hash, PublicKey, SecretKey, Signature};
 use crate::time::Time;
 
 /// Largest text form of a founding, in bytes.
@@ -71,6 +73,24 @@ pub enum FoundingError {
         signed: CoalitionId,
         /// What was to be signed.
         expected: CoalitionId,
+    },
+    /// A word on another version of the charter, or on an earlier draft of this one.
+    #[error(
+        "{partner} joins with the version {signed}, but this one is {expected}; its root signs the final text"
+    )]
+    OtherVersion {
+        /// Whose word.
+        partner: PartnerName,
+        /// What was signed.
+        signed: Hash,
+        /// What was to be signed.
+        expected: Hash,
+    },
+    /// A root that no partner has which the version admits.
+    #[error("{root} is not the root of any partner that this version admits")]
+    NotAdmitted {
+        /// The key.
+        root: PublicKey,
     },
     /// A signature that is not the root's.
     #[error("the charter signature of {partner} does not hold")]
@@ -178,24 +198,7 @@ impl CharterSignature {
         if !partner.root.verify(SIGNATURE_DOMAIN, coalition.as_bytes(), &self.signature) {
             return Err(FoundingError::BadSignature { partner: name.clone() });
         }
-        let differs = |reason: String| FoundingError::Delegations { partner: name.clone(), reason };
-        let stated = stated(partner, coalition).collect::<Vec<_>>();
-        if self.delegations.len() != stated.len() {
-            return Err(differs(format!("{} instead of {}", self.delegations.len(), stated.len())));
-        }
-        for (index, (chain, (capability, stated))) in self.delegations.iter().zip(&stated).enumerate() {
-            let leaf = chain
-                .verify(&partner.root, &coalition, *capability, charter.created)
-                .map_err(|error| FoundingError::Credential { partner: name.clone(), index, error })?;
-            if leaf != stated {
-                return Err(differs(format!(
-                    "delegation {index} is not that of {capability} {} until {}",
-                    stated.subject,
-                    crate::charter::show_time(stated.not_after)
-                )));
-            }
-        }
-        Ok(())
+        check_delegations(partner, coalition, &self.delegations, charter.created)
     }
 
     /// The text form.
@@ -209,11 +212,43 @@ impl CharterSignature {
     }
 }
 
+/// Whether chains are those that the charter states of `partner`, no more and no less, each valid at the time `at`.
+fn check_delegations(
+    partner: &Partner,
+    coalition: CoalitionId,
+    chains: &[Chain],
+    at: Time,
+) -> Result<(), FoundingError> {
+    let name = &partner.name;
+    let differs = |reason: String| FoundingError::Delegations { partner: name.clone(), reason };
+    let stated = stated(partner, coalition).collect::<Vec<_>>();
+    if chains.len() != stated.len() {
+        return Err(differs(format!("{} instead of {}", chains.len(), stated.len())));
+    }
+    for (index, (chain, (capability, stated))) in chains.iter().zip(&stated).enumerate() {
+        let leaf = chain
+            .verify(&partner.root, &coalition, *capability, at)
+            .map_err(|error| FoundingError::Credential { partner: name.clone(), index, error })?;
+        if leaf != stated {
+            return Err(differs(format!(
+                "delegation {index} is not that of {capability} {} until {}",
+                stated.subject,
+                crate::charter::show_time(stated.not_after)
+            )));
+        }
+    }
+    Ok(())
+}
+
 fn refuse_errors(charter: &Charter) -> Result<(), FoundingError> {
     charter.check()?;
     if charter.version != CHARTER_VERSION {
         return Err(CharterError::Version { found: charter.version }.into());
     }
+    refuse_lint_errors(charter)
+}
+
+fn refuse_lint_errors(charter: &Charter) -> Result<(), FoundingError> {
     let errors = lint(charter)
         .into_iter()
         .filter(|lint| lint.severity == Severity::Error)

@@ -143,6 +143,9 @@ pub struct StatusView {
     pub held: u64,
     /// What only this node holds.
     pub custody: CustodyView,
+    /// Why this node's records take no part yet, or no more; none where they do.
+    #[serde(default)]
+    pub outside: Option<String>,
     /// Whether the own seat votes; after a start it first hears what others know it to have said.
     pub voting: bool,
     /// Head reports received since the start, the own included; `quorum` of them are needed to vote.

@@ -61,11 +61,10 @@ pub(super) async fn page(
 
 /// The node of this key, or the one node of the partner of this name.
 fn author(node: &Handle, name: &str) -> Result<PublicKey, ApiError> {
-    let founded = node.founded();
     let nodes = match name.parse::<PublicKey>() {
         // What a node said before it was revoked is still there to be read.
         Ok(key) => node.members().partner(&key).map(|_| vec![key]),
-        Err(_) => founded.charter().partner(name).map(|_| node.members().nodes_of(name)),
+        Err(_) => node.members().names().contains(name).then(|| node.members().nodes_of(name)),
     };
     match nodes.as_deref() {
         Some([author]) => Ok(*author),
@@ -76,8 +75,7 @@ fn author(node: &Handle, name: &str) -> Result<PublicKey, ApiError> {
                 .next("entente feed NODE LANE"))
         }
         None => {
-            let partners = founded.partners().iter().map(|partner| partner.name.as_str());
-            let names = partners.collect::<Vec<_>>().join(", ");
+            let names = node.members().names().into_iter().collect::<Vec<_>>().join(", ");
             let reason = format!("{name:?} is no partner and no node; there are: {names}");
             Err(ApiError::unknown(reason).next("entente peer list"))
         }

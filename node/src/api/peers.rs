@@ -63,14 +63,12 @@ async fn order(node: Handle, name: &str, block: bool) -> Answer<Vec<PeerView>> {
 
 /// The nodes of a partner, or the node of this key; never the own.
 fn named(node: &Handle, name: &str) -> Result<Vec<NodeId>, ApiError> {
-    let founded = node.founded();
     let mut nodes = match name.parse::<PublicKey>() {
         Ok(key) => node.members().peer(&key).map(|_| vec![key]).unwrap_or_default(),
         Err(_) => node.members().nodes_of(name),
     };
     if nodes.is_empty() {
-        let names =
-            founded.partners().iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>().join(", ");
+        let names = node.members().names().into_iter().collect::<Vec<_>>().join(", ");
         let reason = format!("{name:?} is no partner and no node; there are: {names}");
         return Err(ApiError::unknown(reason).next("entente peer list"));
     }

@@ -78,6 +78,7 @@ fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> 
             records: status.custody,
             oldest_ms: status.custody_since.map(|since| now.since(since)),
         },
+        outside: status.outside,
         voting: status.voting,
         reports: status.reports,
         faults: status.faults,
@@ -99,7 +100,7 @@ pub(super) async fn charter(State(node): State<Handle>) -> String {
     node.founded().founding().to_toml()
 }
 
-/// The charter in force, or one of its versions, as text.
+/// The charter that what is said from now on is judged by, or one of its versions, as text.
 pub(super) async fn version(
     State(node): State<Handle>,
     Path(which): Path<String>,
@@ -113,7 +114,7 @@ pub(super) async fn version(
     };
     let found = node.ask(move |engine, _| {
         let state = engine.state();
-        let charter = number.map_or(Some(state.charter()), |number| state.charter_at(number));
+        let charter = number.map_or(Some(state.last_charter()), |number| state.charter_at(number));
         charter.map(|charter| charter.to_toml())
     });
     let found = found.await.ok_or_else(ApiError::stopping)?;

@@ -1,8 +1,9 @@
 //! `entente charter`: from cards to a founded coalition, by hand and without a node.
 //!
 //! A *draft* is a charter alone, as `charter new` writes it; a *founding* is a charter with the signatures collected so
-//! far, as `charter merge` writes it. Every command reads both.
+//! far, as `charter merge` writes it; a *next version* is what partners sign that join later. Every command reads all three.
 
+mod admit;
 pub(super) mod amend;
 mod draft;
 mod found;
@@ -13,7 +14,7 @@ mod simulate;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use entente_protocol::charter::{Charter, Lint, PartnerName, Severity, lint_at};
+use entente_protocol::charter::{Card, Charter, Lint, PartnerName, Severity, lint_at};
 use entente_protocol::founding::{CharterSignature, FoundedFile, Founding, MAX_FOUNDING_TOML_BYTES};
 use serde_json::json;
 
@@ -43,6 +44,10 @@ pub(super) enum Command {
     Merge(sign::Merge),
     /// Propose the next version of the charter in force; the partners attest to the proposal
     Amend(amend::Amend),
+    /// Enter a partner into a draft of the next version, from its card
+    Admit(admit::Admit),
+    /// Write the next version, for the root of a partner that joins to sign
+    Next(admit::Next),
     /// Write the charter in force, with all amendments
     Current(amend::Current),
     /// Say in words what differs between two charters
@@ -51,10 +56,13 @@ pub(super) enum Command {
     Found(found::Found),
 }
 
+/// Largest card, in bytes.
+const MAX_CARD_BYTES: usize = 16 * 1024;
+
 /// A charter's file.
 #[derive(Args)]
 pub(super) struct File {
-    /// A draft, or a founding with signatures
+    /// A draft, a founding with signatures, or a next version
     file: PathBuf,
 }
 
@@ -64,6 +72,8 @@ impl Command {
             Self::New(new) => new.run(context),
             Self::Refer(refer) => refer.run(context),
             Self::Amend(amend) => block_on(amend.run(context)),
+            Self::Admit(admit) => admit.run(context),
+            Self::Next(next) => block_on(next.run(context)),
             Self::Current(current) => block_on(current.run(context)),
             Self::Diff(diff) => diff.run(context),
             Self::Lint(file) => lint(&file.file, context),
@@ -94,6 +104,9 @@ fn draft_text(charter: &Charter) -> String {
 /// Reads a draft or a founding; a secret in it is left out.
 fn read(path: &Path) -> Result<Founding, CliError> {
     let text = files::read_text(path, MAX_FOUNDING_TOML_BYTES)?;
+    if let Some(proposed) = admit::read_proposed(path, &text)? {
+        return Ok(Founding::new(proposed.charter));
+    }
     // A founding has its charter in a table of that name; a draft is that table.
     let is_founding = text.lines().any(|line| line.trim_start().starts_with("[charter"));
     let refuse = |why: &dyn std::fmt::Display| {
@@ -192,6 +205,17 @@ fn names(names: &[PartnerName]) -> String {
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.strip_suffix(".toml").unwrap_or(&name).to_owned()
+}
+
+fn read_card(path: &Path) -> Result<Card, CliError> {
+    let text = files::read_text(path, MAX_CARD_BYTES)?;
+    Card::from_toml(&text).map_err(|why| {
+        CliError::config(
+            format!("{} is not a sound card", path.display()),
+            why,
+            "ask that partner for the card that `entente init` wrote",
+        )
+    })
 }
 
 fn read_signature(path: &Path) -> Result<CharterSignature, CliError> {

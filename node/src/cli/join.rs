@@ -1,14 +1,17 @@
 //! `entente join`: a founded coalition's file becomes this node's membership.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use entente_protocol::credential::Chain;
+use entente_protocol::identity::PublicKey;
 use serde_json::json;
 
 use super::{Context, now};
 use crate::errors::CliError;
 use crate::files;
-use crate::membership::{Membership, read_chain, read_founded};
+use crate::keys::{self, KeyKind};
+use crate::membership::{Membership, read_accession, read_chain, read_founded};
 use crate::render;
 
 /// Become a member of a founded coalition.
@@ -19,6 +22,9 @@ pub(super) struct Join {
     /// The chain that enrols this node, where the charter does not name it; given again, a later one takes its place
     #[arg(long, value_name = "CHAIN")]
     chain: Option<PathBuf>,
+    /// The accession that enrols this node, where its partner joined after the founding
+    #[arg(long, value_name = "FILE", conflicts_with = "chain")]
+    accession: Option<PathBuf>,
 }
 
 impl Join {
@@ -26,10 +32,15 @@ impl Join {
         let dir = &context.dir;
         let file = read_founded(&self.file)?;
         let text = file.to_toml();
-        let chain = match (&self.chain, dir.credential()) {
+        let given = match (&self.chain, &self.accession) {
             (Some(path), _) => Some(read_chain(path)?),
+            (None, Some(path)) => Some(chain_of(path, &keys::load(dir, KeyKind::Node)?.public())?),
+            (None, None) => None,
+        };
+        let is_given = given.is_some();
+        let chain = match (given, dir.credential()) {
             (None, held) if held.exists() => Some(read_chain(&held)?),
-            (None, _) => None,
+            (given, _) => given,
         };
         let membership = Membership::of(file, &self.file, chain, dir, now())?;
         let coalition = membership.founded.coalition();
@@ -56,7 +67,7 @@ impl Join {
         } else {
             files::write_new(&place, text.as_bytes(), files::SECRET)?;
         }
-        if let Some(chain) = membership.chain.as_ref().filter(|_| self.chain.is_some()) {
+        if let Some(chain) = membership.chain.as_ref().filter(|_| is_given) {
             files::replace(&dir.credential(), chain.to_toml().as_bytes(), files::PUBLIC)?;
         }
         let seat = membership.seat.as_ref().map(|(seat, _)| *seat);
@@ -83,4 +94,17 @@ impl Join {
         }
         Ok(())
     }
+}
+
+/// The chain by which an accession enrols the node with this key.
+fn chain_of(path: &Path, node: &PublicKey) -> Result<Chain, CliError> {
+    let accession = read_accession(path)?;
+    accession.chain_of(node).cloned().ok_or_else(|| {
+        let nodes = accession.partner.nodes.iter().map(PublicKey::to_string).collect::<Vec<_>>();
+        CliError::config(
+            format!("{} does not enrol this host", path.display()),
+            format!("the node key here is {node}, and those of {} there are {}", accession.partner.name, nodes.join(", ")),
+            "join on the host whose card the coalition was given, or with a chain of its own: entente join FILE --chain CHAIN",
+        )
+    })
 }

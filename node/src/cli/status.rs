@@ -9,13 +9,13 @@ use crate::api::dto::StatusView;
 use crate::errors::{CliError, Exit};
 use crate::render;
 
-/// How often it is looked whether the node answers yet.
+/// How often it is looked whether the node answers and takes part yet.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Show how the coalition stands: agreed, held or stalled, and who is missing.
 #[derive(Args)]
 pub(super) struct Status {
-    /// Wait so long for a node that is still starting
+    /// Wait so long for a node that is still starting, or that the log does not enrol yet
     #[arg(long, value_name = "TIME", value_parser = parse::duration, allow_hyphen_values = true)]
     wait: Option<Duration>,
 }
@@ -44,6 +44,9 @@ async fn wait(context: &Context, limit: Duration) -> Result<StatusView, CliError
     loop {
         match ask(context).await {
             Err(error) if error.exit == Exit::NodeDown && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+            Ok(status) if status.outside.is_some() && tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
             answer => return answer,

@@ -12,20 +12,23 @@ use super::table::{headed, table};
 /// The whole charter.
 pub(crate) fn charter(charter: &Charter, missing: Option<&[PartnerName]>) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{}  {}", charter.name, charter.id());
+    let _ = match charter.version {
+        1 => writeln!(text, "{}  {}", charter.name, charter.id()),
+        later => writeln!(text, "{}  version {later}, {}", charter.name, charter.hash()),
+    };
     let _ = writeln!(text, "drawn up {}\n", show_time(charter.created));
+    let seats = (0..charter.partners.len()).map(|seat| seat.to_string());
     let rows = charter
-        .partners
-        .iter()
-        .enumerate()
-        .map(|(seat, partner)| {
+        .members()
+        .zip(seats.chain(std::iter::repeat("-".to_owned())))
+        .map(|(partner, seat)| {
             let signed = match missing {
                 Some(missing) if missing.contains(&partner.name) => "missing",
                 Some(_) => "signed",
                 None => "",
             };
             [
-                seat.to_string(),
+                seat,
                 partner.name.to_string(),
                 signed.to_owned(),
                 partner.officers.len().to_string(),

@@ -16,7 +16,7 @@ pub(crate) fn list(members: &[MemberView]) -> String {
         .map(|member| {
             [
                 member.partner.to_string(),
-                member.seat.to_string(),
+                seat(member),
                 member.membership.to_string(),
                 member.since.clone().unwrap_or_else(|| "founding".into()),
                 member.watch.as_ref().map_or("-".into(), |watch| key(&watch.officer.to_string())),
@@ -28,10 +28,14 @@ pub(crate) fn list(members: &[MemberView]) -> String {
     headed(["PARTNER", "SEAT", "MEMBERSHIP", "SINCE", "ON WATCH", "OWES", "REASON"], rows)
 }
 
+fn seat(member: &MemberView) -> String {
+    member.seat.map_or_else(|| "-".to_owned(), |seat| seat.to_string())
+}
+
 /// One member in full.
 pub(crate) fn page(member: &MemberView) -> String {
     let mut text = format!("{}  {}\n\n", member.membership.name().to_uppercase(), member.partner);
-    let mut rows = vec![["seat".to_owned(), member.seat.to_string()]];
+    let mut rows = vec![["seat".to_owned(), seat(member)]];
     if let Some(since) = &member.since {
         let by = member.by.map_or(String::new(), |by| format!(", by {}", short(&by)));
         rows.push(["since".into(), format!("{since}{by}")]);

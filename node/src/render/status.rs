@@ -57,6 +57,9 @@ pub(crate) fn status(view: &StatusView, hints: &Hints) -> String {
         let verb = if view.custody.records == 1 { "exists" } else { "exist" };
         row("custody", format!("{} {verb} only here{oldest}", records(view.custody.records)));
     }
+    if let Some(why) = &view.outside {
+        row("outside", format!("what this node says is not taken: {}", plain(why)));
+    }
     if view.silent {
         row(
             "silent",
@@ -176,6 +179,7 @@ mod tests {
             now: Time(1_000_000),
             held: 0,
             custody: CustodyView { records: 3, oldest_ms: Some(120_000) },
+            outside: None,
             voting: true,
             reports: 3,
             faults: 0,

@@ -4,7 +4,7 @@
 //! the engine's last turn ([`Members::follow`]): a node is let in once its grant is ordered here, and a revoked one is cut off when its
 //! link is looked at again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use entente_discovery::{CredentialCheck, PeerId, peer_id_of};
@@ -78,6 +78,12 @@ impl Members {
     /// All enrolled nodes with their partners.
     pub(crate) fn nodes(&self) -> Vec<(NodeId, PartnerName)> {
         self.view().admission.nodes().to_vec()
+    }
+
+    /// The names of the partners that have or had a node, the own included.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let known = self.view().admission.partners().map(ToString::to_string).collect::<BTreeSet<_>>();
+        known.into_iter().chain([self.own.1.to_string()]).collect()
     }
 
     /// The enrolled nodes of a partner.

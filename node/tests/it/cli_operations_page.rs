@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 const PAGE: &str = include_str!("../../../docs/operations.md");
 const HOSTS: [&str; 4] = ["norden", "sudria", "estmark", "skywatch"];
+/// The host of a partner that joins later.
+const JOINER: &str = "ostvik";
 
 /// A fenced block: the hosts that it runs on, its first line in the page, its text.
 struct Block {
@@ -22,6 +24,7 @@ fn blocks(page: &str) -> Vec<Block> {
             let hosts = match host {
                 "every" => HOSTS.to_vec(),
                 "others" => HOSTS[1..].to_vec(),
+                JOINER => vec![JOINER],
                 name => vec![*HOSTS.iter().find(|host| **host == name).expect("a host of the example")],
             };
             blocks.push(Block { hosts, line: number + 1, text: String::new() });
@@ -77,7 +80,7 @@ impl Machine {
         let status = shell.wait().expect("it ends");
         if !status.success() {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
-            let nodes = HOSTS.map(|host| {
+            let nodes = HOSTS.into_iter().chain([JOINER]).map(|host| {
                 let log = std::fs::read_to_string(self.dir(host).join("node.log")).unwrap_or_default();
                 format!("--- node of {host}\n{log}")
             });
@@ -85,7 +88,7 @@ impl Machine {
                 "docs/operations.md, line {}, on {host}: {status}\n{}\n--- said so far\n{said}\n{}",
                 block.line,
                 block.text,
-                nodes.join("\n")
+                nodes.collect::<Vec<_>>().join("\n")
             );
         }
     }
@@ -106,7 +109,7 @@ impl Drop for Machine {
 #[test]
 fn what_the_operations_page_says_founds_a_coalition_and_agrees_on_an_operation() {
     let mut machine = Machine { folder: tempfile::tempdir().expect("a folder"), groups: Vec::new() };
-    for folder in HOSTS.into_iter().chain(["stick"]) {
+    for folder in HOSTS.into_iter().chain([JOINER, "stick"]) {
         std::fs::create_dir(machine.dir(folder)).expect("made");
     }
     let blocks = blocks(PAGE);

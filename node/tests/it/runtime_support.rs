@@ -71,6 +71,7 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
         clock_tolerance_ms: 60_000,
         quota: Quota::default(),
         partners: partners.collect(),
+        admitted: vec![],
         capabilities: vec![],
         operations: vec![OperationType {
             name: "airlift".parse().expect("a name"),

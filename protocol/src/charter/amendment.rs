@@ -3,8 +3,8 @@
 //! Guarantees: an amendment applies to exactly one charter and gives exactly one, whose hash it states; so whoever holds the
 //! first version and the amendments has every version, and whoever attests to an amendment knows the whole result.
 //! What an amendment changes is operation types, and with them roles, rules, windows and who decides on membership, and
-//! what becomes of integrity events, who has authority, and who is able to do what.
-//! Partners, keys and what steers the order stay as they are.
+//! what becomes of integrity events, who has authority, and who is able to do what; and it admits partners, each by its own
+//! word ([`Accession`]). Partners that there are, their keys and what steers the order stay as they are.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -12,9 +12,10 @@ use thiserror::Error;
 use super::lint::{all_errors, errors};
 use super::{
     AuthorityRules, Charter, CharterError, Effect, HeldCapability, IntegrityRules, KindName, MAX_KINDS,
-    OperationType,
+    OperationType, Partner, PartnerName,
 };
-use crate::identity::Hash;
+use crate::founding::Accession;
+use crate::identity::{CoalitionId, Hash};
 
 /// A step from one version of a charter to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +35,14 @@ pub struct Amendment {
     pub authority: Option<AuthorityRules>,
     /// Who is able or allowed to do what, where that is to change.
     pub capabilities: Option<Vec<HeldCapability>>,
+    /// The words of partners that join with this version, sorted by name.
+    pub admit: Vec<Accession>,
     /// The hash of the version that it makes.
     pub result: Hash,
 }
+
+/// Most partners that one amendment admits.
+pub const MAX_ACCESSIONS: usize = 4;
 
 /// Why an amendment does not apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
@@ -77,6 +83,21 @@ pub enum AmendmentError {
         /// What differs.
         what: String,
     },
+    /// A partner that is to join has not signed this version, or its words do not hold.
+    #[error("{error}")]
+    Accession {
+        /// What is wrong.
+        error: String,
+    },
+    /// Partners are admitted whose words are not there.
+    #[error(
+        "not signed by {}, which would join with it: its root signs the final text",
+        crate::charter::text::all_of(.partners)
+    )]
+    Unsigned {
+        /// Who.
+        partners: Vec<PartnerName>,
+    },
     /// Two charters do not differ.
     #[error("there is nothing to change")]
     Same,
@@ -100,7 +121,21 @@ impl Amendment {
         let authority = self.authority.iter().map(|_| "changes which authorities there are".to_owned());
         let capabilities =
             self.capabilities.iter().map(|_| "changes who is able or allowed to do what".to_owned());
-        removed.chain(put).chain(integrity).chain(authority).chain(capabilities).collect()
+        let admitted = self.admit.iter().map(|accession| admits(&accession.partner));
+        removed.chain(put).chain(integrity).chain(authority).chain(capabilities).chain(admitted).collect()
+    }
+
+    /// Whether it admits a partner of this name.
+    pub fn admits(&self, partner: &PartnerName) -> bool {
+        self.admit.iter().any(|accession| accession.partner.name == *partner)
+    }
+
+    /// Whether those who join have signed the version that it makes, in this coalition. Costs a signature for each key.
+    pub fn check_accessions(&self, coalition: CoalitionId) -> Result<(), AmendmentError> {
+        self.admit.iter().try_for_each(|accession| {
+            let checked = accession.verify(coalition, &self.result);
+            checked.map_err(|error| AmendmentError::Accession { error: error.to_string() })
+        })
     }
 }
 
@@ -129,7 +164,7 @@ impl Charter {
     /// The version that `amendment` makes of this one. Whether each rule in it can be met is not tried here, but before it takes
     /// effect, by [`Charter::check_amended`]: anybody can propose something, and a proposal must not cost others much.
     pub fn amended(&self, amendment: &Amendment) -> Result<Self, AmendmentError> {
-        let Amendment { version, previous, remove, put, integrity, authority, capabilities, result } =
+        let Amendment { version, previous, remove, put, integrity, authority, capabilities, admit, result } =
             amendment;
         let current = self.hash();
         if *previous != current || self.version.checked_add(1) != Some(*version) {
@@ -139,11 +174,14 @@ impl Charter {
         self.keeps_its_amenders(remove, put)?;
         let changes = remove.len()
             + put.len()
+            + admit.len()
             + [integrity.is_some(), authority.is_some(), capabilities.is_some()]
                 .map(usize::from)
                 .iter()
                 .sum::<usize>();
-        super::bound("changes", changes, 1, 2 * MAX_KINDS + 3)?;
+        super::bound("changes", changes, 1, 2 * MAX_KINDS + MAX_ACCESSIONS + 3)?;
+        super::bound("admitted partners of an amendment", admit.len(), 0, MAX_ACCESSIONS)?;
+        super::ascending("admitted partners", admit.iter().map(|accession| &accession.partner.name))?;
         super::ascending("removed types", remove)?;
         super::ascending("types put", put.iter().map(|kind| &kind.name))?;
         let mut charter = self.clone();
@@ -166,6 +204,8 @@ impl Charter {
         if let Some(capabilities) = capabilities {
             charter.capabilities = capabilities.clone();
         }
+        charter.admitted.extend(admit.iter().map(|accession| accession.partner.clone()));
+        charter.admitted.sort_by(|one, other| one.name.cmp(&other.name));
         charter.version = *version;
         charter.previous = Some(current);
         charter.operations.sort_by(|one, other| one.name.cmp(&other.name));
@@ -203,6 +243,61 @@ impl Charter {
 
     /// The amendment that leads from this version to the rules of `wanted`, whose version and chain do not matter.
     pub fn amendment_to(&self, wanted: &Self) -> Result<Amendment, AmendmentError> {
+        self.amendment_with(wanted, Vec::new())
+    }
+
+    /// The same, with the words of the partners that join with it.
+    pub fn amendment_with(
+        &self,
+        wanted: &Self,
+        mut accessions: Vec<Accession>,
+    ) -> Result<Amendment, AmendmentError> {
+        let (mut amendment, next) = self.step_to(wanted)?;
+        accessions.sort_by(|one, other| one.partner.name.cmp(&other.partner.name));
+        let joins = |accession: &Accession| self.joining(&next).any(|entry| *entry == accession.partner);
+        if let Some(stranger) = accessions.iter().find(|accession| !joins(accession)) {
+            let name = &stranger.partner.name;
+            let error = format!("{name} has signed, and the charter does not admit it so");
+            return Err(AmendmentError::Accession { error });
+        }
+        let signed = |entry: &&Partner| accessions.iter().all(|accession| accession.partner != **entry);
+        let partners: Vec<_> = self.joining(&next).filter(signed).map(|entry| entry.name.clone()).collect();
+        if !partners.is_empty() {
+            return Err(AmendmentError::Unsigned { partners });
+        }
+        amendment.admit = accessions;
+        self.amended(&amendment)?.check_amended()?;
+        Ok(amendment)
+    }
+
+    /// The next version with the rules of `wanted`, for those to sign who join with it.
+    pub fn next_version(&self, wanted: &Self) -> Result<Self, AmendmentError> {
+        let (_, next) = self.step_to(wanted)?;
+        next.check()?;
+        next.check_amended()?;
+        Ok(next)
+    }
+
+    /// What differs between this version and `wanted`, in words, line by line; nothing where nothing does.
+    pub fn changes_to(&self, wanted: &Self) -> Result<Vec<String>, AmendmentError> {
+        match self.step_to(wanted) {
+            Ok((amendment, next)) => {
+                let joins = self.joining(&next).map(admits);
+                Ok(amendment.explain(self).into_iter().chain(joins).collect())
+            }
+            Err(AmendmentError::Same) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Partners that `next` admits and this version does not.
+    fn joining<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a Partner> {
+        next.admitted.iter().filter(|entry| self.partner(entry.name.as_str()).is_none())
+    }
+
+    /// What leads to the next version with the rules of `wanted`, but for the words of those who join, and that version.
+    fn step_to(&self, wanted: &Self) -> Result<(Amendment, Self), AmendmentError> {
+        let stays = |entry: &Partner| wanted.admitted.contains(entry);
         let unchangeable = [
             ("names", self.name != wanted.name),
             ("times of drawing up", self.created != wanted.created),
@@ -210,40 +305,39 @@ impl Charter {
             ("step_ms", self.step_ms != wanted.step_ms),
             ("clock_tolerance_ms", self.clock_tolerance_ms != wanted.clock_tolerance_ms),
             ("quotas", self.quota != wanted.quota),
-            ("partners", self.partners != wanted.partners),
+            ("partners", self.partners != wanted.partners || !self.admitted.iter().all(stays)),
         ];
         if let Some((what, _)) = unchangeable.into_iter().find(|(_, differs)| *differs) {
             return Err(AmendmentError::Unchangeable { what: what.into() });
         }
+        let (version, previous) = (self.version.saturating_add(1), self.hash());
+        let next = Self { version, previous: Some(previous), ..wanted.clone() };
         let names = self.operations.iter().map(|kind| &kind.name);
-        let mut amendment = Amendment {
-            version: self.version.saturating_add(1),
-            previous: self.hash(),
+        let put = wanted.operations.iter().filter(|kind| self.kind(kind.name.as_str()) != Some(kind));
+        let amendment = Amendment {
+            version,
+            previous,
             remove: names.filter(|name| wanted.kind(name.as_str()).is_none()).cloned().collect(),
-            put: wanted
-                .operations
-                .iter()
-                .filter(|kind| self.kind(kind.name.as_str()) != Some(kind))
-                .cloned()
-                .collect(),
+            put: put.cloned().collect(),
             integrity: Some(wanted.integrity.clone()).filter(|rules| *rules != self.integrity),
             authority: Some(wanted.authority.clone()).filter(|rules| *rules != self.authority),
             capabilities: Some(wanted.capabilities.clone()).filter(|held| *held != self.capabilities),
-            result: Hash::default(),
+            admit: Vec::new(),
+            result: next.hash(),
         };
         let rules = amendment.integrity.is_some()
             || amendment.authority.is_some()
             || amendment.capabilities.is_some();
-        if amendment.remove.is_empty() && amendment.put.is_empty() && !rules {
+        let same = amendment.remove.is_empty() && amendment.put.is_empty() && !rules;
+        if same && self.joining(&next).next().is_none() {
             return Err(AmendmentError::Same);
         }
-        // What the result is, is found by trying.
-        match self.amended(&amendment) {
-            Err(AmendmentError::OtherResult { found, .. }) => amendment.result = found,
-            Err(error) => return Err(error),
-            Ok(_) => {}
-        }
-        self.amended(&amendment)?.check_amended()?;
-        Ok(amendment)
+        Ok((amendment, next))
     }
+}
+
+fn admits(partner: &Partner) -> String {
+    let Partner { name, root, officers, nodes, .. } = partner;
+    let of = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    format!("admits {name}: root {root}, {}, {}", of(officers.len(), "officer"), of(nodes.len(), "node"))
 }

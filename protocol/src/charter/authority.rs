@@ -73,7 +73,7 @@ impl Charter {
         version: impl Fn(&'a AllianceReference) -> &'a AllianceDocument,
     ) -> Result<Registry, AuthorityError> {
         let rules = &self.authority;
-        let by_root = self.partners.iter().filter(|partner| rules.stated(partner.name.as_str()).is_none());
+        let by_root = self.members().filter(|partner| rules.stated(partner.name.as_str()).is_none());
         let national = by_root
             .map(|partner| Authority { expression: root(partner).into(), ..Authority::national(partner) });
         let alliances = rules.alliances.iter().map(|reference| version(reference).by_keys());

@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CharterError, MAX_NODES, MAX_OFFICERS, PartnerName, ascending, bound, text};
+use super::{CharterError, MAX_NODES, MAX_OFFICERS, Partner, PartnerName, ascending, bound, text};
 use crate::identity::{PublicKey, SecretKey, Signature};
+use crate::time::Time;
 use crate::wire;
 
 /// Longest contact text, in bytes.
@@ -59,6 +60,12 @@ impl Card {
         card.signature = root.sign(CARD_DOMAIN, &card.message());
         card.verify()?;
         Ok(card)
+    }
+
+    /// The partner's entry in a charter, with credentials until then.
+    pub fn entry(&self, credentials_until: Time) -> Partner {
+        let Self { partner, root, officers, seat, nodes, .. } = self.clone();
+        Partner { name: partner, root, officers, seat, nodes, credentials_until }
     }
 
     fn message(&self) -> Vec<u8> {

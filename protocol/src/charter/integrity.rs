@@ -183,13 +183,13 @@ pub(super) fn lint(charter: &Charter, lints: &mut Lints) {
             lints.error(format!("integrity: {voter} votes, but is no partner of this charter"));
         }
     }
-    let seats = charter.partners.len();
-    let faulty = seats.saturating_sub(1) / 3;
+    let members = charter.members().count();
+    let faulty = charter.partners.len().saturating_sub(1) / 3;
     let k = rules.confirmations as usize;
-    if k > seats.saturating_sub(1) {
+    if k > members.saturating_sub(1) {
         lints.note(format!(
             "integrity: {k} partners besides the subject must confirm, and there are {}: only proofs confirm",
-            seats.saturating_sub(1)
+            members.saturating_sub(1)
         ));
     } else if k <= faulty {
         lints.warning(format!(
@@ -200,7 +200,7 @@ pub(super) fn lint(charter: &Charter, lints: &mut Lints) {
         EventKind::ALL.into_iter().filter(|kind| rules.has(*kind, response)).collect()
     };
     let suspend = kinds(Response::Suspend);
-    let voters = if rules.voters.is_empty() { seats } else { rules.voters.len() };
+    let voters = if rules.voters.is_empty() { members } else { rules.voters.len() };
     if !suspend.is_empty() {
         let votes = rules.votes as usize;
         if votes > voters {

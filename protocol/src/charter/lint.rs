@@ -185,6 +185,14 @@ fn committee(charter: &Charter, lints: &mut Lints) {
             count(faulty + 1)
         ));
     }
+    let admitted: Vec<_> = charter.admitted.iter().map(|partner| &partner.name).collect();
+    if !admitted.is_empty() {
+        let have = if admitted.len() == 1 { "has" } else { "have" };
+        lints.note(format!(
+            "{} {have} no seat: agreement neither needs nor counts a vote there",
+            all_of(&admitted)
+        ));
+    }
 }
 
 fn count(number: usize) -> String {
@@ -198,7 +206,7 @@ fn count(number: usize) -> String {
 
 fn keys(charter: &Charter, lints: &mut Lints) {
     let mut holders: BTreeMap<PublicKey, Vec<String>> = BTreeMap::new();
-    for partner in &charter.partners {
+    for partner in charter.members() {
         let name = &partner.name;
         let single = [(partner.root, "root"), (partner.seat, "seat")];
         let officers = partner.officers.iter().map(|key| (*key, "an officer"));
@@ -215,7 +223,7 @@ fn keys(charter: &Charter, lints: &mut Lints) {
 }
 
 fn validity(charter: &Charter, now: Time, lints: &mut Lints) {
-    for partner in &charter.partners {
+    for partner in charter.members() {
         if partner.credentials_until <= now.max(charter.created) {
             lints.error(format!(
                 "the credentials of {} expired at {}",
@@ -224,7 +232,7 @@ fn validity(charter: &Charter, now: Time, lints: &mut Lints) {
             ));
         }
     }
-    let until = charter.partners.iter().map(|partner| partner.credentials_until);
+    let until = charter.members().map(|partner| partner.credentials_until);
     if let Some(first) = until.min().filter(|until| *until < now.plus(charter.longest_window_ms())) {
         lints.warning(format!(
             "credentials run out at {}, within the longest window of an operation",
@@ -250,7 +258,7 @@ fn governance(charter: &Charter, lints: &mut Lints) {
             let kind = kind.without(&subject.name);
             lints.can(&kind, &kind.rule.ways(), kind.rule.quorum, Against::Nobody) == Some(false)
         };
-        let partners = charter.partners.iter();
+        let partners = charter.members();
         let spared = partners.filter(&mut impossible).map(|partner| &partner.name).collect::<Vec<_>>();
         if !spared.is_empty() {
             lints.error(format!(
@@ -261,7 +269,7 @@ fn governance(charter: &Charter, lints: &mut Lints) {
         }
     }
     for effect in Effect::ALL {
-        if charter.partners.len() > 2 && charter.kinds_with(effect).next().is_none() {
+        if charter.members().count() > 2 && charter.kinds_with(effect).next().is_none() {
             lints.note(format!(
                 "no operation type has the effect {:?}: nobody can {effect} {}",
                 effect.name(),

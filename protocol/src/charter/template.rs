@@ -8,7 +8,7 @@ mod search_and_rescue;
 use super::governance::governance;
 use super::{
     AtLeast, AuthorityRules, CHARTER_VERSION, Card, Charter, CharterError, Field, FieldKind, HandoffRule,
-    IntegrityRules, KindName, OperationType, OutcomeRule, Partner, PartnerName, Quota, Resource,
+    IntegrityRules, KindName, OperationType, OutcomeRule, PartnerName, Quota, Resource,
 };
 use crate::lane::Lane;
 use crate::record::{Nonce, Role};
@@ -71,17 +71,8 @@ pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, Ch
         step_ms: STEP_MS,
         clock_tolerance_ms: CLOCK_TOLERANCE_MS,
         quota: Quota::default(),
-        partners: cards
-            .iter()
-            .map(|card| Partner {
-                name: card.partner.clone(),
-                root: card.root,
-                officers: card.officers.clone(),
-                seat: card.seat,
-                nodes: card.nodes.clone(),
-                credentials_until: spec.credentials_until,
-            })
-            .collect(),
+        partners: cards.iter().map(|card| card.entry(spec.credentials_until)).collect(),
+        admitted: Vec::new(),
         operations: types(&roles),
         capabilities: vec![],
         integrity: IntegrityRules::of(cards.len()),

@@ -263,7 +263,7 @@ impl State {
         let owns = |partner: &&Partner| {
             self.roots(charter, &partner.name).contains(key) || stated(partner) || party(partner)
         };
-        charter.partners.iter().find(owns).map(|partner| &partner.name)
+        charter.members().find(owns).map(|partner| &partner.name)
     }
 
     /// The keys by which officers of `partner` have a voice.

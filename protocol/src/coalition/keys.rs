@@ -8,6 +8,9 @@
 //!
 //! A chain, a revocation and a rotation prove themselves, so whose officer carries them does not matter; it is kept.
 //!
+//! A partner that is admitted brings the keys of its accession, as the founding's partners brought theirs; they act from the decision on, its
+//! rights in operations from the next batch on, with the charter's version.
+//!
 //! Bounded: [`MAX_GRANTS_PER_PARTNER`] chains, of which officers may pass on [`MAX_PASSED_ON_PER_PARTNER`], so that a stolen
 //! officer's key cannot use up what the root may need; as many living officers and nodes as [`State::most_keys`] says, and
 //! [`MAX_ROTATIONS_PER_PARTNER`]. Each revocation cuts something that stands, or marks a key that it did not mark yet, so there are no more than
@@ -37,7 +40,7 @@ use crate::charter::{MAX_NODES, MAX_OFFICERS, Partner, PartnerName};
 use crate::credential::{
     Capability, Chain, CredentialError, Moment, RootRotation, SignedRevocation, Target, Use,
 };
-use crate::founding::Founded;
+use crate::founding::{Accession, Founded};
 use crate::frontier::most_nodes;
 use crate::identity::{PublicKey, RecordId};
 use crate::record::KeyAct;
@@ -150,6 +153,17 @@ impl Roster {
         roster
     }
 
+    /// The keys of a partner that was admitted, as its accession delegates them.
+    fn admit(&mut self, accession: &Accession) {
+        for chain in &accession.delegations {
+            let Some(leaf) = chain.leaf() else { continue };
+            let Some(capability) = leaf.capabilities.first().copied() else { continue };
+            let (partner, chain) = (leaf.partner.clone(), chain.clone());
+            let holding = Holding { partner, capability, chain: chain.clone(), grant: None, cut: None };
+            self.holdings.entry(leaf.subject).or_default().push(holding);
+        }
+    }
+
     pub(super) fn grant(&self, id: &RecordId) -> Option<&Grant> {
         self.grants.get(id)
     }
@@ -258,17 +272,17 @@ impl State {
     fn standing(&self, key: &PublicKey, capability: Capability) -> Option<&Partner> {
         let mut stand = self.keys.of(key).iter().filter(|holding| holding.stands());
         let holding = stand.find(|holding| holding.capability == capability)?;
-        self.charter().partner(holding.partner.as_str())
+        self.last_charter().partner(holding.partner.as_str())
     }
 
     /// Whose key this is or was, and what it is for.
     pub fn holder(&self, key: &PublicKey) -> Option<(&Partner, Purpose)> {
-        let named = |name: &PartnerName| self.charter().partner(name.as_str());
+        let named = |name: &PartnerName| self.last_charter().partner(name.as_str());
         if let Some(holding) = self.keys.of(key).first() {
             return Some((named(&holding.partner)?, holding.capability.into()));
         }
         let root = |partner: &&Partner| partner.root == *key;
-        let first = self.charter().partners.iter().find(root);
+        let first = self.last_charter().members().find(root);
         let later = self.keys.rotations.values().find(|rotated| rotated.rotation.new == *key);
         let partner = first.or_else(|| named(&later?.rotation.partner))?;
         Some((partner, Purpose::Root))
@@ -277,7 +291,7 @@ impl State {
     /// The root of a partner now.
     pub fn root_of(&self, partner: &PartnerName) -> Option<PublicKey> {
         let rotated = self.keys.rotations_of(partner).next_back().map(|rotated| rotated.rotation.new);
-        rotated.or_else(|| self.charter().partner(partner.as_str()).map(|partner| partner.root))
+        rotated.or_else(|| self.last_charter().partner(partner.as_str()).map(|partner| partner.root))
     }
 
     /// The roots of a partner that gave way, the first first.
@@ -310,10 +324,11 @@ impl State {
         self.acting(partner, Capability::Node)
     }
 
-    /// All enrolled nodes with their partners: those of the founding in the charter's order, then in the order of their grants.
-    /// This order is that of their feeds.
+    /// All enrolled nodes with their partners: those of the founding in the charter's order, those of admitted partners in the
+    /// order of their admission, then in the order of their grants. This order is that of their feeds.
     pub fn nodes(&self) -> Vec<(PublicKey, &Partner)> {
         let first = self.founded.nodes().map(|(key, _)| key);
+        let admitted = self.accessions().flat_map(|accession| accession.partner.nodes.iter().copied());
         let mut later = self
             .keys
             .holdings
@@ -321,13 +336,19 @@ impl State {
             .filter_map(|(key, all)| Some((all[0].grant.as_ref()?.index, *key)))
             .collect::<Vec<_>>();
         later.sort_unstable();
-        let keys = first.chain(later.into_iter().map(|(_, key)| key));
+        let keys = first.chain(admitted).chain(later.into_iter().map(|(_, key)| key));
         keys.filter_map(|key| Some((key, self.node(&key)?))).collect()
     }
 
     /// How often keys have changed: who follows them need not look while this is the same.
     pub fn key_changes(&self) -> usize {
-        self.keys.grants.len() + self.keys.revocations.len() + self.keys.rotations.len()
+        let admitted = self.last_charter().admitted.len();
+        admitted + self.keys.grants.len() + self.keys.revocations.len() + self.keys.rotations.len()
+    }
+
+    /// The words of all partners that were admitted, in that order.
+    fn accessions(&self) -> impl Iterator<Item = &Accession> {
+        self.versions().flat_map(|version| &version.amendment.admit)
     }
 
     /// How many officers or nodes a partner may have at once: as many nodes as leave room for every other partner's.
@@ -336,10 +357,11 @@ impl State {
             Capability::Officer => MAX_OFFICERS,
             Capability::Seat => 1,
             Capability::Node => {
-                let charter = self.founded.charter();
-                let named = charter.partners.iter().map(|partner| partner.nodes.len()).sum();
+                let named = self.founded.nodes().count();
+                let charter = self.last_charter();
                 let own = charter.partner(partner.as_str()).map_or(0, |it| it.nodes.len());
-                let more = most_nodes(named).saturating_sub(named) / charter.partners.len().max(1);
+                let all: usize = charter.members().map(|partner| partner.nodes.len()).sum();
+                let more = most_nodes(named).saturating_sub(all) / charter.members().count().max(1);
                 (own + more).min(MAX_NODES)
             }
         }
@@ -356,14 +378,14 @@ impl State {
     /// Whose officer a key is for what stands at log index `index`; or that it is none, or is none any more.
     pub(super) fn officer_at(&self, key: &PublicKey, index: u64) -> Result<&Partner, Refusal> {
         let named = self.keys.partner_at(key, Capability::Officer, index)?;
-        let partner = named.and_then(|named| self.charter().partner(named.as_str()));
+        let partner = named.and_then(|named| self.last_charter().partner(named.as_str()));
         partner.ok_or(Refusal::UnknownSigner { signer: *key })
     }
 
     /// The same of a node.
     pub(super) fn node_at(&self, key: &PublicKey, index: u64) -> Result<&Partner, Refusal> {
         let named = self.keys.partner_at(key, Capability::Node, index)?;
-        let partner = named.and_then(|named| self.charter().partner(named.as_str()));
+        let partner = named.and_then(|named| self.last_charter().partner(named.as_str()));
         partner.ok_or(Refusal::UnknownNode { node: *key })
     }
 
@@ -407,6 +429,11 @@ impl State {
                 self.adopt_rotation(Rotated { ordered, rotation: rotation.rotation.clone() });
             }
         }
+    }
+
+    /// The keys of a partner that is admitted act from now on.
+    pub(super) fn admit(&mut self, accession: &Accession) {
+        Arc::make_mut(&mut self.keys).admit(accession);
     }
 
     pub(super) fn adopt_grant(&mut self, grant: Grant) {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::keys::{KeyView, RotationView};
 use super::member::Membership;
 use super::state::State;
+use super::versions::Version;
 use crate::charter::{PartnerName, show_time};
 use crate::identity::{PublicKey, RecordId};
 
@@ -28,12 +29,12 @@ pub struct MemberView {
     pub membership: Membership,
     /// Since when, in batch time; none while it is as the charter has it.
     pub since: Option<String>,
-    /// The operation that decided so, or the record by which it left.
+    /// The operation that decided so or admitted it, or the record by which it left.
     pub by: Option<RecordId>,
     /// The reason that was given.
     pub reason: Option<String>,
-    /// Its seat.
-    pub seat: u16,
+    /// Its seat; none while the committee is the one from before it was admitted.
+    pub seat: Option<u16>,
     /// Who speaks for it.
     pub officers: Vec<PublicKey>,
     /// What carries its records.
@@ -108,17 +109,21 @@ impl State {
         leads.chain(lent).chain(offers).chain(judges).take(MAX_OBLIGATIONS).collect()
     }
 
-    /// All members, in the order of seats, those that have left included.
+    /// All members, in the order of seats, then those without one; those that have left included.
     pub fn member_views(&self) -> Vec<MemberView> {
-        let partners = self.charter().partners.iter().zip(0u16..);
-        let view = |(partner, seat): (&crate::charter::Partner, u16)| {
+        let seats = (0..self.charter().partners.len()).map(|seat| u16::try_from(seat).ok());
+        let partners = self.charter().members().zip(seats.chain(std::iter::repeat(None)));
+        let view = |(partner, seat): (&crate::charter::Partner, Option<u16>)| {
             let member = self.member(&partner.name);
             let changed = member.changed.as_ref();
+            let admits = |version: &&Version| version.amendment.admits(&partner.name);
+            let admitted = self.versions().find(admits).map(|version| (version.at, version.by));
+            let since = changed.map(|changed| (changed.at, changed.by)).or(admitted);
             MemberView {
                 partner: partner.name.clone(),
                 membership: member.membership,
-                since: changed.map(|changed| show_time(changed.at)),
-                by: changed.map(|changed| changed.by),
+                since: since.map(|(at, _)| show_time(at)),
+                by: since.map(|(_, by)| by),
                 reason: changed.map(|changed| changed.reason.clone()),
                 seat,
                 officers: self.officers_of(&partner.name),

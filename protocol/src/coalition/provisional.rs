@@ -107,7 +107,7 @@ impl State {
 
     /// Why a record of somebody who is removed does not count; its leaving does.
     fn of_removed(&self, record: &Record, removed: &Removed) -> Option<Refusal> {
-        let partner = &self.founded.officer(&record.signer)?.name;
+        let partner = &self.holder(&record.signer)?.0.name;
         let (membership, since) = removed.get(partner).copied()?;
         if matches!(record.act, Act::Member(MemberAct::Withdraw { .. })) {
             return None;

@@ -205,12 +205,12 @@ impl State {
                 Item::Commitment(commitment) => state.adopt_commitment(commitment.into_owned()),
             }
         }
-        // What a revocation cuts depends on what was there.
-        grants.into_values().for_each(|grant| state.adopt_grant(grant));
-        revocations.into_values().for_each(|revoked| state.adopt_revocation(revoked));
+        // Who was admitted may have been granted more; what a revocation cuts depends on what was there.
         for version in versions.into_values() {
             state.adopt_version(version).map_err(|_| PageError::Incomplete)?;
         }
+        grants.into_values().for_each(|grant| state.adopt_grant(grant));
+        revocations.into_values().for_each(|revoked| state.adopt_revocation(revoked));
         for ((operation, place), attestation) in said {
             let operation = operations.get_mut(&operation).ok_or(PageError::Incomplete)?;
             if operation.attestations.len() != place as usize {

@@ -454,7 +454,10 @@ impl State {
         if !signed.verify() {
             return Err(bad_signature(record));
         }
-        match self.judge(&partner.name, &record.id(), record, u64::MAX, now.max(self.time))? {
+        // It will be in a batch that begins with the version that is agreed.
+        let ahead = self.awaits_version().then(|| self.overlay(std::slice::from_ref(signed), now));
+        let judge = ahead.as_ref().unwrap_or(self);
+        match judge.judge(&partner.name, &record.id(), record, u64::MAX, now.max(self.time))? {
             Judgement::Apply | Judgement::Duplicate { .. } => Ok(()),
             Judgement::Wait { awaits } if self.parked.is_full(&partner.name) => {
                 Err(too_many_parked(&partner.name, awaits))
@@ -531,8 +534,8 @@ impl State {
         Disposition::Applied
     }
 
-    /// A state that holds only the operations named by `held` and nothing parked, to try records on at the time `now`:
-    /// in an idle coalition batch time lies far back, and the next batch will move it.
+    /// A state that holds only the operations named by `held` and nothing parked, to try records on at the time `now`, at
+    /// the beginning of the next batch: in an idle coalition batch time lies far back, and the next batch will move it.
     pub(super) fn overlay(&self, held: &[SignedRecord], now: Time) -> Self {
         let (founded, keys) = (Arc::clone(&self.founded), Arc::clone(&self.keys));
         let mut overlay = Self::with_keys(founded, keys, self.time.max(now));
@@ -549,6 +552,7 @@ impl State {
         self.overlay_assets(held, &mut overlay);
         overlay.members = self.members.clone();
         overlay.versions = self.versions.clone();
+        overlay.begin_batch();
         self.overlay_events(held.iter().map(|signed| &signed.record), &mut overlay);
         self.overlay_handoffs(held, &mut overlay);
         self.overlay_disputes(held, &mut overlay);

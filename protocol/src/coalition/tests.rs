@@ -1,6 +1,7 @@
 //! Claims about the state machine. The oracles below judge by the words of the documentation and share no code with
 //! the predicates that they check.
 
+mod accessions;
 mod assets;
 mod attacks;
 mod authority;

@@ -12,7 +12,8 @@ use thiserror::Error;
 use super::{Applied, ApplyContext, Decision, Disposition, State, Verdict};
 use crate::authority::{Authority, Signatures, Word};
 use crate::charter::{
-    AuthorityName, AuthorityRules, Charter, FieldKind, KindName, OperationType, PartnerName, show_time,
+    AuthorityName, AuthorityRules, CHARTER_VERSION, Charter, FieldKind, KindName, OperationType, PartnerName,
+    show_time,
 };
 use crate::feed::FeedKey;
 use crate::founding::{CharterSignature, Founded, Founding, FoundingError};
@@ -257,6 +258,9 @@ fn synthetic(rules: &AuthorityRules) -> AuthorityRules {
 impl Stage {
     fn new(draft: &Charter) -> Result<Self, TrialError> {
         let mut charter = draft.clone();
+        // A later version is tried as if it were a founding of all who are partners by then.
+        (charter.version, charter.previous) = (CHARTER_VERSION, None);
+        charter.partners.append(&mut charter.admitted);
         for partner in &mut charter.partners {
             partner.root = key(partner.name.as_str(), "root").public();
             partner.seat = key(partner.name.as_str(), "seat").public();

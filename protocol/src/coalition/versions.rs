@@ -84,9 +84,14 @@ impl State {
         operation.kind(self.charter_at(operation.charter_version)?)
     }
 
-    /// The last version: in force, or agreed and to be with the next batch.
-    pub(super) fn last_charter(&self) -> &Arc<Charter> {
+    /// The last version: in force, or agreed and to be with the next batch. What is said from now on is judged by it.
+    pub fn last_charter(&self) -> &Arc<Charter> {
         self.versions.0.last().map_or(self.founded.charter(), |(_, charter)| charter)
+    }
+
+    /// Whether a version is agreed and not in force yet.
+    pub(super) fn awaits_version(&self) -> bool {
+        self.versions.0.last().is_some_and(|(version, _)| !version.in_force)
     }
 
     /// Begins a batch: what was agreed in the one before is in force.
@@ -106,16 +111,19 @@ impl State {
     }
 
     pub(super) fn judge_amendment(&self, amendment: &Amendment) -> Result<(), Refusal> {
-        match self.last_charter().amended(amendment) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(MemberRefusal::Amendment(error).into()),
-        }
+        let applies = self.last_charter().amended(amendment).map(drop);
+        applies
+            .and_then(|()| amendment.check_accessions(self.founded.coalition()))
+            .map_err(|error| Refusal::from(MemberRefusal::Amendment(error)))?;
+        amendment.admit.iter().try_for_each(|accession| self.require_joinable(accession))
     }
 
     /// Makes an agreed amendment the next version, if it still applies.
     pub(super) fn amend(&mut self, amendment: &Amendment, by: RecordId) -> bool {
         let sound = |charter: Charter| charter.check_amended();
-        if self.last_charter().amended(amendment).and_then(sound).is_err() {
+        // Keys that were free when it was proposed may be taken meanwhile.
+        let joinable = || amendment.admit.iter().all(|accession| self.require_joinable(accession).is_ok());
+        if self.last_charter().amended(amendment).and_then(sound).is_err() || !joinable() {
             return false;
         }
         let version = Version { amendment: amendment.clone(), by, at: self.time, in_force: false };
@@ -126,6 +134,9 @@ impl State {
     pub(super) fn adopt_version(&mut self, version: Version) -> Result<(), AmendmentError> {
         let charter = self.last_charter().amended(&version.amendment)?;
         self.tree.put(&Item::Version(Cow::Borrowed(&version)));
+        for accession in &version.amendment.admit {
+            self.admit(accession);
+        }
         self.versions.0.push((version, Arc::new(charter)));
         Ok(())
     }

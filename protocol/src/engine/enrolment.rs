@@ -13,6 +13,7 @@ use super::feeds::Feed;
 use super::{Engine, NodeId};
 use crate::feed::{Chain, FeedKey, Head};
 use crate::frontier::Basis;
+use crate::lane::Lane;
 
 /// Where each feed that was enrolled is now; none for one that is no more.
 pub(super) type Places = [Option<usize>];
@@ -82,6 +83,12 @@ impl Engine {
     /// Whether this node was one and is none any more.
     pub(super) fn is_revoked(&self) -> bool {
         self.state.revoked(&self.node.public()).is_some()
+    }
+
+    /// Why this node's own feeds take no part, if they do not.
+    pub(super) fn outside(&self) -> Option<String> {
+        let own = FeedKey { node: self.node.public(), lane: Lane::Routine, incarnation: self.incarnation };
+        (!self.index.contains_key(&own)).then(|| self.why_not_enrolled())
     }
 
     /// Why this node's own feeds take no part, in words.

@@ -17,12 +17,15 @@ pub struct CharterChain {
 }
 
 impl CharterChain {
-    /// The version with this hash, if the amendments lead to it.
+    /// The version with this hash, if the amendments lead to it and who joined with one has signed it.
     pub fn version(&self, hash: &Hash) -> Option<Charter> {
+        let coalition = self.founding.charter.id();
         let mut charter = self.founding.charter.clone();
         let mut amendments = self.amendments.iter();
         while charter.hash() != *hash {
-            charter = charter.amended(amendments.next()?).ok()?;
+            let amendment = amendments.next()?;
+            charter = charter.amended(amendment).ok()?;
+            amendment.check_accessions(coalition).ok()?;
         }
         Some(charter)
     }

@@ -69,7 +69,12 @@ impl Change {
     /// What it does, in words.
     pub fn words(&self) -> String {
         match (self, self.subject()) {
-            (Self::Amend(amendment), _) => format!("amend the charter to version {}", amendment.version),
+            (Self::Amend(amendment), _) => {
+                let joins = amendment.admit.iter().map(|accession| accession.partner.name.as_str());
+                let joins = joins.collect::<Vec<_>>().join(", ");
+                let admits = if joins.is_empty() { String::new() } else { format!(", admitting {joins}") };
+                format!("amend the charter to version {}{admits}", amendment.version)
+            }
             (_, Some(subject)) => format!("{} {subject}", self.effect()),
             (_, None) => self.effect().to_string(),
         }

@@ -6,7 +6,7 @@ use entente_hbbft::{BoolSet, Brief, Digest, Frame, Message, Round, Seat};
 use entente_protocol::authority::{
     self, AllianceDocument, AuthorityKind, Expression, Extent, Scope, Signatures, SignedAlliance, Word,
 };
-use entente_protocol::charter::{Card, Charter, DraftSpec, RoleHints, draft};
+use entente_protocol::charter::{Card, Charter, DraftSpec, Partner, RoleHints, draft};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
     About, AuthorityWord, Candidate, Conflict, Decision, Deficit, Disposition, JudgeWord, Mandate, Need,
@@ -19,7 +19,9 @@ use entente_protocol::evidence::Equivocation;
 use entente_protocol::feed::{
     BodyBytes, Branch, FeedKey, ForkProof, Head, Lane, Run, body_digest, entry_hash, sign_head,
 };
-use entente_protocol::founding::{CharterChain, CharterSignature, CoalitionSecret, FoundedFile, Founding};
+use entente_protocol::founding::{
+    Accession, CharterChain, CharterSignature, CoalitionSecret, FoundedFile, Founding, Proposed,
+};
 use entente_protocol::frontier::Contribution;
 use entente_protocol::identity::{CoalitionId, EvidenceId, Hash, RecordId, SecretKey, hash};
 use entente_protocol::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
@@ -116,7 +118,22 @@ fn amend() -> Act {
     let mut wanted = charter.clone();
     wanted.operations[0].window_ms += 1;
     wanted.operations.remove(2);
-    let change = Change::Amend(Box::new(charter.amendment_to(&wanted).expect("a sound change")));
+    // A partner joins with it.
+    let root = key("ostvik/root");
+    let public = |purpose: &str| key(&format!("ostvik/{purpose}")).public();
+    wanted.admitted.push(Partner {
+        name: "ostvik".parse().expect("a name"),
+        root: root.public(),
+        officers: vec![public("officer")],
+        seat: public("seat"),
+        nodes: vec![public("node")],
+        credentials_until: NOW.plus(86_400_000),
+    });
+    let next = charter.next_version(&wanted).expect("a sound change");
+    let proposed = Proposed { coalition: charter.id(), charter: next };
+    let accession = Accession::sign(&proposed, &root).expect("admitted");
+    let amendment = charter.amendment_with(&wanted, vec![accession]).expect("a sound change");
+    let change = Change::Amend(Box::new(amendment));
     let kind = "amendment".parse().expect("a name");
     Act::Member(MemberAct::Propose(Propose { kind, change, reason: "open longer".into() }))
 }

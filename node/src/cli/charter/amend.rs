@@ -14,6 +14,7 @@ use crate::cli::Context;
 use crate::cli::op::{Saying, texts};
 use crate::errors::CliError;
 use crate::files;
+use crate::membership::{read_accession, read_founded};
 use crate::render;
 
 /// Propose the next version of the charter in force; the partners attest to the proposal.
@@ -24,6 +25,9 @@ pub(crate) struct Amend {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// What the root of a partner signed that joins with it; may be given several times
+    #[arg(long, value_name = "FILE")]
+    accession: Vec<PathBuf>,
     /// Show what it would change and submit nothing
     #[arg(long)]
     dry_run: bool,
@@ -69,7 +73,16 @@ impl Amend {
         texts::check(Part::Reason, "reason", &self.reason, &command)?;
         let wanted = read(&self.file)?;
         let current = in_force(context, None).await?;
-        let amendment = between(&current, &wanted, &self.file)?;
+        let accessions =
+            self.accession.iter().map(|path| read_accession(path)).collect::<Result<Vec<_>, _>>()?;
+        let amendment = current
+            .amendment_with(&wanted, accessions)
+            .and_then(|amendment| {
+                let coalition = read_founded(&context.dir.coalition()).map(|file| file.founding.charter.id());
+                coalition.map_or(Ok(()), |coalition| amendment.check_accessions(coalition))?;
+                Ok(amendment)
+            })
+            .map_err(|error| refused(&error, &self.file))?;
         let lines = amendment.explain(&current);
         if self.dry_run {
             if context.json {
@@ -113,11 +126,7 @@ impl Current {
 impl Diff {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         let (old, new) = (super::read(&self.old)?.charter, super::read(&self.new)?.charter);
-        let lines = match old.amendment_to(&new) {
-            Ok(amendment) => amendment.explain(&old),
-            Err(AmendmentError::Same) => Vec::new(),
-            Err(error) => return Err(refused(&error, &self.new)),
-        };
+        let lines = old.changes_to(&new).map_err(|error| refused(&error, &self.new))?;
         if context.json {
             render::print_json(&lines);
         } else if lines.is_empty() {
@@ -148,19 +157,30 @@ fn kind(charter: &Charter, context: &Context) -> Result<KindName, CliError> {
     })
 }
 
-fn between(current: &Charter, wanted: &Charter, path: &Path) -> Result<Amendment, CliError> {
-    current.amendment_to(wanted).map_err(|error| refused(&error, path))
+pub(super) fn refused(error: &AmendmentError, path: &Path) -> CliError {
+    let shown = path.display();
+    match error {
+        AmendmentError::Unsigned { .. } => CliError::config(
+            format!("{shown} admits who has not signed it"),
+            error,
+            format!(
+                "entente charter next {shown} -o FILE, have it signed, then: entente charter amend {shown} --accession FILE --reason TEXT"
+            ),
+        ),
+        AmendmentError::Accession { .. } => CliError::config(
+            format!("an accession does not belong to {shown}"),
+            error,
+            format!("have the final text signed: entente charter next {shown} -o FILE"),
+        ),
+        _ => CliError::config(
+            format!("{shown} is no amendment of the charter"),
+            error,
+            "begin with what is in force: entente charter current -o FILE",
+        ),
+    }
 }
 
-fn refused(error: &AmendmentError, path: &Path) -> CliError {
-    CliError::config(
-        format!("{} is no amendment of the charter", path.display()),
-        error,
-        "begin with what is in force: entente charter current -o FILE",
-    )
-}
-
-fn read(path: &Path) -> Result<Charter, CliError> {
+pub(super) fn read(path: &Path) -> Result<Charter, CliError> {
     let text = files::read_text(path, MAX_CHARTER_TOML_BYTES)?;
     Charter::from_toml(&text).map_err(|why| {
         CliError::config(

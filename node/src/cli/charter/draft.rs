@@ -3,21 +3,17 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use entente_protocol::charter::{
-    Card, CharterError, DraftSpec, KindName, PartnerName, RoleHints, draft, lint_at,
-};
+use entente_protocol::charter::{CharterError, DraftSpec, KindName, PartnerName, RoleHints, draft, lint_at};
 use entente_protocol::record::Nonce;
 use serde_json::json;
 
-use super::stem;
+use super::{read_card, stem};
 use crate::cli::{Context, now};
 use crate::errors::CliError;
 use crate::files;
 use crate::keys;
 use crate::render;
 
-/// Largest card, in bytes.
-const MAX_CARD_BYTES: usize = 16 * 1024;
 const DAY_MS: u64 = 86_400_000;
 
 /// Draft a charter from a template and the partners' cards.
@@ -58,18 +54,7 @@ impl New {
                 )
             })?,
         };
-        let mut cards = Vec::new();
-        for path in &self.cards {
-            let text = files::read_text(path, MAX_CARD_BYTES)?;
-            let card = Card::from_toml(&text).map_err(|why| {
-                CliError::config(
-                    format!("{} is not a sound card", path.display()),
-                    why,
-                    "ask that partner for the card that `entente init` wrote",
-                )
-            })?;
-            cards.push(card);
-        }
+        let cards = self.cards.iter().map(|path| read_card(path)).collect::<Result<Vec<_>, _>>()?;
         let created = now();
         let spec = DraftSpec {
             name,

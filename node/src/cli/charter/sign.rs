@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use entente_protocol::charter::{Card, Charter, PartnerName, lint_at};
-use entente_protocol::founding::{CharterSignature, FoundingError};
+use entente_protocol::charter::{Charter, PartnerName, lint_at};
+use entente_protocol::founding::{
+    Accession, CharterSignature, FoundingError, MAX_FOUNDING_TOML_BYTES, Proposed,
+};
 use entente_protocol::identity::SecretKey;
 use serde_json::json;
 
-use super::{names, read, read_signature, stem};
+use super::admit::read_proposed;
+use super::{names, read, read_card, read_signature, stem};
 use crate::cli::authority::Passphrase;
 use crate::cli::{Context, now};
 use crate::errors::CliError;
@@ -16,10 +19,7 @@ use crate::files;
 use crate::keys::{self, KeyKind};
 use crate::render;
 
-/// Largest card, in bytes.
-const MAX_CARD_BYTES: usize = 16 * 1024;
-
-/// Sign a charter with this partner's root key.
+/// Sign a charter with this partner's root key; a next version, where this partner joins with it.
 #[derive(Args)]
 pub(crate) struct Sign {
     /// The charter
@@ -27,7 +27,7 @@ pub(crate) struct Sign {
     /// The root key [default: DIR/keys/root.key]
     #[arg(long, value_name = "KEYFILE")]
     key: Option<PathBuf>,
-    /// Where to write the signature [default: beside FILE, as NAME.PARTNER.sig.toml]
+    /// Where to write the signature [default: beside FILE, as NAME.PARTNER.sig.toml, or PARTNER.accession.toml]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -54,6 +54,10 @@ pub(in crate::cli) fn sign(
     output: Option<&Path>,
     as_json: bool,
 ) -> Result<(), CliError> {
+    let text = files::read_text(file, MAX_FOUNDING_TOML_BYTES)?;
+    if let Some(proposed) = read_proposed(file, &text)? {
+        return accede(file, &proposed, root, own_card, output, as_json);
+    }
     let charter = read(file)?.charter;
     super::refuse_errors(file, &lint_at(&charter, now()))?;
     let signature = CharterSignature::sign(&charter, root).map_err(|why| match why {
@@ -94,6 +98,55 @@ pub(in crate::cli) fn sign(
     Ok(())
 }
 
+/// Signs a later version of the charter for a partner that joins with it.
+fn accede(
+    file: &Path,
+    proposed: &Proposed,
+    root: &SecretKey,
+    own_card: impl FnOnce(&PartnerName) -> Option<PathBuf>,
+    output: Option<&Path>,
+    as_json: bool,
+) -> Result<(), CliError> {
+    let charter = &proposed.charter;
+    super::refuse_errors(file, &lint_at(charter, now()))?;
+    let accession = Accession::sign(proposed, root).map_err(|why| match why {
+        FoundingError::NotAdmitted { .. } => CliError::config(
+            format!("this root key is not that of a partner which joins with {}", file.display()),
+            why,
+            "give this partner's card to whoever drafts the next version, or name --key",
+        ),
+        why => CliError::config("cannot sign this version", why, "entente charter lint FILE"),
+    })?;
+    let name = &accession.partner.name;
+    if let Some(card) = own_card(name) {
+        compare_with_card(file, &card, charter, name)?;
+    }
+    let output =
+        output.map_or_else(|| file.with_file_name(format!("{name}.accession.toml")), Path::to_path_buf);
+    if !as_json {
+        render::print(&format!("{name} joins with this charter:\n\n"));
+        render::print(&render::charter::charter(charter, None));
+        render::print(&format!("\n{}", render::charter::lints(&lint_at(charter, now()))));
+    }
+    files::write_new(&output, accession.to_toml().as_bytes(), files::PUBLIC)?;
+    if as_json {
+        render::print_json(&json!({
+            "coalition": accession.coalition, "version": charter.version, "hash": accession.version, "partner": name,
+            "file": output,
+        }));
+    } else {
+        render::print(&format!(
+            "\nsigned: version {} of {} for {name}\nwritten to {}: give it to whoever proposes, who runs: \
+             entente charter amend DRAFT --accession {} --reason TEXT\n",
+            charter.version,
+            accession.coalition,
+            output.display(),
+            output.file_name().unwrap_or_default().to_string_lossy()
+        ));
+    }
+    Ok(())
+}
+
 /// A root signs no entry for its partner that its own card does not make.
 fn compare_with_card(
     file: &Path,
@@ -111,8 +164,7 @@ fn compare_with_card(
             format!("have the charter drafted again from {}", path.display()),
         )
     };
-    let card = Card::from_toml(&files::read_text(path, MAX_CARD_BYTES)?).map_err(|why| refuse(&why))?;
-    partner.matches(&card).map_err(|why| refuse(&why))
+    partner.matches(&read_card(path)?).map_err(|why| refuse(&why))
 }
 
 /// Collect signatures; says whose are missing.

@@ -82,7 +82,7 @@ fn need(
         ));
     }
     if kind.effect.is_some_and(|effect| effect != Effect::Amend) {
-        let spared = charter.partners.iter().filter(|subject| {
+        let spared = charter.members().filter(|subject| {
             let others = registry.keys().into_iter().filter(|key| *key != subject.root).collect();
             registry.evaluate(&authority.expression, &others).is_err()
         });
@@ -94,7 +94,7 @@ fn need(
             ));
         }
     }
-    let roots = charter.partners.iter().map(|partner| partner.root).collect::<BTreeSet<_>>();
+    let roots = charter.members().map(|partner| partner.root).collect::<BTreeSet<_>>();
     if registry.voices_in(&authority.expression).is_disjoint(&roots) {
         lints.warning(format!(
             "{name} needs the authority {needed}, in which no partner has a voice: its words have to be signed off line and \

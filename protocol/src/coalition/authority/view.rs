@@ -114,7 +114,7 @@ impl State {
                 kind: authority.kind,
                 expression: registry.named(&authority.expression).to_string(),
                 scope: authority.scope.to_string(),
-                voices: charter.partners.iter().filter(speaks).map(|partner| partner.name.clone()).collect(),
+                voices: charter.members().filter(speaks).map(|partner| partner.name.clone()).collect(),
                 needed_by: charter
                     .operations
                     .iter()

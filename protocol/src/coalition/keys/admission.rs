@@ -47,9 +47,14 @@ impl Admission {
         (Purpose::from(holding.capability) == Purpose::Node).then_some(&holding.partner)
     }
 
+    /// Whom somebody acts for, or acted; a name as often as it has keys.
+    pub fn partners(&self) -> impl Iterator<Item = &PartnerName> {
+        self.roster.holdings.values().flatten().map(|holding| &holding.partner)
+    }
+
     /// Whether somebody acts, or acted, for a partner of this name.
     pub fn is_partner(&self, name: &PartnerName) -> bool {
-        self.roster.holdings.values().flatten().any(|holding| holding.partner == *name)
+        self.partners().any(|partner| partner == name)
     }
 
     /// Whether a root that its partner has or had gave this chain, it is valid at the time `now`, and nothing of its key was taken

@@ -13,6 +13,8 @@ use crate::credential::{
     Capability, Chain, CredentialError, Delegation, Moment, Revocation, RevocationError, RootNow,
     RotationError, SignedRevocation, SignedRotation, Target, Use,
 };
+use crate::founding::Accession;
+use crate::frontier::most_nodes;
 use crate::identity::PublicKey;
 use crate::record::{Act, AssetAct, IntegrityAct, KeyAct, MemberAct};
 use crate::time::Time;
@@ -109,6 +111,27 @@ impl State {
         held.map_err(|error| KeyRefusal::Credential { partner: partner.clone(), error }.into())
     }
 
+    /// Whether a partner can join: none of its keys is known here, and there is room for its nodes.
+    pub(in crate::coalition) fn require_joinable(&self, accession: &Accession) -> Result<(), Refusal> {
+        let partner = &accession.partner;
+        let single = [partner.root, partner.seat];
+        for key in single.iter().chain(&partner.officers).chain(&partner.nodes) {
+            if let Some((holder, purpose)) = self.holder(key) {
+                return Err(KeyRefusal::Taken { key: *key, partner: holder.name.clone(), purpose }.into());
+            }
+        }
+        self.require_places(partner.nodes.len(), &partner.name)
+    }
+
+    /// Whether so many more nodes can be enrolled at once, whosever they are.
+    fn require_places(&self, more: usize, partner: &PartnerName) -> Result<(), Refusal> {
+        let most = most_nodes(self.founded.nodes().count());
+        if self.nodes().len() + more <= most {
+            return Ok(());
+        }
+        Err(KeyRefusal::NoPlaces { partner: partner.clone(), most: most as u64 }.into())
+    }
+
     /// Each key has one purpose and one partner.
     fn require_free(
         &self,
@@ -169,6 +192,9 @@ impl State {
             let (partner, most) = (partner.clone(), most as u64);
             return Err(KeyRefusal::TooMany { partner, capability, most }.into());
         }
+        if capability == Capability::Node && !acting.contains(key) {
+            self.require_places(1, partner)?;
+        }
         Ok(())
     }
 
@@ -184,7 +210,7 @@ impl State {
             return Err(wrong(RevocationError::Reason));
         }
         let root = self.concerned(partner)?;
-        let first = self.charter().partner(partner.as_str()).map(|partner| partner.root);
+        let first = self.last_charter().partner(partner.as_str()).map(|partner| partner.root);
         let roots = self.keys.roots_of(partner, u64::MAX);
         // A root that gave way takes nothing back any more.
         let gave_way =

@@ -102,6 +102,16 @@ pub enum KeyRefusal {
         /// The most allowed.
         most: u64,
     },
+    /// No place for the feeds of one more node.
+    #[error(
+        "{most} nodes take part, the most that this coalition has room for: no place for one of {partner}; revoke one first"
+    )]
+    NoPlaces {
+        /// Whose node it would be.
+        partner: PartnerName,
+        /// The most allowed.
+        most: u64,
+    },
     /// Too many chains were granted for a partner.
     #[error("{partner} has been granted {most} chains{}, the most allowed", passed_on(.by_officers))]
     TooManyGrants {

@@ -35,6 +35,7 @@ fn amendment(bench: &Bench, change: impl FnOnce(&mut Charter)) -> crate::charter
     wanted.sort();
     let names = charter.operations.iter().map(|kind| &kind.name);
     let mut amendment = crate::charter::Amendment {
+        admit: vec![],
         version: charter.version + 1,
         previous: charter.hash(),
         remove: names.filter(|name| wanted.kind(name.as_str()).is_none()).cloned().collect(),

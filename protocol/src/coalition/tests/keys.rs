@@ -665,6 +665,21 @@ fn held_changes_of_keys_count_in_what_would_be() {
     assert_eq!(bench.state.officer(&next.public()).map(|it| it.name.clone()), None);
 }
 
+#[test]
+fn what_a_granted_officer_says_for_who_leaves_at_the_same_time_does_not_count() {
+    let mut bench = Bench::four();
+    let founded = bench.founded.clone();
+    let next = key("sudria", "officer-2");
+    bench.carries("grant", grant(&direct(&founded, &next, Capability::Officer)));
+    let opened = by(&founded, &next, "open", opening("airlift"));
+    let leaves = MemberAct::Withdraw { ground: "called home".into() };
+    let leaves = record(&founded, "sudria", "leaves", Act::Member(leaves));
+    let held = [opened.clone(), leaves];
+    let provisional = bench.state.provisional(&held, bench.state.time());
+    let refused = provisional.refused.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    assert_eq!(refused, [opened.record.id()]);
+}
+
 /// So that the helpers of the property test read alike.
 fn public(keys: &[SecretKey]) -> Vec<PublicKey> {
     keys.iter().map(SecretKey::public).collect()

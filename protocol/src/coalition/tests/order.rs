@@ -396,10 +396,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "2kyvnlzyl6anxc5ero4hggmh2ajyr3stxy65xvcvg2bntxa2zxva",
-            "op-sqvszraxryzeckiddsbfevcamtqi6jpbnzf7ab2qeyqd3o7vzlna",
-            "op-25zpds6x7rgmd7wx6lvirx3pg5erwbbi4kcfvcsrcay7lvrtatmq",
-            "fbsr3wt6zd5yh5gul3svr7ynjafex2rhh2tqb2fqp5p7f25voxza",
+            "milzng3cmshcimgaji3vt7e2u753wtxspcjvngam6kwvpwk5hm5a",
+            "op-is6rfggrcufg2owwlp4svynpe2ic7c22roi67qwgkuv25w5yeifa",
+            "op-mlodr27a7fkg5t7asnbhzj73l2elaj4nplmld3ibntjmmczsqsba",
+            "srzopah7crbnuqewsvse5cbssjlh5ptdbze6zd5pe3vmto3oo5kq",
         ]
     );
 }
