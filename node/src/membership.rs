@@ -176,6 +176,9 @@ fn enrolled_by(
     }
     // The root may be a later one than the charter's, and the partner may have joined since: the log knows.
     let root = first.delegation.issuer;
+    if let Some(named) = founded.partners().iter().find(|it| it.root == root && it.name != leaf.partner) {
+        return Err(refuse(format!("it is for {}, and from the root of {}", leaf.partner, named.name)));
+    }
     chain
         .verify(&root, &founded.coalition(), Capability::Node, now)
         .map_err(|why| refuse(why.to_string()))?;
@@ -206,7 +209,8 @@ pub fn read_accession(path: &Path) -> Result<Accession, CliError> {
     })
 }
 
-/// Refuses an address with the peer id of a node that the charter does not name: it would never be dialled.
+/// Refuses an address with the peer id of a node that the founding charter does not name: it is dialled only where the log
+/// enrols it.
 pub fn check_member(address: &Multiaddr, charter: &Charter) -> Result<(), CliError> {
     let Some(Protocol::P2p(peer)) = address.iter().last() else {
         return Ok(());

@@ -30,7 +30,7 @@ pub(crate) mod text;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use amendment::{Amendment, AmendmentError, MAX_ACCESSIONS};
+pub use amendment::{Amendment, AmendmentError, MAX_ACCESSIONS, MAX_JOINING_KEYS};
 pub use authority::{AuthorityRules, MAX_ALLIANCES};
 pub use card::{Card, MAX_CONTACT_BYTES};
 pub use course::{

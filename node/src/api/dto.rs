@@ -106,6 +106,15 @@ pub struct CoalitionView {
     pub name: String,
 }
 
+/// Why what a node says is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutsideView {
+    /// In one sentence.
+    pub why: String,
+    /// Whether that is for good: its key was revoked.
+    pub revoked: bool,
+}
+
 /// The answer to `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusView {
@@ -145,7 +154,7 @@ pub struct StatusView {
     pub custody: CustodyView,
     /// Why this node's records take no part yet, or no more; none where they do.
     #[serde(default)]
-    pub outside: Option<String>,
+    pub outside: Option<OutsideView>,
     /// Whether the own seat votes; after a start it first hears what others know it to have said.
     pub voting: bool,
     /// Head reports received since the start, the own included; `quorum` of them are needed to vote.

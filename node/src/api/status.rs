@@ -11,7 +11,8 @@ use entente_protocol::wire::WIRE_VERSION;
 use serde_json::{Value, json};
 
 use super::dto::{
-    CoalitionView, CustodyView, EpochView, FaultView, LogView, MetricsView, SeatView, StatusView, Word,
+    CoalitionView, CustodyView, EpochView, FaultView, LogView, MetricsView, OutsideView, SeatView,
+    StatusView, Word,
 };
 use super::error::{Answer, ApiError};
 use crate::runtime::{Handle, clock};
@@ -78,7 +79,7 @@ fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> 
             records: status.custody,
             oldest_ms: status.custody_since.map(|since| now.since(since)),
         },
-        outside: status.outside,
+        outside: status.outside.map(|(why, revoked)| OutsideView { why, revoked }),
         voting: status.voting,
         reports: status.reports,
         faults: status.faults,

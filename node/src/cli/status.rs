@@ -46,7 +46,10 @@ async fn wait(context: &Context, limit: Duration) -> Result<StatusView, CliError
             Err(error) if error.exit == Exit::NodeDown && tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
-            Ok(status) if status.outside.is_some() && tokio::time::Instant::now() < deadline => {
+            Ok(status)
+                if status.outside.as_ref().is_some_and(|outside| !outside.revoked)
+                    && tokio::time::Instant::now() < deadline =>
+            {
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
             answer => return answer,

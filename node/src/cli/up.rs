@@ -51,9 +51,6 @@ impl Up {
                 CliError::config(format!("cannot use {option} {address}"), why, "entente up --help")
             })?;
         }
-        for address in &self.peer {
-            check_member(address, membership.founded.charter())?;
-        }
         self.start_log();
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -86,10 +83,10 @@ impl Up {
         for warning in &membership.warnings {
             tracing::warn!("{warning}");
         }
-        for address in &config.peers {
-            // A settings file may outlive a coalition; that is no reason not to run.
+        for address in config.peers.iter().chain(&self.peer) {
+            // A settings file may outlive a coalition, and the log may enrol others: that is no reason not to run.
             if let Err(error) = check_member(address, membership.founded.charter()) {
-                tracing::warn!(%address, "a peer in config.toml is never dialled: {}", error.what);
+                tracing::warn!(%address, "a peer is dialled only if the log enrols it: {}", error.what);
             }
         }
         let node = Node::start(self.node_config(context, membership, config)?)

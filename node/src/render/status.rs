@@ -57,8 +57,8 @@ pub(crate) fn status(view: &StatusView, hints: &Hints) -> String {
         let verb = if view.custody.records == 1 { "exists" } else { "exist" };
         row("custody", format!("{} {verb} only here{oldest}", records(view.custody.records)));
     }
-    if let Some(why) = &view.outside {
-        row("outside", format!("what this node says is not taken: {}", plain(why)));
+    if let Some(outside) = &view.outside {
+        row("outside", format!("what this node says is not taken: {}", plain(&outside.why)));
     }
     if view.silent {
         row(

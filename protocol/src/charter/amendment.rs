@@ -16,6 +16,7 @@ use super::{
 };
 use crate::founding::Accession;
 use crate::identity::{CoalitionId, Hash};
+use crate::record::{MAX_BODY_BYTES, MAX_REASON_BYTES};
 
 /// A step from one version of a charter to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,11 @@ pub struct Amendment {
 
 /// Most partners that one amendment admits.
 pub const MAX_ACCESSIONS: usize = 4;
+/// Most keys that these have together: each is a signature to check for whoever judges the proposal.
+pub const MAX_JOINING_KEYS: usize = 32;
+
+/// Most bytes of an amendment in a proposal: what a body holds, without reason and signature.
+const MAX_AMENDMENT_BYTES: usize = MAX_BODY_BYTES - MAX_REASON_BYTES - 512;
 
 /// Why an amendment does not apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
@@ -181,6 +187,9 @@ impl Charter {
                 .sum::<usize>();
         super::bound("changes", changes, 1, 2 * MAX_KINDS + MAX_ACCESSIONS + 3)?;
         super::bound("admitted partners of an amendment", admit.len(), 0, MAX_ACCESSIONS)?;
+        let keys = |partner: &Partner| partner.officers.len() + partner.nodes.len() + 1;
+        let keys: usize = admit.iter().map(|accession| keys(&accession.partner)).sum();
+        super::bound("keys of partners that an amendment admits", keys, 0, MAX_JOINING_KEYS)?;
         super::ascending("admitted partners", admit.iter().map(|accession| &accession.partner.name))?;
         super::ascending("removed types", remove)?;
         super::ascending("types put", put.iter().map(|kind| &kind.name))?;
@@ -272,9 +281,14 @@ impl Charter {
 
     /// The next version with the rules of `wanted`, for those to sign who join with it.
     pub fn next_version(&self, wanted: &Self) -> Result<Self, AmendmentError> {
-        let (_, next) = self.step_to(wanted)?;
-        next.check()?;
-        next.check_amended()?;
+        let (mut amendment, next) = self.step_to(wanted)?;
+        // With words that are as long as theirs, so that nobody signs what is too much for a proposal.
+        let coalition = CoalitionId(amendment.previous);
+        let stand_in = |partner: &Partner| Accession::stand_in(coalition, amendment.result, partner);
+        amendment.admit = self.joining(&next).map(stand_in).collect();
+        let bytes = crate::wire::encode(&amendment).len();
+        super::bound("bytes of what this changes", bytes, 0, MAX_AMENDMENT_BYTES)?;
+        self.amended(&amendment)?.check_amended()?;
         Ok(next)
     }
 

@@ -184,7 +184,7 @@ pub(super) fn lint(charter: &Charter, lints: &mut Lints) {
         }
     }
     let members = charter.members().count();
-    let faulty = charter.partners.len().saturating_sub(1) / 3;
+    let faulty = (members.saturating_sub(1) / 3).max(charter.admitted.len());
     let k = rules.confirmations as usize;
     if k > members.saturating_sub(1) {
         lints.note(format!(

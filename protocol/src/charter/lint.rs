@@ -250,6 +250,33 @@ fn quota(charter: &Charter, lints: &mut Lints) {
     }
 }
 
+/// Counts that were declared for the founders stay as they are when others join.
+fn outvoted(charter: &Charter, lints: &mut Lints) {
+    let admitted = charter.admitted.iter().map(|partner| partner.name.clone()).collect::<Vec<_>>();
+    for kind in charter.operations.iter().filter(|kind| kind.effect.is_some() && !admitted.is_empty()) {
+        let founders = charter.partners.iter().map(|partner| &partner.name);
+        let alone = founders.fold(kind.clone(), |kind, founder| kind.without(founder));
+        let voters = kind.voters().len();
+        if lints.can(&alone, &alone.rule.ways(), alone.rule.quorum, Against::Nobody) == Some(true) {
+            lints.warning(format!(
+                "{}: {} may agree on it alone, without a partner of the founding; raise its counts",
+                kind.name,
+                all_of(&admitted)
+            ));
+        } else {
+            let counts = kind.rule.at_least.iter().map(|least| format!("{} {}", least.count, least.role));
+            let counts = counts.collect::<Vec<_>>();
+            if !counts.is_empty() {
+                lints.note(format!(
+                    "{}: {voters} have a voice now, and {} agree on it; raise that if it is to be the same share",
+                    kind.name,
+                    all_of(&counts)
+                ));
+            }
+        }
+    }
+}
+
 /// Whom a change concerns has no voice in it: each partner must be one that the others can decide on.
 fn governance(charter: &Charter, lints: &mut Lints) {
     let concerns = |kind: &&OperationType| kind.effect.is_some_and(|effect| effect != Effect::Amend);
@@ -267,6 +294,9 @@ fn governance(charter: &Charter, lints: &mut Lints) {
                 either(&spared)
             ));
         }
+    }
+    if lints.is_for_people() {
+        outvoted(charter, lints);
     }
     for effect in Effect::ALL {
         if charter.members().count() > 2 && charter.kinds_with(effect).next().is_none() {

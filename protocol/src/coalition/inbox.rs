@@ -183,7 +183,7 @@ impl State {
 
     fn waits(&self, partner: &PartnerName, operation: &Operation, now: Time) -> Option<Waiting> {
         let kind = self.kind_of(operation)?;
-        let deficit = operation.assess(&kind).deficit;
+        let deficit = operation.deficit(&kind);
         let said = operation.standing(partner).map(|said| said.stance);
         let (what, why) = if operation.concerns() == Some(partner) {
             (Waits::Concerned, "it is about this partner, which has no voice in it".to_owned())
@@ -196,7 +196,11 @@ impl State {
             }
         } else if is_missing(&deficit, partner) && said.is_none() {
             (Waits::Attest, format!("{deficit}"))
-        } else if deficit.is_met() && deficit.veto_unused.contains(partner) && said.is_none() {
+        } else if deficit.is_met()
+            && deficit.veto_unused.contains(partner)
+            && said.is_none()
+            && operation.may_speak(&kind, partner)
+        {
             (Waits::Veto, "agreed once this partner endorses or abstains, or when the window ends".to_owned())
         } else if let Some(why) = self.asks_for_authority(partner, operation) {
             (Waits::Authorize, why)

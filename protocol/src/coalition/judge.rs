@@ -122,7 +122,9 @@ impl State {
     /// The operations that have what an opening would claim.
     pub(super) fn in_the_way(&self, act: &Act) -> Vec<RecordId> {
         let Some(open) = act.opening() else { return Vec::new() };
-        self.claimed(open).iter().filter_map(|claim| self.claims.holder(claim)).collect()
+        let kind = self.last_charter().kind(&open.kind);
+        let claims = kind.and_then(|kind| kind.claims(&open.body).ok()).unwrap_or_default();
+        claims.iter().filter_map(|claim| self.claims.holder(claim)).collect()
     }
 
     /// Whether `partner` may open an operation of this type.

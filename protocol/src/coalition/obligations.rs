@@ -111,8 +111,9 @@ impl State {
 
     /// All members, in the order of seats, then those without one; those that have left included.
     pub fn member_views(&self) -> Vec<MemberView> {
-        let seats = (0..self.charter().partners.len()).map(|seat| u16::try_from(seat).ok());
-        let partners = self.charter().members().zip(seats.chain(std::iter::repeat(None)));
+        let charter = self.last_charter();
+        let seats = (0..charter.partners.len()).map(|seat| u16::try_from(seat).ok());
+        let partners = charter.members().zip(seats.chain(std::iter::repeat(None)));
         let view = |(partner, seat): (&crate::charter::Partner, Option<u16>)| {
             let member = self.member(&partner.name);
             let changed = member.changed.as_ref();

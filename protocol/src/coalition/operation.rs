@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::authority::Mandate;
 use super::lease::Conflict;
-use super::outcome::{Assessment, Decision, Ending, Leave, Stage, Standing, Verdict, is_settled};
+use super::outcome::{Assessment, Decision, Deficit, Ending, Leave, Stage, Standing, Verdict, is_settled};
 use crate::charter::{Charter, Claim, Fallback, OperationType, PartnerName};
 use crate::identity::{Hash, RecordId};
 use crate::record::{Change, Open, Role, Stance};
@@ -257,6 +257,24 @@ impl Operation {
     /// What the attestations that stand amount to under the rule of `kind`, which is this operation's type.
     pub fn assess(&self, kind: &OperationType) -> Assessment {
         Assessment::of(kind, self.standings(kind).map(Standing::from))
+    }
+
+    /// What is missing, for people: nobody is asked for a word in a role that it has handed over.
+    pub fn deficit(&self, kind: &OperationType) -> Deficit {
+        let deficit = self.assess(kind).deficit;
+        if self.handed.is_empty() {
+            return deficit;
+        }
+        // In a need of no particular role somebody may still speak in another one.
+        deficit.of_those(|partner, role| match role {
+            Some(role) => !self.has_handed(role, partner),
+            None => self.may_speak(kind, partner),
+        })
+    }
+
+    /// Whether a role that counts is left to `partner` here.
+    pub(super) fn may_speak(&self, kind: &OperationType, partner: &PartnerName) -> bool {
+        kind.voices_of(partner).any(|role| !self.has_handed(role, partner))
     }
 
     /// What the partner that this is escalated to has said since.

@@ -551,6 +551,9 @@ impl State {
         }
         self.overlay_assets(held, &mut overlay);
         overlay.members = self.members.clone();
+        // What was counted for the copied operations is among them.
+        overlay.open.clone_from(&self.open);
+        overlay.proposals.clone_from(&self.proposals);
         overlay.versions = self.versions.clone();
         overlay.begin_batch();
         self.overlay_events(held.iter().map(|signed| &signed.record), &mut overlay);

@@ -113,7 +113,7 @@ impl State {
             let by = &published.by;
             return alone(true, event(by, published.at, StoryWord::Published, text, &document.name));
         }
-        self.charter().members().find_map(|partner| {
+        self.last_charter().members().find_map(|partner| {
             let (name, under) = (&partner.name, AuthorityName::from(&partner.name));
             let member = self.member(name);
             if let Some((watch, _)) = member.watch.as_ref().filter(|(_, record)| record == id) {

@@ -111,19 +111,18 @@ impl State {
     }
 
     pub(super) fn judge_amendment(&self, amendment: &Amendment) -> Result<(), Refusal> {
-        let applies = self.last_charter().amended(amendment).map(drop);
-        applies
-            .and_then(|()| amendment.check_accessions(self.founded.coalition()))
-            .map_err(|error| Refusal::from(MemberRefusal::Amendment(error)))?;
-        amendment.admit.iter().try_for_each(|accession| self.require_joinable(accession))
+        let refused = |error| Refusal::from(MemberRefusal::Amendment(error));
+        self.last_charter().amended(amendment).map_err(refused)?;
+        self.require_joinable(&amendment.admit)?;
+        amendment.check_accessions(self.founded.coalition()).map_err(refused)
     }
 
     /// Makes an agreed amendment the next version, if it still applies.
     pub(super) fn amend(&mut self, amendment: &Amendment, by: RecordId) -> bool {
         let sound = |charter: Charter| charter.check_amended();
         // Keys that were free when it was proposed may be taken meanwhile.
-        let joinable = || amendment.admit.iter().all(|accession| self.require_joinable(accession).is_ok());
-        if self.last_charter().amended(amendment).and_then(sound).is_err() || !joinable() {
+        let joinable = self.require_joinable(&amendment.admit).is_ok();
+        if !joinable || self.last_charter().amended(amendment).and_then(sound).is_err() {
             return false;
         }
         let version = Version { amendment: amendment.clone(), by, at: self.time, in_force: false };

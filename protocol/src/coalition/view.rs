@@ -200,7 +200,7 @@ impl State {
         let kind = kind.as_deref();
         let deficit = match (&operation.decision, kind) {
             (Some(decision), _) => decision.deficit.clone(),
-            (None, Some(kind)) => operation.assess(kind).deficit,
+            (None, Some(kind)) => operation.deficit(kind),
             (None, None) => Deficit::default(),
         };
         let status = match &operation.decision {

@@ -288,8 +288,9 @@ pub struct Status {
     pub silent: Option<Seat>,
     /// The incarnation in which this node writes: how often it was restored.
     pub incarnation: u32,
-    /// Why the own record feeds take no part yet, or no more, as far as the log is held here; in words.
-    pub outside: Option<String>,
+    /// Why the own record feeds take no part yet, or no more, as far as the log is held here, in words; and whether that is
+    /// for good.
+    pub outside: Option<(String, bool)>,
     /// Whether the own seat may vote: reports of a quorum have come since the start.
     pub voting: bool,
     /// Head reports received since the start, the own included.

@@ -86,9 +86,9 @@ impl Engine {
     }
 
     /// Why this node's own feeds take no part, if they do not.
-    pub(super) fn outside(&self) -> Option<String> {
+    pub(super) fn outside(&self) -> Option<(String, bool)> {
         let own = FeedKey { node: self.node.public(), lane: Lane::Routine, incarnation: self.incarnation };
-        (!self.index.contains_key(&own)).then(|| self.why_not_enrolled())
+        (!self.index.contains_key(&own)).then(|| (self.why_not_enrolled(), self.is_revoked()))
     }
 
     /// Why this node's own feeds take no part, in words.

@@ -244,7 +244,7 @@ impl Engine {
         if let Some(lane) = self.state.lane_of(record) {
             return lane;
         }
-        let charter = self.state.charter();
+        let charter = self.state.last_charter();
         let held = self.state.operation_of(&record.act).and_then(|about| self.held_kind(&about));
         let Some((kind, raised)) = held else { return Lane::Routine };
         let declared = charter.kind(&kind).map_or(Lane::Routine, |kind| kind.precedence);

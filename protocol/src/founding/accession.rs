@@ -87,6 +87,19 @@ impl Accession {
         })
     }
 
+    /// A word of the same length that nobody has said: to know how much one takes.
+    pub(crate) fn stand_in(coalition: CoalitionId, version: Hash, partner: &Partner) -> Self {
+        let nobody = SecretKey::from_seed(&[0; 32]);
+        let delegations = stated(partner, coalition);
+        Self {
+            coalition,
+            version,
+            partner: partner.clone(),
+            signature: nobody.sign(ACCESSION_DOMAIN, &[]),
+            delegations: delegations.map(|(_, delegation)| Chain(vec![delegation.sign(&nobody)])).collect(),
+        }
+    }
+
     /// Whether this is the complete word of a partner that joins `coalition` with the version of this hash.
     pub fn verify(&self, coalition: CoalitionId, version: &Hash) -> Result<(), FoundingError> {
         let name = &self.partner.name;

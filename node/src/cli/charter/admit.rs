@@ -7,7 +7,7 @@ use entente_protocol::charter::{Card, Charter, PartnerName, lint_at};
 use entente_protocol::founding::Proposed;
 use serde_json::json;
 
-use super::{amend, read, read_card};
+use super::{amend, read_card};
 use crate::cli::{Context, now};
 use crate::errors::CliError;
 use crate::files;
@@ -59,14 +59,22 @@ fn give_roles(charter: &mut Charter, partner: &PartnerName, like: &PartnerName) 
 impl Admit {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         let shown = self.file.display();
-        let mut charter = read(&self.file)?.charter;
+        // A draft alone: a founding's signatures, a coalition's secret and what others are to sign are not written over.
+        let mut charter = amend::read(&self.file)?;
         let card: Card = read_card(&self.card)?;
         let name = card.partner.clone();
         let refuse = |why: String, next: String| {
             Err(CliError::config(format!("{shown} cannot admit {name}"), why, next))
         };
         if charter.version == 1 {
-            // What a node writes as the charter in force is the founding's text before the first amendment.
+            // Before the first amendment the charter in force is that of the founding.
+            let founded = context.dir.coalition();
+            if !founded.exists() || read_founded(&founded)?.founding.charter.id() != charter.id() {
+                return refuse(
+                    "it is the draft of a founding, and not the charter that this node's coalition has".into(),
+                    "entente charter current -o FILE; before the founding, draft it again with this card: entente charter new".into(),
+                );
+            }
             charter.previous = Some(charter.hash());
             charter.version = 2;
         }

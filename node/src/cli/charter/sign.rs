@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use entente_protocol::charter::{Charter, PartnerName, lint_at};
+use entente_protocol::charter::{Charter, CharterError, PartnerName, lint_at};
 use entente_protocol::founding::{
     Accession, CharterSignature, FoundingError, MAX_FOUNDING_TOML_BYTES, Proposed,
 };
@@ -65,6 +65,11 @@ pub(in crate::cli) fn sign(
             format!("this root key is no partner's in {}", file.display()),
             why,
             "give this partner's card to whoever drafts the charter, or name --key",
+        ),
+        FoundingError::Charter(CharterError::Version { .. }) => CliError::config(
+            "cannot sign this draft",
+            "it is a later version of a charter: who joins signs that in the form which names its coalition",
+            "have it written by a member: entente charter next DRAFT -o FILE, then: entente charter sign FILE",
         ),
         why => CliError::config("cannot sign this charter", why, "entente charter lint FILE"),
     })?;

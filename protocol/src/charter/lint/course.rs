@@ -102,7 +102,7 @@ fn dispute(charter: &Charter, kind: &OperationType, rule: &DisputeRule, lints: &
         ));
     }
     let openers: Vec<&PartnerName> =
-        charter.partners.iter().map(|partner| &partner.name).filter(|name| kind.acts(name)).collect();
+        charter.members().map(|partner| &partner.name).filter(|name| kind.acts(name)).collect();
     let cases = kind.lead.iter().flat_map(|lead| openers.iter().map(move |opener| (lead, *opener)));
     let judged = |(lead, opener): &(&PartnerName, &PartnerName)| {
         rule.judges(|partner| partner == *lead || partner == *opener).is_some()

@@ -136,7 +136,7 @@ impl State {
             let has_said = said || (own && *name == event.reporter);
             !has_said && !self.is_subject(name, matter) && self.is_active(name)
         };
-        let partners = self.charter().members().map(|partner| partner.name.clone());
+        let partners = self.last_charter().members().map(|partner| partner.name.clone());
         let missing = (rules.confirmations as usize).saturating_sub(stands.len());
         let (settled, withdrawn) = match &event.status {
             EventStatus::Preliminary => (None, false),

@@ -1,5 +1,7 @@
 //! What a change of keys needs to be made.
 
+use std::collections::BTreeMap;
+
 use super::{
     Holding, KeyRefusal, MAX_GRANTS_PER_PARTNER, MAX_PASSED_ON_PER_PARTNER, MAX_ROTATIONS_PER_PARTNER,
 };
@@ -111,22 +113,41 @@ impl State {
         held.map_err(|error| KeyRefusal::Credential { partner: partner.clone(), error }.into())
     }
 
-    /// Whether a partner can join: none of its keys is known here, and there is room for its nodes.
-    pub(in crate::coalition) fn require_joinable(&self, accession: &Accession) -> Result<(), Refusal> {
-        let partner = &accession.partner;
-        let single = [partner.root, partner.seat];
-        for key in single.iter().chain(&partner.officers).chain(&partner.nodes) {
-            if let Some((holder, purpose)) = self.holder(key) {
-                return Err(KeyRefusal::Taken { key: *key, partner: holder.name.clone(), purpose }.into());
+    /// Whether partners can join together: none of their keys is known here or in quarantine, their delegations hold now, and
+    /// there is room for their nodes.
+    pub(in crate::coalition) fn require_joinable(&self, accessions: &[Accession]) -> Result<(), Refusal> {
+        let mut nodes = 0;
+        for Accession { partner, .. } in accessions {
+            let single = [partner.root, partner.seat];
+            for key in single.iter().chain(&partner.officers).chain(&partner.nodes) {
+                if let Some((holder, purpose)) = self.holder(key) {
+                    return Err(KeyRefusal::Taken { key: *key, partner: holder.name.clone(), purpose }.into());
+                }
+                self.heed_quarantine(key)?;
             }
+            if partner.credentials_until <= self.time {
+                let (partner, not_after) = (partner.name.clone(), partner.credentials_until);
+                return Err(Refusal::CredentialExpired { partner, not_after });
+            }
+            nodes += partner.nodes.len();
+            self.require_places(nodes, &partner.name)?;
         }
-        self.require_places(partner.nodes.len(), &partner.name)
+        Ok(())
     }
 
-    /// Whether so many more nodes can be enrolled at once, whosever they are.
+    /// Whether so many more nodes of `partner` can be enrolled. As many as the charter names of a partner have a place kept for
+    /// them, so that nobody takes that of a node which is replaced.
     fn require_places(&self, more: usize, partner: &PartnerName) -> Result<(), Refusal> {
         let most = most_nodes(self.founded.nodes().count());
-        if self.nodes().len() + more <= most {
+        let mut kept: BTreeMap<&PartnerName, usize> = BTreeMap::new();
+        for (_, holder) in self.nodes() {
+            *kept.entry(&holder.name).or_default() += 1;
+        }
+        for named in self.last_charter().members() {
+            let living = kept.entry(&named.name).or_default();
+            *living = (*living).max(named.nodes.len());
+        }
+        if kept.values().sum::<usize>() + more <= most {
             return Ok(());
         }
         Err(KeyRefusal::NoPlaces { partner: partner.clone(), most: most as u64 }.into())
@@ -192,7 +213,8 @@ impl State {
             let (partner, most) = (partner.clone(), most as u64);
             return Err(KeyRefusal::TooMany { partner, capability, most }.into());
         }
-        if capability == Capability::Node && !acting.contains(key) {
+        let kept = self.last_charter().partner(partner.as_str()).map_or(0, |named| named.nodes.len());
+        if capability == Capability::Node && !acting.contains(key) && acting.len() >= kept {
             self.require_places(1, partner)?;
         }
         Ok(())
@@ -209,7 +231,9 @@ impl State {
         if !revocation.is_showable() {
             return Err(wrong(RevocationError::Reason));
         }
-        let root = self.concerned(partner)?;
+        // Who has left or was expelled may still take back what acts in its name, and give its places free.
+        let unknown = || KeyRefusal::UnknownPartner { partner: partner.clone() };
+        let root = self.root_of(partner).ok_or_else(unknown)?;
         let first = self.last_charter().partner(partner.as_str()).map(|partner| partner.root);
         let roots = self.keys.roots_of(partner, u64::MAX);
         // A root that gave way takes nothing back any more.
@@ -262,7 +286,7 @@ impl State {
             return Err(KeyRefusal::Taken { key, partner, purpose }.into());
         }
         // Where a charter states a national authority apart from the root, that may stand in for a root that is lost.
-        let registry = self.registry(self.charter());
+        let registry = self.registry(self.last_charter());
         let stated = registry.get(partner.as_str());
         let stated = stated.filter(|authority| authority.kind == AuthorityKind::National);
         let national = stated.map(|authority| &authority.expression);

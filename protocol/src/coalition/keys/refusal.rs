@@ -104,7 +104,7 @@ pub enum KeyRefusal {
     },
     /// No place for the feeds of one more node.
     #[error(
-        "{most} nodes take part, the most that this coalition has room for: no place for one of {partner}; revoke one first"
+        "this coalition has room for {most} nodes, those included that its charter names: no place for one more of {partner}; revoke one that is not needed"
     )]
     NoPlaces {
         /// Whose node it would be.

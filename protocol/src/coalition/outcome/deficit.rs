@@ -179,6 +179,21 @@ impl Deficit {
         Self { needs, either, ..Self::default() }
     }
 
+    /// The same, naming only candidates that may speak in the role of the need.
+    pub(in crate::coalition) fn of_those(
+        mut self,
+        speaks: impl Fn(&PartnerName, Option<Role>) -> bool,
+    ) -> Self {
+        for need in self.needs.iter_mut().chain(self.either.iter_mut().flatten()) {
+            let role = need.role;
+            for candidate in &mut need.from {
+                candidate.or.retain(|by| speaks(by, role));
+            }
+            need.from.retain(|it| speaks(&it.partner, role) || !it.or.is_empty());
+        }
+        self
+    }
+
     /// Whether the requirements are met; vetoes and what has to be waited out apart.
     pub fn is_met(&self) -> bool {
         self.needs.is_empty() && self.either.is_empty()

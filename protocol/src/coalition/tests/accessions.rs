@@ -130,6 +130,11 @@ fn who_joins_speaks_from_the_decision_on_and_has_roles_from_the_next_batch_on() 
     assert_eq!(nodes.len(), 5);
     let lift = declare(&bench, JOINER, "lift");
     assert_eq!(bench.apply(&lift).disposition, Disposition::Applied);
+    let members = bench.state.member_views();
+    assert_eq!(
+        members.last().map(|member| member.officers.clone()),
+        Some(vec![key(JOINER, "officer").public()])
+    );
     // No role in this batch: it is judged by the version that agreed.
     let running = bench.open();
     let word = bench.word(JOINER, running, Supporting, Endorse);
@@ -345,4 +350,158 @@ fn a_name_or_a_key_joins_once_and_a_later_amendment_keeps_who_joined() {
     let mut forged = chain.clone();
     forged.amendments[1].admit[0].delegations.swap(0, 2);
     assert_eq!(forged.version(&amendment.result), None);
+}
+
+/// A partner with so many nodes.
+fn with_nodes(partner: &str, nodes: usize) -> crate::charter::Partner {
+    let mut entry = card(partner).entry(UNTIL);
+    entry.nodes = (0..nodes).map(|node| key(partner, &format!("node {node}")).public()).collect();
+    entry.nodes.sort();
+    entry
+}
+
+fn amendment_of(bench: &Bench, joining: &[crate::charter::Partner]) -> Result<Amendment, AmendmentError> {
+    let charter = bench.state.charter();
+    let mut wanted = Charter::clone(charter);
+    wanted.admitted.extend_from_slice(joining);
+    wanted.sort();
+    let proposed = Proposed { coalition: bench.founded.coalition(), charter: charter.next_version(&wanted)? };
+    let root = |partner: &crate::charter::Partner| key(partner.name.as_str(), "root");
+    let sign = |partner| Accession::sign(&proposed, &root(partner)).expect("it is admitted");
+    charter.amendment_with(&wanted, joining.iter().map(sign).collect())
+}
+
+#[test]
+fn those_who_join_together_have_room_together() {
+    let mut bench = Bench::four();
+    // Sudria has six nodes, so nine are there, and of 32 places 23 are left: not enough for four times six.
+    let root = key("sudria", "root");
+    for number in 0..5 {
+        let node = key("sudria", &format!("node {number}")).public();
+        let (coalition, by, partner) = (bench.founded.coalition(), root.public(), name("sudria"));
+        let delegation = Delegation::direct(coalition, by, node, partner, Capability::Node, UNTIL);
+        let grant = Act::Key(KeyAct::Grant(Chain(vec![delegation.sign(&root)])));
+        let granted = record(&bench.founded, "norden", &format!("grant {number}"), grant);
+        assert_eq!(bench.apply(&granted).disposition, Disposition::Applied);
+    }
+    let names = ["ostvik", "vestland", "westvik", "yttre"];
+    let many = amendment_of(&bench, &names.map(|partner| with_nodes(partner, 6))).expect("few keys");
+    let refused = bench.refusal(&propose(&bench, many));
+    assert!(matches!(refused, Refusal::Key(KeyRefusal::NoPlaces { most: 32, .. })), "{refused}");
+    // More keys than anybody should have to check, and more than a proposal holds.
+    let keys = amendment_of(&bench, &names.map(|partner| with_nodes(partner, 7)));
+    assert!(matches!(&keys, Err(AmendmentError::Malformed { what }) if what.contains("36 keys")), "{keys:?}");
+    let fewer = amendment_of(&bench, &names.map(|partner| with_nodes(partner, 5))).expect("few keys");
+    bench.agree(fewer);
+    bench.state.begin_batch();
+    assert_eq!(bench.state.nodes().len(), 29);
+    // Sudria gives its nodes up, and others take their places; one is kept for it.
+    let revocation = |number: usize| {
+        let target = Target::Key(key("sudria", &format!("node {number}")).public());
+        let (coalition, partner) = (bench.founded.coalition(), name("sudria"));
+        let revocation =
+            Revocation { coalition, partner, issuer: root.public(), reason: "gone".into(), target };
+        Act::Key(KeyAct::Revoke(Box::new(revocation.sign(&root))))
+    };
+    for (number, act) in (0..5).map(|number| (number, revocation(number))).collect::<Vec<_>>() {
+        let signed = record(&bench.founded, "norden", &format!("revoke {number}"), act);
+        assert_eq!(bench.apply(&signed).disposition, Disposition::Applied);
+    }
+    assert_eq!(bench.state.nodes().len(), 24);
+    let last = amendment_of(&bench, &[with_nodes("zelda", 8)]).expect("few keys");
+    bench.agree(last);
+    bench.state.begin_batch();
+    assert_eq!(bench.state.nodes().len(), 32);
+}
+
+#[test]
+fn a_key_in_quarantine_and_one_whose_time_is_over_do_not_join() {
+    let mut charter = charter(&FOUR);
+    charter.integrity.responses.forced_disclosure = vec![crate::charter::Response::Quarantine];
+    charter.sort();
+    let mut bench = Bench::new(found(charter));
+    let amendment = joining(&bench);
+    let report = crate::record::Report {
+        matter: crate::record::Matter {
+            kind: crate::record::EventKind::ForcedDisclosure,
+            against: None,
+            key: Some(key(JOINER, "officer").public()),
+            victim: None,
+        },
+        text: "taken at the border".into(),
+        evidence: vec![],
+        proof: None,
+        since: None,
+    };
+    let report = Act::Integrity(crate::record::IntegrityAct::Report(report));
+    let report = record(&bench.founded, "norden", "report", report);
+    assert_eq!(bench.apply(&report).disposition, Disposition::Applied);
+    for partner in ["sudria", "estmark"] {
+        let confirm = crate::record::Confirm { event: report.record.id(), ground: None };
+        let confirm = Act::Integrity(crate::record::IntegrityAct::Confirm(confirm));
+        let confirm = record(&bench.founded, partner, "confirm", confirm);
+        assert_eq!(bench.apply(&confirm).disposition, Disposition::Applied);
+    }
+    let refused = bench.refusal(&propose(&bench, amendment));
+    assert!(matches!(refused, Refusal::Integrity(_)), "{refused}");
+    // Credentials that ran out since the charter was drawn up.
+    let mut bench = Bench::four();
+    let mut late = with_nodes("vestland", 1);
+    late.credentials_until = CREATED.plus(500);
+    let refused = bench.refusal(&propose(&bench, amendment_of(&bench, &[late]).expect("few keys")));
+    assert!(matches!(refused, Refusal::CredentialExpired { .. }), "{refused}");
+}
+
+#[test]
+fn who_has_left_takes_its_keys_back_and_gives_its_places_free() {
+    let mut bench = Bench::joined();
+    let leaves = Act::Member(MemberAct::Withdraw { ground: "the lifts are done".into() });
+    let leaves = record(&bench.founded, JOINER, "leaves", leaves);
+    assert_eq!(bench.apply(&leaves).disposition, Disposition::Applied);
+    let root = key(JOINER, "root");
+    let revocation = Revocation {
+        coalition: bench.founded.coalition(),
+        partner: name(JOINER),
+        issuer: root.public(),
+        reason: "given back".into(),
+        target: Target::Key(key(JOINER, "node").public()),
+    };
+    let act = Act::Key(KeyAct::Revoke(Box::new(revocation.sign(&root))));
+    let signed = record(&bench.founded, "norden", "revoke", act);
+    assert_eq!(bench.apply(&signed).disposition, Disposition::Applied);
+    assert_eq!(bench.state.nodes().len(), 4);
+}
+
+#[test]
+fn people_are_told_what_counts_of_the_founding_mean_when_others_join() {
+    let charter = charter(&FOUR);
+    let mut wanted = charter.clone();
+    let names = ["ostvik", "vestland", "westvik"];
+    for partner in names {
+        wanted.admitted.push(card(partner).entry(UNTIL));
+        for kind in wanted.operations.iter_mut().filter(|kind| kind.effect.is_some()) {
+            kind.supporting.push(name(partner));
+        }
+    }
+    wanted.sort();
+    let told = |count: usize| {
+        let mut charter = wanted.clone();
+        let stays = |partner: &crate::charter::PartnerName| !names[count..].contains(&partner.as_str());
+        charter.admitted.retain(|partner| stays(&partner.name));
+        charter.operations.iter_mut().for_each(|kind| kind.supporting.retain(stays));
+        (charter.version, charter.previous) = (2, Some(charter.hash()));
+        let lints = crate::charter::lint(&charter);
+        lints
+            .into_iter()
+            .map(|lint| lint.message)
+            .filter(|it| it.starts_with("amendment"))
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        told(1).iter().any(|it| it.contains("5 have a voice now, and 3 supporting agree")),
+        "{:?}",
+        told(1)
+    );
+    let alone = "ostvik, vestland and westvik may agree on it alone";
+    assert!(told(3).iter().any(|it| it.contains(alone)), "{:?}", told(3));
 }

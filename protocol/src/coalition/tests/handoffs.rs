@@ -159,6 +159,31 @@ fn the_lead_passes_with_the_ordered_acceptance_and_not_before() {
 }
 
 #[test]
+fn nobody_is_asked_for_a_word_in_a_role_that_it_has_handed_over() {
+    let mut charter = relay_charter();
+    charter.operations[0].supporting.retain(|partner| *partner != name("norden"));
+    let mut bench = Bench::new(found(charter));
+    let id = bench.open();
+    let asked = |bench: &Bench, partner| {
+        let waiting = waits(bench, partner, bench.state.time());
+        waiting.iter().any(|(what, _)| matches!(what, Waits::Attest | Waits::Veto))
+    };
+    let named = |bench: &Bench| {
+        let view = bench.state.view(&id, bench.state.time()).expect("known");
+        view.deficit.needs.iter().flat_map(|need| &need.from).any(|it| it.partner == name("norden"))
+    };
+    assert!(named(&bench) && asked(&bench, "norden"));
+    let offered = bench.does("norden", "1", offers(id, LEAD, "sudria"));
+    bench.does("sudria", "2", accepts(offered, &[]));
+    assert!(!named(&bench), "{}", bench.deficit(id));
+    assert!(asked(&bench, "sudria") && !asked(&bench, "norden"));
+    // Nor for a veto that it has no role to use.
+    bench.say("sudria", id, Lead, Endorse);
+    bench.say("estmark", id, Supporting, Endorse);
+    assert!(!asked(&bench, "norden"), "{}", bench.deficit(id));
+}
+
+#[test]
 fn an_acceptance_that_misses_something_open_is_refused_and_says_what() {
     let mut bench = relay();
     let id = bench.open();
