@@ -225,6 +225,7 @@ fn refusal(code: &str) -> String {
         "denied" => "that is not allowed",
         "frozen" => "this node's feed is frozen",
         "malformed" => "that cannot be read",
+        "not_enrolled" => "this node takes no part yet",
         "not_ordered" => "that is not decided or ordered yet",
         "too_large" => "that is too large",
         "undeclared" => "the charter declares no such type",

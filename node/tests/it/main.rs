@@ -1,5 +1,6 @@
 //! Tests of the node as a whole: its store, its runtime, its local API and its command line, over real files and sockets.
 
+mod cli_accession;
 mod cli_authority;
 mod cli_authority_live;
 mod cli_evidence;

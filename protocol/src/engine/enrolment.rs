@@ -103,7 +103,7 @@ impl Engine {
         match self.state.revoked(&own) {
             Some(refusal) => refusal.to_string(),
             None => format!(
-                "{own} is no node of this coalition as far as its log is held here: its chain is not granted yet, or the log must be caught up with"
+                "{own} is no node of this coalition as far as its log is held here: neither was its chain granted nor its partner admitted, or the log must be caught up with"
             ),
         }
     }
