@@ -308,7 +308,12 @@ impl Gate {
             Err(RefusalReason::Blocked)
         } else {
             let impostor = |reason: RefusalReason| match self.check.claimed(&peer, &credential) {
-                Some(claimed) => RefusalReason::Impostor { claimed, why: reason.to_string() },
+                Some(claimed) => {
+                    // Who is no member any more is told what became of its key.
+                    let lapsed = matches!(reason, RefusalReason::NotEnrolled);
+                    let known = lapsed.then(|| self.check.check(&peer, &credential).err()).flatten();
+                    RefusalReason::Impostor { claimed, why: known.unwrap_or_else(|| reason.to_string()) }
+                }
                 None => reason,
             };
             let checked = match self.check.is_member(&peer) {

@@ -66,6 +66,8 @@ impl Init {
                 "partner": self.partner,
                 "card": card_path,
                 "root": keys.root.public(),
+                "officer": keys.officer.public(),
+                "seat": keys.seat.public(),
                 "node": keys.node.public(),
             }));
             return Ok(());

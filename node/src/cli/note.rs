@@ -22,6 +22,13 @@ pub(super) struct Note {
 
 impl Note {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
+        if context.officer.is_some() {
+            return Err(CliError::usage(
+                "a note is not an officer's",
+                "this node says it, under its own key: --as has no part in it",
+                "entente note TEXT; what an officer says outside an operation: entente member watch --note TEXT",
+            ));
+        }
         if self.waiting.wait == Wait::Agreed {
             return Err(CliError::usage(
                 "a note is never agreed",

@@ -28,7 +28,11 @@ fn officers_nodes_and_root_change_while_the_coalition_runs() {
     let hosts = Hosts::init(&["norden"]);
     hosts.join_all();
     let (dir, new) = (hosts.dir("norden"), hosts.dir("new"));
-    run(&new, &["init", "--partner", "norden"]).done();
+    let made = run(&new, &["--json", "init", "--partner", "norden"]);
+    let made = serde_json::from_str::<serde_json::Value>(made.done()).expect("JSON");
+    for kind in ["root", "officer", "seat", "node"] {
+        assert_eq!(made[kind], hosts.key("new", kind).public().to_string(), "{kind}");
+    }
     let node = Up::start(&dir);
     let text = |path: std::path::PathBuf| path.display().to_string();
     let founded = text(dir.join("coalition.toml"));
@@ -54,6 +58,7 @@ fn officers_nodes_and_root_change_while_the_coalition_runs() {
     let as_next = |args: &[&str]| run(&dir, &[&["--as", &key][..], args].concat());
     as_next(&["member", "watch"])
         .refused(6, &["may not speak for any partner", "neither by its charter nor"]);
+    as_next(&["note", "hello"]).refused(2, &["a note is not an officer's", "member watch"]);
     let granted = delegate(&next, "officer", "next.chain.toml");
     assert!(run(&dir, &["member", "submit", &granted]).done().contains("applied"));
     let again = run(&dir, &["member", "submit", &granted, "--key", "again"]);
