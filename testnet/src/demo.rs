@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::network::{Error, Network, RECEIPTS};
+use crate::network::{Error, RECEIPTS};
 use crate::process::node_command;
 use crate::say::say;
 use crate::scenario::play::{self, Played};
-use crate::scenario::{Scenario, Tale, Teller};
+use crate::scenario::{Scenario, Stage, Tale, Teller};
 
 /// What `demo` was asked for.
 pub(crate) struct Options {
@@ -24,21 +24,21 @@ pub(crate) async fn demo(options: Options) -> Result<(), Error> {
     let scenario = Scenario::load(&options.scenario)?;
     let colour = !options.headless && std::io::IsTerminal::is_terminal(&std::io::stdout());
     let tale = Tale::new(Teller::Aloud { colour });
-    let (mut network, variables) =
+    let (mut stage, variables) =
         play::found(&scenario, &options.dir, options.partners, !options.keep, &tale).await?;
-    let result = match play::play(&mut network, &scenario, &tale, variables, None).await {
+    let result = match play::play(&mut stage, &scenario, &tale, variables, None).await {
         Ok(Played { failed: Some((placed, error)), .. }) => {
             eprintln!("step {} ({}) failed", placed.number, placed.step.name());
             Err(error)
         }
-        Ok(played) => finish(&mut network, played, &options, &tale).await,
+        Ok(played) => finish(&mut stage, played, &options, &tale).await,
         Err(error) => Err(error),
     };
     match result {
-        Ok(()) if options.keep => network.leave(),
+        Ok(()) if options.keep => stage.leave(),
         Ok(()) => Ok(()),
         Err(error) => {
-            network.keep_files();
+            stage.keep_files();
             eprintln!("the nodes' logs are kept in {}", options.dir.display());
             Err(error)
         }
@@ -46,8 +46,8 @@ pub(crate) async fn demo(options: Options) -> Result<(), Error> {
 }
 
 /// Takes the receipt, ends the network, and verifies the receipt with nothing else left.
-async fn finish(network: &mut Network, played: Played, options: &Options, tale: &Tale) -> Result<(), Error> {
-    let Some(name) = played.last_agreed else {
+async fn finish(stage: &mut Stage, played: Played, options: &Options, tale: &Tale) -> Result<(), Error> {
+    let Some((agreed_in, name)) = played.last_agreed else {
         return Err(Error::failed(
             "the scenario ends without an agreed operation: there is no receipt",
             "end it with a step such as: agreed = \"OPERATION\"",
@@ -58,6 +58,7 @@ async fn finish(network: &mut Network, played: Played, options: &Options, tale: 
     fs::create_dir_all(&receipts).map_err(|error| Error::io("make the folder for receipts", error))?;
     let receipt = receipts.join(format!("{name}.tlog-proof"));
     let shown = receipt.display().to_string();
+    let network = stage.network(agreed_in.as_deref())?;
     let holder = network.partners().iter().find(|partner| network.process(partner).is_some()).cloned();
     let holder = holder.ok_or_else(|| {
         Error::failed(
@@ -71,8 +72,7 @@ async fn finish(network: &mut Network, played: Played, options: &Options, tale: 
     if options.keep {
         tale.chapter("The network goes on: entente-testnet status, env, kill, cut, heal; entente-testnet down ends it.");
     } else {
-        network.stop_all();
-        network.remove()?;
+        stage.end()?;
         tale.chapter("Every node is stopped and every store deleted. A fresh process verifies the receipt:");
     }
     let verified = verify(&receipt, &coalition)?;

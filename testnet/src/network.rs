@@ -32,7 +32,7 @@ pub(crate) const MAX_PARTNERS: usize = 16;
 
 const STATE_FILE: &str = "network.toml";
 /// The folder for files that a scenario's commands write and read.
-const SCRATCH: &str = "files";
+pub(crate) const SCRATCH: &str = "files";
 /// The folder of receipts, which outlives the network.
 pub(crate) const RECEIPTS: &str = "receipts";
 const NAMES: [&str; 8] =
@@ -85,6 +85,12 @@ struct State {
     /// Second data folders, each with the partner whose keys and store it has.
     #[serde(default)]
     copies: BTreeMap<String, String>,
+    /// Further hosts, each with the partner that it is of; their keys are their own.
+    #[serde(default)]
+    hosts: BTreeMap<String, String>,
+    /// Networks of other coalitions, each in a folder of this one.
+    #[serde(default)]
+    nested: Vec<String>,
 }
 
 /// What a command of `entente` said.
@@ -115,6 +121,8 @@ pub(crate) struct Network {
     /// Whether its nodes end with this process, even if it is killed.
     tied: bool,
     at_end: AtEnd,
+    /// Roots that lie elsewhere, until the charter is signed.
+    roots: BTreeMap<String, PathBuf>,
 }
 
 impl Network {
@@ -139,6 +147,10 @@ impl Network {
         }
     }
 
+    fn new(dir: &Path, state: State, tied: bool, at_end: AtEnd, roots: BTreeMap<String, PathBuf>) -> Self {
+        Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied, at_end, roots }
+    }
+
     /// The network in `dir`.
     pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
         let text = match fs::read_to_string(dir.join(STATE_FILE)) {
@@ -155,7 +167,7 @@ impl Network {
                 format!("end the nodes in {} by hand, then: rm {file}", dir.display()),
             )
         })?;
-        Ok(Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied: false, at_end: AtEnd::Leave })
+        Ok(Self::new(dir, state, false, AtEnd::Leave, BTreeMap::new()))
     }
 
     /// The network in `dir`, which nobody else plays with.
@@ -191,6 +203,19 @@ impl Network {
         tied: bool,
         shape: impl Fn(&str) -> Result<String, String>,
     ) -> Result<Self, Error> {
+        Self::draft_under(dir, template, "corridor", roles, BTreeMap::new(), tied, shape).await
+    }
+
+    /// The same with the charter's name, and roots of some partners that are there already.
+    pub(crate) async fn draft_under(
+        dir: &Path,
+        template: &str,
+        name: &str,
+        roles: &Roles,
+        roots: BTreeMap<String, PathBuf>,
+        tied: bool,
+        shape: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, Error> {
         for partner in roles.all() {
             let too_long = |error: entente_node::errors::CliError| {
                 let what = format!("{}: {}", error.what, error.why);
@@ -201,18 +226,20 @@ impl Network {
         fs::create_dir_all(dir).map_err(|error| Error::io(format!("make {}", dir.display()), error))?;
         let partners: Vec<String> = roles.all().cloned().collect();
         let state = State { partners: partners.clone(), owner: Process::current(), ..State::default() };
-        let network =
-            Self { dir: dir.to_owned(), state, children: BTreeMap::new(), tied, at_end: AtEnd::Remove };
+        let network = Self::new(dir, state, tied, AtEnd::Remove, roots);
         network.save()?;
         let file = |name: &str| dir.join(name).display().to_string();
         let card =
             |partner: &String| dir.join(partner).join(format!("{partner}.card.toml")).display().to_string();
         for partner in &partners {
-            network.entente(partner, &["init", "--partner", partner]).await?;
+            let mut init = vec!["init", "--partner", partner];
+            let root = network.roots.get(partner).map(|root| root.display().to_string());
+            init.extend(root.iter().flat_map(|root| ["--root", root.as_str()]));
+            network.entente(partner, &init).await?;
         }
         let draft = file("charter.toml");
         let mut new: Vec<String> =
-            ["charter", "new", "--template", template, "--name", "corridor", "-o", &draft, "--lead"]
+            ["charter", "new", "--template", template, "--name", name, "-o", &draft, "--lead"]
                 .into_iter()
                 .map(str::to_owned)
                 .collect();
@@ -234,6 +261,12 @@ impl Network {
         self.dir.join("charter.toml")
     }
 
+    /// Where a partner's root key lies.
+    pub(crate) fn root_file(&self, partner: &str) -> PathBuf {
+        let own = || self.data_dir(partner).join("keys/root.key");
+        self.roots.get(partner).cloned().unwrap_or_else(own)
+    }
+
     /// Every root signs the draft as it is now, and every partner joins.
     pub(crate) async fn seal(&mut self) -> Result<(), Error> {
         let network = self;
@@ -246,7 +279,8 @@ impl Network {
         let mut signatures = Vec::new();
         for partner in &partners {
             let signature = file(&format!("charter.{partner}.sig.toml"));
-            network.entente(partner, &["charter", "sign", &draft, "-o", &signature]).await?;
+            let root = network.root_file(partner).display().to_string();
+            network.entente(partner, &["charter", "sign", &draft, "--key", &root, "-o", &signature]).await?;
             signatures.push(signature);
         }
         let mut merge = vec!["charter", "merge", &draft];
@@ -288,7 +322,8 @@ impl Network {
     }
 
     pub(crate) fn known(&self, partner: &str) -> Result<(), Error> {
-        if self.state.partners.iter().any(|known| known == partner) || self.is_copy(partner) {
+        let is_further = self.is_copy(partner) || self.state.hosts.contains_key(partner);
+        if self.state.partners.iter().any(|known| known == partner) || is_further {
             return Ok(());
         }
         Err(Error::Partner { name: partner.to_owned(), known: self.state.partners.join(", ") })
@@ -300,7 +335,9 @@ impl Network {
     }
 
     pub(crate) fn any_runs(&self) -> bool {
-        self.owner().is_some() || self.state.running.values().any(Process::runs)
+        self.owner().is_some()
+            || self.state.running.values().any(Process::runs)
+            || self.nested().any(|network| network.any_runs())
     }
 
     /// From now on the network runs without this process.
@@ -440,6 +477,7 @@ impl Network {
 
     /// Stops every node, all at once.
     pub(crate) fn stop_all(&mut self) {
+        self.nested().for_each(|mut network| network.stop_all());
         self.state.owner = None;
         let running = std::mem::take(&mut self.state.running);
         running.values().for_each(Process::ask_to_stop);
@@ -455,8 +493,10 @@ impl Network {
 
     /// Removes the network's files: only what a network consists of.
     pub(crate) fn remove(&self) -> Result<(), Error> {
+        self.nested().try_for_each(|network| network.remove())?;
         let _ = fs::remove_dir_all(self.dir.join(SCRATCH));
-        for partner in self.state.partners.iter().chain(self.state.copies.keys()) {
+        let further = self.state.copies.keys().chain(self.state.hosts.keys());
+        for partner in self.state.partners.iter().chain(further) {
             let dir = self.data_dir(partner);
             match fs::remove_dir_all(&dir) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

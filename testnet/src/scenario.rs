@@ -5,6 +5,7 @@ mod check;
 mod look;
 pub(crate) mod play;
 pub(crate) mod run_all;
+mod stage;
 mod step;
 mod tale;
 mod twin;
@@ -17,6 +18,7 @@ use entente_protocol::record::Role;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
+pub(crate) use self::stage::Stage;
 use self::step::RawStep;
 pub(crate) use self::step::{Attest, Deficit, Expect, Placed, Run, Step};
 pub(crate) use self::tale::{Tale, Teller};
@@ -41,15 +43,36 @@ pub(crate) struct Scenario {
     /// How it is called: a file, or the name of one that is built in.
     pub(crate) called: String,
     pub(crate) name: String,
-    pub(crate) template: Option<Name>,
-    /// What the charter says in place of the draft.
-    pub(crate) charter: toml::Table,
-    pub(crate) partners: Vec<Partner>,
+    pub(crate) first: Founding,
+    /// Further coalitions, by name.
+    pub(crate) others: Vec<(Name, Founding)>,
     pub(crate) operations: Vec<Operation>,
     /// What is done before the charter is signed.
     pub(crate) prepare: Vec<Placed>,
     pub(crate) steps: Vec<Placed>,
     pub(crate) twin: Option<Twin>,
+}
+
+/// How a coalition is founded.
+#[derive(Debug, Clone)]
+pub(crate) struct Founding {
+    pub(crate) template: Option<Name>,
+    /// What the charter says in place of the draft.
+    pub(crate) charter: toml::Table,
+    pub(crate) partners: Vec<Partner>,
+}
+
+/// A further coalition as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCoalition {
+    name: Name,
+    #[serde(default)]
+    template: Option<Name>,
+    #[serde(default)]
+    charter: toml::Table,
+    #[serde(rename = "partner")]
+    partners: Vec<Partner>,
 }
 
 /// A scenario as it is written.
@@ -63,6 +86,8 @@ struct Written {
     charter: toml::Table,
     #[serde(rename = "partner")]
     partners: Vec<Partner>,
+    #[serde(rename = "coalition", default)]
+    coalitions: Vec<WrittenCoalition>,
     #[serde(rename = "operation", default)]
     operations: Vec<Operation>,
     #[serde(default)]
@@ -146,9 +171,12 @@ impl Scenario {
         let scenario = Self {
             called: called.to_owned(),
             name: written.name,
-            template: written.template,
-            charter: written.charter,
-            partners: written.partners,
+            first: Founding {
+                template: written.template,
+                charter: written.charter,
+                partners: written.partners,
+            },
+            others: written.coalitions.into_iter().map(WrittenCoalition::read).collect(),
             operations: written.operations,
             prepare,
             steps,
@@ -160,6 +188,39 @@ impl Scenario {
             scenario.twin().map_err(mistaken)?.check().map_err(mistaken)?;
         }
         Ok(scenario)
+    }
+
+    /// All coalitions, the first one first; it has no name.
+    pub(crate) fn coalitions(&self) -> impl Iterator<Item = (Option<&Name>, &Founding)> {
+        let others = self.others.iter().map(|(name, founding)| (Some(name), founding));
+        std::iter::once((None, &self.first)).chain(others)
+    }
+
+    /// How many partners there are in all coalitions.
+    pub(crate) fn partners(&self) -> usize {
+        self.coalitions().map(|(_, founding)| founding.partners.len()).sum()
+    }
+}
+
+impl WrittenCoalition {
+    fn read(self) -> (Name, Founding) {
+        let Self { name, template, charter, partners } = self;
+        (name, Founding { template, charter, partners })
+    }
+}
+
+impl Founding {
+    /// The template that is drafted from; without one it gives partners, keys and dates alone.
+    fn template(&self) -> &str {
+        self.template.as_ref().map_or("airlift", |template| template.get_ref().as_str())
+    }
+
+    /// A draft with what this coalition's charter says in place of it.
+    fn shape(&self, draft: &str) -> Result<String, String> {
+        match self.charter.is_empty() {
+            true => Ok(draft.to_owned()),
+            false => charter::changed(draft, &self.charter, self.template.is_none()),
+        }
     }
 
     /// Roles of at least `partners` partners: those beyond the scenario's observe.

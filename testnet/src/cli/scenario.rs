@@ -88,7 +88,7 @@ fn list(json: bool) -> Result<(), Error> {
     if json {
         let rows = all.iter().map(|scenario| {
             serde_json::json!({
-                "name": scenario.called, "title": scenario.name, "partners": scenario.partners.len(),
+                "name": scenario.called, "title": scenario.name, "partners": scenario.partners(),
                 "steps": scenario.steps.len(), "twin": scenario.twin.as_ref().map(|twin| &twin.tells),
             })
         });
@@ -96,7 +96,7 @@ fn list(json: bool) -> Result<(), Error> {
         return Ok(());
     }
     for scenario in &all {
-        let (partners, steps) = (scenario.partners.len(), scenario.steps.len());
+        let (partners, steps) = (scenario.partners(), scenario.steps.len());
         say(&format!("{:<26} {} ({partners} partners, {steps} steps)", scenario.called, scenario.name));
         if let Some(twin) = &scenario.twin {
             say(&format!("{:<26}   twin: {}", "", twin.tells));

@@ -1,4 +1,5 @@
-//! Copies of a partner's data folder, which make one identity two; and what else a scenario needs of the files.
+//! Copies of a partner's data folder, which make one identity two; further hosts of a partner, with keys of their own; networks of
+//! other coalitions; and what else a scenario needs of the files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,25 +14,21 @@ impl Network {
 
     /// The partner whose node this is.
     pub(super) fn owner_of<'a>(&'a self, node: &'a str) -> &'a str {
-        self.state.copies.get(node).map_or(node, String::as_str)
+        self.state.copies.get(node).or_else(|| self.state.hosts.get(node)).map_or(node, String::as_str)
     }
 
     /// Whether there is a copy of this node, or it is one.
     pub(super) fn is_double(&self, node: &str) -> bool {
-        let owner = self.owner_of(node);
-        self.state.copies.values().any(|of| of == owner)
+        self.is_copy(node) || self.state.copies.values().any(|of| of == node)
     }
 
-    /// Partners whose node runs and has no copy.
+    /// Partners and further hosts whose node runs and has no copy.
     pub(crate) fn honest(&self) -> Vec<String> {
-        let partners = self.state.partners.iter();
-        partners
-            .filter(|partner| self.process(partner).is_some() && !self.is_double(partner))
-            .cloned()
-            .collect()
+        let nodes = self.state.partners.iter().chain(self.state.hosts.keys());
+        nodes.filter(|partner| self.process(partner).is_some() && !self.is_double(partner)).cloned().collect()
     }
 
-    /// Copies the data folder of a partner whose node is down.
+    /// Copies the data folder of a partner whose node is down, without the root's key, which lies elsewhere once it has signed.
     pub(crate) fn copy(&mut self, of: &str, named: &str) -> Result<(), Error> {
         self.known(of)?;
         if self.process(of).is_some() {
@@ -41,6 +38,29 @@ impl Network {
         self.save()?;
         let (from, to) = (self.data_dir(of), self.data_dir(named));
         copy_folder(&from, &to).map_err(|error| Error::io(format!("copy {}", from.display()), error))
+    }
+
+    /// Makes a further host of a partner: new keys in a data folder of its own, but for the seat's, since a partner has one seat.
+    pub(crate) async fn host(&mut self, of: &str, named: &str) -> Result<(), Error> {
+        self.known(of)?;
+        self.state.hosts.insert(named.to_owned(), of.to_owned());
+        self.save()?;
+        let root = self.root_file(of).display().to_string();
+        self.entente(named, &["init", "--partner", of, "--root", &root]).await?;
+        let seat = self.data_dir(named).join("keys/seat.key");
+        fs::remove_file(&seat).map_err(|error| Error::io(format!("remove {}", seat.display()), error))
+    }
+
+    /// The folder for the network of another coalition, which ends and is cleaned with this one.
+    pub(crate) fn nest(&mut self, name: &str) -> Result<PathBuf, Error> {
+        self.state.nested.push(name.to_owned());
+        self.save()?;
+        Ok(self.dir.join(name))
+    }
+
+    /// The networks of other coalitions that are there.
+    pub(super) fn nested(&self) -> impl Iterator<Item = Network> {
+        self.state.nested.iter().filter_map(|name| Network::open(&self.dir.join(name)).ok())
     }
 
     /// The folder for files of the scenario's commands.
@@ -53,7 +73,8 @@ impl Network {
 
     /// The public keys on a partner's card, by what they are for.
     pub(crate) fn keys(&self, partner: &str) -> Result<Vec<(&'static str, String)>, Error> {
-        let path = self.data_dir(partner).join(format!("{partner}.card.toml"));
+        let owner = self.owner_of(partner);
+        let path = self.data_dir(partner).join(format!("{owner}.card.toml"));
         let text = fs::read_to_string(&path).map_err(|error| Error::io("read a card", error))?;
         let card: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             Error::failed(format!("{}: {error}", path.display()), "report it")
@@ -71,7 +92,7 @@ impl Network {
     }
 }
 
-/// Plain files and folders with their modes; sockets are left out.
+/// Plain files and folders with their modes; sockets are left out, and a root's key.
 fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
     fs::set_permissions(to, fs::metadata(from)?.permissions())?;
@@ -80,7 +101,7 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
         let kind = entry.file_type()?;
         if kind.is_dir() {
             copy_folder(&entry.path(), &to.join(entry.file_name()))?;
-        } else if kind.is_file() {
+        } else if kind.is_file() && entry.file_name() != "root.key" {
             fs::copy(entry.path(), to.join(entry.file_name()))?;
         }
     }

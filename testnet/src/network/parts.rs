@@ -88,7 +88,8 @@ impl Network {
 
     /// What a node that starts must refuse.
     pub(super) async fn block_again(&self, node: &str) -> Result<(), Error> {
-        let others = self.state.partners.iter().chain(self.state.copies.keys());
+        let further = self.state.copies.keys().chain(self.state.hosts.keys());
+        let others = self.state.partners.iter().chain(further);
         for other in others.filter(|other| self.is_cut(node, other) && self.blocks(node, other)) {
             self.entente(node, &["peer", "block", self.owner_of(other)]).await?;
         }

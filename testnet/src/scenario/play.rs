@@ -8,7 +8,8 @@ use entente_protocol::record::Stance;
 use serde_json::Value;
 
 use super::check::EVERYONE;
-use super::step::{Copy, Edit, Impostor, Write};
+use super::stage::{self, Stage, named, parts};
+use super::step::{Copy, Edit, Host, Impostor, Write};
 use super::tale::StepView;
 use super::words::Variables;
 use super::{Attest, Deficit, Expect, Operation, Placed, Run, Scenario, Step, Tale, charter, look};
@@ -28,13 +29,14 @@ pub(crate) struct Played {
     pub(crate) steps: Vec<StepView>,
     /// By the scenario's name: the operation's id.
     pub(crate) ids: BTreeMap<String, String>,
-    pub(crate) last_agreed: Option<String>,
+    /// The coalition and the operation that was seen as agreed last.
+    pub(crate) last_agreed: Option<(Option<String>, String)>,
     /// The step that failed, and how; nothing after it was played.
     pub(crate) failed: Option<(Placed, Error)>,
 }
 
 struct Player<'a> {
-    network: &'a mut Network,
+    stage: &'a mut Stage,
     scenario: &'a Scenario,
     tale: &'a Tale,
     variables: Variables,
@@ -42,42 +44,47 @@ struct Player<'a> {
     patience: Duration,
 }
 
-/// Founds the scenario's coalition for `partners` partners.
+/// Founds the scenario's coalitions, the first for `partners` partners.
 pub(crate) async fn found(
     scenario: &Scenario,
     dir: &std::path::Path,
     partners: usize,
     tied: bool,
     tale: &Tale,
-) -> Result<(Network, Variables), Error> {
-    let roles = scenario.roles(partners)?;
-    if Network::prepare(dir)? {
+) -> Result<(Stage, Variables), Error> {
+    let first = &scenario.first;
+    let roles = first.roles(partners)?;
+    if stage::prepare(dir)? {
         tale.line("", "an earlier network was left here; it is cleaned");
     }
     tale.chapter(&format!("{}: {partners} partners", scenario.name));
-    for partner in &scenario.partners {
-        let is = if partner.is.is_empty() { String::new() } else { format!(", {}", partner.is) };
-        tale.line(partner.name.get_ref(), &format!("{}{is}", partner.role));
-    }
-    let template = scenario.template.as_ref().map_or("airlift", |template| template.get_ref().as_str());
-    let shape = |draft: &str| match scenario.charter.is_empty() {
-        true => Ok(draft.to_owned()),
-        false => charter::changed(draft, &scenario.charter, scenario.template.is_none()),
-    };
-    let mut network = Network::draft(dir, template, &roles, tied, shape).await?;
-    let mut variables = Variables::default();
-    variables.set("dir", network.scratch()?.display().to_string());
-    variables.set("draft", network.draft_file().display().to_string());
-    for partner in network.partners() {
-        variables.set(format!("partner.{partner}.dir"), network.data_dir(partner).display().to_string());
-        for (what, key) in network.keys(partner)? {
-            variables.set(format!("partner.{partner}.{what}"), key);
+    for (coalition, founding) in scenario.coalitions() {
+        let coalition = coalition.map(|name| name.get_ref().as_str());
+        if let Some(name) = coalition {
+            tale.chapter(&format!("another coalition, {name}: {} partners", founding.partners.len()));
+        }
+        for partner in &founding.partners {
+            let is = if partner.is.is_empty() { String::new() } else { format!(", {}", partner.is) };
+            tale.line(&named(coalition, partner.name.get_ref()), &format!("{}{is}", partner.role));
         }
     }
-    let mut player = Player::new(&mut network, scenario, tale, variables);
+    let shape = |draft: &str| first.shape(draft);
+    let mut stage = Stage::new(Network::draft(dir, first.template(), &roles, tied, shape).await?);
+    for (name, founding) in &scenario.others {
+        stage.draft(name.get_ref(), founding, tied).await?;
+    }
+    let mut variables = Variables::default();
+    variables.set("dir", stage.scratch()?.display().to_string());
+    for (coalition, network) in stage.coalitions() {
+        variables.set(named(coalition, "draft"), stage.draft_file(coalition)?.display().to_string());
+        for partner in network.partners() {
+            of_node(&mut variables, &stage, &named(coalition, partner))?;
+        }
+    }
+    let mut player = Player::new(&mut stage, scenario, tale, variables);
     for placed in &scenario.prepare {
         if let Err(error) = player.step(&placed.step).await {
-            network.keep_files();
+            stage.keep_files();
             let (number, name) = (placed.number, placed.step.name());
             let error = error.to_string();
             let (what, next) = error.split_once("\n  next: ").unwrap_or((&error, "correct the scenario"));
@@ -85,32 +92,52 @@ pub(crate) async fn found(
         }
     }
     let mut variables = player.variables;
-    network.seal().await?;
-    variables.set("coalition", network.coalition());
-    tale.line("", &format!("every root has signed the charter: {}", network.coalition()));
-    Ok((network, variables))
+    stage.seal().await?;
+    for (coalition, network) in stage.coalitions() {
+        variables.set(named(coalition, "coalition"), network.coalition());
+        let of = coalition.map_or_else(String::new, |name| format!(" of {name}"));
+        tale.line("", &format!("every root has signed the charter{of}: {}", network.coalition()));
+    }
+    Ok((stage, variables))
+}
+
+/// What steps know of a node: its public keys and its data folder.
+fn of_node(variables: &mut Variables, stage: &Stage, node: &str) -> Result<(), Error> {
+    variables.set(format!("partner.{node}.dir"), stage.data_dir(node)?.display().to_string());
+    for (what, key) in stage.keys(node)? {
+        variables.set(format!("partner.{node}.{what}"), key);
+    }
+    Ok(())
 }
 
 /// Starts every node and plays every step, up to one that fails. At the step `hasty` what is expected has little time.
 pub(crate) async fn play(
-    network: &mut Network,
+    stage: &mut Stage,
     scenario: &Scenario,
     tale: &Tale,
     variables: Variables,
     hasty: Option<&str>,
 ) -> Result<Played, Error> {
-    let partners = network.partners().to_vec();
-    for (i, partner) in partners.iter().enumerate() {
-        network.start(partner).await?;
-        let what = if i == 0 { "listens; its address is all that the others are given" } else { "starts" };
-        let pid = network
-            .process(partner)
-            .map_or_else(String::new, |process| format!(" (process {})", process.pid()));
-        tale.line(partner, &format!("{what}{pid}"));
+    let of = |(coalition, network): (Option<&str>, &Network)| {
+        let partners = network.partners().iter().map(|partner| named(coalition, partner));
+        partners.collect::<Vec<_>>()
+    };
+    for partners in stage.coalitions().map(of).collect::<Vec<_>>() {
+        for (i, partner) in partners.iter().enumerate() {
+            stage.start(partner).await?;
+            let what =
+                if i == 0 { "listens; its address is all that the others are given" } else { "starts" };
+            let (coalition, plain) = parts(partner);
+            let process = stage.network(coalition)?.process(plain);
+            let pid = process.map_or_else(String::new, |process| format!(" (process {})", process.pid()));
+            tale.line(partner, &format!("{what}{pid}"));
+        }
     }
-    network.until_meshed().await?;
+    for (_, network) in stage.coalitions() {
+        network.until_meshed().await?;
+    }
     tale.line("", "all have found each other");
-    let mut player = Player::new(network, scenario, tale, variables);
+    let mut player = Player::new(stage, scenario, tale, variables);
     for placed in &scenario.steps {
         let is_hasty = hasty.is_some() && placed.id.as_deref() == hasty;
         player.patience = if is_hasty { PATIENCE_OF_TWINS } else { PATIENCE };
@@ -140,8 +167,8 @@ fn unlike(what: String) -> Error {
 }
 
 impl<'a> Player<'a> {
-    fn new(network: &'a mut Network, scenario: &'a Scenario, tale: &'a Tale, variables: Variables) -> Self {
-        Self { network, scenario, tale, variables, played: Played::default(), patience: PATIENCE }
+    fn new(stage: &'a mut Stage, scenario: &'a Scenario, tale: &'a Tale, variables: Variables) -> Self {
+        Self { stage, scenario, tale, variables, played: Played::default(), patience: PATIENCE }
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), Error> {
@@ -152,39 +179,45 @@ impl<'a> Player<'a> {
             Step::Run(run) => self.run(run).await?,
             Step::Expect(expect) => self.expect(expect).await?,
             Step::Kill(partner) => {
-                self.network.kill(partner)?;
+                self.stage.kill(partner)?;
                 self.tale.line(partner, "is lost: kill -9");
             }
             Step::Restart(partner) => self.restart(partner).await?,
             Step::Cut([a, b]) => {
-                let around = self.network.cut(a, b).await?;
+                let around = self.stage.cut(a, b).await?;
                 let how = if around { "; they reach each other through others" } else { "" };
                 self.tale.line("", &format!("the link between {a} and {b} is cut{how}"));
             }
             Step::Split(groups) => {
-                self.network.split(groups).await?;
+                self.stage.split(groups).await?;
                 let groups = groups.iter().map(|group| group.join(", ")).collect::<Vec<_>>();
                 self.tale.line("", &format!("the network falls apart: {}", groups.join("  |  ")));
             }
             Step::Heal(Some([a, b])) => {
-                self.network.heal(a, b).await?;
+                self.stage.heal(a, b).await?;
                 self.tale.line("", &format!("the link between {a} and {b} is back"));
             }
             Step::Heal(None) => {
-                self.network.heal_all().await?;
+                self.stage.heal_all().await?;
                 self.tale.line("", "all links are back");
             }
             Step::Agreed(id) => self.agreed(id).await?,
             Step::Deficit(deficit) => self.deficit(deficit).await?,
             Step::CaughtUp(partner) => self.caught_up(partner).await?,
             Step::Copy(Copy { of, named }) => {
-                self.network.copy(of, named)?;
+                self.stage.copy(of, named)?;
+                of_node(&mut self.variables, self.stage, named)?;
                 self.tale.line(named, &format!("has the keys and the store of {of}, as they were"));
+            }
+            Step::Host(Host { of, named }) => {
+                self.stage.host(of, named).await?;
+                of_node(&mut self.variables, self.stage, named)?;
+                self.tale.line(named, &format!("is a new host of {of}, with keys of its own"));
             }
             Step::Impostor(impostor) => self.impostor(impostor).await?,
             Step::Edit(edit) => self.edit(edit)?,
             Step::Write(Write { file, text }) => {
-                let path = self.network.scratch()?.join(file);
+                let path = self.stage.scratch()?.join(file);
                 std::fs::write(&path, self.variables.fill(text))
                     .map_err(|error| Error::io(format!("write {}", path.display()), error))?;
                 self.tale.line("", &format!("{file} is written"));
@@ -218,7 +251,7 @@ impl<'a> Player<'a> {
             arguments.extend(["--set".to_owned(), format!("{field}={}", self.variables.fill(value))]);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let printed = self.network.entente(operation.by.get_ref(), &arguments).await?;
+        let printed = self.stage.entente(operation.by.get_ref(), &arguments).await?;
         let id = printed.split_whitespace().next().unwrap_or_default().to_owned();
         self.tale.line(operation.by.get_ref(), &format!("opens {:?}", operation.title));
         for (field, value) in &operation.body {
@@ -244,7 +277,7 @@ impl<'a> Player<'a> {
             arguments.extend(["--caveat", caveat]);
         }
         let begun = Instant::now();
-        self.network.entente(&attest.by, &arguments).await?;
+        self.stage.entente(&attest.by, &arguments).await?;
         let took = begun.elapsed().as_millis();
         let title = &self.operation(&attest.operation)?.title;
         let caveat =
@@ -259,7 +292,7 @@ impl<'a> Player<'a> {
         if !run.keep.is_empty() && !arguments.iter().any(|word| word == "--json") {
             arguments.push("--json".to_owned());
         }
-        let said = self.network.said(&run.by, &arguments).await?;
+        let said = self.stage.said(&run.by, &arguments).await?;
         let command = arguments.join(" ");
         let told = [said.out.trim(), said.err.trim()].join("\n").trim().to_owned();
         if said.code != Some(run.exit) {
@@ -330,7 +363,8 @@ impl<'a> Player<'a> {
             }),
             ..expect.clone()
         };
-        let asked = if expect.at == EVERYONE { self.network.honest() } else { vec![expect.at.clone()] };
+        let (coalition, at) = parts(&expect.at);
+        let asked = if at == EVERYONE { self.stage.honest(coalition)? } else { vec![expect.at.clone()] };
         let limit = expect.within.map_or(self.patience, Duration::from_secs).min(self.patience);
         let until = Instant::now() + limit;
         let printed = loop {
@@ -346,11 +380,12 @@ impl<'a> Player<'a> {
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         };
-        let who = if expect.at == EVERYONE { format!("all {}", asked.len()) } else { String::new() };
-        let shows = if expect.at == EVERYONE { "show" } else { "shows" };
+        let of = coalition.map_or_else(String::new, |name| format!(" of {name}"));
+        let who = if at == EVERYONE { format!("all {}{of}", asked.len()) } else { String::new() };
+        let shows = if at == EVERYONE { "show" } else { "shows" };
         let means = expect.means.as_ref().map(fill);
         let means = means.unwrap_or_else(|| format!("{}: {}", arguments.join(" "), wanted(&filled)));
-        let name = if expect.at == EVERYONE { "" } else { expect.at.as_str() };
+        let name = if at == EVERYONE { "" } else { expect.at.as_str() };
         self.tale.line(name, format!("{who} {shows}: {means}").trim_start());
         self.keep(asked.last().map_or("", String::as_str), &arguments.join(" "), &printed, &expect.keep)
     }
@@ -364,7 +399,7 @@ impl<'a> Player<'a> {
     ) -> Result<(Option<String>, String), Error> {
         let (mut printed, mut first) = (String::new(), None::<(String, Vec<Value>)>);
         for partner in asked {
-            let said = self.network.said(partner, arguments).await?;
+            let said = self.stage.said(partner, arguments).await?;
             let value: Value = match serde_json::from_str(&said.out) {
                 Ok(value) if said.code == Some(0) => value,
                 _ => {
@@ -395,13 +430,11 @@ impl<'a> Player<'a> {
     }
 
     async fn restart(&mut self, partner: &str) -> Result<(), Error> {
-        self.network.start(partner).await?;
-        if self.network.is_copy(partner) {
-            self.tale.line(partner, "starts");
-            return Ok(());
-        }
-        self.network.until_back(partner).await?;
-        self.tale.line(partner, "is back with its own store and keys");
+        let word = match self.stage.restart(partner).await? {
+            true => "is back with its own store and keys",
+            false => "starts",
+        };
+        self.tale.line(partner, word);
         Ok(())
     }
 
@@ -414,7 +447,7 @@ impl<'a> Player<'a> {
         done: impl Fn(&OperationView) -> bool,
     ) -> Result<OperationView, Error> {
         let path = format!("/v1/ops/{}", self.id(name)?);
-        let client = self.network.client(partner)?;
+        let client = self.stage.client(partner)?;
         let limit = self.patience.min(STEP_TIMEOUT);
         let until = Instant::now() + limit;
         loop {
@@ -431,14 +464,10 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn running(&self) -> Vec<String> {
-        let partners = self.network.partners().iter();
-        partners.filter(|partner| self.network.process(partner).is_some()).cloned().collect()
-    }
-
     async fn agreed(&mut self, name: &str) -> Result<(), Error> {
         let mut shown = None;
-        let running = self.network.honest();
+        let coalition = parts(self.operation(name)?.by.get_ref()).0.map(str::to_owned);
+        let running = self.stage.honest(coalition.as_deref())?;
         for partner in &running {
             let agreed = |view: &OperationView| view.state == RecordState::Agreed && view.outcome == "agreed";
             shown = Some(self.until_view(partner, name, "is agreed", agreed).await?);
@@ -451,21 +480,25 @@ impl<'a> Player<'a> {
         };
         self.tale.line(
             "",
-            &format!("{} of {} partners show the same:", running.len(), self.network.partners().len()),
+            &format!(
+                "{} of {} partners show the same:",
+                running.len(),
+                self.stage.network(coalition.as_deref())?.partners().len()
+            ),
         );
         self.tale.good("AGREED", &format!("  {}  {}", view.title, view.id));
         if let Some(decision) = &view.decision {
             self.tale.line("", &format!("why: {}", decision.explanation.replace("; ", "\n     ")));
         }
-        self.played.last_agreed = Some(name.to_owned());
+        self.played.last_agreed = Some((coalition, name.to_owned()));
         Ok(())
     }
 
     async fn deficit(&self, deficit: &Deficit) -> Result<(), Error> {
         let by = self.operation(&deficit.operation)?.by.get_ref().clone();
+        let names = parts(&deficit.names).1;
         let lacks = |view: &OperationView| {
-            view.state == RecordState::Ordered
-                && view.deficit.iter().any(|line| line.contains(&deficit.names))
+            view.state == RecordState::Ordered && view.deficit.iter().any(|line| line.contains(names))
         };
         let view = self.until_view(&by, &deficit.operation, "shows its deficit", lacks).await?;
         self.tale.line("", &format!("{:?} is {}: {}", view.title, view.outcome, view.deficit.join("; ")));
@@ -474,12 +507,12 @@ impl<'a> Player<'a> {
 
     async fn caught_up(&self, partner: &str) -> Result<(), Error> {
         let mut size = 0;
-        for other in self.running().iter().filter(|other| *other != partner) {
-            let status = self.network.until_status(other, "answers", |_| true).await?;
+        for other in self.stage.running_with(partner)?.iter().filter(|other| *other != partner) {
+            let status = self.stage.until_status(other, "answers", |_| true).await?;
             size = status.log.size.max(size);
         }
         let status = self
-            .network
+            .stage
             .until_status(partner, "has caught up", |status| {
                 status.log.size >= size && status.epoch.certified == status.epoch.applied
             })
@@ -496,7 +529,8 @@ impl<'a> Player<'a> {
             "",
             &format!("somebody dials {at} as {named}, with a credential of its own making that ran out"),
         );
-        let heard = tokio::time::timeout(self.patience, impostor::dial(self.network, named, at)).await;
+        let (network, plain, dialled) = self.stage.pair(named, at)?;
+        let heard = tokio::time::timeout(self.patience, impostor::dial(network, plain, dialled)).await;
         let heard = heard.map_err(|_| Error::Late {
             what: format!("{at} answers who passes itself off as {named}"),
             limit: self.patience,
@@ -509,7 +543,7 @@ impl<'a> Player<'a> {
     }
 
     fn edit(&self, Edit { file, set }: &Edit) -> Result<(), Error> {
-        let path = self.network.scratch()?.join(file);
+        let path = self.stage.scratch()?.join(file);
         let io = |what: &str, error| Error::io(format!("{what} {}", path.display()), error);
         let text = std::fs::read_to_string(&path).map_err(|error| io("read", error))?;
         let changed = charter::changed(&text, set, false).map_err(unlike)?;

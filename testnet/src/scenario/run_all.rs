@@ -38,16 +38,16 @@ pub(crate) async fn run_one(
 ) -> Result<Outcome, Error> {
     let declared = scenario.twin.clone().filter(|_| twin);
     let played_one = if twin { scenario.as_twin()? } else { scenario.clone() };
-    let (mut network, variables) = found(&played_one, dir, scenario.partners.len(), true, &tale).await?;
+    let (mut stage, variables) = found(&played_one, dir, scenario.first.partners.len(), true, &tale).await?;
     if let Some(declared) = &declared {
         tale.line("", &format!("the twin: {}", declared.tells));
     }
     let hasty = declared.as_ref().map(|declared| declared.fails_at.as_str());
-    let played = match play(&mut network, &played_one, &tale, variables, hasty).await {
+    let played = match play(&mut stage, &played_one, &tale, variables, hasty).await {
         Ok(played) => played,
         Err(Error::Interrupted) => return Err(Error::Interrupted),
         Err(error) => {
-            network.keep_files();
+            stage.keep_files();
             return Err(error);
         }
     };
@@ -59,7 +59,7 @@ pub(crate) async fn run_one(
         let what = if twin { "the twin fails where it must" } else { "all as expected" };
         tale.good("PASSED", &format!("  {}: {what}", scenario.called));
     } else {
-        network.keep_files();
+        stage.keep_files();
         tale.line("", &format!("the nodes' logs are kept in {}", dir.display()));
     }
     Ok(Outcome {

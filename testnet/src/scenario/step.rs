@@ -41,6 +41,7 @@ pub(crate) enum Step {
     /// One link, or all if none is named.
     Heal(Option<[String; 2]>),
     Copy(Copy),
+    Host(Host),
     Impostor(Impostor),
     Edit(Edit),
     Write(Write),
@@ -149,6 +150,15 @@ pub(crate) struct Copy {
     pub(crate) named: String,
 }
 
+/// A further host of a partner, with keys of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Host {
+    pub(crate) of: String,
+    #[serde(rename = "as")]
+    pub(crate) named: String,
+}
+
 /// Who knows the coalition's secret, and shows in a partner's name a credential of its own making that ran out.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -178,7 +188,7 @@ pub(crate) struct Write {
 }
 
 /// What steps are called.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "say",
     "open",
     "attest",
@@ -193,6 +203,7 @@ const NAMES: [&str; 17] = [
     "split",
     "heal",
     "copy",
+    "host",
     "impostor",
     "edit",
     "write",
@@ -216,6 +227,7 @@ impl Step {
             Self::Split(_) => "split",
             Self::Heal(_) => "heal",
             Self::Copy(_) => "copy",
+            Self::Host(_) => "host",
             Self::Impostor(_) => "impostor",
             Self::Edit(_) => "edit",
             Self::Write(_) => "write",
@@ -241,6 +253,7 @@ impl Step {
                 Self::Heal(Some(typed(value).map_err(|why| format!("{why}; two partners, or \"all\""))?))
             }
             "copy" => Self::Copy(typed(value)?),
+            "host" => Self::Host(typed(value)?),
             "impostor" => Self::Impostor(typed(value)?),
             "edit" => Self::Edit(typed(value)?),
             "write" => Self::Write(typed(value)?),

@@ -13,9 +13,9 @@ fn all_that_are_built_in_are_whole_and_have_a_twin() {
         assert!(scenario.twin.is_some(), "{name} has no twin");
     }
     let scenario = Scenario::load(OF_THE_DEMO).expect("it is there");
-    assert_eq!(scenario.roles(4).expect("four").lead, "norden");
-    assert_eq!(scenario.roles(6).expect("six").observing.len(), 3);
-    assert!(scenario.roles(3).is_err());
+    assert_eq!(scenario.first.roles(4).expect("four").lead, "norden");
+    assert_eq!(scenario.first.roles(6).expect("six").observing.len(), 3);
+    assert!(scenario.first.roles(3).is_err());
 }
 
 /// A scenario with one change is refused, at its line, in these words.
@@ -93,6 +93,51 @@ fn steps_that_cannot_be_are_named_with_what_can() {
     );
     wrong(&two("[[step]]\nheal = \"every\"\n"), "heal", "heal", "two partners, or \"all\"");
     wrong(&two("[[step]]\nexpect = { at = \"al\", args = [] }\n"), "expect", "expect", "no partner \"al\"");
+}
+
+#[test]
+fn names_of_two_coalitions_are_kept_apart() {
+    let other = "[[coalition]]\nname = \"other\"\ntemplate = \"convoy\"\n[[coalition.partner]]\nname = \"a\"\nrole = \"lead\"\n[[coalition.partner]]\nname = \"c\"\n";
+    let good = two(&format!(
+        "{other}[[operation]]\nid = \"o\"\nby = \"other.a\"\ntype = \"convoy\"\ntitle = \"x\"\n\
+         [[step]]\nopen = \"o\"\n[[step]]\nsplit = [[\"other.a\"], [\"other.c\"]]\n\
+         [[step]]\nexpect = {{ at = \"other.everyone\", args = [\"status\"] }}\n\
+         [[step]]\nrun = {{ by = \"a\", args = [\"{{other.coalition}}\", \"{{partner.other.c.root}}\", \"{{other.draft}}\"] }}\n\
+         [[step]]\nhost = {{ of = \"other.c\", as = \"other.c-2\" }}\n[[step]]\nrestart = \"other.c-2\"\n\
+         [[step]]\nsay = \"{{partner.other.c-2.node}}\"\n"
+    ));
+    let scenario = Scenario::parse(&good, "x", "x.toml").expect("it is whole");
+    assert_eq!((scenario.coalitions().count(), scenario.partners()), (2, 4));
+    let wrong = |from: &str, to: &str, words: &str| wrong(&good, from, to, words);
+    wrong("name = \"other\"", "name = \"a\"", "coalition \"a\" must be a new name");
+    wrong("name = \"other\"", "name = \"op\"", "coalition \"op\" must be a new name");
+    wrong("name = \"other\"", "name = \"o.p\"", "coalition \"o.p\" must be a new name");
+    wrong("template = \"convoy\"", "template = \"convoi\"", "no template \"convoi\"");
+    wrong("name = \"other\"\ntemplate = \"convoy\"", "name = \"other\"", "a template, or a [charter]");
+    wrong(
+        "by = \"other.a\"",
+        "by = \"other.b\"",
+        "no partner \"other.b\" is declared; there are: a, b, other.a",
+    );
+    wrong("by = \"other.a\"", "by = \"othr.a\"", "did you mean \"other.a\"?");
+    wrong("split = [[\"other.a\"]", "split = [[\"a\"]", "a and other.c are of two coalitions");
+    wrong("split = [[\"other.a\"], [\"other.c\"]]", "cut = [\"a\", \"other.c\"]", "are of two coalitions");
+    wrong("split = [[\"other.a\"], [\"other.c\"]]", "split = [[\"other.a\"]]", "missing: other.c");
+    wrong("\"other.everyone\"", "\"othr.everyone\"", "no coalition \"othr\" is declared; there are: other");
+    wrong("as = \"other.c-2\"", "as = \"c-2\"", "must be in the coalition of other.c: \"other.c-2\"");
+    wrong("as = \"other.c-2\"", "as = \"other.c\"", "\"other.c\" must be a new name");
+    wrong("{other.draft}", "{others.draft}", "no variable \"others.draft\" is declared");
+}
+
+#[test]
+fn a_twin_may_change_what_is_prepared_but_fails_at_a_step() {
+    let good = two(
+        "[[prepare]]\nid = \"first\"\nsay = \"x\"\n[[step]]\nid = \"last\"\nsay = \"y\"\n[twin]\ntells = \"t\"\nreplace = \"first\"\nstep = { say = \"z\" }\nfails_at = \"last\"\nbecause = \"z\"\n",
+    );
+    let twin = Scenario::parse(&good, "x", "x.toml").expect("it is whole").as_twin().expect("there is one");
+    assert!(matches!(&twin.prepare[0].step, Step::Say(text) if text == "z"));
+    let lost = good.replace("id = \"last\"", "id = \"lost\"");
+    wrong(&lost, "[twin]", "[twin]", "no step has the id \"last\"; there are: first, lost");
 }
 
 #[test]

@@ -26,6 +26,15 @@ enum Change {
     After(String, Placed),
 }
 
+impl Change {
+    /// The step that is changed, or beside which there is another one.
+    fn id(&self) -> &str {
+        match self {
+            Self::Drop(id) | Self::Replace(id, _) | Self::Before(id, _) | Self::After(id, _) => id,
+        }
+    }
+}
+
 /// A twin as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,24 +88,28 @@ impl Scenario {
     pub(super) fn twin(&self) -> Result<Self, Mistake> {
         let mut changed = self.clone();
         let Some(twin) = changed.twin.take() else { return Ok(changed) };
-        let steps = &mut changed.steps;
-        let find = |steps: &[Placed], id: &str| {
-            steps.iter().position(|placed| placed.id.as_deref() == Some(id)).ok_or_else(|| {
-                let ids = steps.iter().filter_map(|placed| placed.id.as_deref()).collect::<Vec<_>>();
+        let all = changed.prepare.iter().chain(&changed.steps);
+        let ids = all.filter_map(|placed| placed.id.clone()).collect::<Vec<_>>();
+        let place = |steps: &[Placed], id: &str| {
+            let found = steps.iter().position(|placed| placed.id.as_deref() == Some(id));
+            found.ok_or_else(|| {
                 let there = if ids.is_empty() { "none has an id".to_owned() } else { ids.join(", ") };
                 Mistake::new(twin.at, format!("twin: no step has the id {id:?}; there are: {there}"))
             })
         };
+        let id = twin.change.id();
+        let is_prepared = place(&changed.prepare, id).is_ok();
+        let steps = if is_prepared { &mut changed.prepare } else { &mut changed.steps };
+        let at = place(steps, id)?;
         match &twin.change {
-            Change::Drop(id) => drop(steps.remove(find(steps, id)?)),
-            Change::Replace(id, step) => {
-                let place = find(steps, id)?;
-                steps[place] = Placed { number: steps[place].number, ..step.clone() };
+            Change::Drop(_) => drop(steps.remove(at)),
+            Change::Replace(_, step) => {
+                steps[at] = Placed { number: steps[at].number, ..step.clone() };
             }
-            Change::Before(id, step) => steps.insert(find(steps, id)?, step.clone()),
-            Change::After(id, step) => steps.insert(find(steps, id)? + 1, step.clone()),
+            Change::Before(_, step) => steps.insert(at, step.clone()),
+            Change::After(_, step) => steps.insert(at + 1, step.clone()),
         }
-        find(steps, &twin.fails_at)?;
+        place(&changed.steps, &twin.fails_at)?;
         Ok(changed)
     }
 

@@ -129,6 +129,35 @@ fn scenarios_that_are_interrupted_leave_nothing() {
 }
 
 #[test]
+fn a_second_coalition_that_a_killed_play_left_is_cleaned_by_the_next() {
+    let dir = tempfile::Builder::new().prefix("en").tempdir().expect("a temporary folder");
+    let net = dir.path().join("n");
+    let other = "[[coalition]]\nname = \"other\"\ntemplate = \"convoy\"\n[[coalition.partner]]\nname = \"alone\"\nrole = \"lead\"\n";
+    let steps = r#"
+[[step]]
+run = { by = "other.alone", args = ["status"], says = "other (" }
+[[step]]
+run = { by = "alone", args = ["status"], says = "corridor (" }
+[[step]]
+id = "never"
+expect = { at = "other.everyone", args = ["log"], path = "leaves.[kind=none]" }
+"#;
+    let file = written(dir.path(), &format!("{other}{steps}"), "");
+    let mut command = testnet();
+    command.args(["scenario", &file, "--dir"]).arg(&net).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("it starts");
+    eventually("a node of each starts", || net.join("other/alone.log").exists().then_some(()));
+    crate::support::signal(&child, rustix::process::Signal::KILL);
+    child.wait().expect("it ends");
+    eventually("its nodes end with it", || processes_in(&net).is_empty().then_some(()));
+    assert!(net.join("other/network.toml").exists(), "it was there");
+    let file = written(dir.path(), STEPS, "");
+    let (code, said) = played(dir.path(), &[&file]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!net.exists(), "nothing is left");
+}
+
+#[test]
 fn what_there_is_is_listed() {
     let output = testnet().args(["scenario", "list"]).output().expect("it starts");
     let said = text(&output);
