@@ -41,7 +41,7 @@ impl Exit {
             "config" => Self::Config,
             "node_down" | "stopping" | "went_away" => Self::NodeDown,
             "stalled" => Self::Stalled,
-            "denied" | "closed" | "undeclared" | "expired" | "not_member" | "not_enrolled" => Self::Denied,
+            "denied" | "closed" | "undeclared" | "expired" | "not_member" => Self::Denied,
             "corrupt" | "damage" | "contradicted" => Self::Corrupt,
             "timeout" => Self::Timeout,
             "rollback" => Self::Rollback,

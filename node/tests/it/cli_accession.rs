@@ -77,7 +77,7 @@ fn a_partner_joins_by_its_own_word_and_the_coalitions_and_each_wrong_step_says_w
     let status = run(&ostvik, &["status"]);
     assert!(status.done().contains("what this node says is not taken"), "{}", status.out);
     run(&ostvik, &["note", "too early", "--wait", "held"])
-        .refused(6, &["takes no part yet", "is no node of this coalition"]);
+        .refused(1, &["takes no part yet", "is no node of this coalition"]);
 
     let proposed = run(&norden, &[&with[..], &["--key", "ostvik"]].concat());
     proposed.done();
