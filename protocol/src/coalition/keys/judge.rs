@@ -56,7 +56,7 @@ impl State {
     pub(in crate::coalition) fn scope_of<'a>(&'a self, act: &'a Act) -> Scope<'a> {
         match act {
             Act::Key(_) | Act::Integrity(IntegrityAct::Report(_)) => Scope::Any,
-            Act::Open(open) => Scope::Operation(&open.kind),
+            act if let Some(open) = act.opening() => Scope::Operation(&open.kind),
             Act::Member(MemberAct::Propose(propose)) => Scope::Operation(propose.kind.as_str()),
             Act::Member(_) | Act::Integrity(_) | Act::Asset(AssetAct::Declare(_)) => Scope::Partner,
             _ => {

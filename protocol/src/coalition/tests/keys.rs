@@ -8,7 +8,7 @@ use crate::credential::{
 };
 use crate::feed::FeedKey;
 use crate::identity::{PublicKey, SecretKey};
-use crate::record::{AssetAct, Change, Declare, KeyAct, MemberAct, Propose, Watch};
+use crate::record::{AssetAct, Change, Declare, KeyAct, LeaseAct, LeasedOpen, MemberAct, Propose, Watch};
 
 mod property;
 
@@ -467,6 +467,25 @@ fn revocations_that_do_not_hold_are_refused() {
     bench.carries("key", revoke(&founded, &root, Target::Key(officer)));
     assert!(matches!(bench.key_refusal("renewed", grant(&renewed)), KeyRefusal::Removed { link: 0, .. }));
     assert_eq!(bench.key_refusal("third", revoke(&founded, &root, Target::Key(officer))), nothing);
+}
+
+#[test]
+fn an_officer_for_closures_alone_commits_no_airlift() {
+    let mut bench = Bench::four();
+    let founded = bench.founded.clone();
+    let (bound, root) = (key("sudria", "officer-2"), key("sudria", "root"));
+    let closure = Extent::only(["closure".parse().expect("a name")]);
+    let mut delegation = link(&founded, &root, &bound, Capability::Officer);
+    delegation.operations = closure.clone();
+    bench.carries("grant", grant(&chain([(delegation, &root)])));
+    let values =
+        [("corridor", "alfa"), ("opens", "2026-11-25T06:00:00Z"), ("closes", "2026-11-25T08:00:00Z")];
+    let body = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let open = Open { kind: "airlift".into(), title: "one".into(), body, precedence: None };
+    let alone = Act::Lease(LeaseAct::Open(LeasedOpen { open, seen: 1 }));
+    let error = CredentialError::WrongOperation { allowed: closure, wanted: "airlift".to_owned() };
+    let refused = bench.refusal(&by(&founded, &bound, "alone", alone));
+    assert_eq!(refused, KeyRefusal::Credential { partner: name("sudria"), error }.into());
 }
 
 #[test]
