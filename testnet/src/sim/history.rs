@@ -29,6 +29,8 @@ pub(super) struct History {
     pub(super) away: BTreeSet<usize>,
     /// Whether officers speak of the coalition's affairs, under a charter that says how operations go on.
     pub(super) affairs: bool,
+    /// Whether keys change as well, where they do.
+    pub(super) powers: bool,
     /// How often they talk in turn once all are well again.
     pub(super) talks: u64,
 }
@@ -112,6 +114,8 @@ const MAX_HOSTILE_MS: u64 = 60_000;
 const SLEEPERS: u64 = 15;
 /// Of a hundred histories so many are of the coalition's affairs as well.
 const AFFAIRS: u64 = 40;
+/// Of a hundred of those, so many are of keys as well.
+const POWERS: u64 = 60;
 /// In larger coalitions talk costs more time than it finds.
 const SEATS_OF_AFFAIRS: usize = 10;
 /// Most rounds of talk once all are well again.
@@ -218,8 +222,10 @@ impl History {
                 items.push(Item { at: rng.below(calm_at), what });
             }
         }
+        // Drawn apart again, so that the histories of affairs alone, and what they have found, stay as they are.
+        let powers = affairs && Rng::new(seed, 68).chance(POWERS);
         items.sort_by_key(|item| item.at);
-        Self { seed, seats, further, liars, weather, skews, items, calm_at, away, affairs, talks }
+        Self { seed, seats, further, liars, weather, skews, items, calm_at, away, affairs, powers, talks }
     }
 
     /// The same without some items.

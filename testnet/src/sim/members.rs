@@ -29,6 +29,19 @@ impl Member {
     }
 }
 
+/// Keys of one purpose that a partner may come to have.
+const KEYS_OF_ONE: usize = 1_000;
+
+/// The root that a partner has after so many rotations.
+pub(crate) fn root(partner: usize, nth: usize) -> SecretKey {
+    key(1, partner + KEYS_OF_ONE * nth)
+}
+
+/// An officer of a partner: the first is that of the founding.
+pub(crate) fn officer(partner: usize, nth: usize) -> SecretKey {
+    key(2, partner + KEYS_OF_ONE * nth)
+}
+
 fn key(purpose: u8, of: usize) -> SecretKey {
     let mut seed = [purpose; 32];
     seed[..8].copy_from_slice(&(of as u64).to_le_bytes());

@@ -2,6 +2,7 @@
 
 mod affairs;
 mod deeds;
+mod keys;
 
 use entente_protocol::engine::Engine;
 use entente_protocol::identity::RecordId;
@@ -56,11 +57,13 @@ pub(super) fn play_at_most(history: History, planted: &'static str, most_steps: 
     #[cfg(not(feature = "plant"))]
     assert!(planted.is_empty(), "refused before");
     let rng = Rng::new(history.seed, 3);
+    let keyring = keys::Keyring::new(history.seats);
     let mut run = Run {
         rng,
         world: World::new(history, most_steps),
         opened: Vec::new(),
         said: Vec::new(),
+        keyring,
         talking: false,
         nonce: 0,
     };
@@ -88,6 +91,8 @@ struct Run {
     opened: Vec<RecordId>,
     /// Whatever else they have said of the coalition's affairs.
     said: Vec<RecordId>,
+    /// The keys that partners came to have.
+    keyring: keys::Keyring,
     /// Whether they talk in turn: then rest is looked for closely.
     talking: bool,
     nonce: u64,

@@ -1,11 +1,13 @@
 //! Counting again what became of the coalition's affairs, from the records that the log says were applied and from the
 //! founding charter: who leads, who owns, who is a member, what was counted.
 //!
-//! Demanded of every applied record: its author may say it. Of every decision: each voice counted is one that stands, of somebody
+//! Demanded of every applied record: its signer's key stood for its partner where the record stands in the log and lets it be said,
+//! and its author may say it; of every one that is refused for its key that this is so. Of every decision: each voice counted is one that stands, of somebody
 //! who holds that role, once, and never an observer's; what is agreed meets the rule. Of every state shown: exactly the lead, the
 //! owner, the membership and the charter version that follow, and no event confirmed by fewer than the charter asks.
 
 mod check;
+mod keys;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -13,17 +15,26 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_protocol::charter::{Charter, PartnerName};
-use entente_protocol::coalition::{Decision, Disposition, Membership, Verdict};
-use entente_protocol::identity::{Hash, PublicKey, RecordId};
+use entente_protocol::coalition::{Decision, Disposition, KeyRefusal, Membership, Refusal, Verdict};
+use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
-use entente_protocol::record::{Act, Change, IntegrityAct, Matter, MemberAct, Record, Role, Stance};
+use entente_protocol::record::{
+    Act, AssetAct, Change, DisputeAct, HandoffAct, IntegrityAct, KeyAct, LeaseAct, LeasedOpen, Matter,
+    MemberAct, Record, Role, Stance,
+};
+use entente_protocol::time::Time;
 
+use self::keys::{Keys, Scope};
 use crate::sim::summary::{APPLIED, Count, Counts, REFUSED};
 
 /// What follows from the log so far.
 pub(super) struct Affairs {
     charter: Charter,
-    officers: BTreeMap<PublicKey, PartnerName>,
+    keys: Keys,
+    /// By hash of the entry: where those stand that wait.
+    parked: BTreeMap<Hash, u64>,
+    /// Batch time and epoch.
+    now: (Time, u64),
     /// By hash of the entry: what officers say in entries that some honest member holds.
     said: BTreeMap<Hash, Record>,
     operations: BTreeMap<RecordId, Operation>,
@@ -104,12 +115,11 @@ struct Asset {
 }
 
 impl Affairs {
-    pub(super) fn new(charter: &Charter) -> Self {
-        let officers = charter.partners.iter();
-        let officers = officers
-            .flat_map(|partner| partner.officers.iter().map(|officer| (*officer, partner.name.clone())));
+    pub(super) fn new(coalition: CoalitionId, charter: &Charter) -> Self {
         Self {
-            officers: officers.collect(),
+            keys: Keys::new(coalition, charter),
+            parked: BTreeMap::new(),
+            now: (charter.created, 0),
             in_force: charter.version,
             version: charter.version,
             waiting: Vec::new(),
@@ -136,14 +146,15 @@ impl Affairs {
     }
 
     /// The next batch begins: what was agreed in the one before is in force from it on.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, epoch: u64, time: Time) {
+        self.now = (time, epoch);
         self.in_force = self.version;
     }
 
-    /// The next leaf before the epoch's record.
-    pub(super) fn leaf(&mut self, leaf: &Leaf) -> Result<(), String> {
+    /// The next leaf before the epoch's record, and its index.
+    pub(super) fn leaf(&mut self, index: u64, leaf: &Leaf) -> Result<(), String> {
         match leaf {
-            Leaf::Entry(entry) => self.entry(entry)?,
+            Leaf::Entry(entry) => self.entry(index, entry)?,
             Leaf::Decision(decision) => self.waiting.push((**decision).clone()),
             Leaf::Ruling(ruled) => self.ruled(ruled)?,
             Leaf::Epoch(_) => return Err("two epoch records in one batch".into()),
@@ -179,42 +190,106 @@ impl Affairs {
         decision.counted.iter().all(|counted| self.words.contains_key(&counted.record))
     }
 
-    fn entry(&mut self, entry: &EntryLeaf) -> Result<(), String> {
+    fn entry(&mut self, index: u64, entry: &EntryLeaf) -> Result<(), String> {
         let Some(id) = entry.record else { return Ok(()) };
         let Some(record) = self.said.get(&entry.hash).cloned() else {
             return Err(format!("record {id} is ordered, and nobody holds it"));
         };
-        let fate = match entry.disposition {
+        // What has waited keeps its place.
+        let index = self.parked.get(&entry.hash).copied().unwrap_or(index);
+        let fate = match &entry.disposition {
             Disposition::Applied => APPLIED,
             Disposition::Refused(_) => REFUSED,
-            Disposition::Duplicate { .. } | Disposition::Parked { .. } | Disposition::Void { .. } => {
+            Disposition::Parked { .. } => {
+                self.parked.insert(entry.hash, index);
                 return Ok(());
             }
+            Disposition::Duplicate { .. } | Disposition::Void { .. } => return Ok(()),
         };
         self.counts.add(Count::Record(kind_of(&record.act), fate), 1);
-        if entry.disposition != Disposition::Applied {
-            return Ok(());
+        if let Disposition::Refused(refusal) = &entry.disposition {
+            let revoked =
+                matches!(refusal, Refusal::Key(KeyRefusal::Revoked { key, .. }) if *key == record.signer);
+            self.counts.add(Count::Record("by a revoked key", REFUSED), u64::from(revoked));
+            return self.refused(index, &record, refusal).map_err(|why| format!("record {id}: {why}"));
         }
         let wrong = |why: String| format!("record {id} is applied: {why}");
-        let Some(partner) = self.officers.get(&record.signer).cloned() else {
-            return Err(wrong("its signer is nobody's officer".into()));
-        };
-        // Who is suspended may still leave, and report misuse.
-        let leaves = matches!(record.act, Act::Member(MemberAct::Withdraw { .. }));
+        let partner = self.keys.speaks(&record.signer, index, &self.scope(&record.act), self.now);
+        let partner = partner.map_err(wrong)?;
+        let later = !self.keys.is_of_founding(&record.signer);
+        self.counts.add(Count::Record("by a granted key", APPLIED), u64::from(later));
+        // Who is suspended may still leave, report misuse, and bring what proves itself.
+        let leaves = matches!(record.act, Act::Member(MemberAct::Withdraw { .. }) | Act::Key(_));
         let still = leaves || matches!(record.act, Act::Integrity(IntegrityAct::Report(_)));
         let barred = |membership: &&Membership| !(still && **membership == Membership::Suspended);
         if let Some(membership) = self.members.get(&partner).filter(barred) {
             return Err(wrong(format!("{partner} is {membership}")));
         }
         self.may(&partner, id, &record.act).map_err(wrong)?;
+        if let Act::Key(act) = &record.act {
+            self.keys.change(index, act);
+        }
         self.does(partner, id, record.act);
         Ok(())
+    }
+
+    /// What is refused for a key is so refused by right.
+    fn refused(&self, index: u64, record: &Record, refusal: &Refusal) -> Result<(), String> {
+        let for_keys = match refusal {
+            Refusal::UnknownSigner { .. } | Refusal::CredentialExpired { .. } => true,
+            Refusal::Key(refusal) => !matches!(
+                refusal,
+                KeyRefusal::TooMany { .. }
+                    | KeyRefusal::TooManyGrants { .. }
+                    | KeyRefusal::TooManyRotations { .. }
+            ),
+            _ => false,
+        };
+        let Ok(partner) = self.keys.speaks(&record.signer, index, &self.scope(&record.act), self.now) else {
+            return Ok(());
+        };
+        let may = match &record.act {
+            Act::Key(act) => self.may_change(act).is_ok(),
+            _ => true,
+        };
+        if for_keys && may {
+            return Err(format!("{partner} may say it with this key, and it is refused: {refusal}"));
+        }
+        Ok(())
+    }
+
+    /// What an officer must be delegated for to say this.
+    fn scope(&self, act: &Act) -> Scope {
+        let of = |operation: &RecordId| {
+            self.operations.get(operation).map_or(Scope::Any, |operation| Scope::Kind(operation.kind.clone()))
+        };
+        let offered = |offer: &RecordId| self.offers.get(offer).map_or(Scope::Any, |it| of(&it.operation));
+        match act {
+            Act::Key(_) | Act::Integrity(IntegrityAct::Report(_)) => Scope::Any,
+            Act::Open(open) | Act::Lease(LeaseAct::Open(LeasedOpen { open, .. })) => {
+                Scope::Kind(open.kind.clone())
+            }
+            Act::Member(MemberAct::Propose(propose)) => Scope::Kind(propose.kind.to_string()),
+            Act::Member(_) | Act::Integrity(_) | Act::Asset(AssetAct::Declare(_)) => Scope::Partner,
+            Act::Asset(AssetAct::Recall(recall)) => {
+                let asset = self.assets.get(&recall.asset);
+                asset.and_then(|asset| asset.lent).map_or(Scope::Any, |operation| of(&operation))
+            }
+            Act::Handoff(HandoffAct::Accept(accept)) => offered(&accept.offer),
+            Act::Handoff(HandoffAct::Decline(decline)) => offered(&decline.offer),
+            Act::Handoff(HandoffAct::Reclaim(reclaim)) => offered(&reclaim.offer),
+            Act::Dispute(DisputeAct::Open(open)) => of(&self.operation_of(&open.subject)),
+            Act::Dispute(DisputeAct::Rule(rule)) => {
+                let subject = self.disputes.get(&rule.dispute).map(|(_, subject)| subject);
+                subject.map_or(Scope::Any, |subject| of(&self.operation_of(subject)))
+            }
+            _ => act.operation().map_or(Scope::Any, |operation| of(&operation)),
+        }
     }
 }
 
 /// What a record is, for counting.
 fn kind_of(act: &Act) -> &'static str {
-    use entente_protocol::record::{AssetAct, DisputeAct, HandoffAct};
     match act {
         Act::Open(_) => "open",
         Act::Attest(_) => "attest",
@@ -237,7 +312,9 @@ fn kind_of(act: &Act) -> &'static str {
         Act::Member(MemberAct::Watch(_)) => "member watch",
         Act::Member(MemberAct::Withdraw { .. }) => "member withdraw",
         Act::Authority(_) => "authority",
-        Act::Key(_) => "key",
+        Act::Key(KeyAct::Grant(_)) => "key grant",
+        Act::Key(KeyAct::Revoke(_)) => "key revoke",
+        Act::Key(KeyAct::Rotate(_)) => "key rotate",
         Act::Lease(_) => "lease",
         Act::Integrity(IntegrityAct::Report(_)) => "integrity report",
         Act::Integrity(IntegrityAct::Confirm(_)) => "integrity confirm",

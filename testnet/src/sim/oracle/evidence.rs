@@ -31,12 +31,12 @@ pub(super) struct Evidence {
     proved: BTreeMap<Against, u64>,
 }
 
-fn hashed(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn hashed(domain: &str, parts: &[&[u8]]) -> [u8; 32] {
     let parts = parts.iter().fold(Sha256::new().chain_update(domain).chain_update([0]), Sha256::chain_update);
     parts.finalize().into()
 }
 
-fn is_signed(domain: &str, message: &[u8], key: &PublicKey, signature: &[u8; 64]) -> bool {
+pub(super) fn is_signed(domain: &str, message: &[u8], key: &PublicKey, signature: &[u8; 64]) -> bool {
     let message = [domain.as_bytes(), &[0], message].concat();
     VerifyingKey::from_bytes(key.as_ed25519())
         .is_ok_and(|key| key.verify_strict(&message, &Signature::from_bytes(signature)).is_ok())

@@ -99,7 +99,7 @@ impl Recount {
             time: charter.created,
             step_ms: charter.step_ms,
             evidence,
-            affairs: Affairs::new(charter),
+            affairs: Affairs::new(coalition, charter),
         }
     }
 
@@ -199,7 +199,7 @@ impl Recount {
         };
         let mut expected: BTreeMap<usize, u64> = BTreeMap::new();
         let mut pieces: Vec<usize> = Vec::new();
-        self.affairs.begin();
+        self.affairs.begin(batch.epoch, batch.time);
         for (index, leaf) in (batch.first_index..).zip(rest) {
             if let Leaf::Entry(entry) = leaf
                 && let Some(feed) = self.entry(index, entry, cut, &mut expected)?
@@ -207,7 +207,7 @@ impl Recount {
             {
                 pieces.push(feed);
             }
-            self.affairs.leaf(leaf)?;
+            self.affairs.leaf(index, leaf)?;
         }
         for (feed, head) in cut.iter().enumerate() {
             let reached = expected.get(&feed).copied().unwrap_or(self.committed[feed].length);

@@ -7,20 +7,28 @@ use std::collections::BTreeMap;
 
 use entente_protocol::charter::{Charter, PartnerName};
 use entente_protocol::coalition::{Author, Operation, State};
-use entente_protocol::identity::RecordId;
+use entente_protocol::credential::Target;
+use entente_protocol::identity::{RecordId, SecretKey};
 use entente_protocol::record::{
     Accept, Acknowledged, Act, AssetAct, Attest, Change, Conclude, Confirm, Contribute, Control, Declare,
-    Decline, DisputeAct, EventKind, Handed, HandoffAct, IntegrityAct, Matter, Measure, MemberAct, Offer,
-    Open, OpenDispute, Propose, Recall, Reclaim, Report, Role, Rule, Ruling, Stance, Takeover, Vote, Watch,
-    Withdraw, Withdrawal,
+    Decline, DisputeAct, EventKind, Handed, HandoffAct, IntegrityAct, KeyAct, Matter, Measure, MemberAct,
+    Offer, Open, OpenDispute, Propose, Recall, Reclaim, Report, Role, Rule, Ruling, Stance, Takeover, Vote,
+    Watch, Withdraw, Withdrawal,
 };
 use entente_protocol::time::Time;
 
 use super::Run;
+use crate::sim::members::officer;
 use crate::sim::rng::Rng;
 
 /// What the draw of a speech is kept apart from.
 const PURPOSE: u64 = 13;
+/// And that of a change of keys, where there are any.
+const POWERS: u64 = 15;
+/// And that of what is said at the same time as such a change.
+const MEANWHILE: u64 = 16;
+/// Of a hundred speeches so many are such.
+const OF_POWERS: u64 = 30;
 
 impl Run {
     /// An officer at the node of `member` says something.
@@ -30,12 +38,50 @@ impl Run {
         let Some(engine) = self.world.processes[member].engine.as_ref() else { return };
         let state = engine.state();
         let me = state.founded().partners()[member % seats].name.clone();
-        let officer = self.world.members[member].officer.public();
-        let says = Says { state, me: &me, now: self.world.local(member), officer };
-        let act = rng.chance(75).then(|| says.sense(rng)).flatten();
+        let now = self.world.local(member);
+        let mut signer = officer(member % seats, 0);
+        let mut change = None;
+        if self.world.history.powers {
+            let rng = &mut Rng::new(draw, POWERS);
+            signer = self.keyring.signer(state, member % seats, rng);
+            change =
+                rng.chance(OF_POWERS).then(|| self.keyring.change(state, member % seats, now, rng)).flatten();
+        }
+        let says = Says { state, me: &me, now, officer: signer.public() };
+        let sense = |rng: &mut Rng| rng.chance(75).then(|| says.sense(rng)).flatten();
+        let act = change.map(Act::Key).or_else(|| sense(rng));
         let act = act.unwrap_or_else(|| says.nonsense(&self.said, rng));
-        let id = self.officer_says(member, act);
+        let also = self.meanwhile(member, &act, draw);
+        let id = self.says_with(member, &signer, act);
         self.said.push(id);
+        if let Some((member, signer, act)) = also {
+            let id = self.says_with(member, &signer, act);
+            self.said.push(id);
+        }
+    }
+
+    /// What is said at the same time, and comes too late if it is ordered second: the same change by somebody else, or something by
+    /// the key that is taken back.
+    fn meanwhile(&self, member: usize, act: &Act, draw: u64) -> Option<(usize, SecretKey, Act)> {
+        let Act::Key(change) = act else { return None };
+        let (rng, seats) = (&mut Rng::new(draw, MEANWHILE), self.world.history.seats);
+        if let KeyAct::Revoke(signed) = change
+            && let Target::Key(key) = signed.revocation.target
+            && rng.chance(70)
+        {
+            let (partner, key) = self.keyring.owner(&key)?;
+            let open =
+                Open { kind: "closure".into(), title: text(rng), body: BTreeMap::new(), precedence: None };
+            let report = || {
+                let matter = Matter { kind: EventKind::Withholding, against: None, key: None, victim: None };
+                Report { matter, text: "one".into(), evidence: vec![], proof: None, since: None }
+            };
+            let act =
+                if partner == 0 { Act::Open(open) } else { Act::Integrity(IntegrityAct::Report(report())) };
+            return Some((partner, key, act));
+        }
+        let other = if rng.chance(50) { member } else { rng.index(seats) };
+        rng.chance(35).then(|| (other, officer(other % seats, 0), act.clone()))
     }
 
     /// Once all are well again, some of them talk in turn, so that what one says another knows; everything is ordered each time.

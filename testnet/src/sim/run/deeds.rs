@@ -1,10 +1,11 @@
 //! What members and the world do in a history: notes, operations, crashes, cuts, clocks, old stores, long sleep.
 
-use entente_protocol::identity::RecordId;
+use entente_protocol::identity::{RecordId, SecretKey};
 use entente_protocol::record::{Act, Attest, Body, Nonce, Open, Record, Role, Stance};
 
 use super::Run;
 use crate::sim::history::What;
+use crate::sim::members::officer;
 use crate::sim::summary::Count;
 
 /// How long the others are waited for while one sleeps, in simulated ms.
@@ -100,10 +101,15 @@ impl Run {
     }
 
     pub(super) fn officer_says(&mut self, member: usize, act: Act) -> RecordId {
+        let key = officer(member % self.world.history.seats, 0);
+        self.says_with(member, &key, act)
+    }
+
+    /// Somebody says something at the node of `member`, with any key.
+    pub(super) fn says_with(&mut self, member: usize, key: &SecretKey, act: Act) -> RecordId {
         self.nonce += 1;
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&self.nonce.to_le_bytes());
-        let key = &self.world.members[member].officer;
         let coalition = self.world.oracle.coalition();
         let signed = Record { coalition, nonce: Nonce(nonce), signer: key.public(), act }.sign(key);
         let id = signed.record.id();

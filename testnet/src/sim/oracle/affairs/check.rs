@@ -4,8 +4,8 @@ use entente_protocol::charter::{OperationType, PartnerName};
 use entente_protocol::coalition::{About, Decision, Membership, Ruled, Verdict};
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::{
-    Act, AssetAct, Attest, Change, DisputeAct, Handed, HandoffAct, IntegrityAct, MemberAct, Role, Ruling,
-    Stance,
+    Act, AssetAct, Attest, Change, DisputeAct, Handed, HandoffAct, IntegrityAct, KeyAct, MemberAct, Role,
+    Ruling, Stance,
 };
 
 use super::{Affairs, Asset, Offer, Operation, Word};
@@ -93,10 +93,19 @@ impl Affairs {
             }
             Act::Integrity(IntegrityAct::Vote(_)) => Err("no kind of event here lets anybody vote".into()),
             Act::Integrity(IntegrityAct::Report(_)) => Ok(()),
-            Act::Authority(_) | Act::Key(_) | Act::Lease(_) => {
-                Err("no authority speaks, no key changes and nothing is leased in these histories".into())
+            Act::Key(act) => self.may_change(act),
+            Act::Authority(_) | Act::Lease(_) => {
+                Err("no authority speaks and nothing is leased in these histories".into())
             }
         }
+    }
+
+    /// Whether a change of keys may be made, whoever brings it: of the keys of a member.
+    pub(super) fn may_change(&self, act: &KeyAct) -> Result<(), String> {
+        let partner = self.keys.concerned(act).ok_or("it concerns nobody")?;
+        let gone = self.members.get(partner).filter(|membership| **membership != Membership::Suspended);
+        must(gone.is_none(), || format!("{partner} is gone"))?;
+        self.keys.may(act, self.now)
     }
 
     /// What a record about an event is about in the end.
@@ -183,7 +192,7 @@ impl Affairs {
         }
     }
 
-    fn operation_of(&self, subject: &RecordId) -> RecordId {
+    pub(super) fn operation_of(&self, subject: &RecordId) -> RecordId {
         let word = self.words.get(subject).map(|word| word.operation);
         let offer = self.offers.get(subject).map(|offer| offer.operation);
         word.or(offer).unwrap_or(*subject)

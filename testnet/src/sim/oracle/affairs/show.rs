@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use entente_protocol::charter::PartnerName;
 use entente_protocol::coalition::{Author, EventStatus, Membership, State};
-use entente_protocol::identity::RecordId;
+use entente_protocol::identity::{PublicKey, RecordId};
 
 use super::Affairs;
 
@@ -17,6 +17,8 @@ pub(super) struct Shown {
     pub(super) moved: Vec<RecordId>,
     pub(super) members: Vec<(PartnerName, Membership)>,
     pub(super) version: u32,
+    pub(super) roots: Vec<(PartnerName, Option<PublicKey>)>,
+    pub(super) officers: Vec<(PartnerName, Vec<PublicKey>)>,
 }
 
 impl Shown {
@@ -25,6 +27,7 @@ impl Shown {
             let serves = state.serves(asset).map(|(_, operation)| operation.id);
             (asset.id, asset.owner.clone(), serves)
         });
+        let partners = || state.founded().partners().iter().map(|partner| partner.name.clone());
         let mut shown = Self {
             leads: state.operations().map(|operation| (operation.id, operation.lead.clone())).collect(),
             assets: assets.collect(),
@@ -36,6 +39,8 @@ impl Shown {
                 .map(|partner| (partner.name.clone(), state.membership(&partner.name)))
                 .collect(),
             version: state.charter().version,
+            roots: partners().map(|name| (name.clone(), state.root_of(&name))).collect(),
+            officers: partners().map(|name| (name.clone(), state.officers_of(&name))).collect(),
         };
         shown.sort();
         shown
@@ -46,6 +51,9 @@ impl Shown {
         self.assets.sort();
         self.moved.sort();
         self.members.sort_by(|one, other| one.0.cmp(&other.0));
+        self.roots.sort();
+        self.officers.iter_mut().for_each(|(_, officers)| officers.sort());
+        self.officers.sort();
     }
 }
 
@@ -63,12 +71,15 @@ impl Affairs {
         let members = self.charter.partners.iter().map(|partner| {
             (partner.name.clone(), self.members.get(&partner.name).copied().unwrap_or(Membership::Active))
         });
+        let partners = || self.charter.partners.iter().map(|partner| &partner.name);
         let mut expected = Shown {
             leads: self.operations.iter().map(|(id, operation)| (*id, operation.lead.clone())).collect(),
             assets: assets.collect(),
             moved: self.offers.iter().filter(|(_, offer)| offer.moved).map(|(id, _)| *id).collect(),
             members: members.collect(),
             version: self.in_force,
+            roots: partners().map(|name| (name.clone(), self.keys.root(name))).collect(),
+            officers: partners().map(|name| (name.clone(), self.keys.officers(name))).collect(),
         };
         expected.sort();
         expected
@@ -86,6 +97,8 @@ impl Affairs {
             ("assets", only(format!("{:?}", shown.assets), format!("{:?}", expected.assets))),
             ("moved roles", only(format!("{:?}", shown.moved), format!("{:?}", expected.moved))),
             ("members", only(format!("{:?}", shown.members), format!("{:?}", expected.members))),
+            ("roots", only(format!("{:?}", shown.roots), format!("{:?}", expected.roots))),
+            ("officers", only(format!("{:?}", shown.officers), format!("{:?}", expected.officers))),
             ("versions", only(shown.version.to_string(), expected.version.to_string())),
         ];
         match parts.into_iter().find(|(_, (shown, expected))| shown != expected) {

@@ -11,7 +11,13 @@ use entente_protocol::time::Time;
 
 use super::show::Shown;
 use super::*;
-use crate::sim::members::{Member, found_with_course};
+use crate::sim::members::{Member, found_with_course, officer, root};
+use entente_protocol::authority::Extent;
+use entente_protocol::coalition::KeyRefusal;
+use entente_protocol::credential::{
+    Capability, Chain, Delegation, Revocation, RootRotation, SignedRotation, Target,
+};
+use entente_protocol::identity::SecretKey;
 
 /// A log to which records are added as applied, whatever they say.
 struct Log {
@@ -19,12 +25,19 @@ struct Log {
     members: Vec<Member>,
     coalition: entente_protocol::identity::CoalitionId,
     nonce: u8,
+    index: u64,
 }
 
 impl Log {
     fn new() -> Self {
         let (founded, members) = found_with_course(4, 0);
-        Self { affairs: Affairs::new(founded.charter()), members, coalition: founded.coalition(), nonce: 0 }
+        Self {
+            affairs: Affairs::new(founded.coalition(), founded.charter()),
+            members,
+            coalition: founded.coalition(),
+            nonce: 0,
+            index: 0,
+        }
     }
 
     fn name(&self, of: usize) -> PartnerName {
@@ -32,16 +45,32 @@ impl Log {
     }
 
     fn applied(&mut self, by: usize, act: Act) -> Result<RecordId, String> {
+        self.signed(by, &officer(by, 0), act)
+    }
+
+    /// The same, by any key.
+    fn signed(&mut self, by: usize, key: &SecretKey, act: Act) -> Result<RecordId, String> {
+        let entry = self.entry(by, key, act, Disposition::Applied);
+        self.leaf(&entry)?;
+        Ok(entry.record.expect("a record"))
+    }
+
+    /// An entry of which this becomes.
+    fn entry(&mut self, by: usize, key: &SecretKey, act: Act, disposition: Disposition) -> EntryLeaf {
         self.nonce += 1;
-        let signer = self.members[by].officer.public();
+        let signer = key.public();
         let record = Record { coalition: self.coalition, nonce: Nonce([self.nonce; 16]), signer, act };
         let (id, hash) = (record.id(), Hash([self.nonce; 32]));
         self.affairs.held(hash, &record);
         let node = self.members[by].node.public();
         let feed = FeedKey { node, lane: Lane::Routine, incarnation: 0 };
-        let disposition = Disposition::Applied;
-        let entry = EntryLeaf { feed, length: 1, hash, record: Some(id), disposition };
-        self.affairs.leaf(&Leaf::Entry(entry)).map(|()| id)
+        EntryLeaf { feed, length: 1, hash, record: Some(id), disposition }
+    }
+
+    /// Adds a leaf behind all others.
+    fn leaf(&mut self, entry: &EntryLeaf) -> Result<(), String> {
+        self.index += 1;
+        self.affairs.leaf(self.index, &Leaf::Entry(entry.clone()))
     }
 
     fn open(&mut self, by: usize) -> RecordId {
@@ -94,7 +123,8 @@ impl Log {
             charter: Hash::default(),
             conflicts: vec![],
         };
-        self.affairs.leaf(&Leaf::Decision(Box::new(decision)))
+        self.index += 1;
+        self.affairs.leaf(self.index, &Leaf::Decision(Box::new(decision)))
     }
 
     fn refuses(result: Result<impl std::fmt::Debug, String>, words: &str) {
@@ -156,6 +186,8 @@ fn the_lead_passes_to_whom_it_was_offered_alone_and_a_state_with_another_is_wron
         moved: vec![offer],
         members: (0..4).map(|of| (log.name(of), Membership::Active)).collect(),
         version: 1,
+        roots: (0..4).map(|of| (log.name(of), Some(root(of, 0).public()))).collect(),
+        officers: (0..4).map(|of| (log.name(of), vec![officer(of, 0).public()])).collect(),
     };
     log.affairs.compare(&shown(vec![(operation, log.name(1))])).expect("it is so");
     for leads in
@@ -163,7 +195,10 @@ fn the_lead_passes_to_whom_it_was_offered_alone_and_a_state_with_another_is_wron
     {
         Log::refuses(log.affairs.compare(&shown(leads)), "leads");
     }
-    let gone = Shown { members: vec![], ..shown(vec![(operation, log.name(1))]) };
+    let so = || shown(vec![(operation, log.name(1))]);
+    Log::refuses(log.affairs.compare(&Shown { roots: vec![], ..so() }), "roots");
+    Log::refuses(log.affairs.compare(&Shown { officers: vec![], ..so() }), "officers");
+    let gone = Shown { members: vec![], ..so() };
     Log::refuses(log.affairs.compare(&gone), "members");
 }
 
@@ -178,4 +213,136 @@ fn nobody_moves_anothers_asset_and_who_has_left_says_nothing() {
     log.applied(2, recall()).expect("it is its own");
     log.applied(2, Act::Member(MemberAct::Withdraw { ground: "gone".into() })).expect("it may");
     Log::refuses(log.applied(2, recall()), "p02 is withdrawn");
+}
+
+impl Log {
+    /// What `issuer` gives `subject` in the name of p02.
+    fn given(&self, issuer: &SecretKey, subject: &SecretKey) -> Delegation {
+        let (name, until) = (self.name(2), Time(u64::MAX));
+        let (issuer, subject) = (issuer.public(), subject.public());
+        Delegation::direct(self.coalition, issuer, subject, name, Capability::Officer, until)
+    }
+
+    fn grant(&self, issuer: &SecretKey, subject: &SecretKey) -> Act {
+        Act::Key(KeyAct::Grant(Chain(vec![self.given(issuer, subject).sign(issuer)])))
+    }
+
+    fn revoke(&self, issuer: &SecretKey, key: &SecretKey) -> Act {
+        let target = Target::Key(key.public());
+        let (coalition, partner, issuer_key) = (self.coalition, self.name(2), issuer.public());
+        let revocation = Revocation { coalition, partner, issuer: issuer_key, reason: "lost".into(), target };
+        Act::Key(KeyAct::Revoke(Box::new(revocation.sign(issuer))))
+    }
+
+    fn rotate(&self, number: u32, old: &SecretKey, new: &SecretKey, by: &[&SecretKey]) -> Act {
+        let (coalition, partner) = (self.coalition, self.name(2));
+        let (old, new) = (old.public(), new.public());
+        let mut signed = SignedRotation::new(RootRotation { coalition, partner, number, old, new });
+        by.iter().for_each(|key| signed.sign(key));
+        Act::Key(KeyAct::Rotate(Box::new(signed)))
+    }
+}
+
+fn airlift() -> Act {
+    Act::Open(Open { kind: "airlift".into(), title: "one".into(), body: BTreeMap::new(), precedence: None })
+}
+
+#[test]
+fn a_key_speaks_from_its_grant_on_and_until_it_is_taken_back() {
+    let mut log = Log::new();
+    let (root, first, next) = (root(2, 0), officer(2, 0), officer(2, 1));
+    Log::refuses(log.signed(2, &next, airlift()), "no chain of its signer stands");
+    for other in [crate::sim::members::root(1, 0), officer(2, 0)] {
+        let grant = log.grant(&other, &next);
+        Log::refuses(log.applied(0, grant), "not the root of the moment");
+    }
+    let mut forged = Chain(vec![log.given(&root, &next).sign(&root)]);
+    forged.0[0].delegation.depth = 1;
+    Log::refuses(log.applied(0, Act::Key(KeyAct::Grant(forged))), "has not signed");
+    let grant = log.grant(&root, &next);
+    log.applied(0, grant.clone()).expect("whoever brings it");
+    Log::refuses(log.applied(0, grant.clone()), "granted already");
+    log.signed(2, &next, airlift()).expect("it may");
+    // What waits keeps its place.
+    let mut waits = log.entry(2, &next, airlift(), Disposition::Parked { awaits: RecordId::default() });
+    log.leaf(&waits).expect("it waits");
+    let by_another = log.revoke(&crate::sim::members::root(1, 0), &next);
+    Log::refuses(log.applied(1, by_another), "cuts nothing");
+    let by_itself = log.revoke(&next, &first);
+    Log::refuses(log.applied(2, by_itself), "cuts nothing");
+    let revoke = log.revoke(&root, &next);
+    log.applied(1, revoke.clone()).expect("it stands above");
+    Log::refuses(log.applied(1, revoke), "cuts nothing");
+    Log::refuses(log.signed(2, &next, airlift()), "no chain of its signer stands");
+    Log::refuses(log.applied(1, grant), "taken back");
+    waits.disposition = Disposition::Applied;
+    log.leaf(&waits).expect("it was said before");
+    // Who stands is not refused for that.
+    let refused =
+        KeyRefusal::Revoked { key: first.public(), partner: log.name(2), index: 1, by: RecordId::default() };
+    let entry = log.entry(2, &first, airlift(), Disposition::Refused(refused.into()));
+    Log::refuses(log.leaf(&entry), "and it is refused");
+}
+
+#[test]
+fn what_a_chain_gives_is_within_what_is_above_it() {
+    let mut log = Log::new();
+    let (root, deputy, next) = (root(2, 0), officer(2, 1), officer(2, 2));
+    let kind = |name: &str| Extent::only([name.parse().expect("a name")]);
+    let chain = |log: &Log, depth: u8, above: Extent, operations: Extent| {
+        let first = Delegation { depth, operations: above, ..log.given(&root, &deputy) };
+        let second = Delegation { operations, ..log.given(&deputy, &next) };
+        Act::Key(KeyAct::Grant(Chain(vec![first.sign(&root), second.sign(&deputy)])))
+    };
+    let shallow = chain(&log, 0, Extent::All, Extent::All);
+    Log::refuses(log.applied(0, shallow), "more than its issuer has");
+    let wide = chain(&log, 1, kind("airlift"), Extent::All);
+    Log::refuses(log.applied(0, wide), "more than its issuer has");
+    let sound = chain(&log, 1, Extent::All, kind("closure"));
+    log.applied(0, sound).expect("it is within");
+    Log::refuses(log.signed(2, &next, airlift()), "lets it say that");
+    let leave = || Act::Member(MemberAct::Withdraw { ground: "gone".into() });
+    Log::refuses(log.signed(2, &next, leave()), "lets it say that");
+    // Who was passed on falls with whom it came from.
+    let revoke = log.revoke(&root, &deputy);
+    log.applied(2, revoke).expect("it stands above");
+    let report = IntegrityAct::Report(entente_protocol::record::Report {
+        matter: Matter {
+            kind: entente_protocol::record::EventKind::Withholding,
+            against: None,
+            key: None,
+            victim: None,
+        },
+        text: "one".into(),
+        evidence: vec![],
+        proof: None,
+        since: None,
+    });
+    Log::refuses(log.signed(2, &next, Act::Integrity(report)), "no chain of its signer stands");
+}
+
+#[test]
+fn a_root_that_gave_way_grants_nothing_and_takes_nothing_back() {
+    let mut log = Log::new();
+    let (old, new, third) = (root(2, 0), root(2, 1), root(2, 2));
+    let alone = log.rotate(1, &old, &new, &[&new]);
+    Log::refuses(log.applied(2, alone), "both roots sign");
+    let early = log.rotate(2, &old, &new, &[&old, &new]);
+    Log::refuses(log.applied(2, early), "not the next one");
+    let taken = log.rotate(1, &old, &root(1, 0), &[&old, &root(1, 0)]);
+    Log::refuses(log.applied(2, taken), "a key of somebody already");
+    let turn = log.rotate(1, &old, &new, &[&old, &new]);
+    log.applied(0, turn).expect("whoever brings it");
+    let again = log.rotate(2, &old, &third, &[&old, &third]);
+    Log::refuses(log.applied(0, again), "another is the root of the moment");
+    let late = log.grant(&old, &officer(2, 1));
+    Log::refuses(log.applied(0, late), "not the root of the moment");
+    let late = log.revoke(&old, &officer(2, 0));
+    Log::refuses(log.applied(0, late), "cuts nothing");
+    log.applied(2, airlift()).expect("what was given stays");
+    let granted = log.grant(&new, &officer(2, 1));
+    log.applied(0, granted).expect("it is the root");
+    let revoke = log.revoke(&new, &officer(2, 0));
+    log.applied(0, revoke).expect("it stands above what the first one gave");
+    Log::refuses(log.applied(2, airlift()), "no chain of its signer stands");
 }
