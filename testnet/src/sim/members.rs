@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use entente_protocol::charter::{
-    Card, Charter, Dependants, DisputeRule, DraftSpec, IfShort, OnExpiry, RoleHints, TakeoverRule, draft,
+    Card, Charter, Dependants, DisputeRule, DraftSpec, IfShort, Lease, OnExpiry, RoleHints, TakeoverRule,
+    Terms, draft,
 };
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::SecretKey;
@@ -57,27 +58,51 @@ pub(crate) fn found(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>)
 /// The same, with a charter that says how operations go on: two may lead them, the second takes over from one that is silent, and
 /// the last two judge.
 pub(crate) fn found_with_course(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
+    found_with(seats, further, course)
+}
+
+/// The corridors of airlifts. The first is leased to who leads, the second to the second partner.
+pub(crate) const CORRIDORS: [&str; 4] = ["alfa", "bravo", "charlie", "delta"];
+
+/// The same, with leases.
+pub(crate) fn found_with_leases(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
     found_with(seats, further, |charter| {
-        let names = charter.partners.iter().map(|partner| partner.name.clone()).collect::<Vec<_>>();
-        let Some(second) = names.get(1) else { return };
-        let missions = ["airlift", "closure"];
-        for kind in charter.operations.iter_mut().filter(|kind| missions.contains(&kind.name.as_str())) {
-            kind.lead = names[..2].to_vec();
-            kind.handoff.takeover =
-                Some(TakeoverRule { successor: second.clone(), silent_ms: Some(5_000), lapsed: true });
-            kind.dispute = (names.len() >= 4).then(|| DisputeRule {
-                window_ms: 3_600_000,
-                panel: names[names.len() - 2..].to_vec(),
-                threshold: 1,
-                if_short: IfShort::Refuse,
-                rule_ms: 600_000,
-                on_expiry: OnExpiry::Uphold,
-                dependants: Dependants::GoOn,
-                grounds: Vec::new(),
-                remand_ms: Some(60_000),
-            });
+        course(charter);
+        let holders = charter.partners.iter().map(|partner| partner.name.clone());
+        let lease = |(corridor, partner): (&&str, _)| Lease {
+            name: corridor.parse().expect("lower-case letters"),
+            resource: "corridor".parse().expect("lower-case letters"),
+            values: vec![vec![(*corridor).to_owned()]],
+            partner,
+            all_of: Terms::default(),
+        };
+        let leases = CORRIDORS[..2].iter().zip(holders).map(lease).collect();
+        if let Some(kind) = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift") {
+            kind.leases = leases;
         }
     })
+}
+
+fn course(charter: &mut Charter) {
+    let names = charter.partners.iter().map(|partner| partner.name.clone()).collect::<Vec<_>>();
+    let Some(second) = names.get(1) else { return };
+    let missions = ["airlift", "closure"];
+    for kind in charter.operations.iter_mut().filter(|kind| missions.contains(&kind.name.as_str())) {
+        kind.lead = names[..2].to_vec();
+        kind.handoff.takeover =
+            Some(TakeoverRule { successor: second.clone(), silent_ms: Some(5_000), lapsed: true });
+        kind.dispute = (names.len() >= 4).then(|| DisputeRule {
+            window_ms: 3_600_000,
+            panel: names[names.len() - 2..].to_vec(),
+            threshold: 1,
+            if_short: IfShort::Refuse,
+            rule_ms: 600_000,
+            on_expiry: OnExpiry::Uphold,
+            dependants: Dependants::GoOn,
+            grounds: Vec::new(),
+            remand_ms: Some(60_000),
+        });
+    }
 }
 
 fn found_with(seats: usize, further: usize, shape: impl FnOnce(&mut Charter)) -> (Arc<Founded>, Vec<Member>) {

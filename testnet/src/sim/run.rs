@@ -3,6 +3,7 @@
 mod affairs;
 mod deeds;
 mod keys;
+mod leases;
 
 use entente_protocol::engine::Engine;
 use entente_protocol::identity::RecordId;

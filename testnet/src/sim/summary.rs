@@ -156,7 +156,7 @@ pub struct FailureView {
 /// From this many seeds on the minima hold.
 const MEANINGFUL_SEEDS: u64 = 200;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 44] = [
+const MINIMA: [(Count, u64); 51] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -193,14 +193,21 @@ const MINIMA: [(Count, u64); 44] = [
     (Count::Record("amendment", APPLIED), 40),
     (Count::Record("integrity report", APPLIED), 200),
     (Count::Record("integrity confirm", APPLIED), 80),
-    (Count::Record("key grant", APPLIED), 20),
-    (Count::Record("key grant", REFUSED), 20),
-    (Count::Record("key revoke", APPLIED), 20),
+    (Count::Record("key grant", APPLIED), 150),
+    (Count::Record("key grant", REFUSED), 50),
+    (Count::Record("key revoke", APPLIED), 80),
     (Count::Record("key revoke", REFUSED), 10),
-    (Count::Record("key rotate", APPLIED), 10),
-    (Count::Record("key rotate", REFUSED), 5),
-    (Count::Record("by a granted key", APPLIED), 20),
-    (Count::Record("by a revoked key", REFUSED), 10),
+    (Count::Record("key rotate", APPLIED), 60),
+    (Count::Record("key rotate", REFUSED), 15),
+    (Count::Record("lease open", APPLIED), 200),
+    (Count::Record("lease open", REFUSED), 2),
+    (Count::Record("lease commit", APPLIED), 10),
+    (Count::Record("lease commit", REFUSED), 2),
+    (Count::Record("commitment confirmed", APPLIED), 3),
+    (Count::Record("commitment superseded", APPLIED), 3),
+    (Count::Record("commitment conflicted", APPLIED), 50),
+    (Count::Record("by a granted key", APPLIED), 200),
+    (Count::Record("by a revoked key", REFUSED), 60),
 ];
 
 impl Summary {

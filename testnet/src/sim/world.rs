@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::disk::{Contents, Disk};
 use super::history::History;
 use super::liars::{Liar, Liars, Way};
-use super::members::{Member, START, found, found_with_course};
+use super::members::{Member, START, found, found_with_course, found_with_leases};
 use super::oracle::Oracle;
 use super::rng::Rng;
 use super::summary::{Count, Counts};
@@ -123,7 +123,11 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 impl World {
     /// A world in which `most_steps` things may happen.
     pub(super) fn new(history: History, most_steps: u64) -> Self {
-        let found = if history.affairs { found_with_course } else { found };
+        let found = match (history.affairs, history.powers) {
+            (_, true) => found_with_leases,
+            (true, false) => found_with_course,
+            (false, false) => found,
+        };
         let (founded, members) = found(history.seats, history.further);
         let mut rng = Rng::new(history.seed, 2);
         let timing = match rng.below(4) {

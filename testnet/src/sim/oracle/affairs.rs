@@ -8,6 +8,7 @@
 
 mod check;
 mod keys;
+mod leases;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use entente_protocol::record::{
 use entente_protocol::time::Time;
 
 use self::keys::{Keys, Scope};
+use self::leases::{Claim, Commitment};
 use crate::sim::summary::{APPLIED, Count, Counts, REFUSED};
 
 /// What follows from the log so far.
@@ -41,6 +43,7 @@ pub(super) struct Affairs {
     words: BTreeMap<RecordId, Word>,
     offers: BTreeMap<RecordId, Offer>,
     assets: BTreeMap<RecordId, Asset>,
+    commitments: BTreeMap<RecordId, Commitment>,
     /// Who opened it, and what it is about.
     disputes: BTreeMap<RecordId, (PartnerName, RecordId)>,
     /// Of those who are not active.
@@ -65,6 +68,7 @@ pub(super) struct Affairs {
 
 struct Operation {
     kind: String,
+    opened_by: PartnerName,
     lead: PartnerName,
     /// The opening, handoff or ruling that made it the lead.
     led_by: RecordId,
@@ -74,6 +78,11 @@ struct Operation {
     annulled: bool,
     /// Who got which role by a handoff; any role for a whole operation.
     handed: BTreeSet<(Option<Role>, PartnerName)>,
+    /// What its opening asks for, and what it holds of that while it is not over.
+    asked: Vec<Claim>,
+    claims: Vec<Claim>,
+    /// Who had a right to what its opening claims, until that is decided.
+    wronged: Vec<PartnerName>,
 }
 
 impl Operation {
@@ -129,6 +138,7 @@ impl Affairs {
             words: BTreeMap::new(),
             offers: BTreeMap::new(),
             assets: BTreeMap::new(),
+            commitments: BTreeMap::new(),
             disputes: BTreeMap::new(),
             members: BTreeMap::new(),
             reports: BTreeMap::new(),
@@ -185,9 +195,10 @@ impl Affairs {
         gone.then(|| (partner.name.clone(), membership))
     }
 
-    /// Whether every voice that it counts was said.
+    /// Whether what it decides was opened, and every voice that it counts was said.
     fn knows(&self, decision: &Decision) -> bool {
-        decision.counted.iter().all(|counted| self.words.contains_key(&counted.record))
+        self.operations.contains_key(&decision.operation)
+            && decision.counted.iter().all(|counted| self.words.contains_key(&counted.record))
     }
 
     fn entry(&mut self, index: u64, entry: &EntryLeaf) -> Result<(), String> {
@@ -315,7 +326,8 @@ fn kind_of(act: &Act) -> &'static str {
         Act::Key(KeyAct::Grant(_)) => "key grant",
         Act::Key(KeyAct::Revoke(_)) => "key revoke",
         Act::Key(KeyAct::Rotate(_)) => "key rotate",
-        Act::Lease(_) => "lease",
+        Act::Lease(LeaseAct::Open(_)) => "lease open",
+        Act::Lease(LeaseAct::Commit(_)) => "lease commit",
         Act::Integrity(IntegrityAct::Report(_)) => "integrity report",
         Act::Integrity(IntegrityAct::Confirm(_)) => "integrity confirm",
         Act::Integrity(IntegrityAct::Withdraw(_)) => "integrity withdraw",

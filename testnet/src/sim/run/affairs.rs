@@ -17,18 +17,16 @@ use entente_protocol::record::{
 };
 use entente_protocol::time::Time;
 
-use super::Run;
+use super::{Run, leases};
 use crate::sim::members::officer;
 use crate::sim::rng::Rng;
 
 /// What the draw of a speech is kept apart from.
 const PURPOSE: u64 = 13;
-/// And that of a change of keys, where there are any.
+/// And that of who signs, of changes of keys and of commitments, where there are any.
 const POWERS: u64 = 15;
 /// And that of what is said at the same time as such a change.
 const MEANWHILE: u64 = 16;
-/// Of a hundred speeches so many are such.
-const OF_POWERS: u64 = 30;
 
 impl Run {
     /// An officer at the node of `member` says something.
@@ -40,16 +38,20 @@ impl Run {
         let me = state.founded().partners()[member % seats].name.clone();
         let now = self.world.local(member);
         let mut signer = officer(member % seats, 0);
-        let mut change = None;
+        let mut power = None;
         if self.world.history.powers {
             let rng = &mut Rng::new(draw, POWERS);
             signer = self.keyring.signer(state, member % seats, rng);
-            change =
-                rng.chance(OF_POWERS).then(|| self.keyring.change(state, member % seats, now, rng)).flatten();
+            let (keyring, partner) = (&mut self.keyring, member % seats);
+            power = match rng.below(100) {
+                0..=16 => keyring.change(state, partner, now, rng).map(Act::Key),
+                17..=36 => Some(leases::speech(state, &me, rng)),
+                _ => None,
+            };
         }
         let says = Says { state, me: &me, now, officer: signer.public() };
         let sense = |rng: &mut Rng| rng.chance(75).then(|| says.sense(rng)).flatten();
-        let act = change.map(Act::Key).or_else(|| sense(rng));
+        let act = power.or_else(|| sense(rng));
         let act = act.unwrap_or_else(|| says.nonsense(&self.said, rng));
         let also = self.meanwhile(member, &act, draw);
         let id = self.says_with(member, &signer, act);
@@ -60,12 +62,15 @@ impl Run {
         }
     }
 
-    /// What is said at the same time, and comes too late if it is ordered second: the same change by somebody else, or something by
-    /// the key that is taken back.
+    /// What is said at the same time, and comes too late if it is ordered second: the same change or claim by somebody else, or
+    /// something by the key that is taken back.
     fn meanwhile(&self, member: usize, act: &Act, draw: u64) -> Option<(usize, SecretKey, Act)> {
-        let Act::Key(change) = act else { return None };
+        let claims = matches!(act, Act::Open(open) if open.body.contains_key("corridor"));
+        if !claims && !matches!(act, Act::Key(_) | Act::Lease(_)) {
+            return None;
+        }
         let (rng, seats) = (&mut Rng::new(draw, MEANWHILE), self.world.history.seats);
-        if let KeyAct::Revoke(signed) = change
+        if let Act::Key(KeyAct::Revoke(signed)) = act
             && let Target::Key(key) = signed.revocation.target
             && rng.chance(70)
         {
@@ -81,7 +86,7 @@ impl Run {
             return Some((partner, key, act));
         }
         let other = if rng.chance(50) { member } else { rng.index(seats) };
-        rng.chance(35).then(|| (other, officer(other % seats, 0), act.clone()))
+        rng.chance(40).then(|| (other, officer(other % seats, 0), act.clone()))
     }
 
     /// Once all are well again, some of them talk in turn, so that what one says another knows; everything is ordered each time.

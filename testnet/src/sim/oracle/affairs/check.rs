@@ -4,13 +4,13 @@ use entente_protocol::charter::{OperationType, PartnerName};
 use entente_protocol::coalition::{About, Decision, Membership, Ruled, Verdict};
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::{
-    Act, AssetAct, Attest, Change, DisputeAct, Handed, HandoffAct, IntegrityAct, KeyAct, MemberAct, Role,
-    Ruling, Stance,
+    Act, AssetAct, Attest, Change, DisputeAct, Handed, HandoffAct, IntegrityAct, KeyAct, MemberAct, Open,
+    Role, Ruling, Stance,
 };
 
 use super::{Affairs, Asset, Offer, Operation, Word};
 
-fn must(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
+pub(super) fn must(holds: bool, why: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why()) }
 }
 
@@ -21,7 +21,7 @@ impl Affairs {
         kind.ok_or_else(|| format!("no type {name} is declared"))
     }
 
-    fn operation(&self, id: &RecordId) -> Result<&Operation, String> {
+    pub(super) fn operation(&self, id: &RecordId) -> Result<&Operation, String> {
         self.operations.get(id).ok_or_else(|| format!("no operation {id} was opened"))
     }
 
@@ -39,10 +39,9 @@ impl Affairs {
         must(!self.operations.contains_key(&id) && !self.words.contains_key(&id), || "a second time".into())?;
         match act {
             Act::Open(open) => {
-                let kind = self.kind(&open.kind)?;
-                let counts = [Role::Lead, Role::Supporting].into_iter();
-                let may = counts.into_iter().any(|role| Self::holds(kind, partner, role));
-                must(may && kind.effect.is_none(), || format!("{partner} may not open {}", open.kind))
+                self.may_open(partner, open)?;
+                let wronged = self.wronged(partner, &self.asked(open));
+                must(wronged.is_empty(), || format!("it claims what is for {wronged:?}"))
             }
             Act::Attest(attest) => self.may_attest(partner, attest),
             Act::Withdraw(withdraw) => {
@@ -94,10 +93,16 @@ impl Affairs {
             Act::Integrity(IntegrityAct::Vote(_)) => Err("no kind of event here lets anybody vote".into()),
             Act::Integrity(IntegrityAct::Report(_)) => Ok(()),
             Act::Key(act) => self.may_change(act),
-            Act::Authority(_) | Act::Lease(_) => {
-                Err("no authority speaks and nothing is leased in these histories".into())
-            }
+            Act::Lease(act) => self.may_lease(partner, act),
+            Act::Authority(_) => Err("no authority speaks in these histories".into()),
         }
+    }
+
+    pub(super) fn may_open(&self, partner: &PartnerName, open: &Open) -> Result<(), String> {
+        let kind = self.kind(&open.kind)?;
+        let mut counts = [Role::Lead, Role::Supporting].into_iter();
+        let may = counts.any(|role| Self::holds(kind, partner, role));
+        must(may && kind.effect.is_none(), || format!("{partner} may not open {}", open.kind))
     }
 
     /// Whether a change of keys may be made, whoever brings it: of the keys of a member.
@@ -201,7 +206,11 @@ impl Affairs {
     /// What follows from an applied record.
     pub(super) fn does(&mut self, partner: PartnerName, id: RecordId, act: Act) {
         match act {
-            Act::Open(open) => self.opens(partner, id, &open.kind, None),
+            Act::Open(open) => {
+                self.opens(partner, id, &open.kind, None);
+                self.claims(&id, &open);
+            }
+            Act::Lease(act) => self.leases(partner, id, act),
             Act::Member(MemberAct::Propose(propose)) => {
                 self.opens(partner, id, propose.kind.as_str(), Some(propose.change));
             }
@@ -243,20 +252,21 @@ impl Affairs {
                 self.about.insert(id, withdraw.event);
             }
             Act::Integrity(IntegrityAct::Vote(_)) => {}
-            Act::Authority(_) | Act::Key(_) | Act::Lease(_) => {}
+            Act::Authority(_) | Act::Key(_) => {}
             Act::Dispute(DisputeAct::Rule(_)) | Act::Member(MemberAct::Watch(_)) => {}
         }
     }
 
-    fn opens(&mut self, opener: PartnerName, id: RecordId, kind: &str, change: Option<Change>) {
+    pub(super) fn opens(&mut self, opener: PartnerName, id: RecordId, kind: &str, change: Option<Change>) {
         let leads = self.kind(kind).map(|kind| kind.lead.clone()).unwrap_or_default();
         // Who opens it leads, if it may; else the first that may and is there.
         let lead = match leads.iter().filter(|name| !self.members.contains_key(*name)).min() {
             Some(first) if !leads.contains(&opener) => first.clone(),
-            _ => opener,
+            _ => opener.clone(),
         };
         let operation = Operation {
             kind: kind.to_owned(),
+            opened_by: opener,
             lead,
             led_by: id,
             change,
@@ -264,6 +274,9 @@ impl Affairs {
             concluded: false,
             annulled: false,
             handed: Default::default(),
+            asked: Vec::new(),
+            claims: Vec::new(),
+            wronged: Vec::new(),
         };
         self.operations.insert(id, operation);
     }
@@ -323,6 +336,7 @@ impl Affairs {
         if operation.verdict.is_some() {
             return wrong("it was decided before".into());
         }
+        Self::states_conflict(operation, decision).or_else(wrong)?;
         let kind = self.kind(&operation.kind)?;
         let mut voices = Vec::new();
         for counted in &decision.counted {
@@ -363,7 +377,9 @@ impl Affairs {
         let change = operation.change.clone().filter(|_| decision.verdict == Verdict::Agreed);
         if let Some(operation) = self.operations.get_mut(&decision.operation) {
             operation.verdict = Some(decision.verdict);
+            operation.wronged.clear();
         }
+        self.end_commitments(&decision.operation, decision.verdict);
         match change {
             Some(Change::Suspend(subject)) => {
                 self.members.entry(subject).or_insert(Membership::Suspended);
@@ -402,7 +418,10 @@ impl Affairs {
         let Some(operation) = self.operations.get_mut(&id) else { return Ok(()) };
         match (ruled.about, ruled.ruling) {
             (About::Operation, Ruling::Annul) => operation.annulled = true,
-            (About::Operation, Ruling::Remand) => operation.verdict = None,
+            (About::Operation, Ruling::Remand) => {
+                let conflicted = operation.verdict.take() == Some(Verdict::Conflicted);
+                self.claims_again(&id, conflicted);
+            }
             (About::Handoff, Ruling::Annul) => {
                 let offer = self.offers.get(&subject).filter(|offer| offer.moves_lead());
                 if let Some(offer) = offer.filter(|_| operation.led_by == subject && !operation.is_over()) {

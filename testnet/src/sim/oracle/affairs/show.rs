@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use entente_protocol::charter::PartnerName;
-use entente_protocol::coalition::{Author, EventStatus, Membership, State};
+use entente_protocol::coalition::{Author, Committed, EventStatus, Membership, State};
 use entente_protocol::identity::{PublicKey, RecordId};
 
 use super::Affairs;
+use super::leases::hold_apart;
 
 /// What a state says of who leads, who owns, who is in, for comparison with what follows from the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(super) struct Shown {
     pub(super) moved: Vec<RecordId>,
     pub(super) members: Vec<(PartnerName, Membership)>,
     pub(super) version: u32,
+    /// What was committed of which operation by whom, how it ended, and the dispute about it.
+    pub(super) commitments: Vec<(RecordId, RecordId, PartnerName, Option<Committed>, Option<RecordId>)>,
     pub(super) roots: Vec<(PartnerName, Option<PublicKey>)>,
     pub(super) officers: Vec<(PartnerName, Vec<PublicKey>)>,
 }
@@ -39,6 +42,13 @@ impl Shown {
                 .map(|partner| (partner.name.clone(), state.membership(&partner.name)))
                 .collect(),
             version: state.charter().version,
+            commitments: state
+                .commitments()
+                .map(|it| {
+                    let (how, dispute) = (it.end.map(|end| end.how), it.end.and_then(|end| end.dispute));
+                    (it.id, it.operation, it.partner.clone(), how, dispute)
+                })
+                .collect(),
             roots: partners().map(|name| (name.clone(), state.root_of(&name))).collect(),
             officers: partners().map(|name| (name.clone(), state.officers_of(&name))).collect(),
         };
@@ -51,6 +61,7 @@ impl Shown {
         self.assets.sort();
         self.moved.sort();
         self.members.sort_by(|one, other| one.0.cmp(&other.0));
+        self.commitments.sort();
         self.roots.sort();
         self.officers.iter_mut().for_each(|(_, officers)| officers.sort());
         self.officers.sort();
@@ -78,6 +89,11 @@ impl Affairs {
             moved: self.offers.iter().filter(|(_, offer)| offer.moved).map(|(id, _)| *id).collect(),
             members: members.collect(),
             version: self.in_force,
+            commitments: self
+                .commitments
+                .iter()
+                .map(|(id, it)| (*id, it.operation, it.partner.clone(), it.end, self.dispute_of(id)))
+                .collect(),
             roots: partners().map(|name| (name.clone(), self.keys.root(name))).collect(),
             officers: partners().map(|name| (name.clone(), self.keys.officers(name))).collect(),
         };
@@ -97,6 +113,7 @@ impl Affairs {
             ("assets", only(format!("{:?}", shown.assets), format!("{:?}", expected.assets))),
             ("moved roles", only(format!("{:?}", shown.moved), format!("{:?}", expected.moved))),
             ("members", only(format!("{:?}", shown.members), format!("{:?}", expected.members))),
+            ("commitments", only(format!("{:?}", shown.commitments), format!("{:?}", expected.commitments))),
             ("roots", only(format!("{:?}", shown.roots), format!("{:?}", expected.roots))),
             ("officers", only(format!("{:?}", shown.officers), format!("{:?}", expected.officers))),
             ("versions", only(shown.version.to_string(), expected.version.to_string())),
@@ -148,6 +165,7 @@ impl Affairs {
             let wrong = |why: String| format!("process {process} shows {why}");
             self.compare(&Shown::of(state)).map_err(wrong)?;
             self.events(state).map_err(wrong)?;
+            hold_apart(state).map_err(wrong)?;
         }
         let views = views(state);
         match self.shown.get(&epoch) {

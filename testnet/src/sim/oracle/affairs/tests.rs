@@ -1,17 +1,17 @@
 //! What the oracle must not let pass.
 
 use entente_protocol::charter::PartnerName;
-use entente_protocol::coalition::{Decision, Deficit, Stage, Standing};
+use entente_protocol::coalition::{Committed, Conflict, Decision, Deficit, Stage, Standing};
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::record::{
-    Accept, Acknowledged, AssetAct, Attest, Declare, Handed, HandoffAct, MemberAct, Nonce, Offer, Open,
-    Recall, Takeover,
+    Accept, Acknowledged, AssetAct, Attest, Commit, Declare, Handed, HandoffAct, MemberAct, Nonce, Offer,
+    Open, Recall, Takeover,
 };
 use entente_protocol::time::Time;
 
 use super::show::Shown;
 use super::*;
-use crate::sim::members::{Member, found_with_course, officer, root};
+use crate::sim::members::{Member, found_with_leases, officer, root};
 use entente_protocol::authority::Extent;
 use entente_protocol::coalition::KeyRefusal;
 use entente_protocol::credential::{
@@ -30,7 +30,7 @@ struct Log {
 
 impl Log {
     fn new() -> Self {
-        let (founded, members) = found_with_course(4, 0);
+        let (founded, members) = found_with_leases(4, 0);
         Self {
             affairs: Affairs::new(founded.coalition(), founded.charter()),
             members,
@@ -95,6 +95,28 @@ impl Log {
         operation: RecordId,
         counted: &[(RecordId, usize, Role, Stance)],
     ) -> Result<(), String> {
+        self.decided(operation, Verdict::Agreed, counted, &[])
+    }
+
+    /// In conflict with these.
+    fn conflicted(&mut self, operation: RecordId, with: &[usize]) -> Result<(), String> {
+        self.decided(operation, Verdict::Conflicted, &[], with)
+    }
+
+    fn decided(
+        &mut self,
+        operation: RecordId,
+        verdict: Verdict,
+        counted: &[(RecordId, usize, Role, Stance)],
+        with: &[usize],
+    ) -> Result<(), String> {
+        let conflicts = with.iter().map(|with| Conflict {
+            claim: "one".into(),
+            partner: self.name(*with),
+            lease: None,
+            holder: None,
+        });
+        let conflicts = conflicts.collect();
         let counted = counted.iter().map(|(record, by, role, stance)| Standing {
             record: *record,
             partner: self.name(*by),
@@ -107,7 +129,7 @@ impl Log {
             operation,
             kind: "airlift".parse().expect("a name"),
             title: "one".into(),
-            verdict: Verdict::Agreed,
+            verdict,
             limits: None,
             decided_at: Time(0),
             decided_by: None,
@@ -121,7 +143,7 @@ impl Log {
             mandates: vec![],
             changed: None,
             charter: Hash::default(),
-            conflicts: vec![],
+            conflicts,
         };
         self.index += 1;
         self.affairs.leaf(self.index, &Leaf::Decision(Box::new(decision)))
@@ -186,6 +208,7 @@ fn the_lead_passes_to_whom_it_was_offered_alone_and_a_state_with_another_is_wron
         moved: vec![offer],
         members: (0..4).map(|of| (log.name(of), Membership::Active)).collect(),
         version: 1,
+        commitments: vec![],
         roots: (0..4).map(|of| (log.name(of), Some(root(of, 0).public()))).collect(),
         officers: (0..4).map(|of| (log.name(of), vec![officer(of, 0).public()])).collect(),
     };
@@ -345,4 +368,95 @@ fn a_root_that_gave_way_grants_nothing_and_takes_nothing_back() {
     let revoke = log.revoke(&new, &officer(2, 0));
     log.applied(0, revoke).expect("it stands above what the first one gave");
     Log::refuses(log.applied(2, airlift()), "no chain of its signer stands");
+}
+
+fn lift(corridor: &str, from: &str, until: &str) -> Open {
+    let values = [("corridor", corridor), ("opens", from), ("closes", until)];
+    let body = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Open { kind: "airlift".into(), title: "one".into(), body, precedence: None }
+}
+
+impl Log {
+    fn alone(&mut self, by: usize, open: Open) -> Result<RecordId, String> {
+        self.applied(by, Act::Lease(LeaseAct::Open(LeasedOpen { open, seen: 1 })))
+    }
+
+    fn commits(&mut self, by: usize, operation: RecordId) -> Result<RecordId, String> {
+        self.applied(by, Act::Lease(LeaseAct::Commit(Commit { operation, seen: 1 })))
+    }
+
+    fn committed(&self) -> Vec<(RecordId, RecordId, PartnerName, Option<Committed>, Option<RecordId>)> {
+        let all = self.affairs.commitments.iter();
+        all.map(|(id, it)| (*id, it.operation, it.partner.clone(), it.end, self.affairs.dispute_of(id)))
+            .collect()
+    }
+}
+
+#[test]
+fn what_is_leased_or_held_is_had_by_one_alone() {
+    let mut log = Log::new();
+    let bravo = || lift("bravo", "06", "08");
+    Log::refuses(log.applied(0, Act::Open(bravo())), "it claims what is for");
+    let first = log.applied(1, Act::Open(bravo())).expect("it is leased to it");
+    Log::refuses(log.applied(1, Act::Open(lift("bravo", "07", "09"))), "it claims what is for");
+    log.applied(1, Act::Open(lift("bravo", "08", "09"))).expect("it is free then");
+    Log::refuses(
+        log.applied(3, Act::Lease(LeaseAct::Open(LeasedOpen { open: bravo(), seen: 1 }))),
+        "may not open",
+    );
+    Log::refuses(log.alone(0, Open { body: BTreeMap::new(), ..bravo() }), "commits nothing");
+    Log::refuses(log.commits(0, first), "is not leased to p00");
+    log.commits(1, first).expect("it is leased to it");
+    Log::refuses(log.commits(1, first), "has committed it before");
+    log.applied(0, Act::Open(lift("delta", "06", "08"))).expect("nobody leases it");
+    Log::refuses(log.applied(1, Act::Open(lift("delta", "07", "09"))), "it claims what is for");
+}
+
+#[test]
+fn a_conflict_is_decided_as_one_and_disputed_and_every_commitment_ends_once() {
+    let mut log = Log::new();
+    let own = log.alone(1, lift("bravo", "06", "08")).expect("it is leased to it");
+    let wrong = log.alone(0, lift("bravo", "06", "08")).expect("it has acted on it");
+    Log::refuses(log.agreed(wrong, &[]), "had a right to what it claims");
+    Log::refuses(log.conflicted(wrong, &[]), "had a right to what it claims");
+    Log::refuses(log.conflicted(own, &[1]), "had a right to what it claims");
+    log.conflicted(wrong, &[1]).expect("it is");
+    let dispute = log.affairs.dispute_of(&wrong).expect("there are judges");
+    let lead = log.attest(0, own, Role::Lead, ENDORSE).expect("it may");
+    let voices = [1, 2].map(|by| {
+        let said = log.attest(by, own, Role::Supporting, ENDORSE).expect("it may");
+        (said, by, Role::Supporting, ENDORSE)
+    });
+    log.agreed(own, &[(lead, 0, Role::Lead, ENDORSE), voices[0], voices[1]]).expect("it is");
+    let mut ends = vec![
+        (own, own, log.name(1), Some(Committed::Confirmed), None),
+        (wrong, wrong, log.name(0), Some(Committed::Conflicted), Some(dispute)),
+    ];
+    ends.sort();
+    assert_eq!(log.committed(), ends);
+    let shown = |commitments| Shown {
+        leads: vec![(own, log.name(1)), (wrong, log.name(0))],
+        assets: vec![],
+        moved: vec![],
+        members: (0..4).map(|of| (log.name(of), Membership::Active)).collect(),
+        version: 1,
+        commitments,
+        roots: (0..4).map(|of| (log.name(of), Some(root(of, 0).public()))).collect(),
+        officers: (0..4).map(|of| (log.name(of), vec![officer(of, 0).public()])).collect(),
+    };
+    let sorted = |mut shown: Shown| {
+        shown.leads.sort();
+        shown
+    };
+    log.affairs.compare(&sorted(shown(ends.clone()))).expect("it is so");
+    for at in 0..2 {
+        for end in [None, Some(Committed::Superseded)] {
+            let mut other = ends.clone();
+            other[at].3 = end;
+            Log::refuses(log.affairs.compare(&sorted(shown(other))), "commitments");
+        }
+        let mut other = ends.clone();
+        other[at].4 = Some(own);
+        Log::refuses(log.affairs.compare(&sorted(shown(other))), "commitments");
+    }
 }
