@@ -29,7 +29,7 @@ pub(super) struct History {
     pub(super) away: BTreeSet<usize>,
     /// Whether officers speak of the coalition's affairs, under a charter that says how operations go on.
     pub(super) affairs: bool,
-    /// Whether keys change as well, where they do, and corridors are leased.
+    /// Whether keys change as well, where they do, corridors are leased and authorities speak.
     pub(super) powers: bool,
     /// How often they talk in turn once all are well again.
     pub(super) talks: u64,
@@ -114,7 +114,7 @@ const MAX_HOSTILE_MS: u64 = 60_000;
 const SLEEPERS: u64 = 15;
 /// Of a hundred histories so many are of the coalition's affairs as well.
 const AFFAIRS: u64 = 40;
-/// Of a hundred of those, so many are of keys and leases as well.
+/// Of a hundred of those, so many are of keys, leases and authorities as well.
 const POWERS: u64 = 60;
 /// In larger coalitions talk costs more time than it finds.
 const SEATS_OF_AFFAIRS: usize = 10;

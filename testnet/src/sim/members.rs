@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use entente_protocol::authority::{Authority, AuthorityKind, Expression, KindPrecedence, Scope};
 use entente_protocol::charter::{
-    Card, Charter, Dependants, DisputeRule, DraftSpec, IfShort, Lease, OnExpiry, RoleHints, TakeoverRule,
-    Terms, draft,
+    AuthorityName, Card, Charter, Dependants, DisputeRule, DraftSpec, IfShort, Lease, OnExpiry, RoleHints,
+    TakeoverRule, Terms, draft,
 };
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::SecretKey;
@@ -64,8 +65,11 @@ pub(crate) fn found_with_course(seats: usize, further: usize) -> (Arc<Founded>, 
 /// The corridors of airlifts. The first is leased to who leads, the second to the second partner.
 pub(crate) const CORRIDORS: [&str; 4] = ["alfa", "bravo", "charlie", "delta"];
 
-/// The same, with leases.
-pub(crate) fn found_with_leases(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
+/// The authority that closures need: two of the first three partners.
+pub(crate) const COMMAND: &str = "command";
+
+/// The same, with leases and an authority.
+pub(crate) fn found_with_powers(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
     found_with(seats, further, |charter| {
         course(charter);
         let holders = charter.partners.iter().map(|partner| partner.name.clone());
@@ -79,6 +83,23 @@ pub(crate) fn found_with_leases(seats: usize, further: usize) -> (Arc<Founded>, 
         let leases = CORRIDORS[..2].iter().zip(holders).map(lease).collect();
         if let Some(kind) = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift") {
             kind.leases = leases;
+        }
+        let nations = charter.partners.iter().take(3);
+        let nations = nations.map(|partner| Expression::Named(AuthorityName::from(&partner.name)));
+        let nations = nations.collect::<Vec<_>>();
+        if nations.len() < 3 {
+            return;
+        }
+        let command: AuthorityName = COMMAND.parse().expect("lower-case letters");
+        charter.authority.precedence = Some(KindPrecedence::default());
+        charter.authority.authorities = vec![Authority {
+            name: command.clone(),
+            kind: AuthorityKind::Coalition,
+            scope: Scope::default(),
+            expression: Expression::threshold(2, nations, &[]).expect("two of three"),
+        }];
+        if let Some(kind) = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "closure") {
+            kind.authority = Some(command);
         }
     })
 }

@@ -4,6 +4,7 @@ mod affairs;
 mod deeds;
 mod keys;
 mod leases;
+mod words;
 
 use entente_protocol::engine::Engine;
 use entente_protocol::identity::RecordId;

@@ -156,7 +156,7 @@ pub struct FailureView {
 /// From this many seeds on the minima hold.
 const MEANINGFUL_SEEDS: u64 = 200;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 51] = [
+const MINIMA: [(Count, u64); 56] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -199,6 +199,11 @@ const MINIMA: [(Count, u64); 51] = [
     (Count::Record("key revoke", REFUSED), 10),
     (Count::Record("key rotate", APPLIED), 60),
     (Count::Record("key rotate", REFUSED), 15),
+    (Count::Record("word order", APPLIED), 15),
+    (Count::Record("word permit", APPLIED), 15),
+    (Count::Record("word refuse", APPLIED), 15),
+    (Count::Record("word recall", APPLIED), 5),
+    (Count::Record("asset taken home", APPLIED), 1),
     (Count::Record("lease open", APPLIED), 200),
     (Count::Record("lease open", REFUSED), 2),
     (Count::Record("lease commit", APPLIED), 10),

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::disk::{Contents, Disk};
 use super::history::History;
 use super::liars::{Liar, Liars, Way};
-use super::members::{Member, START, found, found_with_course, found_with_leases};
+use super::members::{Member, START, found, found_with_course, found_with_powers};
 use super::oracle::Oracle;
 use super::rng::Rng;
 use super::summary::{Count, Counts};
@@ -124,7 +124,7 @@ impl World {
     /// A world in which `most_steps` things may happen.
     pub(super) fn new(history: History, most_steps: u64) -> Self {
         let found = match (history.affairs, history.powers) {
-            (_, true) => found_with_leases,
+            (_, true) => found_with_powers,
             (true, false) => found_with_course,
             (false, false) => found,
         };

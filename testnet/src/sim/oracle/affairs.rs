@@ -12,21 +12,24 @@ mod leases;
 mod show;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use entente_protocol::authority::Word as Will;
 use entente_protocol::charter::{Charter, PartnerName};
 use entente_protocol::coalition::{Decision, Disposition, KeyRefusal, Membership, Refusal, Verdict};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::record::{
-    Act, AssetAct, Change, DisputeAct, HandoffAct, IntegrityAct, KeyAct, LeaseAct, LeasedOpen, Matter,
-    MemberAct, Record, Role, Stance,
+    Act, AssetAct, AuthorityAct, Change, DisputeAct, HandoffAct, IntegrityAct, KeyAct, LeaseAct, LeasedOpen,
+    Matter, MemberAct, Record, Role, Stance,
 };
 use entente_protocol::time::Time;
 
 use self::keys::{Keys, Scope};
 use self::leases::{Claim, Commitment};
+use self::words::Voice;
 use crate::sim::summary::{APPLIED, Count, Counts, REFUSED};
 
 /// What follows from the log so far.
@@ -44,6 +47,8 @@ pub(super) struct Affairs {
     offers: BTreeMap<RecordId, Offer>,
     assets: BTreeMap<RecordId, Asset>,
     commitments: BTreeMap<RecordId, Commitment>,
+    /// What was said for authorities, in the order of the log.
+    voices: Vec<Voice>,
     /// Who opened it, and what it is about.
     disputes: BTreeMap<RecordId, (PartnerName, RecordId)>,
     /// Of those who are not active.
@@ -139,6 +144,7 @@ impl Affairs {
             offers: BTreeMap::new(),
             assets: BTreeMap::new(),
             commitments: BTreeMap::new(),
+            voices: Vec::new(),
             disputes: BTreeMap::new(),
             members: BTreeMap::new(),
             reports: BTreeMap::new(),
@@ -197,7 +203,8 @@ impl Affairs {
 
     /// Whether what it decides was opened, and every voice that it counts was said.
     fn knows(&self, decision: &Decision) -> bool {
-        self.operations.contains_key(&decision.operation)
+        self.hears(decision)
+            && self.operations.contains_key(&decision.operation)
             && decision.counted.iter().all(|counted| self.words.contains_key(&counted.record))
     }
 
@@ -322,7 +329,13 @@ fn kind_of(act: &Act) -> &'static str {
         },
         Act::Member(MemberAct::Watch(_)) => "member watch",
         Act::Member(MemberAct::Withdraw { .. }) => "member withdraw",
-        Act::Authority(_) => "authority",
+        Act::Authority(AuthorityAct::Publish(_)) => "alliance",
+        Act::Authority(AuthorityAct::Speak(speak)) => match speak.statement.word {
+            Will::Order => "word order",
+            Will::Permit => "word permit",
+            Will::Refuse => "word refuse",
+            Will::Recall => "word recall",
+        },
         Act::Key(KeyAct::Grant(_)) => "key grant",
         Act::Key(KeyAct::Revoke(_)) => "key revoke",
         Act::Key(KeyAct::Rotate(_)) => "key rotate",

@@ -17,13 +17,13 @@ use entente_protocol::record::{
 };
 use entente_protocol::time::Time;
 
-use super::{Run, leases};
+use super::{Run, leases, words};
 use crate::sim::members::officer;
 use crate::sim::rng::Rng;
 
 /// What the draw of a speech is kept apart from.
 const PURPOSE: u64 = 13;
-/// And that of who signs, of changes of keys and of commitments, where there are any.
+/// And that of who signs, of changes of keys, commitments and words of authorities, where there are any.
 const POWERS: u64 = 15;
 /// And that of what is said at the same time as such a change.
 const MEANWHILE: u64 = 16;
@@ -46,6 +46,7 @@ impl Run {
             power = match rng.below(100) {
                 0..=16 => keyring.change(state, partner, now, rng).map(Act::Key),
                 17..=36 => Some(leases::speech(state, &me, rng)),
+                37..=48 => words::speech(state, &me, rng),
                 _ => None,
             };
         }
@@ -66,7 +67,7 @@ impl Run {
     /// something by the key that is taken back.
     fn meanwhile(&self, member: usize, act: &Act, draw: u64) -> Option<(usize, SecretKey, Act)> {
         let claims = matches!(act, Act::Open(open) if open.body.contains_key("corridor"));
-        if !claims && !matches!(act, Act::Key(_) | Act::Lease(_)) {
+        if !claims && !matches!(act, Act::Authority(_) | Act::Key(_) | Act::Lease(_)) {
             return None;
         }
         let (rng, seats) = (&mut Rng::new(draw, MEANWHILE), self.world.history.seats);

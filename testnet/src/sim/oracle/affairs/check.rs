@@ -16,7 +16,7 @@ pub(super) fn must(holds: bool, why: impl FnOnce() -> String) -> Result<(), Stri
 
 impl Affairs {
     /// A type of the founding charter. Amendments change windows alone here.
-    fn kind(&self, name: &str) -> Result<&OperationType, String> {
+    pub(super) fn kind(&self, name: &str) -> Result<&OperationType, String> {
         let kind = self.charter.operations.iter().find(|kind| kind.name.as_str() == name);
         kind.ok_or_else(|| format!("no type {name} is declared"))
     }
@@ -94,7 +94,7 @@ impl Affairs {
             Act::Integrity(IntegrityAct::Report(_)) => Ok(()),
             Act::Key(act) => self.may_change(act),
             Act::Lease(act) => self.may_lease(partner, act),
-            Act::Authority(_) => Err("no authority speaks in these histories".into()),
+            Act::Authority(act) => self.may_speak(partner, act),
         }
     }
 
@@ -252,7 +252,8 @@ impl Affairs {
                 self.about.insert(id, withdraw.event);
             }
             Act::Integrity(IntegrityAct::Vote(_)) => {}
-            Act::Authority(_) | Act::Key(_) => {}
+            Act::Authority(act) => self.speaks(partner, id, act),
+            Act::Key(_) => {}
             Act::Dispute(DisputeAct::Rule(_)) | Act::Member(MemberAct::Watch(_)) => {}
         }
     }
@@ -338,6 +339,7 @@ impl Affairs {
         }
         Self::states_conflict(operation, decision).or_else(wrong)?;
         let kind = self.kind(&operation.kind)?;
+        self.states_mandate(kind, operation, decision).or_else(wrong)?;
         let mut voices = Vec::new();
         for counted in &decision.counted {
             let Some(word) = self.words.get(&counted.record) else {

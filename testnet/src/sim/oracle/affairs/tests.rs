@@ -4,15 +4,15 @@ use entente_protocol::charter::PartnerName;
 use entente_protocol::coalition::{Committed, Conflict, Decision, Deficit, Stage, Standing};
 use entente_protocol::feed::{FeedKey, Lane};
 use entente_protocol::record::{
-    Accept, Acknowledged, AssetAct, Attest, Commit, Declare, Handed, HandoffAct, MemberAct, Nonce, Offer,
-    Open, Recall, Takeover,
+    Accept, Acknowledged, AssetAct, Attest, Commit, Contribute, Control, Declare, Handed, HandoffAct,
+    MemberAct, Nonce, Offer, Open, Recall, Speak, Statement, Takeover,
 };
 use entente_protocol::time::Time;
 
 use super::show::Shown;
 use super::*;
-use crate::sim::members::{Member, found_with_leases, officer, root};
-use entente_protocol::authority::Extent;
+use crate::sim::members::{Member, found_with_powers, officer, root};
+use entente_protocol::authority::{Extent, Word};
 use entente_protocol::coalition::KeyRefusal;
 use entente_protocol::credential::{
     Capability, Chain, Delegation, Revocation, RootRotation, SignedRotation, Target,
@@ -30,7 +30,7 @@ struct Log {
 
 impl Log {
     fn new() -> Self {
-        let (founded, members) = found_with_leases(4, 0);
+        let (founded, members) = found_with_powers(4, 0);
         Self {
             affairs: Affairs::new(founded.coalition(), founded.charter()),
             members,
@@ -459,4 +459,63 @@ fn a_conflict_is_decided_as_one_and_disputed_and_every_commitment_ends_once() {
         other[at].4 = Some(own);
         Log::refuses(log.affairs.compare(&sorted(shown(other))), "commitments");
     }
+}
+
+impl Log {
+    fn says(
+        &mut self,
+        by: usize,
+        authority: &str,
+        word: Word,
+        on: RecordId,
+        number: u32,
+    ) -> Result<RecordId, String> {
+        let authority = authority.parse().expect("a name");
+        let statement = Statement { operation: on, authority, word, ground: "night".into(), number };
+        let speak = Speak { statement, signatures: Default::default() };
+        self.applied(by, Act::Authority(AuthorityAct::Speak(speak)))
+    }
+}
+
+#[test]
+fn who_has_no_voice_says_nothing_and_a_nation_takes_home_its_own_alone() {
+    let mut log = Log::new();
+    let operation = log.open(0);
+    let declare = |log: &mut Log, by: usize| {
+        let (name, kind) = ("lift-7".parse().expect("a name"), "c-130".parse().expect("a name"));
+        let declare = AssetAct::Declare(Declare { name, kind, label: "one".into() });
+        let asset = log.applied(by, Act::Asset(declare)).expect("it may");
+        let lent = Contribute { asset, operation, caveat: None, control: Control::Owner };
+        log.applied(by, Act::Asset(AssetAct::Contribute(lent))).expect("it is its own");
+        asset
+    };
+    let (one, other) = (declare(&mut log, 1), declare(&mut log, 2));
+    Log::refuses(log.says(0, "p01", Word::Recall, operation, 1), "has no voice");
+    Log::refuses(log.says(1, "command", Word::Order, operation, 1), "needs no authority");
+    Log::refuses(log.says(1, "command", Word::Recall, operation, 1), "is no nation");
+    Log::refuses(log.says(3, "command", Word::Permit, operation, 1), "has no voice");
+    log.says(1, "p01", Word::Recall, operation, 2).expect("its own");
+    Log::refuses(log.says(1, "p01", Word::Refuse, operation, 2), "something later");
+    assert_eq!(log.affairs.assets[&one].lent, None);
+    assert_eq!(log.affairs.assets[&other].lent, Some(operation));
+}
+
+#[test]
+fn what_needs_an_authority_is_agreed_by_its_word_unless_a_nation_refuses() {
+    let mut log = Log::new();
+    let open =
+        || Open { kind: "closure".into(), title: "one".into(), body: BTreeMap::new(), precedence: None };
+    let operation = log.applied(0, Act::Open(open())).expect("it may");
+    let lead = log.attest(0, operation, Role::Lead, ENDORSE).expect("it may");
+    let voices = [(lead, 0, Role::Lead, ENDORSE)];
+    Log::refuses(log.agreed(operation, &voices), "while it is Waits");
+    log.says(0, "command", Word::Order, operation, 1).expect("it has a voice");
+    Log::refuses(log.agreed(operation, &voices), "while it is Waits");
+    log.says(1, "command", Word::Permit, operation, 1).expect("it has a voice");
+    Log::refuses(log.agreed(operation, &voices), "while it is Waits");
+    log.says(1, "command", Word::Order, operation, 2).expect("it has a voice");
+    Log::refuses(log.agreed(operation, &voices), "states no mandate");
+    log.says(3, "p03", Word::Refuse, operation, 1).expect("it is its own");
+    Log::refuses(log.agreed(operation, &voices), "while it is Refused");
+    Log::refuses(log.says(2, "p02", Word::Order, operation, 1), "not the nation's to order");
 }
