@@ -9,6 +9,9 @@ use entente_protocol::identity::{PublicKey, RecordId};
 use super::Affairs;
 use super::leases::hold_apart;
 
+/// A commitment, its operation, who committed it, how it ended, and the dispute about it.
+pub(super) type ShownCommitment = (RecordId, RecordId, PartnerName, Option<Committed>, Option<RecordId>);
+
 /// What a state says of who leads, who owns, who is in, for comparison with what follows from the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shown {
@@ -19,7 +22,7 @@ pub(super) struct Shown {
     pub(super) members: Vec<(PartnerName, Membership)>,
     pub(super) version: u32,
     /// What was committed of which operation by whom, how it ended, and the dispute about it.
-    pub(super) commitments: Vec<(RecordId, RecordId, PartnerName, Option<Committed>, Option<RecordId>)>,
+    pub(super) commitments: Vec<ShownCommitment>,
     pub(super) roots: Vec<(PartnerName, Option<PublicKey>)>,
     pub(super) officers: Vec<(PartnerName, Vec<PublicKey>)>,
 }

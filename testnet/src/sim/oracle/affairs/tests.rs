@@ -9,7 +9,7 @@ use entente_protocol::record::{
 };
 use entente_protocol::time::Time;
 
-use super::show::Shown;
+use super::show::{Shown, ShownCommitment};
 use super::*;
 use crate::sim::members::{Member, found_with_powers, officer, root};
 use entente_protocol::authority::{Extent, Word};
@@ -385,7 +385,7 @@ impl Log {
         self.applied(by, Act::Lease(LeaseAct::Commit(Commit { operation, seen: 1 })))
     }
 
-    fn committed(&self) -> Vec<(RecordId, RecordId, PartnerName, Option<Committed>, Option<RecordId>)> {
+    fn committed(&self) -> Vec<ShownCommitment> {
         let all = self.affairs.commitments.iter();
         all.map(|(id, it)| (*id, it.operation, it.partner.clone(), it.end, self.affairs.dispute_of(id)))
             .collect()
