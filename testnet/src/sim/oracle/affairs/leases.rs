@@ -61,12 +61,14 @@ impl Affairs {
         of.find(|lease| lease.values.contains(&claim.values)).map(|lease| &lease.partner)
     }
 
-    /// Who has what a claim asks for, but for `but`.
+    /// Who has what a claim asks for, but for `but`; of several the one whose time begins last.
     fn holder(&self, claim: &Claim, but: Option<&RecordId>) -> Option<&Operation> {
         let others =
             self.operations.iter().filter(|(id, operation)| Some(*id) != but && !operation.is_over());
-        let mut others = others.map(|(_, operation)| operation);
-        others.find(|operation| operation.claims.iter().any(|held| held.meets(claim)))
+        let held =
+            others.flat_map(|(_, operation)| operation.claims.iter().map(move |held| (held, operation)));
+        let met = held.filter(|(held, _)| held.meets(claim));
+        met.max_by(|(one, _), (other, _)| one.from.cmp(&other.from)).map(|(_, operation)| operation)
     }
 
     /// Whom it wrongs if `partner` has this, claim by claim.
