@@ -156,7 +156,7 @@ pub struct FailureView {
 /// From this many seeds on the minima hold.
 const MEANINGFUL_SEEDS: u64 = 200;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 56] = [
+const MINIMA: [(Count, u64); 54] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -203,13 +203,11 @@ const MINIMA: [(Count, u64); 56] = [
     (Count::Record("word permit", APPLIED), 15),
     (Count::Record("word refuse", APPLIED), 15),
     (Count::Record("word recall", APPLIED), 5),
-    (Count::Record("asset taken home", APPLIED), 1),
     (Count::Record("lease open", APPLIED), 200),
     (Count::Record("lease open", REFUSED), 2),
     (Count::Record("lease commit", APPLIED), 10),
     (Count::Record("lease commit", REFUSED), 2),
     (Count::Record("commitment confirmed", APPLIED), 3),
-    (Count::Record("commitment superseded", APPLIED), 3),
     (Count::Record("commitment conflicted", APPLIED), 50),
     (Count::Record("by a granted key", APPLIED), 200),
     (Count::Record("by a revoked key", REFUSED), 60),
