@@ -304,8 +304,8 @@ impl Oracle {
     }
 
     /// A process that does not lie sends something to another.
-    pub(super) fn posts(&mut self, from: usize, to: usize, now: Time) {
-        if let Some(what) = self.pace.count(from, to, now) {
+    pub(super) fn posts(&mut self, from: usize, to: usize, message: &PeerMessage, now: Time) {
+        if let Some(what) = self.pace.count(from, to, message, now) {
             self.fail(what);
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use entente_protocol::replicate::{PeerMessage, Want};
 use entente_protocol::time::Time;
 
 use crate::sim::history::{History, What};
@@ -20,8 +21,8 @@ const MAX_PER_EPOCH: u64 = 8;
 #[derive(Debug)]
 pub(super) struct Pace {
     limit: u64,
-    /// By sender and receiver: the last second in which something was sent, and how much.
-    links: BTreeMap<(usize, usize), (u64, u64)>,
+    /// By sender and receiver: the last second in which something was sent, and how much of what.
+    links: BTreeMap<(usize, usize), (u64, BTreeMap<&'static str, u64>)>,
     most: u64,
 }
 
@@ -36,18 +37,46 @@ impl Pace {
     }
 
     /// Counts a message; tells what is wrong if it is the first too many of its second.
-    pub(super) fn count(&mut self, from: usize, to: usize, now: Time) -> Option<String> {
+    pub(super) fn count(
+        &mut self,
+        from: usize,
+        to: usize,
+        message: &PeerMessage,
+        now: Time,
+    ) -> Option<String> {
         let second = now.0 / 1_000;
-        let (last, count) = self.links.entry((from, to)).or_default();
-        *count = if *last == second { *count + 1 } else { 1 };
+        let (last, counts) = self.links.entry((from, to)).or_default();
+        if *last != second {
+            counts.clear();
+        }
         *last = second;
-        self.most = self.most.max(*count);
-        let over = *count == self.limit + 1;
-        over.then(|| format!("process {from} sends {count} messages to process {to} in a second"))
+        *counts.entry(kind_of(message)).or_default() += 1;
+        let count = counts.values().sum();
+        self.most = self.most.max(count);
+        let over = count == self.limit + 1;
+        over.then(|| format!("process {from} sends {count} messages to process {to} in a second: {counts:?}"))
     }
 
     /// The most of any two and any second.
     pub(super) fn most(&self) -> u64 {
         self.most
+    }
+}
+
+fn kind_of(message: &PeerMessage) -> &'static str {
+    match message {
+        PeerMessage::Have(_) => "have",
+        PeerMessage::Want(Want::Entries { .. }) => "want of entries",
+        PeerMessage::Want(Want::Frames { .. }) => "want of frames",
+        PeerMessage::Want(_) => "other want",
+        PeerMessage::Run(_) => "run",
+        PeerMessage::Frame(_) | PeerMessage::Spoken(_) => "frame",
+        PeerMessage::Payload { .. } => "payload",
+        PeerMessage::Cosign(_) => "cosign",
+        PeerMessage::Certificate { .. } => "certificate",
+        PeerMessage::Epoch(_) => "epoch",
+        PeerMessage::Served(_) => "served",
+        PeerMessage::HeadRequest(_) | PeerMessage::HeadReport(_) => "head",
+        PeerMessage::Snapshot(_) | PeerMessage::State { .. } => "state",
     }
 }

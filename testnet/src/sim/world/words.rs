@@ -96,7 +96,7 @@ impl World {
         }
         self.counts.add(Count::Sent, 1);
         if self.processes[from].liar.is_none() {
-            self.oracle.posts(from, to, self.now);
+            self.oracle.posts(from, to, message, self.now);
         }
         if self.deaf.get(&(from, to)).is_some_and(|until| *until > self.now) {
             self.counts.add(Count::OneWay, 1);
