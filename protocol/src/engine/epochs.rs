@@ -285,6 +285,7 @@ impl Engine {
         }
         if frame.seq > seq {
             // A gap: the frames between are asked for.
+            self.left_out(Subject::Frames(epoch), node);
             return self.ask_missing();
         }
         // The stream vouches for what comes from its author: its signature is for those that it is shown to.

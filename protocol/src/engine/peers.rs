@@ -89,6 +89,8 @@ pub(super) struct Asked {
     pub(super) until: Time,
     /// Whether anything came of it.
     progress: bool,
+    /// Whether something of the answer was lost on the way.
+    gap: bool,
 }
 
 /// A peer that had nothing, or did not answer.
@@ -528,11 +530,13 @@ impl Engine {
             Want::State { .. } => Subject::State,
         };
         let answered = |asked: &Asked| asked.peer == node && asked.want == *want;
-        let progress = self.asked.get(&subject).filter(|asked| answered(asked)).map(|asked| asked.progress);
-        if let Some(progress) = progress {
+        let asked = self.asked.get(&subject).filter(|asked| answered(asked));
+        if let Some((progress, gap)) = asked.map(|asked| (asked.progress, asked.gap)) {
             self.asked.remove(&subject);
             if !progress {
                 self.had_nothing(&subject, node);
+            } else if gap {
+                self.had_gaps(&subject, node);
             }
             self.ask_missing();
         }

@@ -8,7 +8,7 @@ use entente_protocol::replicate::{EpochHave, Have, PeerMessage, Want, serve};
 use entente_protocol::time::Time;
 use entente_protocol::vote::{HeadReport, HeadRequest};
 
-use crate::forge::{answer_with_nothing, feed_of, first_frame, greet, inbox, wants, with_liar};
+use crate::forge::{answer_with_nothing, feed_of, first_frame, greet, inbox, next_frame, wants, with_liar};
 use crate::net::Net;
 
 /// The messages with which a node serves certified epochs.
@@ -184,4 +184,41 @@ fn a_seat_that_asks_for_its_heads_without_end_is_passed_on_at_a_timers_pace() {
     });
     let passed_on = passed_on.count();
     assert!((1..=MOST_ASKED).contains(&passed_on), "passed on {passed_on} times in ten seconds");
+}
+
+#[test]
+fn where_parts_of_an_answer_are_lost_the_rest_is_asked_for_at_a_timers_pace() {
+    let mut net = with_liar(1_570);
+    let digest = Digest::of(b"x");
+    let mut frames = vec![first_frame(&net, 3, 1, Frame::pack([Message::Propose(digest)]))];
+    for proposer in (0..4).map(Seat) {
+        for message in [Message::Echo { proposer, digest }, Message::Ready { proposer, digest }] {
+            frames.push(next_frame(&net, &frames[frames.len() - 1], Frame::pack([message])));
+        }
+    }
+    let count = frames.len() as u32;
+    let epoch = EpochHave { epoch: 1, frames: vec![0, 0, 0, count], cosigned: Vec::new() };
+    let have = Have { epochs: vec![epoch], seat: Some(Seat(3)), ..Have::default() };
+    net.say(3, 0, &PeerMessage::Have(have));
+    let (mut asked, mut at_first) = (0, 0);
+    for step in 0..400 {
+        net.run_for(5);
+        for (from, message) in inbox(&mut net, 3) {
+            let PeerMessage::Want(want) = message else { continue };
+            let Want::Frames { from: places, .. } = &want else { continue };
+            let place = places.iter().find(|(seat, _)| *seat == Seat(3)).map_or(0, |(_, seq)| *seq as usize);
+            // Every other one is lost on the way.
+            for frame in frames.iter().skip(place).step_by(2) {
+                net.say(3, from, &PeerMessage::Frame(frame.clone()));
+            }
+            net.say(3, from, &PeerMessage::Served(want));
+            asked += usize::from(from == 0);
+        }
+        if step == 30 {
+            at_first = asked;
+        }
+    }
+    // 50 ms apart at least, and in the end all of it is there.
+    assert!((1..=4).contains(&at_first), "asked {at_first} times in 150 ms");
+    assert!(asked >= frames.len() - 1, "asked {asked} times for {count} frames");
 }

@@ -38,6 +38,22 @@ impl Engine {
         peer.quiet.insert(*subject, Quiet { times: times.saturating_add(1), until: self.now.plus(span_ms) });
     }
 
+    /// What `node` sends of something that it was asked for leaves something out.
+    pub(in crate::engine) fn left_out(&mut self, subject: Subject, node: NodeId) {
+        if let Some(asked) = self.asked.get_mut(&subject).filter(|asked| asked.peer == node) {
+            asked.gap = true;
+        }
+    }
+
+    /// What was lost asks for the rest of an answer again, most of which was sent in vain: not at once, or it is sent as often as there
+    /// are losses.
+    pub(in crate::engine) fn had_gaps(&mut self, subject: &Subject, node: NodeId) {
+        let until = self.now.plus(self.timing.gossip_ms);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.quiet.insert(*subject, Quiet { times: 0, until });
+        }
+    }
+
     /// Asks `want` of one of `from`, unless it has been asked; of the `others` if all of these had nothing of late.
     pub(in crate::engine) fn ask_one(
         &mut self,
@@ -70,7 +86,8 @@ impl Engine {
             // Spread over the peers, so that not all ask the same.
             let peer = able[self.asked.len() % able.len()];
             let until = self.now.plus(self.timing.ask_timeout_ms);
-            self.asked.insert(subject, Asked { peer, want: want.clone(), until, progress: false });
+            self.asked
+                .insert(subject, Asked { peer, want: want.clone(), until, progress: false, gap: false });
             return self.ask(peer, want);
         }
         self.retry_at = self.retry_at.into_iter().chain(retry_at).min();

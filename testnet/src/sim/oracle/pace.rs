@@ -13,6 +13,9 @@ use crate::sim::history::{History, What};
 
 /// Most messages of one process to another in a second of simulated time; copies that the network makes are not counted.
 const MAX_PER_SECOND: u64 = 3_000;
+/// So many more for each pair of seats: of an epoch some two dozen frames of each seat are asked for, and where the network loses
+/// single messages, which no stream does, every gap in a chain asks for the rest of it again.
+const MAX_PER_PAIR: u64 = 60;
 /// So many more for each epoch that a member sleeps through, all of which may be given in that second: its record, each
 /// seat's contribution, entries.
 const MAX_PER_EPOCH: u64 = 8;
@@ -32,7 +35,8 @@ impl Pace {
             What::Sleep { epochs, .. } => epochs,
             _ => 0,
         });
-        let limit = MAX_PER_SECOND + MAX_PER_EPOCH * slept.sum::<u64>();
+        let pairs = (history.seats * history.seats) as u64;
+        let limit = MAX_PER_SECOND + MAX_PER_PAIR * pairs + MAX_PER_EPOCH * slept.sum::<u64>();
         Self { limit, links: BTreeMap::new(), most: 0 }
     }
 
