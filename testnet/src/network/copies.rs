@@ -51,6 +51,13 @@ impl Network {
         fs::remove_file(&seat).map_err(|error| Error::io(format!("remove {}", seat.display()), error))
     }
 
+    /// Makes the host of somebody who is no partner yet, with all its keys.
+    pub(crate) async fn newcomer(&mut self, named: &str) -> Result<(), Error> {
+        self.state.hosts.insert(named.to_owned(), named.to_owned());
+        self.save()?;
+        self.entente(named, &["init", "--partner", named]).await.map(drop)
+    }
+
     /// The folder for the network of another coalition, which ends and is cleaned with this one.
     pub(crate) fn nest(&mut self, name: &str) -> Result<PathBuf, Error> {
         self.state.nested.push(name.to_owned());

@@ -237,9 +237,15 @@ impl<'a> So<'a> {
                 }
                 self.new_node(of, named)?;
             }
-            Step::Host(Host { of, named }) => {
+            Step::Host(Host { of: Some(of), named }) => {
                 known("partner", names(&self.partners), of)?;
                 self.new_node(of, named)?;
+            }
+            Step::Host(Host { of: None, named }) => {
+                if let Some(coalition) = parts(named).0.filter(|name| !self.coalitions.contains(*name)) {
+                    return Err(format!("{named:?} is in no coalition: there is no {coalition}"));
+                }
+                self.new_node(named, named)?;
             }
             Step::Impostor(impostor) => {
                 known("partner", names(&self.partners), &impostor.named)?;

@@ -210,9 +210,13 @@ impl<'a> Player<'a> {
                 self.tale.line(named, &format!("has the keys and the store of {of}, as they were"));
             }
             Step::Host(Host { of, named }) => {
-                self.stage.host(of, named).await?;
+                self.stage.host(of.as_deref(), named).await?;
                 of_node(&mut self.variables, self.stage, named)?;
-                self.tale.line(named, &format!("is a new host of {of}, with keys of its own"));
+                let what = match of {
+                    Some(of) => format!("is a new host of {of}, with keys of its own"),
+                    None => "is no partner yet, and makes its keys".to_owned(),
+                };
+                self.tale.line(named, &what);
             }
             Step::Impostor(impostor) => self.impostor(impostor).await?,
             Step::Edit(edit) => self.edit(edit)?,

@@ -167,9 +167,12 @@ impl Stage {
         network.copy(plain, parts(named).1)
     }
 
-    pub(super) async fn host(&mut self, of: &str, named: &str) -> Result<(), Error> {
-        let (network, plain) = self.of_mut(of)?;
-        network.host(plain, parts(named).1).await
+    pub(super) async fn host(&mut self, of: Option<&str>, named: &str) -> Result<(), Error> {
+        let (network, plain) = self.of_mut(named)?;
+        match of {
+            Some(of) => network.host(parts(of).1, plain).await,
+            None => network.newcomer(plain).await,
+        }
     }
 
     pub(super) async fn cut(&mut self, a: &str, b: &str) -> Result<bool, Error> {

@@ -150,11 +150,11 @@ pub(crate) struct Copy {
     pub(crate) named: String,
 }
 
-/// A further host of a partner, with keys of its own.
+/// A further host of a partner, with keys of its own; or that of somebody who is no partner yet.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Host {
-    pub(crate) of: String,
+    pub(crate) of: Option<String>,
     #[serde(rename = "as")]
     pub(crate) named: String,
 }
