@@ -194,7 +194,7 @@ impl State {
                 }
                 _ => return None,
             }
-        } else if is_missing(&deficit, partner) && said.is_none() {
+        } else if is_missing(&deficit, partner) && said.is_none() && operation.may_speak(&kind, partner) {
             (Waits::Attest, format!("{deficit}"))
         } else if deficit.is_met()
             && deficit.veto_unused.contains(partner)

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::authority::Mandate;
 use super::lease::Conflict;
-use super::outcome::{Assessment, Decision, Deficit, Ending, Leave, Stage, Standing, Verdict, is_settled};
+use super::outcome::{
+    Assessment, Candidate, Decision, Deficit, Ending, Leave, Stage, Standing, Verdict, is_settled,
+};
 use crate::charter::{Charter, Claim, Fallback, OperationType, PartnerName};
 use crate::identity::{Hash, RecordId};
 use crate::record::{Change, Open, Role, Stance};
@@ -266,10 +268,24 @@ impl Operation {
             return deficit;
         }
         // In a need of no particular role somebody may still speak in another one.
-        deficit.of_those(|partner, role| match role {
+        let mut deficit = deficit.of_those(|partner, role| match role {
             Some(role) => !self.has_handed(role, partner),
             None => self.may_speak(kind, partner),
-        })
+        });
+        // Where nobody is left, whoever could move into the role from what it says in another.
+        for need in deficit.needs.iter_mut().chain(deficit.either.iter_mut().flatten()) {
+            let Some(role) = need.role.filter(|_| need.from.is_empty()) else { continue };
+            let movers = kind.eligible(role).iter().filter(|partner| !self.has_handed(role, partner));
+            need.from = movers
+                .map(|partner| Candidate {
+                    partner: partner.clone(),
+                    stance: self.standing(partner).map(|said| said.stance),
+                    gives: 1,
+                    or: vec![],
+                })
+                .collect();
+        }
+        deficit
     }
 
     /// Whether a role that counts is left to `partner` here.

@@ -145,7 +145,10 @@ impl State {
         }
         for named in self.last_charter().members() {
             let living = kept.entry(&named.name).or_default();
-            *living = (*living).max(named.nodes.len());
+            // Who is gone is granted none any more.
+            if !self.membership(&named.name).is_gone() {
+                *living = (*living).max(named.nodes.len());
+            }
         }
         if kept.values().sum::<usize>() + more <= most {
             return Ok(());

@@ -468,8 +468,19 @@ fn who_has_left_takes_its_keys_back_and_gives_its_places_free() {
     };
     let act = Act::Key(KeyAct::Revoke(Box::new(revocation.sign(&root))));
     let signed = record(&bench.founded, "norden", "revoke", act);
+    let room = |bench: &Bench| {
+        let all = ["vestland", "westvik", "yttre", "zelda"].map(|partner| with_nodes(partner, 7));
+        let few = |count: usize| amendment_of(bench, &all[..count]).expect("few keys");
+        bench.state.check(&propose(bench, few(3)), bench.state.time()).is_ok()
+    };
+    // Three times seven, and seven more: 32 places, of which its one is one.
+    let six = amendment_of(&bench, &[with_nodes("ullvik", 7)]).expect("few keys");
+    bench.agree(six);
+    bench.state.begin_batch();
+    assert!(!room(&bench));
     assert_eq!(bench.apply(&signed).disposition, Disposition::Applied);
-    assert_eq!(bench.state.nodes().len(), 4);
+    assert_eq!(bench.state.nodes().len(), 11);
+    assert!(room(&bench));
 }
 
 #[test]

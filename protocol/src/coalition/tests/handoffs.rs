@@ -177,6 +177,11 @@ fn nobody_is_asked_for_a_word_in_a_role_that_it_has_handed_over() {
     bench.does("sudria", "2", accepts(offered, &[]));
     assert!(!named(&bench), "{}", bench.deficit(id));
     assert!(asked(&bench, "sudria") && !asked(&bench, "norden"));
+    // Who has said something in another role is named as the one who could move.
+    let mut moves = bench.clone();
+    moves.say("sudria", id, Supporting, Endorse);
+    moves.say("estmark", id, Supporting, Endorse);
+    assert!(moves.deficit(id).contains("sudria"), "{}", moves.deficit(id));
     // Nor for a veto that it has no role to use.
     bench.say("sudria", id, Lead, Endorse);
     bench.say("estmark", id, Supporting, Endorse);

@@ -20,12 +20,15 @@ const MAX_PER_PAIR: u64 = 60;
 /// seat's contribution, entries.
 const MAX_PER_EPOCH: u64 = 8;
 
+/// How many of what.
+type Kinds = BTreeMap<&'static str, u64>;
+
 /// Counts them.
 #[derive(Debug)]
 pub(super) struct Pace {
     limit: u64,
     /// By sender and receiver: the last second in which something was sent, and how much of what.
-    links: BTreeMap<(usize, usize), (u64, BTreeMap<&'static str, u64>)>,
+    links: BTreeMap<(usize, usize), (u64, Kinds)>,
     most: u64,
 }
 
