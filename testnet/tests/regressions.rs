@@ -24,8 +24,9 @@ fn the_same_seed_takes_the_same_course() {
 
 /// Seeds that found something which is mended: a member that is behind, contributions that come twice, and ever more
 /// wants of them; and where the oracle asked too much: several seats that write `due` at once, evidence that a node of a
-/// partner carries which is gone.
-const MENDED: [u64; 5] = [900_001_562, 820_893_986_803, 133_213_174_715, 133_213_174_766, 133_213_175_422];
+/// partner carries which is gone; keys that somebody who is gone takes back.
+const MENDED: [u64; 6] =
+    [900_001_562, 820_893_986_803, 133_213_174_715, 133_213_174_766, 133_213_175_422, 901_346_368_027];
 
 #[test]
 fn what_was_found_stays_mended() {

@@ -105,11 +105,12 @@ impl Affairs {
         must(may && kind.effect.is_none(), || format!("{partner} may not open {}", open.kind))
     }
 
-    /// Whether a change of keys may be made, whoever brings it: of the keys of a member.
+    /// Whether a change of keys may be made, whoever brings it: of the keys of a member, or taken back from who is gone.
     pub(super) fn may_change(&self, act: &KeyAct) -> Result<(), String> {
         let partner = self.keys.concerned(act).ok_or("it concerns nobody")?;
         let gone = self.members.get(partner).filter(|membership| **membership != Membership::Suspended);
-        must(gone.is_none(), || format!("{partner} is gone"))?;
+        let takes_back = matches!(act, KeyAct::Revoke(_));
+        must(gone.is_none() || takes_back, || format!("{partner} is gone"))?;
         self.keys.may(act, self.now)
     }
 
