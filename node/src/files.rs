@@ -4,6 +4,7 @@
 //! either the old content or the new; both are on the disk when they return. A secret is created with its final mode,
 //! so that there is no moment at which others can read it.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -29,6 +30,18 @@ pub fn read_text(path: &Path, limit: usize) -> Result<Zeroizing<String>, CliErro
             "check that this is the right file",
         )),
     }
+}
+
+/// A file of at most `limit` bytes, read by `decode`; else `what` it is not and what to do.
+pub fn read_as<T, E: Display>(
+    path: &Path,
+    limit: usize,
+    decode: impl FnOnce(&str) -> Result<T, E>,
+    what: &str,
+    next: impl Into<String>,
+) -> Result<T, CliError> {
+    let text = read_text(path, limit)?;
+    decode(&text).map_err(|why| CliError::config(format!("{} is {what}", path.display()), why, next))
 }
 
 /// The bytes of a file, at most `limit`.

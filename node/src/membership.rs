@@ -45,14 +45,14 @@ const EXPIRY_WARNING_MS: u64 = 14 * 86_400_000;
 
 /// Reads a founded file, secret or not, without judging it. A file with the secret must be private.
 pub fn read_founded(path: &Path) -> Result<FoundedFile, CliError> {
-    let text = files::read_text(path, MAX_FOUNDING_TOML_BYTES)?;
-    let file = FoundedFile::from_toml(&text).map_err(|why| {
-        CliError::config(
-            format!("{} is not a founded coalition", path.display()),
-            why,
-            "ask the founder for the file that `entente charter found` wrote",
-        )
-    })?;
+    let next = "ask the founder for the file that `entente charter found` wrote";
+    let file = files::read_as(
+        path,
+        MAX_FOUNDING_TOML_BYTES,
+        FoundedFile::from_toml,
+        "not a founded coalition",
+        next,
+    )?;
     if file.secret.is_some() {
         files::require_private(path)?;
     }
@@ -187,26 +187,14 @@ fn enrolled_by(
 
 /// Reads a chain's file.
 pub fn read_chain(path: &Path) -> Result<Chain, CliError> {
-    let text = files::read_text(path, MAX_CHAIN_TOML_BYTES)?;
-    Chain::from_toml(&text).map_err(|why| {
-        CliError::config(
-            format!("{} is no delegation chain", path.display()),
-            why,
-            format!("entente authority show {}", path.display()),
-        )
-    })
+    let next = format!("entente authority show {}", path.display());
+    files::read_as(path, MAX_CHAIN_TOML_BYTES, Chain::from_toml, "no delegation chain", next)
 }
 
 /// Reads what the root of a partner signed that joins after the founding.
 pub fn read_accession(path: &Path) -> Result<Accession, CliError> {
-    let text = files::read_text(path, MAX_FOUNDING_TOML_BYTES)?;
-    Accession::from_toml(&text).map_err(|why| {
-        CliError::config(
-            format!("{} is no accession", path.display()),
-            why,
-            "name the file that `entente charter sign` wrote for a partner that joins",
-        )
-    })
+    let next = "name the file that `entente charter sign` wrote for a partner that joins";
+    files::read_as(path, MAX_FOUNDING_TOML_BYTES, Accession::from_toml, "no accession", next)
 }
 
 /// Refuses an address with the peer id of a node that the founding charter does not name: it is dialled only where the log

@@ -208,23 +208,17 @@ fn stem(path: &Path) -> String {
 }
 
 fn read_card(path: &Path) -> Result<Card, CliError> {
-    let text = files::read_text(path, MAX_CARD_BYTES)?;
-    Card::from_toml(&text).map_err(|why| {
-        CliError::config(
-            format!("{} is not a sound card", path.display()),
-            why,
-            "ask that partner for the card that `entente init` wrote",
-        )
-    })
+    let next = "ask that partner for the card that `entente init` wrote";
+    files::read_as(path, MAX_CARD_BYTES, Card::from_toml, "not a sound card", next)
 }
 
 fn read_signature(path: &Path) -> Result<CharterSignature, CliError> {
-    let text = files::read_text(path, MAX_FOUNDING_TOML_BYTES)?;
-    CharterSignature::from_toml(&text).map_err(|why| {
-        CliError::config(
-            format!("{} is not a charter signature", path.display()),
-            why,
-            "name the files that `entente charter sign` wrote",
-        )
-    })
+    let next = "name the files that `entente charter sign` wrote";
+    files::read_as(
+        path,
+        MAX_FOUNDING_TOML_BYTES,
+        CharterSignature::from_toml,
+        "not a charter signature",
+        next,
+    )
 }

@@ -81,8 +81,9 @@ pub(crate) fn page(member: &MemberView) -> String {
 
 /// Who gave a key what, since when, until when, and what took it back.
 fn granted(grant: &GrantView) -> String {
-    let since = match (grant.since, &grant.carrier) {
-        (Some(index), Some(carrier)) => format!("since leaf {index}, carried by {carrier}"),
+    let since = match (grant.since, &grant.carrier, grant.joined_with) {
+        (Some(index), Some(carrier), _) => format!("since leaf {index}, carried by {carrier}"),
+        (_, _, Some(version)) => format!("since it joined, with version {version} of the charter"),
         _ => "since the founding".into(),
     };
     let mut text = format!("{since}; by {} until {}", key(&grant.issuer.to_string()), grant.not_after);

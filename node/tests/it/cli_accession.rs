@@ -79,6 +79,8 @@ fn a_partner_joins_by_its_own_word_and_the_coalitions_and_each_wrong_step_says_w
     run(&ostvik, &["note", "too early", "--wait", "held"])
         .refused(1, &["takes no part yet", "is no node of this coalition"]);
 
+    run(&ostvik, &["status", "--wait", "100ms"]).refused(8, &["does not take part yet", "member list"]);
+
     let proposed = run(&norden, &[&with[..], &["--key", "ostvik"]].concat());
     proposed.done();
     run(&norden, &["op", "attest", &first_line(&proposed), "--endorse", "--wait", "agreed"]).done();
@@ -88,7 +90,7 @@ fn a_partner_joins_by_its_own_word_and_the_coalitions_and_each_wrong_step_says_w
         run(&ostvik, &["asset", "declare", "lift-9", "--kind", "c-130", "--label", "eighteen tons"]);
     assert!(declared.done().contains("ordered at leaf"), "{}", declared.out);
     let member = run(&norden, &["member", "show", "ostvik"]);
-    for word in ["ACTIVE  ostvik", "by op-"] {
+    for word in ["ACTIVE  ostvik", "by op-", "since it joined, with version 2 of the charter"] {
         assert!(member.done().contains(word), "{word:?} is not in\n{}", member.out);
     }
     run(&norden, &["feed", "ostvik", "routine"]).done();

@@ -87,14 +87,33 @@ pub(super) struct Rotated {
     pub(super) rotation: RootRotation,
 }
 
+/// Where a chain comes from.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// The founding.
+    Founding,
+    /// The accession by which its partner joined, in this version of the charter.
+    Accession(u32),
+    /// A grant through the log.
+    Grant(Ordered),
+}
+
+impl Origin {
+    fn grant(&self) -> Option<&Ordered> {
+        match self {
+            Self::Grant(ordered) => Some(ordered),
+            Self::Founding | Self::Accession(_) => None,
+        }
+    }
+}
+
 /// Something of a key of a partner, until it is cut.
 #[derive(Debug, Clone)]
 struct Holding {
     partner: PartnerName,
     capability: Capability,
     chain: Chain,
-    /// None for one of the founding.
-    grant: Option<Ordered>,
+    origin: Origin,
     /// Which revocation cut it. Follows from the revocations.
     cut: Option<(u64, RecordId)>,
 }
@@ -102,7 +121,7 @@ struct Holding {
 impl Holding {
     /// Whether it holds for what stands at log index `index`, leaving its validity aside.
     fn stands_at(&self, index: u64) -> bool {
-        self.grant.as_ref().is_none_or(|grant| grant.index < index)
+        self.origin.grant().is_none_or(|grant| grant.index < index)
             && self.cut.is_none_or(|(cut, _)| cut > index)
     }
 
@@ -145,7 +164,7 @@ impl Roster {
                 partner: partner.name.clone(),
                 capability,
                 chain: chain.clone(),
-                grant: None,
+                origin: Origin::Founding,
                 cut: None,
             };
             roster.holdings.entry(key).or_default().push(holding);
@@ -154,13 +173,13 @@ impl Roster {
     }
 
     /// The keys of a partner that was admitted, as its accession delegates them.
-    fn admit(&mut self, accession: &Accession) {
+    fn admit(&mut self, accession: &Accession, version: u32) {
         for chain in &accession.delegations {
             let Some(leaf) = chain.leaf() else { continue };
             let Some(capability) = leaf.capabilities.first().copied() else { continue };
-            let (partner, chain) = (leaf.partner.clone(), chain.clone());
-            let holding = Holding { partner, capability, chain: chain.clone(), grant: None, cut: None };
-            self.holdings.entry(leaf.subject).or_default().push(holding);
+            let (key, partner, origin) = (leaf.subject, leaf.partner.clone(), Origin::Accession(version));
+            let holding = Holding { partner, capability, chain: chain.clone(), origin, cut: None };
+            self.holdings.entry(key).or_default().push(holding);
         }
     }
 
@@ -230,7 +249,8 @@ impl Roster {
         *all += 1;
         *passed_on += usize::from(grant.chain.0.len() > 1);
         let chain = grant.chain.clone();
-        let holding = Holding { partner, capability, chain, grant: Some(grant.ordered.clone()), cut: None };
+        let origin = Origin::Grant(grant.ordered.clone());
+        let holding = Holding { partner, capability, chain, origin, cut: None };
         self.holdings.entry(key).or_default().push(holding);
         self.grants.insert(grant.ordered.by, grant);
     }
@@ -308,7 +328,7 @@ impl State {
             .filter(|(_, all)| {
                 all.iter().any(|it| it.stands() && it.capability == capability && it.partner == *partner)
             })
-            .map(|(key, all)| (all[0].grant.as_ref().map(|grant| grant.index), *key))
+            .map(|(key, all)| (all[0].origin.grant().map(|grant| grant.index), *key))
             .collect::<Vec<_>>();
         keys.sort_unstable();
         keys.into_iter().map(|(_, key)| key).collect()
@@ -333,7 +353,7 @@ impl State {
             .keys
             .holdings
             .iter()
-            .filter_map(|(key, all)| Some((all[0].grant.as_ref()?.index, *key)))
+            .filter_map(|(key, all)| Some((all[0].origin.grant()?.index, *key)))
             .collect::<Vec<_>>();
         later.sort_unstable();
         let keys = first.chain(admitted).chain(later.into_iter().map(|(_, key)| key));
@@ -431,9 +451,9 @@ impl State {
         }
     }
 
-    /// The keys of a partner that is admitted act from now on.
-    pub(super) fn admit(&mut self, accession: &Accession) {
-        Arc::make_mut(&mut self.keys).admit(accession);
+    /// The keys of a partner that is admitted by this version act from now on.
+    pub(super) fn admit(&mut self, accession: &Accession, version: u32) {
+        Arc::make_mut(&mut self.keys).admit(accession, version);
     }
 
     pub(super) fn adopt_grant(&mut self, grant: Grant) {

@@ -134,7 +134,7 @@ impl State {
         let charter = self.last_charter().amended(&version.amendment)?;
         self.tree.put(&Item::Version(Cow::Borrowed(&version)));
         for accession in &version.amendment.admit {
-            self.admit(accession);
+            self.admit(accession, version.amendment.version);
         }
         self.versions.0.push((version, Arc::new(charter)));
         Ok(())

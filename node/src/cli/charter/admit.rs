@@ -43,17 +43,14 @@ pub(crate) struct Next {
 }
 
 /// Gives `partner` each role that `like` has.
-fn give_roles(charter: &mut Charter, partner: &PartnerName, like: &PartnerName) -> usize {
-    let mut given = 0;
+fn give_roles(charter: &mut Charter, partner: &PartnerName, like: &PartnerName) {
     for kind in &mut charter.operations {
         let declared = kind.roles.iter_mut().map(|role| &mut role.partners);
         let lists = [&mut kind.lead, &mut kind.supporting, &mut kind.observing].into_iter().chain(declared);
         for list in lists.filter(|list| list.contains(like)) {
             list.push(partner.clone());
-            given += 1;
         }
     }
-    given
 }
 
 impl Admit {

@@ -75,14 +75,12 @@ impl Amend {
         let current = in_force(context, None).await?;
         let accessions =
             self.accession.iter().map(|path| read_accession(path)).collect::<Result<Vec<_>, _>>()?;
-        let amendment = current
-            .amendment_with(&wanted, accessions)
-            .and_then(|amendment| {
-                let coalition = read_founded(&context.dir.coalition()).map(|file| file.founding.charter.id());
-                coalition.map_or(Ok(()), |coalition| amendment.check_accessions(coalition))?;
-                Ok(amendment)
-            })
-            .map_err(|error| refused(&error, &self.file))?;
+        let amendment =
+            current.amendment_with(&wanted, accessions).map_err(|error| refused(&error, &self.file))?;
+        if !amendment.admit.is_empty() {
+            let coalition = read_founded(&context.dir.coalition())?.founding.charter.id();
+            amendment.check_accessions(coalition).map_err(|error| refused(&error, &self.file))?;
+        }
         let lines = amendment.explain(&current);
         if self.dry_run {
             if context.json {
@@ -181,12 +179,6 @@ pub(super) fn refused(error: &AmendmentError, path: &Path) -> CliError {
 }
 
 pub(super) fn read(path: &Path) -> Result<Charter, CliError> {
-    let text = files::read_text(path, MAX_CHARTER_TOML_BYTES)?;
-    Charter::from_toml(&text).map_err(|why| {
-        CliError::config(
-            format!("{} is not a charter", path.display()),
-            why,
-            "begin with what is in force: entente charter current -o FILE",
-        )
-    })
+    let next = "begin with what is in force: entente charter current -o FILE";
+    files::read_as(path, MAX_CHARTER_TOML_BYTES, Charter::from_toml, "not a charter", next)
 }

@@ -64,7 +64,7 @@ impl Admission {
         let root = first.delegation.issuer;
         let of_founding = self.roster.holdings.values().flatten();
         let mut of_founding =
-            of_founding.filter(|holding| holding.grant.is_none() && holding.partner == leaf.partner);
+            of_founding.filter(|holding| holding.origin.grant().is_none() && holding.partner == leaf.partner);
         let is_root = of_founding.any(|holding| holding.chain.above(0).any(|key| key == root))
             || self.roster.roots_of(&leaf.partner, u64::MAX).contains(&root);
         let revoked = self.roster.marked.contains_key(&(leaf.partner.clone(), leaf.subject))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Holding, Ordered, State};
+use super::{Holding, Ordered, Origin, State};
 use crate::authority::Extent;
 use crate::charter::{PartnerName, show_time};
 use crate::credential::Capability;
@@ -65,8 +65,10 @@ pub struct GrantView {
     pub not_after: String,
     /// The last epoch, where one is named.
     pub last_epoch: Option<u64>,
-    /// The log index since which it holds; none for the founding.
+    /// The log index since which it holds; none for the founding and for an accession.
     pub since: Option<u64>,
+    /// The version of the charter with which its partner joined, for what came with the accession.
+    pub joined_with: Option<u32>,
     /// The record that carried it.
     pub by: Option<RecordId>,
     /// Whose officer carried it.
@@ -121,7 +123,7 @@ impl State {
             .iter()
             .filter(|(_, all)| all[0].partner == *partner && all[0].capability != Capability::Seat)
             .map(|(key, all)| {
-                let first = all[0].grant.as_ref().map(|grant| grant.index);
+                let first = all[0].origin.grant().map(|grant| grant.index);
                 let view = KeyView {
                     key: *key,
                     capability: all[0].capability,
@@ -155,7 +157,7 @@ impl State {
         let links = || holding.chain.0.iter().map(|link| &link.delegation);
         let leaf = holding.chain.leaf().expect("chains without a link are not taken");
         let cut = holding.cut.and_then(|(_, by)| self.keys.revocation(&by));
-        let grant = holding.grant.as_ref();
+        let grant = holding.origin.grant();
         GrantView {
             issuer: leaf.issuer,
             delegation: leaf.hash(),
@@ -165,6 +167,10 @@ impl State {
             not_after: show_time(holding.chain.not_after()),
             last_epoch: links().filter_map(|link| link.last_epoch).min(),
             since: grant.map(|grant| grant.index),
+            joined_with: match holding.origin {
+                Origin::Accession(version) => Some(version),
+                Origin::Founding | Origin::Grant(_) => None,
+            },
             by: grant.map(|grant| grant.by),
             carrier: grant.map(|grant| grant.carrier.clone()),
             revoked: cut.map(|revoked| {
