@@ -108,6 +108,16 @@ impl Options {
         Ok(self.plant()?.map_or("", name))
     }
 
+    /// Whether a bug is planted, which is to be found.
+    fn is_armed(&self) -> bool {
+        self.plant.is_some() && !self.disarmed
+    }
+
+    /// Whether histories are drawn without any wish.
+    fn is_free(&self) -> bool {
+        self.nodes.is_none() && self.byzantine.is_none() && self.plant.is_none() && self.without.is_empty()
+    }
+
     /// The command that runs one seed of these, without some items.
     fn replay(&self, seed: u64, without: &BTreeSet<usize>) -> String {
         let mut command = format!("entente-testnet sim --seed {seed}");
@@ -129,73 +139,110 @@ impl Options {
     }
 }
 
+/// What a run has done so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// So many histories have ended, and so many of them failed.
+    Done(u64, u64),
+    /// Something was wrong in one, before anything is left out of it.
+    Failed {
+        /// Its seed.
+        seed: u64,
+        /// What.
+        what: String,
+        /// The command that replays it.
+        replay: String,
+    },
+}
+
+/// What the histories of a run amount to.
+#[derive(Default)]
+struct Tally {
+    /// What stays of each but its numbers.
+    traces: Vec<(u64, [u8; 32])>,
+    failures: Vec<(u64, String)>,
+    summary: Summary,
+}
+
+impl Tally {
+    fn add(&mut self, seed: u64, outcome: Outcome) {
+        let summary = &mut self.summary;
+        summary.epochs += outcome.epochs;
+        summary.simulated_ms += outcome.simulated_ms;
+        summary.steps += outcome.steps;
+        summary.most_per_second = summary.most_per_second.max(outcome.most_per_second);
+        summary.counts.merge(&outcome.counts);
+        self.traces.push((seed, outcome.trace));
+        self.failures.extend(outcome.failure.map(|what| (seed, what)));
+    }
+}
+
 /// Runs histories over as many threads as there are cores; `progress` hears of each.
-pub fn run(options: &Options, progress: impl Fn(u64, u64) + Sync) -> Result<Summary, OptionsError> {
+pub fn run(options: &Options, progress: impl Fn(Progress) + Sync) -> Result<Summary, OptionsError> {
     let wish = options.wish()?;
     let planted = options.planted()?;
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(options.seeds.max(1) as usize);
     let begun = Instant::now();
     let next = AtomicU64::new(0);
-    let done: Mutex<Vec<(u64, Outcome)>> = Mutex::new(Vec::new());
-    let failed = AtomicU64::new(0);
+    let tally = Mutex::new(Tally::default());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     // A planted bug need be caught only once.
-                    let caught =
-                        !planted.is_empty() && !options.disarmed && failed.load(Ordering::Relaxed) > 0;
+                    let failed = || !tally.lock().expect("nobody panics with it").failures.is_empty();
+                    let caught = options.is_armed() && failed();
                     let late = options.within.is_some_and(|within| begun.elapsed() >= within);
                     if at >= options.seeds || caught || late {
                         break;
                     }
                     let seed = options.first.wrapping_add(at);
                     let outcome = play(History::draw(seed, wish).without(&options.without), planted);
-                    if outcome.failure.is_some() {
-                        failed.fetch_add(1, Ordering::Relaxed);
+                    if let Some(what) = outcome.failure.clone() {
+                        progress(Progress::Failed {
+                            seed,
+                            what,
+                            replay: options.replay(seed, &options.without),
+                        });
                     }
-                    let mut done = done.lock().expect("nobody panics with it");
-                    done.push((seed, outcome));
-                    progress(done.len() as u64, failed.load(Ordering::Relaxed));
+                    let mut tally = tally.lock().expect("nobody panics with it");
+                    tally.add(seed, outcome);
+                    progress(Progress::Done(tally.traces.len() as u64, tally.failures.len() as u64));
                 }
             });
         }
     });
-    let mut done = done.into_inner().expect("all threads have ended");
-    done.sort_by_key(|(seed, _)| seed.wrapping_sub(options.first));
-    Ok(summarise(options, wish, planted, done))
+    Ok(summarise(options, wish, planted, tally.into_inner().expect("all threads have ended")))
 }
 
 /// Most failures that are shrunk.
 const MAX_SHRUNK: usize = 5;
 
-fn summarise(options: &Options, wish: Wish, planted: &'static str, done: Vec<(u64, Outcome)>) -> Summary {
-    let mut summary = Summary { seeds: done.len() as u64, ..Summary::default() };
+fn summarise(options: &Options, wish: Wish, planted: &'static str, tally: Tally) -> Summary {
+    let Tally { mut traces, mut failures, mut summary } = tally;
+    let place = |seed: u64| seed.wrapping_sub(options.first);
+    traces.sort_by_key(|(seed, _)| place(*seed));
+    failures.sort_by_key(|(seed, _)| place(*seed));
     let mut trace = Sha256::new();
-    for (seed, outcome) in done {
-        trace.update(outcome.trace);
-        summary.epochs += outcome.epochs;
-        summary.simulated_ms += outcome.simulated_ms;
-        summary.steps += outcome.steps;
-        summary.most_per_second = summary.most_per_second.max(outcome.most_per_second);
-        summary.counts.merge(&outcome.counts);
-        if let Some(what) = outcome.failure {
-            let whole = History::draw(seed, wish);
-            let mut without = options.without.clone();
-            if options.shrink && summary.failures.len() < MAX_SHRUNK {
-                without = shrink::shrink(&whole, planted, without, &what);
-            }
-            let mut history = shrink::describe(&whole.without(&without));
-            let what_is = Plant::named(planted).map(|plant| format!("planted: {}", plant.what));
-            history.extend(what_is);
-            let replay = options.replay(seed, &without);
-            summary.failures.push(FailureView { seed, what, replay, history });
+    traces.iter().for_each(|(_, of_one)| trace.update(of_one));
+    (summary.seeds, summary.asked) = (traces.len() as u64, options.seeds);
+    for (seed, what) in failures {
+        let whole = History::draw(seed, wish);
+        let mut without = options.without.clone();
+        if options.shrink && summary.failures.len() < MAX_SHRUNK {
+            without = shrink::shrink(&whole, planted, without, &what);
         }
+        let mut history = shrink::describe(&whole.without(&without));
+        let what_is = Plant::named(planted).map(|plant| format!("planted: {}", plant.what));
+        history.extend(what_is);
+        let replay = options.replay(seed, &without);
+        summary.failures.push(FailureView { seed, what, replay, history });
     }
+    summary.caught = options.is_armed().then_some(!summary.failures.is_empty());
     summary.records_ordered = summary.counts.get(summary::Count::Ordered);
     summary.trace = data_encoding::HEXLOWER.encode(&trace.finalize());
-    summary.finish();
+    summary.finish(options.is_free());
     summary
 }

@@ -6,7 +6,7 @@
 use entente_testnet::sim::{Options, Summary, run};
 
 fn played(options: &Options) -> Summary {
-    run(options, |_, _| {}).expect("the options are good")
+    run(options, |_| {}).expect("the options are good")
 }
 
 fn seed(seed: u64) -> Options {

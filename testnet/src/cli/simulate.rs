@@ -58,10 +58,13 @@ pub(super) fn simulate(arguments: &Arguments) -> Result<(), Error> {
         shrink: !arguments.no_shrink,
     };
     let total = options.seeds;
-    let progress = |done: u64, failed: u64| {
-        if done.is_multiple_of(100) {
+    let progress = |progress: sim::Progress| match progress {
+        sim::Progress::Done(done, failed) if done.is_multiple_of(100) => {
             eprintln!("{done} of {total} histories, {failed} failures");
         }
+        sim::Progress::Done(..) => {}
+        // At once, so that nothing is lost if the run is interrupted.
+        sim::Progress::Failed { seed, what, replay } => eprintln!("seed {seed}: {what}\n  replay: {replay}"),
     };
     let summary = sim::run(&options, progress)
         .map_err(|error| Error::input(error.to_string(), "entente-testnet sim --help"))?;
@@ -70,10 +73,16 @@ pub(super) fn simulate(arguments: &Arguments) -> Result<(), Error> {
     } else {
         tell(&summary);
     }
-    if summary.failures.is_empty() && summary.below_minimum.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Simulation { failures: summary.failures.len(), below: summary.below_minimum.len() })
+    match summary.caught {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::NotCaught {
+            plant: arguments.plant.clone().unwrap_or_default(),
+            histories: summary.seeds,
+        }),
+        None if summary.failures.is_empty() && summary.below_minimum.is_empty() => Ok(()),
+        None => {
+            Err(Error::Simulation { failures: summary.failures.len(), below: summary.below_minimum.len() })
+        }
     }
 }
 

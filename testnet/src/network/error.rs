@@ -12,6 +12,11 @@ pub(crate) enum Error {
         "{failures} histories failed, {below} counts are below their minimum\n  next: the command after `replay:`"
     )]
     Simulation { failures: usize, below: usize },
+    /// A bug was planted, and no history has shown it.
+    #[error(
+        "the planted bug {plant} was not caught in {histories} histories\n  next: more of them, with --seeds; docs/testing.md says which are caught by scripts alone"
+    )]
+    NotCaught { plant: String, histories: u64 },
     /// A file or process could not be worked with.
     #[error("cannot {what}: {error}\n  next: {}", after(.error))]
     Io { what: String, error: std::io::Error },

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::liars::Way;
+use super::weather::Theme;
+
 /// Something that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Count {
@@ -26,6 +29,8 @@ pub(super) enum Count {
     Certified,
     Ordered,
     Liar(&'static str),
+    /// Histories under a plan of the scheduler's.
+    Theme(&'static str),
     /// Records of the coalition that were ordered, by kind and fate.
     Record(&'static str, &'static str),
     /// Faults that engines reported, by their word.
@@ -54,6 +59,7 @@ impl Count {
             Self::Certified => "certified".into(),
             Self::Ordered => "ordered".into(),
             Self::Liar(way) => format!("liar:{way}"),
+            Self::Theme(theme) => format!("theme:{theme}"),
             Self::Record(kind, fate) => format!("record:{kind}:{fate}"),
             Self::Fault(code) => format!("reported:{code}"),
         }
@@ -116,6 +122,11 @@ pub struct Fates {
 pub struct Summary {
     /// Histories run.
     pub seeds: u64,
+    /// Histories asked for.
+    pub asked: u64,
+    /// Whether the bug that was planted was found; none where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caught: Option<bool>,
     /// Those in which something was wrong.
     pub failures: Vec<FailureView>,
     /// Epochs applied, each counted once.
@@ -134,7 +145,7 @@ pub struct Summary {
     pub records: BTreeMap<String, Fates>,
     /// Digest over the traces of all histories in the order of seeds.
     pub trace: String,
-    /// Stated minima that the run missed; none for few seeds.
+    /// Stated minima that the run missed; none for few seeds, and for histories that were not drawn freely.
     pub below_minimum: Vec<String>,
     #[serde(skip)]
     pub(super) counts: Counts,
@@ -155,6 +166,10 @@ pub struct FailureView {
 
 /// From this many seeds on the minima hold.
 const MEANINGFUL_SEEDS: u64 = 200;
+/// Who asks for so many at most means them, and not as many as there is time for.
+const MEANT_SEEDS: u64 = 2_000;
+/// So many histories of a thousand at least lie in each way, and are under each plan.
+const LEAST_OF_EACH: u64 = 3;
 /// For each thousand seeds at least so many of each.
 const MINIMA: [(Count, u64); 54] = [
     (Count::Crash, 500),
@@ -214,15 +229,26 @@ const MINIMA: [(Count, u64); 54] = [
 ];
 
 impl Summary {
-    pub(super) fn finish(&mut self) {
+    /// Names what was counted, and what there is too little of where histories were drawn `freely`.
+    pub(super) fn finish(&mut self, freely: bool) {
         self.faults = self.counts.named();
         self.records = self.counts.records();
-        if self.seeds >= MEANINGFUL_SEEDS {
-            for (count, per_thousand) in MINIMA {
-                let (found, least) = (self.counts.get(count), per_thousand * self.seeds / 1_000);
-                if found < least {
-                    self.below_minimum.push(format!("{}: {found}, at least {least}", count.name()));
-                }
+        if !freely {
+            return;
+        }
+        if (MEANINGFUL_SEEDS..=MEANT_SEEDS).contains(&self.asked) && self.seeds < self.asked.div_ceil(2) {
+            self.below_minimum.push(format!("histories: {}, at least half of {}", self.seeds, self.asked));
+        }
+        if self.seeds < MEANINGFUL_SEEDS {
+            return;
+        }
+        let ways = Way::ALL.into_iter().map(|way| Count::Liar(way.name()));
+        let themes = Theme::ALL.into_iter().map(|theme| Count::Theme(theme.name()));
+        let each = ways.chain(themes).map(|count| (count, LEAST_OF_EACH));
+        for (count, per_thousand) in MINIMA.into_iter().chain(each) {
+            let (found, least) = (self.counts.get(count), per_thousand * self.seeds / 1_000);
+            if found < least {
+                self.below_minimum.push(format!("{}: {found}, at least {least}", count.name()));
             }
         }
     }

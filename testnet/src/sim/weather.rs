@@ -71,6 +71,22 @@ impl Theme {
         Self::Uncertified,
         Self::Behind,
     ];
+
+    /// What people call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::Calm => "calm",
+            Self::Starve => "starve",
+            Self::HoldKind => "hold-kind",
+            Self::EarlyZero => "early-zero",
+            Self::Halves => "halves",
+            Self::PlayCoins => "play-coins",
+            Self::LoneStarter => "lone-starter",
+            Self::Uncertified => "uncertified",
+            Self::Behind => "behind",
+        }
+    }
 }
 
 /// Kinds of messages that can be held back.

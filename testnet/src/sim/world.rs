@@ -166,6 +166,7 @@ impl World {
             members,
             history,
         };
+        world.counts.add(Count::Theme(world.history.weather.theme.name()), 1);
         for member in 0..world.members.len() {
             let way = world.history.liars.iter().find(|(liar, _)| *liar == member).map(|(_, way)| *way);
             let liar = way.and_then(|way| {
