@@ -169,13 +169,13 @@ pub(super) async fn receipt(
         engine.state().versions().map(|version| version.amendment.clone()).collect::<Vec<_>>()
     });
     let founding = node.founded().founding().clone();
-    let chain = CharterChain { founding, amendments: versions.await.ok_or_else(ApiError::stopping)? };
-    let mut founding = wire::encode(&chain);
-    // Room for the leaf and both lengths.
-    if founding.len() + leaf.bytes.len() + 16 > MAX_EXTRA_BYTES {
-        founding = wire::encode(&CharterChain { amendments: Vec::new(), ..chain });
+    let mut chain = CharterChain { founding, amendments: versions.await.ok_or_else(ApiError::stopping)? };
+    // As many versions as there is room for, the first ones, beside the leaf and both lengths.
+    let mut charters = wire::encode(&chain);
+    while charters.len() + leaf.bytes.len() + 16 > MAX_EXTRA_BYTES && chain.amendments.pop().is_some() {
+        charters = wire::encode(&chain);
     }
-    let receipt = Receipt::new(leaf.bytes, founding, index, path, &certificate, &cosigners);
+    let receipt = Receipt::new(leaf.bytes, charters, index, path, &certificate, &cosigners);
     let receipt = receipt.map_err(|error| Damage {
         what: format!("receipt for leaf {index}"),
         why: format!("it does not verify: {error}"),

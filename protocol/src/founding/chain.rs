@@ -19,14 +19,22 @@ pub struct CharterChain {
 impl CharterChain {
     /// The version with this hash, if the amendments lead to it and who joined with one has signed it.
     pub fn version(&self, hash: &Hash) -> Option<Charter> {
+        self.versions().find(|charter| charter.hash() == *hash)
+    }
+
+    /// The last version that the amendments lead to.
+    pub fn last(&self) -> Charter {
+        self.versions().last().unwrap_or_else(|| self.founding.charter.clone())
+    }
+
+    /// The versions in order, as far as the amendments lead.
+    fn versions(&self) -> impl Iterator<Item = Charter> {
         let coalition = self.founding.charter.id();
-        let mut charter = self.founding.charter.clone();
         let mut amendments = self.amendments.iter();
-        while charter.hash() != *hash {
+        std::iter::successors(Some(self.founding.charter.clone()), move |charter| {
             let amendment = amendments.next()?;
-            charter = charter.amended(amendment).ok()?;
             amendment.check_accessions(coalition).ok()?;
-        }
-        Some(charter)
+            charter.amended(amendment).ok()
+        })
     }
 }

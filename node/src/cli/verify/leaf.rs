@@ -20,7 +20,7 @@ pub(super) struct Words {
 
 /// Reads and checks a leaf. `chain` leads to the version of the charter that it was judged under.
 pub(super) fn words(bytes: &[u8], founded: &Founded, chain: &CharterChain) -> Result<Words, String> {
-    // A receipt whose amendments are too large goes without them; then the leaf has the seats' word alone.
+    // A receipt whose amendments are too large goes without the last of them; then the leaf has the seats' word alone.
     let unread = |version: u32| {
         format!(
             "judged by version {version} of the charter: its seats vouch for it, the text is not in this receipt"
@@ -43,16 +43,15 @@ pub(super) fn words(bytes: &[u8], founded: &Founded, chain: &CharterChain) -> Re
             }
             Ok(Words { lines, id: Some(ruled.dispute), outcome: Some(ruled.ruling.done().to_owned()) })
         }
-        Leaf::Entry(entry) => Ok(entry_words(&entry, founded)),
+        Leaf::Entry(entry) => Ok(entry_words(&entry, &chain.last())),
         Leaf::Epoch(record) => epoch_words(&record, founded),
     }
 }
 
-fn entry_words(entry: &EntryLeaf, founded: &Founded) -> Words {
-    let author = match founded.node(&entry.feed.node) {
-        Some(partner) => partner.name.to_string(),
-        None => entry.feed.node.to_string(),
-    };
+fn entry_words(entry: &EntryLeaf, charter: &Charter) -> Words {
+    // Nodes that were granted since stand in no charter.
+    let author = charter.members().find(|partner| partner.nodes.contains(&entry.feed.node));
+    let author = author.map_or_else(|| entry.feed.node.to_string(), |partner| partner.name.to_string());
     let outcome = match &entry.disposition {
         Disposition::Applied => "applied".to_owned(),
         Disposition::Duplicate { first } => format!("said before, at leaf {first}"),
