@@ -297,7 +297,7 @@ INTEGRITY = struct(
 )
 EXPRESSION = list_of(struct(required=TRUTH, node=enum(Key=KEY, Named=TEXT, Threshold=struct(needs=U32, members=U32))))
 EXTENT = option(list_of(TEXT))
-SCOPE = struct(acts=EXTENT, operations=EXTENT)
+SCOPE = struct(operations=EXTENT)
 SIGNATURES = list_of(struct(key=KEY, signature=SIGNATURE))
 ALLIANCE = struct(
     name=TEXT, version=U32, previous=option(HASH), expression=EXPRESSION, scope=SCOPE, parties=map_of(TEXT, KEY)

@@ -33,6 +33,7 @@ mod log;
 mod members;
 mod operations;
 mod peers;
+mod refused;
 mod socket;
 mod status;
 mod submit;

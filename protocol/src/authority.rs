@@ -263,13 +263,11 @@ impl<'de> Deserialize<'de> for Extent {
     }
 }
 
-/// What an authority may decide.
+/// What an authority may decide. What changes the coalition itself, an amendment or a suspension, is an operation too, of a type
+/// that declares this effect.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
-    /// Kinds of acts, such as `amendment` or `suspension`.
-    #[serde(default)]
-    pub acts: Extent,
     /// Operation types.
     #[serde(default)]
     pub operations: Extent,
@@ -277,7 +275,7 @@ pub struct Scope {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "acts: {}; operations: {}", self.acts, self.operations)
+        write!(f, "operations: {}", self.operations)
     }
 }
 
@@ -309,7 +307,6 @@ impl Authority {
 
     /// Whether bounds and order are those of the canonical form.
     pub fn check(&self) -> Result<(), AuthorityError> {
-        self.scope.acts.check(MAX_EXTENT_NAMES)?;
         self.scope.operations.check(MAX_EXTENT_NAMES)?;
         self.expression.check()
     }

@@ -86,7 +86,7 @@ pub use lease::{
     MAX_CONFLICTS_PER_PARTNER, UnderLease, conflict_dispute,
 };
 pub use lending::Lending;
-pub use member::{Changed, MAX_PROPOSALS_PER_PARTNER, Member, MemberRefusal, Membership};
+pub use member::{Changed, GivenWatch, MAX_PROPOSALS_PER_PARTNER, Member, MemberRefusal, Membership};
 pub use obligations::{MAX_OBLIGATIONS, MemberView, Obligation, WatchView};
 pub use operation::{Attestation, Earlier, Led, Mark, Operation, Over};
 pub use outcome::{

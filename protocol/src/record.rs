@@ -41,6 +41,7 @@ pub use handoff::{
 
 use crate::evidence::Equivocation;
 use crate::feed::ForkProof;
+use crate::founding::Accession;
 use crate::identity::{CoalitionId, Hash, PublicKey, RecordId, SecretKey, Signature, hash};
 use crate::lane::Lane;
 use crate::time::Time;
@@ -197,6 +198,24 @@ impl SignedRecord {
     /// Whether the signature is that of the signer named.
     pub fn verify(&self) -> bool {
         self.record.signer.verify(RECORD_DOMAIN, &wire::encode(&self.record), &self.signature)
+    }
+
+    /// How many signatures are checked to judge it: its own, and those that it carries.
+    pub fn signatures(&self) -> usize {
+        let carried = match &self.record.act {
+            Act::Member(MemberAct::Propose(Propose { change: Change::Amend(amendment), .. })) => {
+                let links =
+                    |accession: &Accession| accession.delegations.iter().map(|it| it.0.len()).sum::<usize>();
+                amendment.admit.iter().map(|accession| 1 + links(accession)).sum()
+            }
+            Act::Key(KeyAct::Grant(chain)) => chain.0.len(),
+            Act::Key(KeyAct::Revoke(_)) => 1,
+            Act::Key(KeyAct::Rotate(rotation)) => rotation.signatures.0.len(),
+            Act::Authority(AuthorityAct::Speak(speak)) => speak.signatures.0.len(),
+            Act::Authority(AuthorityAct::Publish(signed)) => signed.signatures.0.len(),
+            _ => 0,
+        };
+        1 + carried
     }
 }
 

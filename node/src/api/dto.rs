@@ -413,6 +413,15 @@ pub struct OperationView {
     /// Whether its lead has concluded it.
     #[serde(default)]
     pub concluded: bool,
+    /// What is agreed, where that is less than what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
+    /// That its lead has no voice any more, or for now, and who may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_away: Option<String>,
+    /// What it would change of the charter, or has changed, line by line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
     /// The dispute about it that is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disputed: Option<RecordId>,

@@ -5,11 +5,13 @@ use axum::extract::State;
 use entente_protocol::coalition::{Waiting, Waits};
 
 use super::error::{Answer, ApiError};
+use super::refused;
 use crate::runtime::Handle;
 
 /// The most urgent first.
 pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<Waiting>> {
     let partner = node.members().own_partner().clone();
+    let own = partner.clone();
     let waiting = node.ask(move |engine, now| {
         let mut waiting = engine.state().inbox(&partner, now);
         if engine.clock_astray() {
@@ -20,7 +22,9 @@ pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<Waiting>> {
                 Waiting { what: Waits::Clock, urgent: true, about: None, title, why, until_ms: None },
             );
         }
-        waiting
+        (waiting, now)
     });
-    Ok(Json(waiting.await.ok_or_else(ApiError::stopping)?))
+    let (mut waiting, now) = waiting.await.ok_or_else(ApiError::stopping)?;
+    waiting.extend(refused::lately(&node, &own, now)?);
+    Ok(Json(waiting))
 }

@@ -67,7 +67,7 @@ fn known(engine: &Engine, now: Time) -> Vec<IntegrityView> {
         concerns.then_some((feed.node, (feed, body)))
     };
     let each = MAX_HELD / engine.state().nodes().len().max(1);
-    let mut held = shares(engine.held().filter_map(word), each.max(1));
+    let mut held = shares(engine.held().filter_map(word), each.max(1), |_| 1);
     // The engine vouches only for the nodes that carry them.
     held.retain(|(_, body)| match body {
         Body::Signed(signed) => signed.verify(),

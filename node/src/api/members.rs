@@ -9,7 +9,7 @@ use crate::runtime::Handle;
 
 /// All members, by seat, those that have left included.
 pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<MemberView>> {
-    let views = node.ask(|engine, _| engine.state().member_views()).await;
+    let views = node.ask(|engine, now| engine.state().member_views(now)).await;
     Ok(Json(views.ok_or_else(ApiError::stopping)?))
 }
 

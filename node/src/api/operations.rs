@@ -15,9 +15,11 @@ use serde::Deserialize;
 
 use super::dto::{AttestationView, CommitmentView, DecisionView, OperationView, RecordState};
 use super::error::{Answer, ApiError, LIST, Params};
+use super::refused;
 use crate::runtime::Handle;
 
-/// Most held records that provisional views take in, the same share of each node; each costs a signature check.
+/// Most signatures of held records that provisional views check, the same share of each node: one of a record, and those that it
+/// carries.
 const MAX_HELD: usize = 512;
 /// Most operations of a list.
 const MAX_OPERATIONS: usize = 1000;
@@ -54,9 +56,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn show(State(node): State<Handle>, Path(text): Path<String>) -> Answer<OperationView> {
-    let found =
-        node.ask(move |engine, now| Known::one(engine, now, &text)).await.ok_or_else(ApiError::stopping)?;
-    Ok(Json(found?.view(&node)?))
+    find(&node, text).await.map(Json)
 }
 
 /// What an operation comes to as JSON, in bytes: at most, since a byte of text may be written as two.
@@ -79,7 +79,9 @@ fn json_bytes(view: &OperationView) -> usize {
         .as_ref()
         .map_or(0, |under| FIXED + 2 * under.lacks.len() + under.leases.iter().map(text).sum::<usize>());
     let held = view.provisional_deficit.iter().flatten().map(text).sum::<usize>();
-    let texts = texts + held;
+    let changes = view.changes.iter().map(text).sum::<usize>();
+    let notes = [&view.limits, &view.lead_away].into_iter().flatten().map(text).sum::<usize>();
+    let texts = texts + held + changes + notes;
     let decided = view.decision.as_ref().map_or(0, |decision| FIXED + decision.explanation.len());
     // A word stands in a voice and in a mandate, each with its ground.
     let spoken = view.authority.as_ref().map_or(0, |authority| {
@@ -89,11 +91,16 @@ fn json_bytes(view: &OperationView) -> usize {
     FIXED + 2 * view.title.len() + committed + lease + body + said + 2 * texts + 2 * decided + spoken
 }
 
-/// The operation whose id begins with `text`.
+/// The operation whose id begins with `text`; of one that has come to nothing, why.
 pub(super) async fn find(node: &Handle, text: String) -> Result<OperationView, ApiError> {
+    let asked = text.clone();
     let found =
-        node.ask(move |engine, now| Known::one(engine, now, &text)).await.ok_or_else(ApiError::stopping)?;
-    found?.view(node)
+        node.ask(move |engine, now| Known::one(engine, now, &asked)).await.ok_or_else(ApiError::stopping)?;
+    match (found, text.parse()) {
+        (Ok(both), _) => both.view(node),
+        (Err(error), Ok(id)) => Err(refused::why(node, id)?.unwrap_or(error)),
+        (Err(error), Err(_)) => Err(error),
+    }
 }
 
 /// An operation as ordered records make it, and as those that are held would.
@@ -156,7 +163,7 @@ impl Known {
 
     fn one(engine: &Engine, now: Time, text: &str) -> Result<Both, ApiError> {
         let state = engine.state();
-        let held = provisional(engine, now).operations;
+        let Provisional { operations: held, refused, waiting } = provisional(engine, now);
         let ordered = state.find_operation(text);
         let new = held
             .iter()
@@ -170,7 +177,9 @@ impl Known {
                 let reason = format!("{text:?} is ambiguous: {one}, {two}");
                 return Err(ApiError::new(axum::http::StatusCode::CONFLICT, "ambiguous", reason).next(LIST));
             }
-            (Err(error), Err(_)) => return Err(error.into()),
+            (Err(error), Err(_)) => {
+                return Err(refused::held(text, refused, waiting).unwrap_or_else(|| error.into()));
+            }
         };
         let provisional = held.into_iter().find(|view| view.id == id);
         Ok(Both::of(engine, now, &id, provisional))
@@ -185,18 +194,23 @@ fn provisional(engine: &Engine, now: Time) -> Provisional {
         _ => None,
     };
     let each = MAX_HELD / engine.state().nodes().len().max(1);
-    let held = shares(engine.held().filter_map(signed), each.max(1));
+    let held = shares(engine.held().filter_map(signed), each.max(1), SignedRecord::signatures);
     let held = held.into_iter().filter(SignedRecord::verify).collect::<Vec<_>>();
     engine.state().provisional(&held, now)
 }
 
-/// The first of each author, at most `each`, in the order in which they come: who holds back much hides nobody else's words.
-pub(super) fn shares<T>(held: impl Iterator<Item = (NodeId, T)>, each: usize) -> Vec<T> {
-    let mut counts = BTreeMap::<NodeId, usize>::new();
-    let within = held.filter(|(author, _)| {
-        let count = counts.entry(*author).or_default();
-        *count += 1;
-        *count <= each
+/// The first of each author that cost at most `each` together, in the order in which they come: who holds back much hides nobody
+/// else's words.
+pub(super) fn shares<T>(
+    held: impl Iterator<Item = (NodeId, T)>,
+    each: usize,
+    cost: impl Fn(&T) -> usize,
+) -> Vec<T> {
+    let mut costs = BTreeMap::<NodeId, usize>::new();
+    let within = held.filter(|(author, item)| {
+        let spent = costs.entry(*author).or_default();
+        *spent = spent.saturating_add(cost(item));
+        *spent <= each
     });
     within.map(|(_, item)| item).collect()
 }
@@ -263,6 +277,9 @@ impl Both {
             lead: base.lead.to_string(),
             phase: base.phase.as_ref().map(ToString::to_string),
             concluded: base.concluded,
+            limits: base.limits.clone().filter(|_| decision.is_some()),
+            lead_away: base.lead_away.clone(),
+            changes: base.changes.clone(),
             disputed: base.disputed,
             annulled: base.annulled,
             remanded: base.remanded,
@@ -366,9 +383,12 @@ mod tests {
         let (noisy, one, other) = (node(1), node(2), node(3));
         let flood = (0..100_000).map(|number| (noisy, number));
         let held = flood.chain([(one, 7), (other, 8), (one, 9)]);
-        let taken = shares(held, MAX_HELD / 4);
+        let taken = shares(held.clone(), MAX_HELD / 4, |_| 1);
         assert_eq!(taken.len(), MAX_HELD / 4 + 3);
         assert_eq!(taken[MAX_HELD / 4..], [7, 8, 9]);
+        // What costs more takes more of its author's share, and of nobody else's.
+        let dear = shares(held, 10, |number| if *number == 0 { 9 } else { 1 });
+        assert_eq!(dear, [0, 1, 7, 8, 9]);
     }
 
     #[test]
@@ -403,6 +423,9 @@ mod tests {
             lead: "p".repeat(32),
             phase: Some("p".repeat(32)),
             concluded: true,
+            limits: Some("\"".repeat(64)),
+            lead_away: Some("l".repeat(99)),
+            changes: vec!["\"".repeat(99); 3],
             disputed: Some(id),
             annulled: Some(id),
             remanded: Some(id),

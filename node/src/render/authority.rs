@@ -69,7 +69,6 @@ pub(crate) fn alliance(signed: &SignedAlliance, missing: Option<&str>) -> String
         rows.push(["follows from".into(), previous.to_string()]);
     }
     rows.push(["decides by".into(), document.expression.to_string()]);
-    rows.push(["on acts".into(), document.scope.acts.to_string()]);
     rows.push(["on operations".into(), document.scope.operations.to_string()]);
     let mut text = table(&rows);
     let parties = document

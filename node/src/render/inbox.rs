@@ -32,7 +32,8 @@ pub(crate) fn list(waiting: &[Waiting], now: Time, hints: &Hints) -> String {
 
 fn word(what: Waits) -> &'static str {
     match what {
-        Waits::Suspended | Waits::Concerned => "know",
+        Waits::Suspended | Waits::Concerned | Waits::Refused | Waits::TakenOver | Waits::Disputed => "know",
+        Waits::TakeOver => "take over",
         Waits::Undone => "undo",
         Waits::Lead => "settle",
         Waits::Attest | Waits::Veto => "attest",
@@ -50,6 +51,10 @@ fn command(waiting: &Waiting) -> Option<String> {
     Some(match (waiting.what, id) {
         (Waits::Attest | Waits::Veto, Some(id)) => format!("entente op attest {id} --endorse"),
         (Waits::Authorize, Some(id)) => format!("entente op permit {id} --for AUTHORITY"),
+        (Waits::TakeOver, Some(id)) => format!("entente handoff takeover {id}"),
+        // Of what was refused the log knows nothing but its id.
+        (Waits::Refused, Some(_)) => format!("entente op show {}", waiting.about?),
+        (Waits::Disputed, Some(id)) => format!("entente dispute show {id}"),
         (Waits::Answer, Some(id)) => format!("entente handoff show {id}"),
         (Waits::Judge, Some(id)) => format!("entente dispute show {id}"),
         (Waits::Confirm, Some(id)) => format!("entente integrity show {id}"),

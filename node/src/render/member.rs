@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use entente_protocol::authority::Extent;
-use entente_protocol::coalition::{GrantView, KeyStatus, RotationView};
+use entente_protocol::coalition::{GrantView, KeyStatus, RotationView, WatchView};
 
 use super::table::{headed, table};
 use super::{plain, short};
@@ -19,7 +19,7 @@ pub(crate) fn list(members: &[MemberView]) -> String {
                 seat(member),
                 member.membership.to_string(),
                 member.since.clone().unwrap_or_else(|| "founding".into()),
-                member.watch.as_ref().map_or("-".into(), |watch| key(&watch.officer.to_string())),
+                member.watch.as_ref().map_or("-".into(), on_watch),
                 member.obligations.len().to_string(),
                 member.reason.as_deref().map_or(String::new(), plain),
             ]
@@ -38,7 +38,8 @@ pub(crate) fn page(member: &MemberView) -> String {
     let mut rows = vec![["seat".to_owned(), seat(member)]];
     if let Some(since) = &member.since {
         let by = member.by.map_or(String::new(), |by| format!(", by {}", short(&by)));
-        rows.push(["since".into(), format!("{since}{by}")]);
+        let leaf = member.since_index.map_or(String::new(), |index| format!(", from leaf {index} on"));
+        rows.push(["since".into(), format!("{since}{by}{leaf}")]);
     }
     if let Some(reason) = &member.reason {
         rows.push(["reason".into(), plain(reason)]);
@@ -61,10 +62,10 @@ pub(crate) fn page(member: &MemberView) -> String {
         rows.extend(key.grants.iter().map(|grant| ["".into(), granted(grant)]));
     }
     if let Some(watch) = &member.watch {
-        rows.push(["on watch".into(), format!("{} from {}", watch.officer, watch.from)]);
-        if let Some(note) = &watch.note {
-            rows.push(["watch note".into(), plain(note)]);
-        }
+        rows.extend(watched("on watch", watch));
+    }
+    for next in &member.next_watches {
+        rows.extend(watched("then", next));
     }
     text.push_str(&table(&rows));
     if !member.obligations.is_empty() {
@@ -77,6 +78,20 @@ pub(crate) fn page(member: &MemberView) -> String {
         text.push_str(&table(&rows));
     }
     text
+}
+
+/// Who is on watch, with what it noted.
+fn on_watch(watch: &WatchView) -> String {
+    let away = if watch.speaks { "" } else { ", no officer any more" };
+    let note = watch.note.as_deref().map_or(String::new(), |note| format!(" ({})", plain(note)));
+    format!("{}{away}{note}", key(&watch.officer.to_string()))
+}
+
+fn watched(what: &str, watch: &WatchView) -> Vec<[String; 2]> {
+    let away = if watch.speaks { "" } else { "; it is no officer of this partner any more" };
+    let mut rows = vec![[what.to_owned(), format!("{} from {}{away}", watch.officer, watch.from)]];
+    rows.extend(watch.note.iter().map(|note| [String::new(), format!("note: {}", plain(note))]));
+    rows
 }
 
 /// Who gave a key what, since when, until when, and what took it back.

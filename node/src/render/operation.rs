@@ -66,6 +66,14 @@ pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> Strin
         operation.phase.as_ref().map_or(String::new(), |phase| format!(", in the phase {}", plain(phase)));
     let done = if operation.concluded { ", concluded" } else { "" };
     rows.push(["lead".into(), format!("{}{phase}{done}", plain(&operation.lead))]);
+    if let Some(away) = &operation.lead_away {
+        rows.push(["".into(), plain(away)]);
+    }
+    if let Some(limits) = &operation.limits {
+        rows.push(["agreed is".into(), plain(limits)]);
+    }
+    let first = std::iter::once("changes").chain(std::iter::repeat(""));
+    rows.extend(first.zip(&operation.changes).map(|(head, line)| [head.into(), plain(line)]));
     for (what, dispute) in
         [("disputed", operation.disputed), ("annulled", operation.annulled), ("remanded", operation.remanded)]
     {

@@ -27,6 +27,15 @@ pub(crate) fn page(operation: &OperationView, now: Time) -> String {
         plain(&operation.outcome).to_uppercase()
     );
     let _ = writeln!(text, "why: {}", plain(&operation.explanation));
+    if let Some(limits) = &operation.limits {
+        let _ = writeln!(text, "agreed is: {}", plain(limits));
+    }
+    for change in &operation.changes {
+        let _ = writeln!(text, "changes: {}", plain(change));
+    }
+    if let Some(away) = &operation.lead_away {
+        let _ = writeln!(text, "lead: {}", plain(away));
+    }
     if let (Some(at), None) = (operation.closes_at, &operation.decision) {
         let _ = writeln!(text, "the window ends {}", moment(at, now));
     }
@@ -73,6 +82,9 @@ pub(crate) fn json(operation: &OperationView) -> Value {
         "stage": operation.stage,
         "explanation": operation.explanation,
         "missing": operation.deficit,
+        "limits": operation.limits,
+        "changes": operation.changes,
+        "lead_away": operation.lead_away,
         "closes_at": operation.closes_at,
         "decision": operation.decision,
         "provisional": operation.provisional,

@@ -209,6 +209,13 @@ impl OperationType {
         self.phases.get(phase as usize)
     }
 
+    /// Who takes the lead over in the phase of this number, where the charter declares a takeover.
+    pub fn successor(&self, phase: u32) -> Option<&PartnerName> {
+        let declared = self.handoff.takeover.as_ref()?;
+        let of_phase = self.phase(phase).and_then(|phase| phase.successor.as_ref());
+        Some(of_phase.unwrap_or(&declared.successor))
+    }
+
     /// Whether `partner` has a role that counts, or may stand in where somebody has one.
     pub fn acts(&self, partner: &PartnerName) -> bool {
         self.voices_of(partner).next().is_some()

@@ -4,7 +4,7 @@
 //! refused, whatever it says. An asset serves at most one operation at a time. Who controls it is derived and never
 //! stored: the owner, or whoever leads the operation as long as the owner named that partner. So control passes only by
 //! handoff of the lead and never beyond what the owner granted, and ends by itself: with the recall, with a lead that the
-//! owner did not name, with an operation that is over or held by a dispute, or with an owner that left.
+//! owner did not name or that is suspended or gone, with an operation that is over or held by a dispute, or with an owner that left.
 //!
 //! Bounded: at most [`MAX_ASSETS_PER_PARTNER`] of one owner; of each only what stands is kept, its history is in the log.
 
@@ -20,6 +20,7 @@ use super::operation::{Operation, Over};
 use super::refusal::{Part, Refusal};
 use super::state::State;
 use super::take::Said;
+use crate::authority::Word;
 use crate::charter::{AssetName, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::record::{Act, AssetAct, Contribute, Control, Declare, Recall, SignedRecord};
@@ -154,6 +155,18 @@ pub enum AssetRefusal {
         /// The asset.
         name: AssetName,
     },
+    /// Lent to an operation that its owner's authority keeps its own out of.
+    #[error("{partner} keeps its own out of {operation}: its authority said {word} at leaf {index}")]
+    KeptOut {
+        /// Whose it is.
+        partner: PartnerName,
+        /// The operation.
+        operation: RecordId,
+        /// What it said.
+        word: Word,
+        /// The log index of the word.
+        index: u64,
+    },
 }
 
 /// All assets.
@@ -264,7 +277,9 @@ impl State {
     pub fn controller<'a>(&'a self, asset: &'a Asset) -> &'a PartnerName {
         match self.serves(asset) {
             Some((Lent { grant: Contribute { control: Control::Lead(to), .. }, .. }, operation))
-                if to.binary_search(&operation.lead).is_ok() && self.held_by(operation).is_none() =>
+                if to.binary_search(&operation.lead).is_ok()
+                    && self.is_active(&operation.lead)
+                    && self.held_by(operation).is_none() =>
             {
                 &operation.lead
             }
@@ -323,6 +338,10 @@ impl State {
         if !kind.is_some_and(|kind| kind.has_voice(partner)) {
             let (partner, operation) = (partner.clone(), operation.id);
             return Err(AssetRefusal::NoPart { partner, operation }.into());
+        }
+        if let Some((word, index)) = self.keeps_out(partner, operation) {
+            let (partner, operation) = (partner.clone(), operation.id);
+            return Err(AssetRefusal::KeptOut { partner, operation, word, index }.into());
         }
         Ok(Judgement::Apply)
     }

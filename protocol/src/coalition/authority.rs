@@ -233,6 +233,18 @@ impl State {
         }
     }
 
+    /// The word by which the authority of a nation keeps its own out of an operation, and its log index.
+    pub(super) fn keeps_out(&self, nation: &PartnerName, operation: &Operation) -> Option<(Word, u64)> {
+        // Most operations have no words at all.
+        self.words.of(operation.id).next()?;
+        let charter = self.charter_at(operation.charter_version)?;
+        let own = |word: &AuthorityWord| {
+            word.authority.as_str() == nation.as_str() && matches!(word.word, Word::Refuse | Word::Recall)
+        };
+        let word = self.words_on(charter, operation).into_iter().find(own)?;
+        Some((word.word, self.records.get(&word.record)?.index))
+    }
+
     /// The keys of a carried statement that have not said as much or more on the operation.
     fn new_keys(&self, operation: &Operation, speak: &Speak) -> Vec<PublicKey> {
         let statement = &speak.statement;

@@ -126,6 +126,11 @@ impl Handoff {
         self.end.as_ref().is_some_and(|end| matches!(end.how, HandoffEnd::Accepted | HandoffEnd::Taken))
     }
 
+    /// Whether it is a takeover.
+    pub fn is_taken(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.how == HandoffEnd::Taken)
+    }
+
     /// Whether the lead is among what is handed over.
     pub fn moves_lead(&self) -> bool {
         matches!(self.what, Handed::Whole | Handed::Role(Role::Lead))

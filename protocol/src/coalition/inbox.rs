@@ -12,10 +12,10 @@ use super::member::Membership;
 use super::operation::Operation;
 use super::outcome::{Deficit, Stage};
 use super::state::State;
-use crate::charter::{Fallback, PartnerName};
+use crate::charter::{Fallback, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::lane::Lane;
-use crate::record::{Handed, Stance};
+use crate::record::{Handed, Role, Stance};
 use crate::time::Time;
 
 /// Most things that are listed.
@@ -23,7 +23,7 @@ pub const MAX_INBOX: usize = 1000;
 /// Credentials that run out within this time are told of, in milliseconds: two weeks.
 pub const CREDENTIALS_SOON_MS: u64 = 14 * 86_400_000;
 
-/// For how long it is told that a commitment came to nothing, in milliseconds: a day.
+/// For how long it is told that a commitment came to nothing, or that a lead was taken over, in milliseconds: a day.
 const UNDONE_MS: u64 = 86_400_000;
 
 /// What somebody is to do.
@@ -36,8 +36,16 @@ pub enum Waits {
     Concerned,
     /// What it has committed alone is another's by right, or not what was agreed.
     Undone,
+    /// Something that it said was refused when it was ordered.
+    Refused,
     /// An operation that it leads is blocked, or about to end without agreement.
     Lead,
+    /// It may take the lead of an operation, whose lead is silent or gone.
+    TakeOver,
+    /// Its lead of an operation was taken over.
+    TakenOver,
+    /// An operation that it leads or opened is in dispute.
+    Disputed,
     /// Its attestation is missing.
     Attest,
     /// An authority in which it has a voice has not spoken.
@@ -82,9 +90,14 @@ impl State {
         if !self.membership(partner).is_gone() {
             // By the end of their time, so that a bound cuts off what can wait longest.
             let open = self.deadlines().filter(|(ends, _)| *ends > now).map(|(_, id)| id);
-            all.extend(open.filter_map(|id| self.waits_with_time(partner, &id, now)).take(MAX_INBOX));
-            let events = self.events().filter(|_| self.is_active(partner));
+            let active = self.is_active(partner);
+            // Of who is suspended nothing is asked that would be refused.
+            let asked = open.filter_map(|id| self.waits_with_time(partner, &id, now));
+            let asked = asked.filter(|waiting| active || waiting.what == Waits::Concerned);
+            all.extend(asked.take(MAX_INBOX));
+            let events = self.events().filter(|_| active);
             all.extend(events.filter_map(|event| self.asks_to_confirm(partner, event)).take(MAX_INBOX));
+            all.extend(self.leads_that_pass(partner, now).take(MAX_INBOX));
         }
         all.sort_by_key(|waiting| (!waiting.urgent, waiting.until_ms.unwrap_or(u64::MAX), waiting.what));
         all.truncate(MAX_INBOX);
@@ -128,6 +141,33 @@ impl State {
         })
     }
 
+    /// Operations whose lead it may take, and those whose lead was taken from it within a day.
+    fn leads_that_pass(&self, partner: &PartnerName, now: Time) -> impl Iterator<Item = Waiting> {
+        self.operations().filter(|operation| operation.over().is_none()).filter_map(move |operation| {
+            let (what, why) = match self.may_take_over(partner, operation, now) {
+                Some(why) => (Waits::TakeOver, why),
+                None => (Waits::TakenOver, self.lately_taken(partner, operation, now)?),
+            };
+            Some(Waiting {
+                what,
+                urgent: true,
+                about: Some(operation.id),
+                title: format!("{}: {}", operation.open.kind, operation.open.title),
+                why,
+                until_ms: None,
+            })
+        })
+    }
+
+    fn lately_taken(&self, partner: &PartnerName, operation: &Operation, now: Time) -> Option<String> {
+        if !operation.has_handed(Role::Lead, partner) {
+            return None;
+        }
+        let taken = self.handoffs_of(&operation.id).rfind(|it| it.from == *partner && it.is_taken())?;
+        let at = taken.end.as_ref().filter(|end| now.since(end.at) < UNDONE_MS)?.at;
+        Some(format!("{} has taken the lead over at {}", taken.to, show_time(at)))
+    }
+
     /// What waits for a word until a moment: an operation, an offer or a dispute.
     fn waits_with_time(&self, partner: &PartnerName, id: &RecordId, now: Time) -> Option<Waiting> {
         if let Some(operation) = self.operation(id) {
@@ -152,8 +192,19 @@ impl State {
         let dispute = self.dispute(id).filter(|dispute| dispute.end.is_none())?;
         let judges = dispute.panel.contains(partner);
         let said = dispute.words.iter().any(|word| word.partner == *partner);
-        (judges && !said).then(|| Waiting {
-            what: Waits::Judge,
+        let operation = self.operation(&dispute.operation)?;
+        // Who went alone is told of that already; who has the right to it is not.
+        let concerned = match dispute.is_by_rule() {
+            true => dispute.opened_by == *partner,
+            false => operation.lead == *partner || operation.opened_by == *partner,
+        };
+        let what = match (judges && !said, concerned) {
+            (true, _) => Waits::Judge,
+            (false, true) => Waits::Disputed,
+            (false, false) => return None,
+        };
+        Some(Waiting {
+            what,
             urgent: false,
             about: Some(dispute.id),
             title: title(&dispute.operation),
@@ -185,17 +236,25 @@ impl State {
         let kind = self.kind_of(operation)?;
         let deficit = operation.deficit(&kind);
         let said = operation.standing(partner).map(|said| said.stance);
+        // Nobody need speak on what can have no effect any more.
+        if self.moot(operation).is_some() && operation.concerns() != Some(partner) {
+            return None;
+        }
+        let text = || match self.voiceless(&deficit) {
+            Some(note) => format!("{deficit}; {note}"),
+            None => deficit.to_string(),
+        };
         let (what, why) = if operation.concerns() == Some(partner) {
             (Waits::Concerned, "it is about this partner, which has no voice in it".to_owned())
         } else if operation.stage == Stage::Escalated {
             match &kind.rule.fallback {
                 Fallback::Escalate(to) if to == partner && operation.word(&kind).is_none() => {
-                    (Waits::Attest, format!("escalated to this partner: its word decides; {deficit}"))
+                    (Waits::Attest, format!("escalated to this partner: its word decides; {}", text()))
                 }
                 _ => return None,
             }
         } else if is_missing(&deficit, partner) && said.is_none() && operation.may_speak(&kind, partner) {
-            (Waits::Attest, format!("{deficit}"))
+            (Waits::Attest, text())
         } else if deficit.is_met()
             && deficit.veto_unused.contains(partner)
             && said.is_none()
@@ -205,11 +264,12 @@ impl State {
         } else if let Some(why) = self.asks_for_authority(partner, operation) {
             (Waits::Authorize, why)
         } else if operation.lead == *partner && (!deficit.vetoed_by.is_empty() || ends_soon(operation, now)) {
-            (Waits::Lead, format!("{deficit}"))
+            (Waits::Lead, text())
         } else {
             return None;
         };
-        let urgent = kind.precedence <= Lane::Immediate || ends_soon(operation, now);
+        let precedence = operation.open.precedence.unwrap_or(kind.precedence);
+        let urgent = precedence <= Lane::Immediate || ends_soon(operation, now);
         Some(Waiting {
             what,
             urgent,

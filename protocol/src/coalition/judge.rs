@@ -7,10 +7,14 @@ use super::park::MAX_PARKED_PER_PARTNER;
 use super::refusal::{OperationRefusal, Part, Refusal, Taken};
 use super::state::{MAX_ATTESTATIONS_PER_PARTNER, MAX_OPEN_PER_PARTNER, State};
 use super::{asset, authority, dispute, handoff, integrity};
+use crate::authority::Word;
 use crate::charter::{Claim, Fallback, Partner, PartnerName};
 use crate::credential::Capability;
 use crate::identity::RecordId;
-use crate::record::{Act, Attest, IntegrityAct, LeaseAct, LeasedOpen, Open, Record, Role, Withdrawal};
+use crate::record::{
+    Act, AssetAct, Attest, AuthorityAct, IntegrityAct, LeaseAct, LeasedOpen, Open, Record, Role, Speak,
+    Withdrawal,
+};
 use crate::time::Time;
 
 /// What the state says of a record, before anything is changed.
@@ -37,10 +41,11 @@ impl State {
             return Ok(Judgement::Duplicate { first: waiting.place.index });
         }
         self.allows(&record.signer, Capability::Officer, self.scope_of(&record.act), index, now)?;
-        // Also who is suspended may leave, tell of misuse, and bring what proves itself.
-        match record.act {
+        // Also who is suspended may leave, tell of misuse, bring what proves itself, and take home what is its own.
+        match &record.act {
             Act::Member(_) => {}
             Act::Integrity(IntegrityAct::Report(_)) | Act::Key(_) => self.require_member(partner)?,
+            act if takes_home(partner, act) => self.require_member(partner)?,
             _ => self.require_active(partner)?,
         }
         match &record.act {
@@ -51,7 +56,7 @@ impl State {
             Act::Attest(attest) => self.judge_attest(partner, attest, now),
             Act::Withdraw(withdraw) => self.judge_withdrawal(partner, withdraw, now),
             Act::Asset(act) => self.judge_asset(partner, act),
-            Act::Member(act) => self.judge_member(partner, act),
+            Act::Member(act) => self.judge_member(partner, act, now),
             Act::Integrity(act) => self.judge_integrity(partner, act),
             Act::Handoff(act) => self.judge_handoff(partner, act, now),
             Act::Dispute(act) => self.judge_dispute(partner, act, now),
@@ -226,6 +231,17 @@ impl State {
             }
             _ => Ok(Some(named)),
         }
+    }
+}
+
+/// Whether a partner takes home what it has lent. Whose asset it is, is judged with the rest.
+fn takes_home(partner: &PartnerName, act: &Act) -> bool {
+    match act {
+        Act::Asset(AssetAct::Recall(_)) => true,
+        Act::Authority(AuthorityAct::Speak(Speak { statement, .. })) => {
+            statement.word == Word::Recall && statement.authority.as_str() == partner.as_str()
+        }
+        _ => false,
     }
 }
 

@@ -26,6 +26,12 @@ use crate::identity::{PublicKey, RecordId};
 use crate::record::{Change, MemberAct, Open, Propose, Watch};
 use crate::time::Time;
 
+/// Most handings over of one partner's watch that are yet to begin.
+pub(super) const MAX_WATCHES_AHEAD: usize = 16;
+
+/// How far ahead a watch may be given, in milliseconds: a year. What is mistyped is found at once.
+pub(super) const MAX_WATCH_AHEAD_MS: u64 = 366 * 86_400_000;
+
 /// Most proposals, which are large, that one partner may have open at a time.
 pub const MAX_PROPOSALS_PER_PARTNER: usize = 16;
 
@@ -74,8 +80,40 @@ pub struct Member {
     pub membership: Membership,
     /// What made it so, the last change first known; none while it is as the charter has it.
     pub changed: Option<Changed>,
-    /// Who is on watch, and the record that says so.
-    pub watch: Option<(Watch, RecordId)>,
+    /// Who is on watch, and who will be, by when each begins, with the records that say so: the last that has begun, and at most
+    /// 16 to come.
+    pub watches: Vec<GivenWatch>,
+}
+
+/// A watch, and who gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenWatch {
+    /// Who has it, from when on.
+    pub watch: Watch,
+    /// The record that says so.
+    pub record: RecordId,
+}
+
+impl Member {
+    /// Of its watches how many have begun at the time `now`.
+    fn begun(&self, now: Time) -> usize {
+        self.watches.partition_point(|given| given.watch.from <= now)
+    }
+
+    /// The watch that has begun last at the time `now`, and those to come.
+    pub(super) fn watches_at(&self, now: Time) -> (Option<&GivenWatch>, &[GivenWatch]) {
+        let (begun, ahead) = self.watches.split_at(self.begun(now));
+        (begun.last(), ahead)
+    }
+
+    /// Takes a handing over of the watch: it takes the place of one that begins at the same moment.
+    fn take_watch(&mut self, given: GivenWatch, now: Time) {
+        let place = self.watches.partition_point(|standing| standing.watch.from < given.watch.from);
+        let same = self.watches.get(place).is_some_and(|standing| standing.watch.from == given.watch.from);
+        self.watches.splice(place..place + usize::from(same), [given]);
+        let past = self.begun(now).saturating_sub(1);
+        self.watches.drain(..past);
+    }
 }
 
 /// Why a partner's membership is what it is.
@@ -153,7 +191,7 @@ pub enum MemberRefusal {
         other: KindName,
     },
     /// An older handing over of the watch, ordered late.
-    #[error("the watch is with {officer} from {} on; who takes over does so later", show_time(*.from))]
+    #[error("the watch is with {officer} since {}; who takes over does so later", show_time(*.from))]
     OlderWatch {
         /// Who is on watch.
         officer: PublicKey,
@@ -170,6 +208,24 @@ pub enum MemberRefusal {
         officer: PublicKey,
         /// Whose watch it is.
         partner: PartnerName,
+    },
+    /// A watch that begins too far ahead.
+    #[error("a watch begins within a year: this one would at {}, and it is {}", show_time(*.from), show_time(*.now))]
+    FarWatch {
+        /// When it would begin.
+        from: Time,
+        /// Batch time.
+        now: Time,
+    },
+    /// Too many watches to come.
+    #[error(
+        "{partner} has given {most} watches that are yet to begin, the most allowed; one that begins with another takes its place"
+    )]
+    TooManyWatches {
+        /// Whose.
+        partner: PartnerName,
+        /// The most allowed.
+        most: u64,
     },
 }
 
@@ -229,7 +285,12 @@ impl State {
         }
     }
 
-    pub(super) fn judge_member(&self, partner: &PartnerName, act: &MemberAct) -> Result<Judgement, Refusal> {
+    pub(super) fn judge_member(
+        &self,
+        partner: &PartnerName,
+        act: &MemberAct,
+        now: Time,
+    ) -> Result<Judgement, Refusal> {
         match act {
             MemberAct::Withdraw { .. } => self.require_member(partner)?,
             MemberAct::Watch(watch) => {
@@ -238,11 +299,7 @@ impl State {
                 if self.officer(&officer).is_none_or(|it| it.name != *partner) {
                     return Err(MemberRefusal::NotItsOfficer { officer, partner: partner.clone() }.into());
                 }
-                let standing = self.members.get(partner).and_then(|member| member.watch.as_ref());
-                if let Some((standing, _)) = standing.filter(|(standing, _)| standing.from >= watch.from) {
-                    let Watch { officer, from, .. } = *standing;
-                    return Err(MemberRefusal::OlderWatch { officer, from }.into());
-                }
+                self.judge_watch(partner, watch, now)?;
             }
             MemberAct::Propose(propose) => {
                 self.require_active(partner)?;
@@ -250,6 +307,26 @@ impl State {
             }
         }
         Ok(Judgement::Apply)
+    }
+
+    /// Whether a watch begins when one may: not before that of who is on watch, and not too far ahead.
+    fn judge_watch(&self, partner: &PartnerName, watch: &Watch, now: Time) -> Result<(), Refusal> {
+        let member = self.member(partner);
+        let (current, ahead) = member.watches_at(now);
+        if let Some(current) = current.filter(|current| current.watch.from > watch.from) {
+            let Watch { officer, from, .. } = current.watch;
+            return Err(MemberRefusal::OlderWatch { officer, from }.into());
+        }
+        let from = watch.from;
+        if from > now.plus(MAX_WATCH_AHEAD_MS) {
+            return Err(MemberRefusal::FarWatch { from, now }.into());
+        }
+        let others = ahead.iter().filter(|standing| standing.watch.from != from).count();
+        if from > now && others >= MAX_WATCHES_AHEAD {
+            let most = MAX_WATCHES_AHEAD as u64;
+            return Err(MemberRefusal::TooManyWatches { partner: partner.clone(), most }.into());
+        }
+        Ok(())
     }
 
     fn judge_propose(&self, partner: &PartnerName, propose: &Propose) -> Result<(), Refusal> {
@@ -311,10 +388,8 @@ impl State {
                 self.change_member(said.partner, Membership::Withdrawn, said.id, ground.clone());
             }
             MemberAct::Watch(watch) => {
-                let member = Member {
-                    watch: Some((watch.clone(), said.id)),
-                    ..self.member(said.partner).into_owned()
-                };
+                let mut member = self.member(said.partner).into_owned();
+                member.take_watch(GivenWatch { watch: watch.clone(), record: said.id }, self.time);
                 self.adopt_member(said.partner.clone(), member);
             }
         }
@@ -352,7 +427,7 @@ impl State {
 }
 
 /// What becomes of a partner; `None` where the change changes nothing.
-fn after(membership: Membership, effect: Effect) -> Option<Membership> {
+pub(super) fn after(membership: Membership, effect: Effect) -> Option<Membership> {
     match (effect, membership) {
         (Effect::Suspend, Membership::Active) => Some(Membership::Suspended),
         (Effect::Reinstate, Membership::Suspended) => Some(Membership::Active),

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::keys::{KeyView, RotationView};
-use super::member::Membership;
+use super::member::{GivenWatch, Membership};
+use super::outcome::Stage;
 use super::state::State;
 use super::versions::Version;
-use crate::charter::{PartnerName, show_time};
+use crate::charter::{Fallback, PartnerName, show_time};
 use crate::identity::{PublicKey, RecordId};
+use crate::time::Time;
 
 /// Something that others count on a partner for. What it is answers with is in the operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub struct MemberView {
     pub membership: Membership,
     /// Since when, in batch time; none while it is as the charter has it.
     pub since: Option<String>,
+    /// The log index of the entry with which it became so; none also where the end of a window decided it.
+    pub since_index: Option<u64>,
     /// The operation that decided so or admitted it, or the record by which it left.
     pub by: Option<RecordId>,
     /// The reason that was given.
@@ -43,6 +47,8 @@ pub struct MemberView {
     pub credentials_until: String,
     /// Who is on watch.
     pub watch: Option<WatchView>,
+    /// Who will be, by when each begins.
+    pub next_watches: Vec<WatchView>,
     /// Its root.
     pub root: Option<PublicKey>,
     /// Its officers' and nodes' keys, those that act no more included.
@@ -64,25 +70,50 @@ pub struct WatchView {
     pub note: Option<String>,
     /// The record that says so.
     pub record: RecordId,
+    /// Whether that officer still speaks for the partner.
+    pub speaks: bool,
 }
 
 /// Most obligations that are shown of one partner.
 pub const MAX_OBLIGATIONS: usize = 256;
 
 impl State {
-    /// What others count on `partner` for: operations that it leads, open or agreed, assets that it lent to such, offers
-    /// that nobody has answered, and disputes that it is to judge.
+    /// What others count on `partner` for: operations that it leads, open or agreed, or is to lead or to decide where others
+    /// cannot, assets that it lent to such, what it has committed, offers that nobody has answered, and disputes that it is to
+    /// judge.
     pub fn obligations(&self, partner: &PartnerName) -> Vec<Obligation> {
-        let leads =
-            self.operations().filter(|operation| operation.lead == *partner).filter_map(|operation| {
-                let what = match operation.decision.as_ref().map(|decision| decision.verdict) {
-                    None => "leads it, and it is not decided",
-                    Some(verdict) if verdict.is_agreed() => "leads it, and it is agreed",
-                    Some(_) => return None,
-                };
-                let title = operation.open.title.clone();
-                Some(Obligation { operation: operation.id, title, what: what.to_owned() })
-            });
+        let live = self.operations().filter(|operation| operation.over().is_none());
+        let duties = live.filter_map(|operation| {
+            let decided = operation.decision.is_some();
+            // What it changed is changed: nothing of it is left to do.
+            if decided && operation.change.is_some() {
+                return None;
+            }
+            let kind = self.kind_of(operation)?;
+            let escalated = matches!(&kind.rule.fallback, Fallback::Escalate(to) if to == partner);
+            let what = match (operation.lead == *partner, decided) {
+                (true, false) => "leads it, and it is not decided",
+                (true, true) => "leads it, and it is agreed",
+                (false, false) if operation.stage == Stage::Escalated && escalated => {
+                    "is to decide it, which was escalated"
+                }
+                (false, _) if kind.successor(operation.phase) == Some(partner) => {
+                    "takes it over where its lead is silent or gone"
+                }
+                (false, _) => return None,
+            };
+            let title = operation.open.title.clone();
+            Some(Obligation { operation: operation.id, title, what: what.to_owned() })
+        });
+        let committed = self.operations().filter(|operation| operation.decision.is_none());
+        let committed = committed.filter_map(|operation| {
+            let mut open = self.commitments.of(&operation.id).filter(|it| it.end.is_none());
+            open.any(|it| it.partner == *partner).then(|| Obligation {
+                operation: operation.id,
+                title: operation.open.title.clone(),
+                what: "has committed it alone, under a lease".to_owned(),
+            })
+        });
         let lent = self.assets_of(partner).filter_map(|asset| {
             let (_, operation) = self.serves(asset)?;
             let what = format!("lent it {}", asset.declared.name);
@@ -106,11 +137,23 @@ impl State {
             let what = format!("is on the panel of {}", dispute.id);
             Obligation { operation: dispute.operation, title: title(&dispute.operation), what }
         });
-        leads.chain(lent).chain(offers).chain(judges).take(MAX_OBLIGATIONS).collect()
+        duties.chain(committed).chain(lent).chain(offers).chain(judges).take(MAX_OBLIGATIONS).collect()
     }
 
-    /// All members, in the order of seats, then those without one; those that have left included.
-    pub fn member_views(&self) -> Vec<MemberView> {
+    /// The log index of the entry with which an operation was agreed, an event suspended or restored a partner, or it left.
+    fn index_of_change(&self, partner: &PartnerName, by: &RecordId) -> Option<u64> {
+        if let Some(operation) = self.operation(by) {
+            return operation.decision.as_ref()?.decided_by;
+        }
+        if let Some(event) = self.event(by) {
+            return if self.is_active(partner) { event.lifted } else { event.suspended };
+        }
+        self.records.get(by).map(|seen| seen.index)
+    }
+
+    /// All members at the time `now`, in the order of seats, then those without one; those that have left included.
+    pub fn member_views(&self, now: Time) -> Vec<MemberView> {
+        let now = now.max(self.time());
         let charter = self.last_charter();
         let seats = (0..charter.partners.len()).map(|seat| u16::try_from(seat).ok());
         let partners = charter.members().zip(seats.chain(std::iter::repeat(None)));
@@ -120,24 +163,33 @@ impl State {
             let admits = |version: &&Version| version.amendment.admits(&partner.name);
             let admitted = self.versions().find(admits).map(|version| (version.at, version.by));
             let since = changed.map(|changed| (changed.at, changed.by)).or(admitted);
+            let watch = |GivenWatch { watch, record }: &GivenWatch| WatchView {
+                officer: watch.officer,
+                from: show_time(watch.from),
+                note: watch.note.clone(),
+                record: *record,
+                speaks: self.officer(&watch.officer).is_some_and(|it| it.name == partner.name),
+            };
+            // Who is gone keeps no watch.
+            let (current, ahead) = match member.membership.is_gone() {
+                true => (None, Default::default()),
+                false => member.watches_at(now),
+            };
             MemberView {
                 partner: partner.name.clone(),
                 membership: member.membership,
                 since: since.map(|(at, _)| show_time(at)),
+                since_index: since.and_then(|(_, by)| self.index_of_change(&partner.name, &by)),
                 by: since.map(|(_, by)| by),
                 reason: changed.map(|changed| changed.reason.clone()),
                 seat,
                 officers: self.officers_of(&partner.name),
                 nodes: self.nodes_of(&partner.name),
                 credentials_until: show_time(self.credentials_until(&partner.name)),
-                watch: member.watch.as_ref().map(|(watch, record)| WatchView {
-                    officer: watch.officer,
-                    from: show_time(watch.from),
-                    note: watch.note.clone(),
-                    record: *record,
-                }),
+                watch: current.map(watch),
+                next_watches: ahead.iter().map(watch).collect(),
                 root: self.root_of(&partner.name),
-                keys: self.keys_of(&partner.name, self.time()),
+                keys: self.keys_of(&partner.name, now),
                 rotations: self.rotations_of(&partner.name),
                 obligations: self.obligations(&partner.name),
             }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::member::GivenWatch;
 use super::operation::Operation;
 use super::state::State;
 use super::story::{StoryEvent, StoryWord, Telling};
@@ -116,7 +117,7 @@ impl State {
         self.last_charter().members().find_map(|partner| {
             let (name, under) = (&partner.name, AuthorityName::from(&partner.name));
             let member = self.member(name);
-            if let Some((watch, _)) = member.watch.as_ref().filter(|(_, record)| record == id) {
+            if let Some(GivenWatch { watch, .. }) = member.watches.iter().find(|given| given.record == *id) {
                 let text = format!("gives the watch to {}, from {} on", watch.officer, show_time(watch.from));
                 return alone(false, event(name, self.time(), StoryWord::Watched, text, &under));
             }

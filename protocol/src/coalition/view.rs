@@ -9,10 +9,11 @@ use super::lease::{CommitmentView, UnderLease};
 use super::operation::Operation;
 use super::outcome::{Decision, Deficit, Stage, Verdict};
 use super::state::State;
-use crate::charter::{Claim, Fallback, KindName, PartnerName, show_time};
+use crate::charter::text::either;
+use crate::charter::{Claim, Fallback, KindName, OperationType, PartnerName, show_time};
 use crate::identity::{Hash, RecordId};
 use crate::lane::Lane;
-use crate::record::{Role, Stance};
+use crate::record::{Change, Role, Stance};
 use crate::time::Time;
 
 /// Where an operation stands.
@@ -107,6 +108,12 @@ pub struct OperationView {
     pub concluded: bool,
     /// The dispute about it, or something that belongs to it, that is open.
     pub disputed: Option<RecordId>,
+    /// What is agreed, where that is less than what was asked for.
+    pub limits: Option<String>,
+    /// That its lead has no voice any more, or for now, and who may go on; none where it leads or nothing is left to lead.
+    pub lead_away: Option<String>,
+    /// What it would change of the charter, or has changed, line by line.
+    pub changes: Vec<String>,
     /// The dispute in which it was annulled.
     pub annulled: Option<RecordId>,
     /// The dispute in which it was remanded, to be decided anew.
@@ -190,6 +197,63 @@ pub(super) fn ordered(index: u64) -> Option<u64> {
 }
 
 impl State {
+    /// Who is named in what is missing and whose word would have no effect, in words.
+    pub(super) fn voiceless(&self, deficit: &Deficit) -> Option<String> {
+        let partners = deficit.partners().into_iter().filter(|partner| !self.is_active(partner));
+        let named = partners.map(|partner| format!("{partner} ({})", self.membership(partner)));
+        let named = named.collect::<Vec<_>>().join(", ");
+        (!named.is_empty()).then(|| format!("without a voice now: {named}"))
+    }
+
+    /// Why a proposal that is open can have no effect any more.
+    pub(super) fn moot(&self, operation: &Operation) -> Option<String> {
+        let change = operation.change.as_ref().filter(|_| operation.decision.is_none())?;
+        match change {
+            Change::Amend(amendment) => {
+                let last = self.last_charter().version;
+                let other = self.charter_hash(last) != amendment.previous;
+                other.then(|| {
+                    format!("it can have no effect any more: it amends another version than {last}, the last one agreed")
+                })
+            }
+            change => {
+                let subject = change.subject()?;
+                let now = self.membership(subject);
+                let none = super::member::after(now, change.effect()).is_none();
+                none.then(|| format!("it can have no effect any more: {subject} is {now}"))
+            }
+        }
+    }
+
+    /// What a proposal would change of the charter, or has changed, line by line.
+    fn charter_changes(&self, operation: &Operation) -> Vec<String> {
+        let Some(Change::Amend(amendment)) = &operation.change else { return Vec::new() };
+        let mut versions = (1..=self.last_charter().version).rev();
+        let base = versions.find(|version| self.charter_hash(*version) == amendment.previous);
+        base.and_then(|base| self.charter_at(base)).map_or_else(Vec::new, |base| amendment.explain(base))
+    }
+
+    /// That the lead of an operation that is not over has no voice, and who may go on.
+    fn lead_away(&self, operation: &Operation, kind: &OperationType, now: Time) -> Option<String> {
+        let lead = &operation.lead;
+        if operation.over().is_some() || self.is_active(lead) {
+            return None;
+        }
+        let members = self.last_charter().members().map(|partner| &partner.name);
+        let may = members
+            .filter(|partner| self.may_take_over(partner, operation, now).is_some())
+            .cloned()
+            .collect::<Vec<_>>();
+        let then = match may.is_empty() {
+            false => format!("{} may take it over", either(&may)),
+            true if self.is_orphan(operation, kind) => {
+                "nobody may lead it any more; whoever has a voice in it may conclude it".into()
+            }
+            true => "nobody may take it over now".into(),
+        };
+        Some(format!("{lead} is {}: {then}", self.membership(lead)))
+    }
+
     /// An operation, ready to be shown, at the time `now` of this node.
     pub fn view(&self, id: &RecordId, now: Time) -> Option<OperationView> {
         self.operation(id).map(|operation| self.view_of(operation, now))
@@ -215,9 +279,17 @@ impl State {
             (Stage::Escalated, Some(Fallback::Escalate(to))) => Some(to),
             _ => None,
         };
+        // What is met lacks nothing that would have to be said.
+        let lacks = match deficit == Deficit::default() {
+            true => String::new(),
+            false => format!("; {deficit}"),
+        };
         let explanation = match (status, deficit.is_met() && deficit.vetoed_by.is_empty()) {
+            (Status::Annulled, _) if let Some(decision) = &operation.decision => {
+                format!("it was {}, and a panel annulled it", decision.verdict)
+            }
             (Status::Open, _) if let Some(to) = escalated => {
-                format!("escalated: the word of {to} decides until {closes}; {deficit}")
+                format!("escalated: the word of {to} decides until {closes}{lacks}")
             }
             (Status::Agreed | Status::Failed | Status::Expired | Status::Limited | Status::Conflicted, _)
                 if let Some(decision) = &operation.decision =>
@@ -225,21 +297,21 @@ impl State {
                 decision.reason()
             }
             (Status::Open, false) if operation.stage == Stage::Deferred => {
-                format!("deferred by one further window, until {closes}; {deficit}")
+                format!("deferred by one further window, until {closes}{lacks}")
             }
             (Status::Open, true) if authority.as_ref().is_some_and(|it| !it.is_given()) => {
                 format!(
-                    "every requirement of its rule is met, and authority is missing until {closes}; {deficit}"
+                    "every requirement of its rule is met, and authority is missing until {closes}{lacks}"
                 )
             }
             (Status::Open, true) => {
-                format!("every requirement is met; agreed at {closes} unless vetoed; {deficit}")
+                format!("every requirement is met; agreed at {closes} unless vetoed{lacks}")
             }
             (Status::Due, true) => {
                 format!("every requirement is met; the end of the window at {closes} is not ordered yet")
             }
             (Status::Due, false) => {
-                format!("the end of the window at {closes} is not ordered yet; {deficit}")
+                format!("the end of the window at {closes} is not ordered yet{lacks}")
             }
             _ => deficit.to_string(),
         };
@@ -247,6 +319,10 @@ impl State {
             Some(mandate) if operation.decision.is_none() => format!("{explanation}; {}", mandate.text),
             _ => explanation,
         };
+        let open = operation.decision.is_none();
+        let notes = open.then(|| self.moot(operation).into_iter().chain(self.voiceless(&deficit)));
+        let explanation =
+            notes.into_iter().flatten().fold(explanation, |text, note| format!("{text}; {note}"));
         OperationView {
             id: operation.id,
             kind: operation.open.kind.clone(),
@@ -266,6 +342,9 @@ impl State {
             disputed: self
                 .open_dispute(&operation.id)
                 .filter(|id| self.dispute(id).is_none_or(|dispute| ordered(dispute.index).is_some())),
+            limits: operation.decision.as_ref().and_then(|decision| decision.limits.clone()),
+            lead_away: kind.and_then(|kind| self.lead_away(operation, kind, now)),
+            changes: self.charter_changes(operation),
             annulled: operation.annulled.map(|mark| mark.record),
             remanded: operation.remanded.map(|mark| mark.record),
             opened_at: show_time(operation.opened_at),

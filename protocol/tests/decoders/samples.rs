@@ -770,7 +770,7 @@ fn alliances() -> [SignedAlliance; 2] {
         version: 1,
         previous: None,
         expression: of(2, &nations[..3]),
-        scope: Scope { acts: Extent::All, operations: Extent::only(["airlift".parse().expect("a name")]) },
+        scope: Scope { operations: Extent::only(["airlift".parse().expect("a name")]) },
         parties: PARTNERS.map(|name| (name.parse().expect("a name"), key(name).public())).into(),
     };
     let next = AllianceDocument {

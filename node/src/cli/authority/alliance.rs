@@ -85,7 +85,7 @@ impl Alliance {
             version: previous.as_ref().map_or(1, |previous| previous.version.saturating_add(1)),
             previous: previous.as_ref().map(AllianceDocument::hash),
             expression,
-            scope: Scope { acts: Extent::All, operations },
+            scope: Scope { operations },
             parties,
         };
         match &previous {

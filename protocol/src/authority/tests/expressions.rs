@@ -181,10 +181,10 @@ fn an_extent_is_all_or_a_sorted_list() {
     }
     for extent in [&Extent::All, &some, &none] {
         assert_eq!(wire::decode::<Extent>(&wire::encode(extent), 100).as_ref(), Ok(extent));
-        let text = toml::to_string(&Scope { acts: extent.clone(), operations: Extent::All }).expect("TOML");
-        assert_eq!(toml::from_str::<Scope>(&text).map(|scope| scope.acts).as_ref(), Ok(extent));
+        let text = toml::to_string(&Scope { operations: extent.clone() }).expect("TOML");
+        assert_eq!(toml::from_str::<Scope>(&text).map(|scope| scope.operations).as_ref(), Ok(extent));
     }
     let unsorted = wire::encode(&Some(["b", "a"].map(kind).to_vec()));
     assert!(wire::decode::<Extent>(&unsorted, 100).is_err());
-    assert!(toml::from_str::<Scope>("acts = \"some\"").is_err());
+    assert!(toml::from_str::<Scope>("operations = \"some\"").is_err());
 }

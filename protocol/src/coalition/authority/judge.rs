@@ -48,9 +48,15 @@ impl State {
         }
         let name = &statement.authority;
         let subject = operation.concerns();
-        // Nobody speaks for a nation that is no member any more, nor for the one that it is about.
-        if let Some(nation) = charter.partner(name.as_str()).filter(|_| charter.is_national(name)) {
-            self.require_active(&nation.name)?;
+        // Nobody speaks for a nation that is no member any more, nor for the one that it is about. One that is suspended takes
+        // home what is its own.
+        let nation = charter.partner(name.as_str()).filter(|_| charter.is_national(name));
+        let require = |owner: &PartnerName| {
+            let takes_home = statement.word == Word::Recall && nation.is_some_and(|it| it.name == *owner);
+            if takes_home { self.require_member(owner) } else { self.require_active(owner) }
+        };
+        if let Some(nation) = nation {
+            require(&nation.name)?;
             if subject == Some(&nation.name) {
                 return Err(MemberRefusal::OwnCause { partner: nation.name.clone() }.into());
             }
@@ -105,9 +111,7 @@ impl State {
         for by in &speak.signatures.0 {
             self.heed_quarantine(&by.key)?;
             let owner = self.owner_of(charter, &by.key);
-            if let Some(owner) = owner {
-                self.require_active(owner)?;
-            }
+            owner.map_or(Ok(()), require)?;
             // A root that gave way signs nothing any more, wherever it still stands.
             let gave_way = owner.is_some_and(|owner| self.former_roots(owner).any(|root| root == by.key));
             if !voices.contains(&by.key) || gave_way || (owner.is_some() && owner == subject) {

@@ -97,10 +97,8 @@ impl State {
             let most = MAX_DISPUTES_PER_PARTNER as u64;
             return Err(DisputeRefusal::TooMany { partner: partner.clone(), most });
         }
-        let is_party = |judge: &PartnerName| {
-            self.is_party(judge, partner, &subject, about, operation) || !self.is_active(judge)
-        };
-        if rule.judges(is_party).is_none() {
+        let is_barred = |judge: &PartnerName| self.is_barred(judge, partner, &subject, about, operation);
+        if rule.judges(is_barred).is_none() {
             let (panel, threshold) = (rule.panel.clone(), rule.threshold);
             return Err(DisputeRefusal::NoJudges { panel, threshold });
         }
@@ -121,6 +119,18 @@ impl State {
     }
 
     /// Whether `partner` is a party to a dispute that `opener` opened about `subject`.
+    /// Whether a partner does not sit in a panel: it is a party, or nothing that it says has effect.
+    pub(in crate::coalition) fn is_barred(
+        &self,
+        judge: &PartnerName,
+        opener: &PartnerName,
+        subject: &RecordId,
+        about: About,
+        operation: &Operation,
+    ) -> bool {
+        !self.is_active(judge) || self.is_party(judge, opener, subject, about, operation)
+    }
+
     pub(in crate::coalition) fn is_party(
         &self,
         partner: &PartnerName,

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Handoff, HandoffEnd, HandoffRefusal, MAX_OFFERS_PER_PARTNER};
-use crate::charter::{OperationType, PartnerName};
+use super::{HandoffEnd, HandoffRefusal, MAX_OFFERS_PER_PARTNER};
+use crate::charter::{OperationType, PartnerName, show_time};
 use crate::coalition::judge::Judgement;
 use crate::coalition::operation::Operation;
-use crate::coalition::outcome::Verdict;
 use crate::coalition::refusal::{Part, Refusal};
 use crate::coalition::state::State;
 use crate::identity::RecordId;
@@ -56,7 +55,8 @@ impl State {
                 self.judge_offer(partner, operation, &kind, offer, now)?;
             }
             HandoffAct::Takeover(Takeover { .. }) => self.judge_takeover(partner, operation, &kind, now)?,
-            HandoffAct::Conclude(Conclude { .. }) => leads(partner, operation)
+            HandoffAct::Conclude(Conclude { .. }) => self
+                .concludes(partner, operation, &kind)
                 .and_then(|()| agreed(operation))
                 .and_then(|()| self.settled(operation))?,
             HandoffAct::Accept(_) | HandoffAct::Decline(_) | HandoffAct::Reclaim(_) => {}
@@ -130,7 +130,7 @@ impl State {
             let (partner, to) = (partner.clone(), open.to.clone());
             return Err(HandoffRefusal::OfferOpen { partner, to, offer: open.id }.into());
         }
-        if own().filter(|it| !is_takeover(it)).count() >= MAX_OFFERS_PER_PARTNER {
+        if own().filter(|it| !it.is_taken()).count() >= MAX_OFFERS_PER_PARTNER {
             let most = MAX_OFFERS_PER_PARTNER as u64;
             return Err(HandoffRefusal::TooManyOffers { partner: partner.clone(), most }.into());
         }
@@ -201,8 +201,7 @@ impl State {
     ) -> Result<(), Refusal> {
         let none = || HandoffRefusal::NoTakeover { kind: kind.name.clone() };
         let declared = kind.handoff.takeover.as_ref();
-        let of_phase = kind.phase(operation.phase).and_then(|phase| phase.successor.as_ref());
-        let named = declared.map(|rule| of_phase.unwrap_or(&rule.successor));
+        let named = kind.successor(operation.phase);
         // Who is gone for good answers for nothing: where no successor is there, whoever may lead may take it, the first by
         // order.
         let nobody = !named.is_some_and(|successor| self.is_active(successor));
@@ -245,15 +244,59 @@ impl State {
         role: Role,
         operation: &Operation,
     ) -> Result<(), Refusal> {
-        if operation.has_handed(role, partner) {
-            return Err(HandoffRefusal::HandedOver { partner: partner.clone(), role }.into());
+        if !operation.has_handed(role, partner) {
+            return Ok(());
         }
-        Ok(())
+        let mut moves = self.handoffs.of(&operation.id).filter(|it| it.has_moved() && it.from == *partner);
+        let partner = partner.clone();
+        match moves.next_back().filter(|it| role == Role::Lead && it.is_taken()) {
+            Some(taken) => Err(HandoffRefusal::TakenOver { partner, by: taken.to.clone() }.into()),
+            None => Err(HandoffRefusal::HandedOver { partner, role }.into()),
+        }
     }
-}
 
-fn is_takeover(handoff: &Handoff) -> bool {
-    handoff.end.as_ref().is_some_and(|end| end.how == HandoffEnd::Taken)
+    /// Whether an operation is without anybody who could lead it: its lead is gone for good, and nobody may take it over.
+    pub(in crate::coalition) fn is_orphan(&self, operation: &Operation, kind: &OperationType) -> bool {
+        let may_lead =
+            |partner: &PartnerName| self.is_active(partner) && kind.may_lead(partner, operation.phase);
+        self.membership(&operation.lead).is_gone()
+            && !self.last_charter().members().any(|partner| may_lead(&partner.name))
+    }
+
+    /// Its lead concludes an operation; where nobody could lead it any more, whoever has a voice in it.
+    fn concludes(
+        &self,
+        partner: &PartnerName,
+        operation: &Operation,
+        kind: &OperationType,
+    ) -> Result<(), Refusal> {
+        match self.is_orphan(operation, kind) && kind.has_voice(partner) {
+            true => Ok(()),
+            false => leads(partner, operation),
+        }
+    }
+
+    /// Why `partner` may take the lead of an operation now, where its lead has not handed it over; none where it may not.
+    pub(in crate::coalition) fn may_take_over(
+        &self,
+        partner: &PartnerName,
+        operation: &Operation,
+        now: Time,
+    ) -> Option<String> {
+        let kind = self.kind_of(operation)?;
+        if operation.over().is_some() || operation.lead == *partner || !self.is_active(partner) {
+            return None;
+        }
+        self.judge_takeover(partner, operation, &kind, now).ok()?;
+        let lead = &operation.lead;
+        Some(match self.is_active(lead) {
+            true => format!(
+                "{lead}, which leads it, has not been heard since {}",
+                show_time(self.heard(operation))
+            ),
+            false => format!("{lead}, which leads it, is {}", self.membership(lead)),
+        })
+    }
 }
 
 fn leads(partner: &PartnerName, operation: &Operation) -> Result<(), Refusal> {
@@ -266,7 +309,7 @@ fn leads(partner: &PartnerName, operation: &Operation) -> Result<(), Refusal> {
 
 fn agreed(operation: &Operation) -> Result<(), Refusal> {
     match &operation.decision {
-        Some(decision) if decision.verdict == Verdict::Agreed => Ok(()),
+        Some(decision) if decision.verdict.is_agreed() => Ok(()),
         _ => Err(HandoffRefusal::NotAgreed { operation: operation.id }.into()),
     }
 }

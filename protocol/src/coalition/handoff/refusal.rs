@@ -219,6 +219,14 @@ pub enum HandoffRefusal {
         /// The role.
         role: Role,
     },
+    /// An attestation as the lead, which another took over.
+    #[error("{by} has taken the lead over from {partner}, which acts as lead no more here")]
+    TakenOver {
+        /// Who.
+        partner: PartnerName,
+        /// Who leads it since.
+        by: PartnerName,
+    },
 }
 
 fn next_phase(next: &Option<KindName>) -> String {

@@ -80,9 +80,9 @@ impl State {
         let operation = self.operations.get(&said.id)?;
         let kind = self.kind_of(operation)?;
         let rule = kind.dispute.as_ref()?;
-        let is_party =
-            |judge: &PartnerName| self.is_party(judge, wronged, &said.id, About::Operation, operation);
-        let (panel, threshold) = rule.judges(is_party)?;
+        let is_barred =
+            |judge: &PartnerName| self.is_barred(judge, wronged, &said.id, About::Operation, operation);
+        let (panel, threshold) = rule.judges(is_barred)?;
         let dispute = Dispute {
             id: conflict_dispute(&said.id),
             subject: said.id,

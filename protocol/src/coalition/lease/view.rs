@@ -91,9 +91,14 @@ impl State {
             }
             Committed::Superseded => format!("superseded: the operation is {}{why}", end.verdict),
             Committed::Conflicted => {
-                let then = match end.dispute {
-                    Some(_) => "a panel rules on it",
-                    None => "no panel can be had that rules on it",
+                let ruled = |id| self.dispute(&id).and_then(|dispute| dispute.end);
+                let then = match (end.dispute, end.dispute.and_then(ruled)) {
+                    (None, _) => "no panel can be had that rules on it".to_owned(),
+                    (Some(_), None) => "a panel rules on it".to_owned(),
+                    (Some(_), Some(ended)) => match ended.ruling {
+                        Some(ruling) => format!("the panel has ruled: {ruling}"),
+                        None => "the panel has not ruled in time".to_owned(),
+                    },
                 };
                 format!("conflicted{why}; {then}")
             }

@@ -4,6 +4,7 @@
 //! requirements are met exactly if what is stated here as needed is filled. Partners that endorse in one role and could in another are named
 //! only where nobody else can fill the need; then what their move leaves open is stated too.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -343,6 +344,16 @@ impl fmt::Display for Need {
             }
             (NeedOf::Endorsements, _, missing, _) => write!(f, "{missing} of {role}: {who}"),
         }
+    }
+}
+
+impl Deficit {
+    /// Everybody whose word it asks for or waits for, sorted.
+    pub fn partners(&self) -> BTreeSet<&PartnerName> {
+        let needs = self.needs.iter().chain(self.either.iter().flatten());
+        let candidates = needs.flat_map(|need| &need.from);
+        let named = candidates.flat_map(|it| std::iter::once(&it.partner).chain(&it.or));
+        named.chain(&self.awaited).chain(&self.veto_unused).collect()
     }
 }
 

@@ -130,7 +130,7 @@ fn who_joins_speaks_from_the_decision_on_and_has_roles_from_the_next_batch_on() 
     assert_eq!(nodes.len(), 5);
     let lift = declare(&bench, JOINER, "lift");
     assert_eq!(bench.apply(&lift).disposition, Disposition::Applied);
-    let members = bench.state.member_views();
+    let members = bench.state.member_views(bench.state.time());
     assert_eq!(
         members.last().map(|member| member.officers.clone()),
         Some(vec![key(JOINER, "officer").public()])
@@ -158,7 +158,7 @@ fn who_joins_speaks_from_the_decision_on_and_has_roles_from_the_next_batch_on() 
     let word = bench.word(JOINER, running, Supporting, Object);
     assert!(matches!(bench.refusal(&word), Refusal::RoleNotHeld { .. }));
     bench.assert_root();
-    let members = bench.state.member_views();
+    let members = bench.state.member_views(bench.state.time());
     let joined = members.last().expect("five");
     assert_eq!((joined.partner.as_str(), joined.seat, joined.by), (JOINER, None, Some(proposal)));
     assert_eq!(members[3].seat, Some(3));

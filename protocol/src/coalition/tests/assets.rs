@@ -1,9 +1,11 @@
 //! Assets move by their owner's word alone.
 
+use super::authority::{speak, statement};
 use super::*;
+use crate::authority::Word;
 use crate::charter::PartnerName;
-use crate::coalition::{Asset, AssetRefusal, MAX_ASSETS_PER_PARTNER};
-use crate::record::{AssetAct, Contribute, Control, Declare, Recall};
+use crate::coalition::{Asset, AssetRefusal, MAX_ASSETS_PER_PARTNER, MemberRefusal};
+use crate::record::{AssetAct, Change, Contribute, Control, Declare, Recall};
 
 pub(super) fn declare(name: &str) -> Act {
     let kind = "c-130".parse().expect("a name");
@@ -81,6 +83,62 @@ fn an_asset_of_an_operation_that_came_to_nothing_is_its_owners_again() {
         format!("{operation} takes no assets: expired at {}", crate::charter::show_time(bench.state.time()))
     );
     bench.does("sudria", "4", contribute(asset, next, Control::Owner));
+}
+
+#[test]
+fn who_is_suspended_takes_its_own_home_and_nothing_else() {
+    let mut bench = Bench::four();
+    let (one, two) =
+        (bench.does("sudria", "1", declare("lift-7")), bench.does("sudria", "2", declare("lift-8")));
+    let (first, second) = (bench.open(), bench.open());
+    for (nonce, asset, operation) in [("3", one, first), ("4", two, second)] {
+        bench.does("sudria", nonce, contribute(asset, operation, Control::Lead(vec![name("norden")])));
+    }
+    bench.suspends("sudria");
+    assert_eq!(bench.controller(one), "norden", "what was granted before stands");
+    bench.does("sudria", "5", recall(one));
+    assert_eq!(bench.controller(one), "sudria");
+    // By a word of its authority, too; no other word of it.
+    let word = |word| speak(statement(second, "sudria", word, 1));
+    bench.does("sudria", "6", word(Word::Recall));
+    assert_eq!(bench.controller(two), "sudria");
+    for act in [word(Word::Refuse), contribute(one, first, Control::Owner), declare("lift-9")] {
+        let signed = bench.act("sudria", "7", act);
+        let refused = bench.refusal(&signed);
+        assert!(matches!(refused, Refusal::Member(MemberRefusal::NotActive { .. })), "{refused}");
+    }
+    let signed = bench.act("sudria", "8", speak(statement(second, "norden", Word::Recall, 1)));
+    let refused = bench.refusal(&signed);
+    assert!(matches!(refused, Refusal::Member(MemberRefusal::NotActive { .. })), "of another: {refused}");
+}
+
+#[test]
+fn a_lead_that_is_suspended_controls_nothing_until_it_is_reinstated() {
+    let mut bench = Bench::four();
+    let asset = bench.does("sudria", "1", declare("lift-7"));
+    let operation = bench.open();
+    bench.does("sudria", "2", contribute(asset, operation, Control::Lead(vec![name("norden")])));
+    bench.suspends("norden");
+    assert_eq!(bench.controller(asset), "sudria");
+    bench.agrees_on("reinstatement", Change::Reinstate(name("norden")));
+    assert_eq!(bench.controller(asset), "norden");
+}
+
+#[test]
+fn nothing_is_lent_against_the_word_of_its_owners_authority() {
+    let mut bench = Bench::four();
+    let asset = bench.does("sudria", "1", declare("lift-7"));
+    let operation = bench.open();
+    bench.does("sudria", "2", contribute(asset, operation, Control::Owner));
+    bench.does("sudria", "3", speak(statement(operation, "sudria", Word::Refuse, 1)));
+    let index = bench.index;
+    let lend = contribute(asset, operation, Control::Owner);
+    assert_eq!(
+        bench.asset_refusal("sudria", "4", lend.clone()),
+        AssetRefusal::KeptOut { partner: name("sudria"), operation, word: Word::Refuse, index }
+    );
+    let other = bench.open();
+    bench.does("sudria", "5", contribute(asset, other, Control::Owner));
 }
 
 #[test]

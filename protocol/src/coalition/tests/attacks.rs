@@ -92,7 +92,7 @@ impl Bench {
     }
 
     /// Applies a record that `carrier` carries in the lane `lane`.
-    fn in_lane(&mut self, carrier: &str, lane: Lane, signed: &SignedRecord) -> Disposition {
+    pub(super) fn in_lane(&mut self, carrier: &str, lane: Lane, signed: &SignedRecord) -> Disposition {
         let mut context = self.context(carrier);
         context.feed.lane = lane;
         self.state.apply(&context, &Body::Signed(signed.clone())).disposition

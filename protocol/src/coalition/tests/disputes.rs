@@ -43,11 +43,11 @@ fn disputed_charter(change: impl FnOnce(&mut DisputeRule)) -> Charter {
     charter
 }
 
-fn court(change: impl FnOnce(&mut DisputeRule)) -> Bench {
+pub(super) fn court(change: impl FnOnce(&mut DisputeRule)) -> Bench {
     Bench::new(found(disputed_charter(change)))
 }
 
-fn disputes(subject: RecordId) -> Act {
+pub(super) fn disputes(subject: RecordId) -> Act {
     let reason = "flown over the closed sector".into();
     Act::Dispute(DisputeAct::Open(OpenDispute { subject, ground: None, reason }))
 }

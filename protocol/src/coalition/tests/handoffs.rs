@@ -3,7 +3,9 @@
 use super::assets::{contribute, declare};
 use super::inbox::waits;
 use super::*;
-use crate::charter::{HandoffRule, PartnerName, Phase, TakeoverRule};
+use crate::charter::{
+    Fallback, HandoffRule, Lesser, Measure, PartnerName, Phase, TakeoverRule, Term, Terms, Threshold,
+};
 use crate::coalition::Waits;
 use crate::coalition::handoff::HandoffEnd;
 use crate::coalition::{Handoff, HandoffRefusal, ItemKind, MAX_OFFERS_PER_PARTNER, Over};
@@ -98,6 +100,10 @@ impl Bench {
         self.state.advance(self.state.time().plus(span_ms));
     }
 
+    fn view_of(&self, id: RecordId) -> OperationView {
+        self.state.view(&id, self.state.time()).expect("known")
+    }
+
     /// An operation that is agreed: opened and led by norden.
     pub(super) fn agreed(&mut self) -> RecordId {
         let id = self.open();
@@ -128,6 +134,85 @@ fn a_lead_that_is_gone_leaves_its_place_to_whoever_may_lead_and_takes_it_first()
     assert_eq!(bench.lead(operation), "sudria");
     let refused = bench.handoff_refusal("norden", "late", takes_over(operation));
     assert!(matches!(refused, HandoffRefusal::NoTakeover { .. }), "{refused}");
+}
+
+#[test]
+fn what_nobody_may_lead_any_more_is_concluded_by_whoever_has_a_voice_in_it() {
+    let mut charter = charter(&FOUR);
+    let kind = &mut charter.operations[0];
+    (kind.lead, kind.may_raise) = (vec![name("estmark")], vec![]);
+    kind.rule = OutcomeRule { required: vec![Lead, Supporting], ..OutcomeRule::default() };
+    charter.sort();
+    let mut bench = Bench::new(found(charter));
+    let opening = open(&bench.founded, "estmark", "led by estmark");
+    let id = opening.record.id();
+    bench.apply(&opening);
+    bench.say("estmark", id, Lead, Endorse);
+    bench.say("sudria", id, Supporting, Endorse);
+    assert_eq!(bench.verdict(id), Some(Verdict::Agreed));
+    assert_eq!(bench.view_of(id).lead_away, None);
+    let refused = bench.handoff_refusal("sudria", "early", concludes(id));
+    assert!(matches!(refused, HandoffRefusal::NotLead { .. }), "{refused}");
+    let leaves = Act::Member(crate::record::MemberAct::Withdraw { ground: "called home".into() });
+    bench.does("estmark", "leaves", leaves);
+    let away = bench.view_of(id).lead_away.expect("away");
+    assert_eq!(
+        away,
+        "estmark is withdrawn: nobody may lead it any more; whoever has a voice in it may conclude it"
+    );
+    let refused = bench.handoff_refusal("vigil", "observer", concludes(id));
+    assert!(matches!(refused, HandoffRefusal::NotLead { .. }), "{refused}");
+    bench.does("sudria", "ends", concludes(id));
+    assert_eq!(bench.state.operation(&id).and_then(Operation::over).map(|it| it.0), Some(Over::Concluded));
+    assert_eq!(bench.view_of(id).lead_away, None);
+}
+
+#[test]
+fn what_is_agreed_with_limits_goes_through_phases_and_is_concluded() {
+    let mut charter = relay_charter();
+    let one = Threshold { role: Some(Lead), partners: vec![], measure: Measure::Count(1) };
+    let all_of = Terms(vec![Term::Threshold(one)]);
+    charter.operations[0].rule.fallback = Fallback::Lesser(Lesser { limits: "one aircraft".into(), all_of });
+    let mut bench = Bench::new(found(charter));
+    let id = bench.open();
+    bench.say("norden", id, Lead, Endorse);
+    bench.pass_time(12 * HOUR_MS);
+    assert_eq!(bench.verdict(id), Some(Verdict::Limited));
+    let view = bench.view_of(id);
+    assert_eq!(view.limits.as_deref(), Some("one aircraft"));
+    let offered = bench.does("norden", "1", begins(id, "rescue", "sudria"));
+    bench.does("sudria", "2", accepts(offered, &[]));
+    bench.does("sudria", "3", concludes(id));
+    assert_eq!(bench.state.operation(&id).and_then(Operation::over).map(|it| it.0), Some(Over::Concluded));
+}
+
+#[test]
+fn who_may_take_over_is_told_and_who_lost_the_lead_too() {
+    let mut bench = relay();
+    let id = bench.open();
+    let now = bench.state.time();
+    let told = |bench: &Bench, partner: &str, now: Time| {
+        let inbox = bench.state.inbox(&name(partner), now);
+        let passing = inbox.into_iter().filter(|it| matches!(it.what, Waits::TakeOver | Waits::TakenOver));
+        passing.map(|it| (it.what, it.about, it.why)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&bench, "sudria", now), []);
+    let later = now.plus(SILENT_MS);
+    let why = format!("norden, which leads it, has not been heard since {}", crate::charter::show_time(now));
+    assert_eq!(told(&bench, "sudria", later), [(Waits::TakeOver, Some(id), why)]);
+    assert_eq!(told(&bench, "estmark", later), [], "the successor alone");
+    bench.pass_time(SILENT_MS);
+    bench.does("sudria", "1", takes_over(id));
+    let at = bench.state.time();
+    assert_eq!(told(&bench, "sudria", at), []);
+    let why = format!("sudria has taken the lead over at {}", crate::charter::show_time(at));
+    assert_eq!(told(&bench, "norden", at), [(Waits::TakenOver, Some(id), why)]);
+    assert_eq!(told(&bench, "norden", at.plus(25 * HOUR_MS)), []);
+    let word = bench.word("norden", id, Lead, Endorse);
+    assert_eq!(
+        bench.refusal(&word),
+        HandoffRefusal::TakenOver { partner: name("norden"), by: name("sudria") }.into()
+    );
 }
 
 #[test]

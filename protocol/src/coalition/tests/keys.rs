@@ -23,7 +23,7 @@ fn chain<'a>(links: impl IntoIterator<Item = (Delegation, &'a SecretKey)>) -> Ch
 }
 
 /// A chain of one link from sudria's root.
-fn direct(founded: &Founded, subject: &SecretKey, give: Capability) -> Chain {
+pub(super) fn direct(founded: &Founded, subject: &SecretKey, give: Capability) -> Chain {
     let root = key("sudria", "root");
     chain([(link(founded, &root, subject, give), &root)])
 }
@@ -37,7 +37,7 @@ fn through(founded: &Founded, deputy: &SecretKey, subject: &SecretKey, give: Cap
     chain([(first, &root), (link(founded, deputy, subject, give), deputy)])
 }
 
-fn grant(chain: &Chain) -> Act {
+pub(super) fn grant(chain: &Chain) -> Act {
     Act::Key(KeyAct::Grant(chain.clone()))
 }
 
@@ -52,7 +52,7 @@ fn take_back(founded: &Founded, issuer: &SecretKey, target: Target) -> SignedRev
     .sign(issuer)
 }
 
-fn revoke(founded: &Founded, issuer: &SecretKey, target: Target) -> Act {
+pub(super) fn revoke(founded: &Founded, issuer: &SecretKey, target: Target) -> Act {
     Act::Key(KeyAct::Revoke(Box::new(take_back(founded, issuer, target))))
 }
 

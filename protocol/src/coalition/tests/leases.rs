@@ -252,7 +252,7 @@ fn who_oversteps_a_lease_is_in_conflict_holds_nothing_and_a_panel_without_the_pa
     let now = bench.state.time();
     assert_eq!(waits(&bench, "sudria", now), [(Waits::Undone, true)]);
     assert_eq!(waits(&bench, "borea", now), [(Waits::Judge, false)]);
-    assert_eq!(waits(&bench, "corvus", now), []);
+    assert_eq!(waits(&bench, "corvus", now), [(Waits::Disputed, false)], "who is wronged is told");
     // The holder has it all the same, whatever came first.
     let own = bench.goes_alone("corvus", "2", "charlie");
     assert_eq!((bench.how(own), bench.view(own).claims.len()), (None, 1));
@@ -321,6 +321,20 @@ fn without_judges_a_conflict_is_told_and_no_dispute_is_opened() {
         assert_eq!(bench.state.disputes().count(), 0);
         assert_eq!(bench.state.deadlines().count(), 0);
     }
+}
+
+#[test]
+fn nobody_judges_a_conflict_whose_word_has_no_effect() {
+    let mut bench = leased();
+    bench.does("corvus", "leaves", Act::Member(MemberAct::Withdraw { ground: "called home".into() }));
+    let id = bench.goes_alone("sudria", "1", "charlie");
+    let dispute = dispute_of(&bench, id);
+    let panel = &bench.state.dispute(&dispute).expect("open").panel;
+    assert_eq!(panel, &["borea", "vigil"].map(name));
+    assert!(bench.view(id).commitments[0].explanation.ends_with("; a panel rules on it"));
+    bench.rule(dispute, "borea", Ruling::Uphold);
+    bench.rule(dispute, "vigil", Ruling::Uphold);
+    assert!(bench.view(id).commitments[0].explanation.ends_with("; the panel has ruled: uphold"));
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! Who is a member is decided by the others, or by the partner itself where it leaves.
 
+use super::keys::{direct, grant, revoke};
 use super::*;
+use crate::coalition::member::{MAX_WATCH_AHEAD_MS, MAX_WATCHES_AHEAD};
 use crate::coalition::{MemberRefusal, Membership};
+use crate::credential::{Capability, Target};
+use crate::identity::PublicKey;
 use crate::record::{Change, MemberAct, Propose, Watch};
 
 fn propose(kind: &str, change: Change) -> Act {
@@ -27,6 +31,30 @@ impl Bench {
             Refusal::Member(refusal) => refusal,
             other => panic!("{other}"),
         }
+    }
+
+    /// Two of the others agree on a change of `partner`.
+    pub(super) fn agrees_on(&mut self, kind: &str, change: Change) -> RecordId {
+        let subject = change.subject().expect("of a partner").to_string();
+        let others = ["norden", "estmark", "sudria"].into_iter().filter(|it| *it != subject);
+        let others = others.collect::<Vec<_>>();
+        let nonce = format!("{kind} {}", self.index);
+        let id = self.proposes(others[0], &nonce, kind, change);
+        for partner in &others[..2] {
+            self.say(partner, id, Supporting, Endorse);
+        }
+        assert_eq!(self.verdict(id), Some(Verdict::Agreed));
+        id
+    }
+
+    pub(super) fn suspends(&mut self, partner: &str) -> RecordId {
+        self.agrees_on("suspension", Change::Suspend(name(partner)))
+    }
+
+    fn on_watch(&self, partner: &str, now: Time) -> Option<(PublicKey, bool)> {
+        let views = self.state.member_views(now);
+        let view = views.iter().find(|view| view.partner == name(partner)).expect("a partner");
+        view.watch.as_ref().map(|watch| (watch.officer, watch.speaks))
     }
 
     fn membership(&self, partner: &str) -> Membership {
@@ -61,7 +89,7 @@ fn a_suspension_takes_effect_with_its_decision_and_ends_with_the_next_one() {
     bench.say("norden", back, Supporting, Endorse);
     bench.say("vigil", back, Supporting, Endorse);
     assert_eq!(bench.membership("sudria"), Membership::Active);
-    let view = &bench.state.member_views()[2];
+    let view = &bench.state.member_views(bench.state.time())[2];
     assert_eq!((view.by, view.reason.as_deref()), (Some(back), Some("two copies of one node")));
     assert_eq!(bench.apply(&open(&bench.founded, "sudria", "again")).disposition, Disposition::Applied);
     bench.assert_root();
@@ -177,7 +205,7 @@ fn the_watch_is_an_officers_of_the_partner() {
     };
     let taken = record(&bench.founded, "norden", "w", watch("norden"));
     assert_eq!(bench.apply(&taken).disposition, Disposition::Applied);
-    let shown = bench.state.member_views()[1].watch.clone().expect("a watch");
+    let shown = bench.state.member_views(bench.state.time())[1].watch.clone().expect("a watch");
     assert_eq!((shown.officer, shown.record), (key("norden", "officer").public(), taken.record.id()));
     let officer = key("sudria", "officer").public();
     assert_eq!(
@@ -185,6 +213,70 @@ fn the_watch_is_an_officers_of_the_partner() {
         MemberRefusal::NotItsOfficer { officer, partner: name("norden") }
     );
     bench.assert_root();
+}
+
+#[test]
+fn a_watch_begins_when_it_says_and_one_to_come_takes_nothing_from_who_is_on_watch() {
+    let mut bench = Bench::four();
+    let now = bench.state.time();
+    let (first, second) = (key("sudria", "officer").public(), key("sudria", "second officer").public());
+    let chain = direct(&bench.founded, &key("sudria", "second officer"), Capability::Officer);
+    bench.does("norden", "grant", grant(&chain));
+    let watch = |officer, from| Act::Member(MemberAct::Watch(Watch { officer, from, note: None }));
+    let hours = |hours: u64| now.plus(hours * HOUR_MS);
+    bench.does("sudria", "1", watch(first, now));
+    bench.does("sudria", "2", watch(second, hours(8)));
+    assert_eq!(bench.on_watch("sudria", hours(7)), Some((first, true)));
+    assert_eq!(bench.on_watch("sudria", hours(8)), Some((second, true)));
+    // One between them, ordered last.
+    bench.does("sudria", "3", watch(second, hours(2)));
+    bench.does("sudria", "4", watch(first, hours(4)));
+    let at = [0, 2, 4, 8].map(|at| bench.on_watch("sudria", hours(at)).expect("somebody").0);
+    assert_eq!(at, [first, second, first, second]);
+    // What was a mistake is said anew for the same moment.
+    bench.does("sudria", "5", watch(first, hours(8)));
+    assert_eq!(bench.on_watch("sudria", hours(9)), Some((first, true)));
+    // What has begun is not begun before, and no date is mistyped by years.
+    bench.state.advance(hours(5));
+    let refused = bench.member_refusal("sudria", "6", watch(second, hours(3)));
+    assert_eq!(refused, MemberRefusal::OlderWatch { officer: first, from: hours(4) });
+    let far = bench.state.time().plus(MAX_WATCH_AHEAD_MS + 1);
+    let refused = bench.member_refusal("sudria", "7", watch(second, far));
+    assert_eq!(refused, MemberRefusal::FarWatch { from: far, now: bench.state.time() });
+    let ahead = bench.state.member_views(bench.state.time())[2].next_watches.len();
+    for more in ahead..MAX_WATCHES_AHEAD {
+        bench.does("sudria", &format!("more {more}"), watch(second, hours(100 + more as u64)));
+    }
+    let refused = bench.member_refusal("sudria", "8", watch(second, hours(99)));
+    let most = MAX_WATCHES_AHEAD as u64;
+    assert_eq!(refused, MemberRefusal::TooManyWatches { partner: name("sudria"), most });
+    bench.does("sudria", "9", watch(first, hours(8)));
+    bench.does("sudria", "10", watch(second, bench.state.time()));
+    // Who is gone keeps no watch.
+    bench.does("sudria", "leaves", leave());
+    assert_eq!(bench.on_watch("sudria", bench.state.time()), None);
+}
+
+#[test]
+fn who_is_on_watch_and_speaks_no_more_is_told_so() {
+    let mut bench = Bench::four();
+    let officer = key("sudria", "officer").public();
+    let watch = Watch { officer, from: CREATED, note: None };
+    bench.does("sudria", "1", Act::Member(MemberAct::Watch(watch)));
+    let revoked = revoke(&bench.founded, &key("sudria", "root"), Target::Key(officer));
+    bench.does("norden", "2", revoked);
+    assert_eq!(bench.on_watch("sudria", bench.state.time()), Some((officer, false)));
+}
+
+#[test]
+fn a_member_shows_from_which_leaf_on_it_is_what_it_is() {
+    let mut bench = Bench::four();
+    bench.suspends("sudria");
+    let at = bench.index;
+    let index = |bench: &Bench| bench.state.member_views(bench.state.time())[2].since_index;
+    assert_eq!(index(&bench), Some(at));
+    bench.does("sudria", "leaves", leave());
+    assert_eq!(index(&bench), Some(bench.index));
 }
 
 /// By the words of the documentation alone: who may be what after what.

@@ -236,9 +236,17 @@ impl Affairs {
         let partner = partner.map_err(wrong)?;
         let later = !self.keys.is_of_founding(&record.signer);
         self.counts.add(Count::Record("by a granted key", APPLIED), u64::from(later));
-        // Who is suspended may still leave, report misuse, and bring what proves itself.
+        // Who is suspended may still leave, report misuse, bring what proves itself, and take home what is its own.
         let leaves = matches!(record.act, Act::Member(MemberAct::Withdraw { .. }) | Act::Key(_));
-        let still = leaves || matches!(record.act, Act::Integrity(IntegrityAct::Report(_)));
+        let home = match &record.act {
+            Act::Asset(AssetAct::Recall(_)) => true,
+            Act::Authority(AuthorityAct::Speak(speak)) => {
+                let statement = &speak.statement;
+                statement.word == Will::Recall && statement.authority.as_str() == partner.as_str()
+            }
+            _ => false,
+        };
+        let still = leaves || home || matches!(record.act, Act::Integrity(IntegrityAct::Report(_)));
         let barred = |membership: &&Membership| !(still && **membership == Membership::Suspended);
         if let Some(membership) = self.members.get(&partner).filter(barred) {
             return Err(wrong(format!("{partner} is {membership}")));

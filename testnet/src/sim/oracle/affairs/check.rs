@@ -191,7 +191,15 @@ impl Affairs {
             }
             HandoffAct::Conclude(conclude) => {
                 let operation = self.operation(&conclude.operation)?;
-                must(operation.lead == *partner, || format!("{} leads", operation.lead))?;
+                let gone = |name: &PartnerName| {
+                    matches!(self.members.get(name), Some(Membership::Expelled | Membership::Withdrawn))
+                };
+                // What nobody could lead any more is ended by whoever has a voice in it.
+                let kind = self.kind(&operation.kind)?;
+                let nobody =
+                    gone(&operation.lead) && kind.lead.iter().all(|name| self.members.contains_key(name));
+                let orphaned = nobody && (kind.lead.contains(partner) || kind.supporting.contains(partner));
+                must(orphaned || operation.lead == *partner, || format!("{} leads", operation.lead))?;
                 let agreed = matches!(operation.verdict, Some(Verdict::Agreed | Verdict::Limited));
                 must(agreed && !operation.is_over(), || "it is not agreed, or over".into())
             }

@@ -194,6 +194,6 @@ fn views(state: &State) -> String {
     lines.extend(state.handoffs().map(|handoff| format!("{:?}", state.handoff_view(handoff))));
     lines.extend(state.disputes().map(|dispute| format!("{:?}", state.dispute_view(dispute))));
     lines.extend(state.events().map(|event| format!("{:?}", state.event_view(event))));
-    lines.extend(state.member_views().iter().map(|member| format!("{member:?}")));
+    lines.extend(state.member_views(state.time()).iter().map(|member| format!("{member:?}")));
     lines.join("\n")
 }
