@@ -104,6 +104,6 @@ pub use state::{
 };
 pub use story::{LeadView, MAX_STORY_EVENTS, StoryEvent, StoryView, StoryWord};
 pub use told::ToldView;
-pub use trial::{Line, Script, Step, Trial, TrialError, WordLine, trial};
+pub use trial::{End, Line, Script, Short, Step, Trial, TrialError, WordLine, trial};
 pub use versions::Version;
 pub use view::{AttestationView, DecisionView, OperationView, Status};

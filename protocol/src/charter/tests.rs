@@ -4,7 +4,7 @@ mod course;
 mod leases;
 
 use super::*;
-use crate::coalition::{Script, Verdict, trial};
+use crate::coalition::{End, Script, Verdict, trial};
 use crate::founding::fixture::{CREATED, FOUR, UNTIL, card, charter, key, name};
 
 const PEOPLE: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
@@ -215,7 +215,7 @@ fn templates_have_no_errors_at_any_size() {
             for kind in charter.operations.iter().filter(|kind| kind.effect.is_none()) {
                 let script = Script { kind: Some(kind.name.clone()), ..Script::default() };
                 let tried = trial(&charter, &script).expect("it can be tried");
-                assert_eq!(tried.verdict, Verdict::Agreed, "{template} for {count}: {tried:?}");
+                assert_eq!(tried.verdict, End::Decided(Verdict::Agreed), "{template} for {count}: {tried:?}");
             }
         }
     }

@@ -166,6 +166,20 @@ pub(crate) fn all_of<T: ToString>(items: &[T]) -> String {
     join(items, "and")
 }
 
+/// `: a and b` where all of them are meant, `, of a, b and c` where fewer are.
+pub(crate) fn of<T: ToString>(count: usize, items: &[T]) -> String {
+    match count < items.len() {
+        true => format!(", of {}", all_of(items)),
+        false => format!(": {}", all_of(items)),
+    }
+}
+
+/// `an airlift`, `a convoy`: names are ASCII, and a vowel that is written is taken for one that is spoken.
+pub(crate) fn with_article(noun: &str) -> String {
+    let vowel = noun.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']);
+    format!("{} {noun}", if vowel { "an" } else { "a" })
+}
+
 fn join<T: ToString>(items: &[T], word: &str) -> String {
     let items = items.iter().map(T::to_string).collect::<Vec<_>>();
     match items.as_slice() {
@@ -207,6 +221,11 @@ mod tests {
         assert_eq!(show_span(0), "0 s");
         assert_eq!(either(&["a", "b", "c"]), "a, b or c");
         assert_eq!(all_of(&["a", "b"]), "a and b");
+        assert_eq!((of(1, &["a", "b"]), of(2, &["a", "b"])), (", of a and b".into(), ": a and b".into()));
+        assert_eq!(
+            (with_article("airlift"), with_article("convoy")),
+            ("an airlift".into(), "a convoy".into())
+        );
     }
 
     #[test]

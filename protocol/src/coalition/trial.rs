@@ -3,26 +3,31 @@
 //! Guarantee: the answer is that of the state machine itself. The draft is given synthetic keys and founded under them, an
 //! operation is opened, words are said by synthetic officers, and batch time is moved to the end of the window, and of a further
 //! one if there is one. Only keys, and so the coalition's id, differ from what will be.
+//!
+//! Who is absent is away with its seat, too. With fewer seats than agreement needs, nothing is ordered and batch time stands still
+//! until enough of them return; what was written meanwhile is ordered then, and windows begin then.
+
+mod seats;
+mod stage;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
-use super::{Applied, ApplyContext, Decision, Disposition, State, Verdict};
-use crate::authority::{Authority, Signatures, Word};
-use crate::charter::{
-    AuthorityName, AuthorityRules, CHARTER_VERSION, Charter, FieldKind, KindName, OperationType, PartnerName,
-    show_time,
-};
-use crate::feed::FeedKey;
-use crate::founding::{CharterSignature, Founded, Founding, FoundingError};
-use crate::identity::{Hash, RecordId, SecretKey, hash};
-use crate::lane::Lane;
-use crate::record::{
-    Act, Attest, AuthorityAct, Body, Nonce, Open, Record, Role, SignedRecord, Speak, Stance, Statement,
-};
-use crate::time::Time;
+use seats::Seats;
+pub use seats::Short;
+use stage::Stage;
+
+use super::{Decision, Disposition, Verdict};
+use crate::authority::Word;
+use crate::charter::text::{all_of, with_article};
+use crate::charter::{AuthorityName, Charter, KindName, OperationType, PartnerName};
+use crate::founding::FoundingError;
+use crate::record::{Act, Open, Role, Stance};
 
 /// What is tried. Who is neither absent nor said to speak endorses in its first role that counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +39,13 @@ pub struct Script {
     /// Who opens it; the first that may, if nobody is named.
     #[serde(default)]
     pub by: Option<PartnerName>,
-    /// Who says nothing.
+    /// Who says nothing, and whose seat does not answer.
     #[serde(default)]
     pub absent: Vec<PartnerName>,
+    /// Who of these comes back: as soon as nothing is ordered without them, else in the further window. Endorses then, unless a
+    /// line that is said later says otherwise; who has one comes back without being named here.
+    #[serde(default)]
+    pub returns: Vec<PartnerName>,
     /// What is said, in this order.
     #[serde(default)]
     pub say: Vec<Line>,
@@ -62,7 +71,7 @@ pub struct Line {
     /// Under which condition, or on which ground.
     #[serde(default)]
     pub caveat: Option<String>,
-    /// In the further window, if there is one, instead of the first.
+    /// In the further window, if there is one, instead of the first; of who is absent once it is back.
     #[serde(default)]
     pub later: bool,
 }
@@ -90,6 +99,9 @@ pub enum TrialError {
     /// Nobody of this name.
     #[error("{0} is no partner of this charter")]
     Stranger(PartnerName),
+    /// What is to be tried contradicts itself.
+    #[error("{0}")]
+    Contradiction(String),
     /// It cannot be founded.
     #[error(transparent)]
     Founding(#[from] FoundingError),
@@ -109,13 +121,44 @@ pub struct Trial {
     /// What happened, in words.
     pub steps: Vec<Step>,
     /// How it ended.
-    pub verdict: Verdict,
+    pub verdict: End,
     /// How long after the opening, in milliseconds of batch time.
     pub after_ms: u64,
     /// Why, who counted, and on which conditions.
     pub explanation: Vec<String>,
     /// What was missing, in one sentence.
     pub deficit: String,
+}
+
+/// How a trial ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It is decided.
+    Decided(Verdict),
+    /// It is written and not ordered: too few seats answer.
+    Held,
+}
+
+impl End {
+    /// The name in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Decided(verdict) => verdict.name(),
+            Self::Held => "held",
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for End {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 /// Something that happened.
@@ -133,10 +176,7 @@ pub struct Step {
 /// See [`TrialError`]; a draft that can never work cannot be founded.
 pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
     let kind = the_kind(draft, script)?;
-    let named = script.absent.iter().chain(script.say.iter().map(|line| &line.partner)).chain(&script.by);
-    if let Some(stranger) = named.into_iter().find(|name| draft.partner(name.as_str()).is_none()) {
-        return Err(TrialError::Stranger(stranger.clone()));
-    }
+    script.check(draft)?;
     let openers = kind.openers();
     let by = match (&script.by, openers.iter().find(|partner| !script.absent.contains(partner))) {
         (Some(by), _) | (None, Some(by)) => by.clone(),
@@ -154,33 +194,31 @@ pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
     let mut trial = Trial {
         kind: kind.name.clone(),
         by: by.clone(),
-        steps: vec![Step { after_ms: 0, what: format!("{by} opens a {}", kind.name) }],
-        verdict: Verdict::Expired,
+        steps: vec![Step { after_ms: 0, what: format!("{by} opens {}", with_article(kind.name.as_str())) }],
+        verdict: End::Decided(Verdict::Expired),
         after_ms: 0,
         explanation: vec![],
         deficit: String::new(),
     };
+    let returning = script.returning();
+    let seats = Seats::of(draft);
+    let short = seats.short(&script.absent);
+    if let Some(short) = &short {
+        trial.steps.push(Step { after_ms: 0, what: seats.tell(short) });
+        let mut away = script.absent.clone();
+        away.retain(|partner| !returning.contains(partner));
+        let still = seats.short(&away);
+        if !returning.is_empty() {
+            trial.steps.push(Step { after_ms: 0, what: returns(&returning, still.is_none()) });
+        }
+        if let Some(still) = still {
+            return Ok(trial.held(&still));
+        }
+    }
     for line in script.words.iter().cloned().chain(needed_by(&kind, script)) {
         stage.authorize(id, &line, &mut trial.steps);
     }
-    let silent = |partner: &&PartnerName| {
-        !script.absent.contains(partner)
-            && script.say.iter().all(|line| line.later || line.partner != **partner)
-    };
-    let first = |partner: &PartnerName| kind.counting_roles().find(|role| kind.holds(partner, *role));
-    let others = kind.voters().into_iter().filter(silent).filter_map(|partner| {
-        let role = first(partner)?;
-        Some(Line {
-            partner: partner.clone(),
-            stance: Stance::Endorse,
-            role: Some(role),
-            caveat: None,
-            later: false,
-        })
-    });
-    let (later, now): (Vec<_>, Vec<_>) = script.say.iter().cloned().partition(|line| line.later);
-    let lines = now.into_iter().chain(others).collect::<Vec<_>>();
-    for (number, lines) in [lines, later].into_iter().enumerate() {
+    for (number, lines) in script.lines(&kind, &returning, short.is_some()).into_iter().enumerate() {
         for line in &lines {
             if let Some(decision) = stage.say(&kind, id, line, &mut trial.steps) {
                 return Ok(trial.decided(&decision));
@@ -201,12 +239,103 @@ pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
     Ok(trial)
 }
 
+impl Script {
+    /// Refuses strangers, and what contradicts itself.
+    fn check(&self, draft: &Charter) -> Result<(), TrialError> {
+        let said = self.say.iter().map(|line| &line.partner);
+        let named = self.absent.iter().chain(&self.returns).chain(said).chain(&self.by);
+        if let Some(stranger) = named.into_iter().find(|name| draft.partner(name.as_str()).is_none()) {
+            return Err(TrialError::Stranger(stranger.clone()));
+        }
+        let refuse = |why: String| Err(TrialError::Contradiction(why));
+        let away = |name: &PartnerName| self.absent.contains(name);
+        if let Some(by) = self.by.as_ref().filter(|by| away(by)) {
+            return refuse(format!("{by} is absent, so it cannot open anything"));
+        }
+        if let Some(line) = self.say.iter().find(|line| !line.later && away(&line.partner)) {
+            let Line { partner, stance, .. } = line;
+            return refuse(format!(
+                "{partner} is absent, so it cannot say {stance}; once it is back it can, later"
+            ));
+        }
+        if let Some(here) = self.returns.iter().find(|name| !away(name)) {
+            return refuse(format!("{here} is not absent, so it cannot return"));
+        }
+        let own = |line: &&WordLine| {
+            let name = line.authority.as_str();
+            draft.authority.stated(name).is_none() && self.absent.iter().any(|away| away.as_str() == name)
+        };
+        match self.words.iter().find(own) {
+            Some(WordLine { authority, word: Some(word), .. }) => {
+                refuse(format!("{authority} is absent, so it cannot say {word}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Who is absent and comes back, sorted.
+    fn returning(&self) -> Vec<PartnerName> {
+        let later = self.say.iter().filter(|line| line.later).map(|line| &line.partner);
+        let back = later.filter(|partner| self.absent.contains(partner)).chain(&self.returns);
+        let mut back = back.cloned().collect::<Vec<_>>();
+        back.sort_unstable();
+        back.dedup();
+        back
+    }
+
+    /// What is said in the first window, and in a further one. Where the opening `waited` for those that return, they are back in
+    /// the first.
+    fn lines(&self, kind: &OperationType, returning: &[PartnerName], waited: bool) -> [Vec<Line>; 2] {
+        let first = |partner: &PartnerName| kind.counting_roles().find(|role| kind.holds(partner, *role));
+        let endorses = |partner: &PartnerName, later: bool| {
+            let (partner, role) = (partner.clone(), Some(first(partner)?));
+            Some(Line { partner, stance: Stance::Endorse, role, caveat: None, later })
+        };
+        let has = |partner: &PartnerName, later: bool| {
+            self.say.iter().any(|line| line.partner == *partner && line.later == later)
+        };
+        let silent = |partner: &&PartnerName| !self.absent.contains(partner) && !has(partner, false);
+        let others = kind.voters().into_iter().filter(silent).filter_map(|partner| endorses(partner, false));
+        let back = returning.iter().filter(|partner| !has(partner, true));
+        let back = back.filter_map(|partner| endorses(partner, true)).collect::<Vec<_>>();
+        let (mut later, mut now): (Vec<_>, Vec<_>) = self.say.iter().cloned().partition(|line| line.later);
+        now.extend(others);
+        later.extend(back);
+        if waited {
+            let (back, further) = later.into_iter().partition(|line| returning.contains(&line.partner));
+            now.extend::<Vec<_>>(back);
+            later = further;
+        }
+        [now, later]
+    }
+}
+
+fn returns(who: &[PartnerName], enough: bool) -> String {
+    let verb = if who.len() == 1 { "returns" } else { "return" };
+    let then = match enough {
+        true => "what is held is ordered, and its window begins",
+        false => "nothing is ordered yet",
+    };
+    format!("{} {verb}: {then}", all_of(who))
+}
+
 impl Trial {
     fn decided(mut self, decision: &Decision) -> Self {
-        self.verdict = decision.verdict;
+        self.verdict = End::Decided(decision.verdict);
         self.after_ms = self.steps.last().map_or(0, |step| step.after_ms);
         self.explanation = decision.explain().split_off(1);
         self.deficit = decision.deficit.to_string();
+        self
+    }
+
+    fn held(mut self, short: &Short) -> Self {
+        self.verdict = End::Held;
+        self.explanation = vec![
+            short.to_string(),
+            "what is written meanwhile is kept: it is ordered as soon as they answer, and windows begin then"
+                .into(),
+        ];
+        self.deficit = short.needs();
         self
     }
 }
@@ -227,252 +356,4 @@ fn needed_by(kind: &OperationType, script: &Script) -> Option<WordLine> {
     let needed = kind.authority.clone()?;
     let silent = script.words.iter().all(|line| line.authority != needed);
     silent.then_some(WordLine { authority: needed, word: Some(Word::Permit), ground: None })
-}
-
-/// A coalition under synthetic keys.
-struct Stage {
-    founded: Founded,
-    state: State,
-    opened: Time,
-    said: u64,
-}
-
-fn key(name: &str, purpose: &str) -> SecretKey {
-    SecretKey::from_seed(&hash("entente/trial/v1", &[name.as_bytes(), b"/", purpose.as_bytes()]).0)
-}
-
-/// The same authorities, each behind one key.
-fn synthetic(rules: &AuthorityRules) -> AuthorityRules {
-    let alliances = rules.alliances.iter().map(|reference| reference.alliance.authority());
-    let behind = |authority: Authority| {
-        let expression = key(authority.name.as_str(), "authority").public().into();
-        Authority { expression, ..authority }
-    };
-    AuthorityRules {
-        precedence: rules.precedence,
-        authorities: rules.authorities.iter().cloned().chain(alliances).map(behind).collect(),
-        alliances: Vec::new(),
-    }
-}
-
-impl Stage {
-    fn new(draft: &Charter) -> Result<Self, TrialError> {
-        let mut charter = draft.clone();
-        // A later version is tried as if it were a founding of all who are partners by then.
-        (charter.version, charter.previous) = (CHARTER_VERSION, None);
-        charter.partners.append(&mut charter.admitted);
-        for partner in &mut charter.partners {
-            partner.root = key(partner.name.as_str(), "root").public();
-            partner.seat = key(partner.name.as_str(), "seat").public();
-            partner.officers = vec![key(partner.name.as_str(), "officer").public()];
-            partner.nodes = vec![key(partner.name.as_str(), "node").public()];
-        }
-        charter.authority = synthetic(&charter.authority);
-        charter.sort();
-        let sign = |name: &PartnerName| CharterSignature::sign(&charter, &key(name.as_str(), "root"));
-        let signatures =
-            charter.partners.iter().map(|partner| sign(&partner.name)).collect::<Result<_, _>>()?;
-        let founded = Founding { charter, signatures }.verify()?;
-        let mut state = State::genesis(&founded);
-        let opened = founded.charter().created.plus(1);
-        state.advance(opened);
-        Ok(Self { founded, state, opened, said: 0 })
-    }
-
-    fn after_ms(&self) -> u64 {
-        self.state.time().0.saturating_sub(self.opened.0)
-    }
-
-    /// What is given, and something for each further value that the type requires.
-    fn body(&self, kind: &OperationType, script: &Script) -> BTreeMap<String, String> {
-        let mut body = script.body.clone();
-        // Each time is later than the one before, in the order in which resources name them.
-        let mut time = self.opened;
-        let ends = kind.resources.iter().flat_map(|resource| resource.from.iter().chain(&resource.until));
-        for name in ends {
-            time = time.plus(3_600_000);
-            body.entry(name.clone()).or_insert_with(|| show_time(time));
-        }
-        for field in kind.fields.iter().filter(|field| field.required) {
-            let value = match field.kind {
-                FieldKind::Time => show_time(time),
-                FieldKind::Choice => field.choices.first().cloned().unwrap_or_default(),
-                FieldKind::Number => field.min.or(field.max).unwrap_or(0).to_string(),
-                FieldKind::Text => {
-                    let least = usize::try_from(field.min.unwrap_or(1)).unwrap_or(1).max(1);
-                    "x".repeat(least.min(crate::record::MAX_FIELD_BYTES))
-                }
-            };
-            body.entry(field.name.clone()).or_insert(value);
-        }
-        body
-    }
-
-    fn sign(&self, partner: &PartnerName, number: u64, act: Act) -> SignedRecord {
-        let officer = key(partner.as_str(), "officer");
-        let nonce = Nonce::from_key(&officer.public(), &number.to_string());
-        let coalition = self.founded.coalition();
-        Record { coalition, nonce, signer: officer.public(), act }.sign(&officer)
-    }
-
-    fn apply(&mut self, signed: &SignedRecord) -> Applied {
-        self.said += 1;
-        let carrier = self.founded.partners().first().map(|partner| partner.name.clone());
-        let node = carrier.map_or_else(|| signed.record.signer, |name| key(name.as_str(), "node").public());
-        let context = ApplyContext {
-            index: self.said,
-            epoch: 1,
-            time: self.state.time(),
-            feed: FeedKey { node, lane: Lane::Routine, incarnation: 0 },
-            length: self.said,
-            hash: Hash::default(),
-        };
-        self.state.apply(&context, &Body::Signed(signed.clone()))
-    }
-
-    /// Says a word of an authority, which whoever opened the operation carries.
-    fn authorize(&mut self, operation: RecordId, line: &WordLine, steps: &mut Vec<Step>) {
-        let name = &line.authority;
-        let Some(word) = line.word else {
-            steps.push(Step { after_ms: self.after_ms(), what: format!("{name} says nothing") });
-            return;
-        };
-        let ground = line.ground.clone().unwrap_or_else(|| "tried".into());
-        let statement = Statement { operation, authority: name.clone(), word, ground, number: 1 };
-        let rules = &self.founded.charter().authority;
-        let mut signatures = Signatures::default();
-        let own = self.founded.charter().partner(name.as_str()).map(|partner| partner.name.clone());
-        let by = match (rules.stated(name.as_str()), own) {
-            (None, Some(own)) => own,
-            _ => {
-                let signer = key(name.as_str(), "authority");
-                statement.sign(self.founded.coalition(), &signer, &mut signatures);
-                self.founded.partners()[0].name.clone()
-            }
-        };
-        let act = Act::Authority(AuthorityAct::Speak(Speak { statement, signatures }));
-        let signed = self.sign(&by, self.said, act);
-        let applied = self.apply(&signed);
-        let refused = match &applied.disposition {
-            Disposition::Refused(refusal) => format!(", which is refused: {refusal}"),
-            _ => String::new(),
-        };
-        let what = format!("{name} {} it{refused}", word.does());
-        steps.push(Step { after_ms: self.after_ms(), what });
-    }
-
-    /// Says a line; replaces what the partner said before. The decision, if that makes one.
-    fn say(
-        &mut self,
-        kind: &OperationType,
-        operation: RecordId,
-        line: &Line,
-        steps: &mut Vec<Step>,
-    ) -> Option<Decision> {
-        let mut roles = kind.voices_of(&line.partner);
-        let role = line.role.or_else(|| roles.next()).unwrap_or(Role::Observing);
-        let standing = self.state.operation(&operation).and_then(|it| it.standing(&line.partner));
-        let attest = Attest {
-            operation,
-            role,
-            stance: line.stance,
-            caveat: line.caveat.clone(),
-            evidence: vec![],
-            supersedes: standing.map(|said| said.record),
-        };
-        let signed = self.sign(&line.partner, self.said, Act::Attest(attest));
-        let mut applied = self.apply(&signed);
-        let refused = match &applied.disposition {
-            Disposition::Refused(refusal) => format!(", which is refused: {refusal}"),
-            _ => String::new(),
-        };
-        let what = format!("{} says {} as {role}{refused}", line.partner, line.stance);
-        steps.push(Step { after_ms: self.after_ms(), what });
-        applied.decisions.pop()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::founding::fixture::{FOUR, charter, name};
-
-    fn script(absent: &[&str], says: &[(&str, Stance)]) -> Script {
-        Script {
-            kind: Some("airlift".parse().expect("a name")),
-            absent: absent.iter().map(|partner| name(partner)).collect(),
-            say: says
-                .iter()
-                .map(|(partner, stance)| Line {
-                    partner: name(partner),
-                    stance: *stance,
-                    role: None,
-                    caveat: None,
-                    later: false,
-                })
-                .collect(),
-            ..Script::default()
-        }
-    }
-
-    #[test]
-    fn a_draft_answers_what_happens_if_one_is_absent_and_the_host_objects() {
-        let draft = charter(&FOUR);
-        let all = trial(&draft, &script(&[], &[])).expect("tried");
-        assert_eq!((all.verdict, all.after_ms), (Verdict::Agreed, 0));
-        let absent = trial(&draft, &script(&["sudria"], &[])).expect("tried");
-        assert_eq!((absent.verdict, absent.after_ms), (Verdict::Expired, 6 * 3_600_000));
-        assert_eq!(absent.deficit, "needs 1 more of supporting: sudria");
-        let vetoed = trial(&draft, &script(&["sudria"], &[("norden", Stance::Object)])).expect("tried");
-        assert_eq!(vetoed.verdict, Verdict::Failed);
-        assert!(vetoed.deficit.contains("blocked by veto of norden"), "{}", vetoed.deficit);
-        assert_eq!(vetoed.steps.last().map(|step| step.what.as_str()), Some("the window ends"));
-        // The draft's own keys play no part.
-        let mut other = draft.clone();
-        other.partners.iter_mut().for_each(|partner| partner.seat = partner.root);
-        assert_eq!(trial(&other, &script(&[], &[])), Ok(all));
-    }
-
-    #[test]
-    fn words_of_authorities_are_tried_by_the_declared_precedence() {
-        let mut draft = charter(&FOUR);
-        draft.authority.precedence = Some(crate::authority::KindPrecedence::default());
-        let command = Authority {
-            name: "command".parse().expect("a name"),
-            kind: crate::authority::AuthorityKind::Coalition,
-            scope: crate::authority::Scope::default(),
-            expression: draft.partners[0].root.into(),
-        };
-        draft.authority.authorities.push(command);
-        let airlift = draft.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
-        airlift.expect("declared").authority = Some("command".parse().expect("a name"));
-        let with = |words: &[(&str, Option<Word>)]| {
-            let words = words.iter().map(|(name, word)| WordLine {
-                authority: name.parse().expect("a name"),
-                word: *word,
-                ground: None,
-            });
-            trial(&draft, &Script { words: words.collect(), ..script(&[], &[]) }).expect("tried")
-        };
-        assert_eq!(with(&[]).verdict, Verdict::Agreed);
-        assert_eq!(with(&[("command", None)]).verdict, Verdict::Expired);
-        let refused = with(&[("sudria", Some(Word::Refuse)), ("command", Some(Word::Order))]);
-        assert_eq!(refused.verdict, Verdict::Failed);
-        assert!(refused.explanation[0].contains("refused by sudria; command is overruled"), "{refused:?}");
-        let unknown = with(&[("league", Some(Word::Refuse))]);
-        assert!(unknown.steps[1].what.contains("there is no authority league"), "{unknown:?}");
-    }
-
-    #[test]
-    fn what_cannot_be_tried_is_told_with_its_reason() {
-        let draft = charter(&FOUR);
-        let unnamed = Script::default();
-        assert_eq!(trial(&draft, &unnamed), Err(TrialError::Kind("airlift, closure".into())));
-        assert_eq!(trial(&draft, &script(&["borland"], &[])), Err(TrialError::Stranger(name("borland"))));
-        let by_observer = Script { by: Some(name("vigil")), ..script(&[], &[]) };
-        assert!(matches!(trial(&draft, &by_observer), Err(TrialError::Opening(_))));
-        let mut never = draft;
-        never.operations.iter_mut().for_each(|kind| kind.rule.quorum = 9);
-        assert!(matches!(trial(&never, &script(&[], &[])), Err(TrialError::Founding(_))));
-    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use entente_protocol::charter::{KindName, PartnerName, show_span};
-use entente_protocol::coalition::{Line, Script, Trial, WordLine, trial};
+use entente_protocol::coalition::{End, Line, Script, Trial, WordLine, trial};
 use entente_protocol::record::{Role, Stance};
 
 use super::read;
@@ -21,7 +21,7 @@ const MAX_SCRIPT_BYTES: usize = 64 * 1024;
 pub(crate) struct Simulate {
     /// A draft, or a founding with signatures
     file: PathBuf,
-    /// What is said, as TOML: type, by, absent, [body], [[say]] with partner, stance, role, caveat, later, and [[words]] with authority, word, ground
+    /// What is said, as TOML: type, by, absent, returns, [body], [[say]] with partner, stance, role, caveat, later, and [[words]] with authority, word, ground
     records: Option<PathBuf>,
     /// The operation type; needed only where the charter declares several
     #[arg(long = "type", value_name = "TYPE")]
@@ -29,13 +29,16 @@ pub(crate) struct Simulate {
     /// Who opens it
     #[arg(long, value_name = "PARTNER")]
     by: Option<PartnerName>,
-    /// Who says nothing; may be given several times
+    /// Who is away, with its seat; may be given several times
     #[arg(long, value_name = "PARTNER")]
     absent: Vec<PartnerName>,
+    /// Who of those comes back, and endorses then unless --later says otherwise; may be given several times
+    #[arg(long, value_name = "PARTNER")]
+    returns: Vec<PartnerName>,
     /// Who says what: sudria:object, vigil:endorse:lead; may be given several times
     #[arg(long, value_name = "PARTNER:STANCE[:ROLE]", value_parser = line)]
     says: Vec<Line>,
-    /// Who says what in the further window, if there is one
+    /// Who says what in the further window, if there is one, or when it is back
     #[arg(long, value_name = "PARTNER:STANCE[:ROLE]", value_parser = line)]
     later: Vec<Line>,
     /// What an authority says: pact:refuse, or pact:silent; may be given several times
@@ -85,6 +88,7 @@ impl Simulate {
         script.kind = self.kind.clone().or(script.kind);
         script.by = self.by.clone().or(script.by);
         script.absent.extend(self.absent.iter().cloned());
+        script.returns.extend(self.returns.iter().cloned());
         script.say.extend(self.says.iter().cloned());
         script.say.extend(self.later.iter().cloned().map(|line| Line { later: true, ..line }));
         script.words.extend(self.words.iter().cloned());
@@ -111,12 +115,13 @@ fn page(trial: &Trial) -> String {
     for step in &trial.steps {
         text.push_str(&format!("after {:>8}  {}\n", show_span(step.after_ms), render::plain(&step.what)));
     }
-    text.push_str(&format!(
-        "\n{} after {}\n",
-        trial.verdict.name().to_uppercase(),
-        show_span(trial.after_ms)
-    ));
-    for line in &trial.explanation {
+    let verdict = trial.verdict.name();
+    let (heading, explanation) = match (trial.verdict, trial.explanation.as_slice()) {
+        (End::Held, [why, rest @ ..]) => (format!("{verdict}: {why}"), rest),
+        (_, lines) => (format!("{} after {}", verdict.to_uppercase(), show_span(trial.after_ms)), lines),
+    };
+    text.push_str(&format!("\n{}\n", render::plain(&heading)));
+    for line in explanation {
         text.push_str(&format!("{}\n", render::plain(line)));
     }
     text.push_str(&format!("deficit: {}\n", render::plain(&trial.deficit)));
