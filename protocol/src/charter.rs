@@ -40,7 +40,7 @@ pub use governance::Effect;
 pub use integrity::{IntegrityRules, MAX_FLOOD_PER_MINUTE, Response, Responses};
 pub use kind::{DeclaredRole, MAX_DECLARED_ROLES, OperationType};
 pub use lease::{Lease, MAX_LEASE_VALUES, MAX_LEASES};
-pub use lint::{Lint, Severity, lint, lint_at};
+pub use lint::{Lint, Severity, lint, lint_at, lint_without};
 pub use name::{AssetName, AuthorityName, KindName, MAX_NAME_BYTES, NameError, PartnerName};
 pub use rule::{
     AtLeast, Fallback, Lesser, MAX_LIMITS_BYTES, MAX_STAND_INS, MAX_SUBSTITUTES, MAX_TERMS, MAX_WAYS,

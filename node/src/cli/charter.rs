@@ -14,13 +14,14 @@ mod simulate;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use entente_protocol::charter::{Card, Charter, Lint, PartnerName, Severity, lint_at};
+use entente_protocol::charter::{Card, Charter, Lint, PartnerName, Severity, lint_at, lint_without};
 use entente_protocol::founding::{CharterSignature, FoundedFile, Founding, MAX_FOUNDING_TOML_BYTES};
 use serde_json::json;
 
 use super::{Context, block_on, now};
 use crate::errors::CliError;
 use crate::files;
+use crate::hints::quoted;
 use crate::render;
 
 /// Draft, check, sign, merge and found a charter.
@@ -31,7 +32,7 @@ pub(super) enum Command {
     /// Let a draft refer to an alliance by its document
     Refer(refer::Refer),
     /// Say what a charter tolerates, and what in it can never work
-    Lint(File),
+    Lint(LintFile),
     /// Try an operation on a draft: what happens if one is absent, if another objects
     Simulate(simulate::Simulate),
     /// Show a charter in words
@@ -66,6 +67,16 @@ pub(super) struct File {
     file: PathBuf,
 }
 
+/// Say what a charter tolerates, and what in it can never work.
+#[derive(Args)]
+pub(super) struct LintFile {
+    #[command(flatten)]
+    file: File,
+    /// Say instead what is lost once this partner is expelled, has left or is suspended; may be given several times
+    #[arg(long, value_name = "PARTNER")]
+    without: Vec<PartnerName>,
+}
+
 impl Command {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         match self {
@@ -76,7 +87,7 @@ impl Command {
             Self::Next(next) => block_on(next.run(context)),
             Self::Current(current) => block_on(current.run(context)),
             Self::Diff(diff) => diff.run(context),
-            Self::Lint(file) => lint(&file.file, context),
+            Self::Lint(file) => lint(file, context),
             Self::Simulate(simulate) => simulate.run(context),
             Self::Show(file) => show(&file.file, context.json),
             Self::Id(file) => {
@@ -127,19 +138,35 @@ fn has_errors(lints: &[Lint]) -> bool {
     lints.iter().any(|lint| lint.severity == Severity::Error)
 }
 
-fn lint(path: &Path, context: &Context) -> Result<(), CliError> {
-    let founding = read(path)?;
-    let lints = lint_at(&founding.charter, now());
+fn lint(
+    LintFile { file: File { file: path }, without }: &LintFile,
+    context: &Context,
+) -> Result<(), CliError> {
+    let charter = read(path)?.charter;
+    if let Some(stranger) = without.iter().find(|name| charter.partner(name.as_str()).is_none()) {
+        return Err(CliError::config(
+            format!("{} is not looked at without {stranger}", path.display()),
+            format!("{stranger} is no partner of this charter"),
+            format!("entente charter show {}", quoted(path)),
+        ));
+    }
+    let lints = match without.as_slice() {
+        [] => lint_at(&charter, now()),
+        gone => lint_without(&charter, &gone.iter().cloned().collect()),
+    };
     if context.json {
         let lints = lints
             .iter()
             .map(|lint| json!({"severity": severity(lint), "message": lint.message}))
             .collect::<Vec<_>>();
         render::print_json(&lints);
+    } else if lints.is_empty() && !without.is_empty() {
+        render::print(&format!("nothing is lost without {}\n", names(without)));
     } else {
         render::print(&render::charter::lints(&lints));
     }
-    refuse_errors(path, &lints)
+    // What would be lost is an answer; only a charter that cannot work is a fault.
+    if without.is_empty() { refuse_errors(path, &lints) } else { Ok(()) }
 }
 
 fn refuse_errors(path: &Path, lints: &[Lint]) -> Result<(), CliError> {

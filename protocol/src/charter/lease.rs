@@ -129,7 +129,7 @@ fn lint_one(charter: &Charter, kind: &OperationType, lease: &Lease, lints: &mut 
         }
     }
     let ways = lease.all_of.ways();
-    if lints.can(kind, &ways, 0, Against::Nobody) == Some(false) {
+    if lints.can(kind, &ways, 0, &Against::default()) == Some(false) {
         lints.error(format!("{what} can never be used: {}", lacks(kind, &ways, 0)));
     }
     let Some(resource) = kind.resources.iter().find(|resource| resource.name == lease.resource) else {

@@ -6,12 +6,15 @@
 mod authority;
 mod course;
 mod kind;
+mod without;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use entente_hbbft::Committee;
+
 use super::text::{all_of, either, show_time};
-use super::{Charter, Effect, OperationType, Partner, Threshold, integrity, lease};
+use super::{Charter, Effect, OperationType, Partner, PartnerName, Threshold, integrity, lease};
 use crate::coalition::outcome::{Against, can_be_met};
 use crate::identity::PublicKey;
 use crate::lane::Lane;
@@ -57,6 +60,15 @@ pub fn lint(charter: &Charter) -> Vec<Lint> {
 pub fn lint_at(charter: &Charter, now: Time) -> Vec<Lint> {
     let mut lints = Lints { found: Vec::new(), depth: Depth::People };
     look(charter, now, &mut lints);
+    lints.found.sort_by_key(|lint| lint.severity);
+    lints.found
+}
+
+/// What is lost while the partners in `gone` say nothing, be it that they are expelled, have withdrawn or are suspended, errors
+/// first: an error names an operation type that can never be agreed any more, and what it lacks; a warning what is left of a type.
+pub fn lint_without(charter: &Charter, gone: &BTreeSet<PartnerName>) -> Vec<Lint> {
+    let mut lints = Lints { found: Vec::new(), depth: Depth::People };
+    without::look(charter, gone, &mut lints);
     lints.found.sort_by_key(|lint| lint.severity);
     lints.found
 }
@@ -126,7 +138,7 @@ impl Lints {
         kind: &OperationType,
         ways: &[Vec<Threshold>],
         quorum: u32,
-        against: Against<'_>,
+        against: &Against<'_>,
     ) -> Option<bool> {
         let mut fresh = MAX_TRIES;
         let tries = match &mut self.depth {
@@ -154,12 +166,17 @@ impl Lints {
     }
 }
 
+/// How many of so many seats may be absent or faulty.
+fn faulty(seats: usize) -> usize {
+    Committee::new(seats).map_or(0, Committee::faulty)
+}
+
 fn committee(charter: &Charter, lints: &mut Lints) {
     let seats = charter.partners.len();
     if seats == 0 {
         return;
     }
-    let faulty = (seats - 1) / 3;
+    let faulty = faulty(seats);
     let quorum = seats - faulty;
     match (seats, faulty) {
         (1, _) => lints.warning(
@@ -257,7 +274,7 @@ fn outvoted(charter: &Charter, lints: &mut Lints) {
         let founders = charter.partners.iter().map(|partner| &partner.name);
         let alone = founders.fold(kind.clone(), |kind, founder| kind.without(founder));
         let voters = kind.voters().len();
-        if lints.can(&alone, &alone.rule.ways(), alone.rule.quorum, Against::Nobody) == Some(true) {
+        if lints.can(&alone, &alone.rule.ways(), alone.rule.quorum, &Against::default()) == Some(true) {
             lints.warning(format!(
                 "{}: {} may agree on it alone, without a partner of the founding; raise its counts",
                 kind.name,
@@ -283,7 +300,7 @@ fn governance(charter: &Charter, lints: &mut Lints) {
     for kind in charter.operations.iter().filter(concerns) {
         let mut impossible = |subject: &&Partner| {
             let kind = kind.without(&subject.name);
-            lints.can(&kind, &kind.rule.ways(), kind.rule.quorum, Against::Nobody) == Some(false)
+            lints.can(&kind, &kind.rule.ways(), kind.rule.quorum, &Against::default()) == Some(false)
         };
         let partners = charter.members();
         let spared = partners.filter(&mut impossible).map(|partner| &partner.name).collect::<Vec<_>>();

@@ -2,6 +2,7 @@
 
 mod course;
 mod leases;
+mod without;
 
 use super::*;
 use crate::coalition::{End, Script, Verdict, trial};

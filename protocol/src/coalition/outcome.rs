@@ -236,15 +236,13 @@ pub(super) fn lacking<'a>(
     Deficit { awaited: Vec::new(), veto_unused: Vec::new(), ..deficit }
 }
 
-/// Who does not go along.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Against<'a> {
-    /// Everybody goes along.
-    Nobody,
-    /// This partner says nothing.
-    Absent(&'a PartnerName),
-    /// This partner objects.
-    Objecting(&'a PartnerName),
+/// Who does not go along; everybody else does.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Against<'a> {
+    /// These say nothing.
+    pub(crate) silent: Vec<&'a PartnerName>,
+    /// These object.
+    pub(crate) objecting: Vec<&'a PartnerName>,
 }
 
 /// Whether one of `ways` and the quorum can be met by everybody else; `None` if there are more choices between several
@@ -253,17 +251,15 @@ pub(crate) fn can_be_met(
     kind: &OperationType,
     ways: &[Vec<Threshold>],
     quorum: u32,
-    against: Against<'_>,
+    against: &Against<'_>,
     tries: &mut usize,
 ) -> Option<bool> {
-    let (word, without) = match against {
-        Against::Nobody => (None, vec![]),
-        Against::Absent(partner) => (None, vec![partner]),
-        Against::Objecting(partner) => {
-            (kind.voices_of(partner).next().map(|role| (partner, role, Stance::Object)), vec![partner])
-        }
-    };
-    let voices = Voices::said(kind, word);
+    let Against { silent, objecting } = against;
+    let words = objecting
+        .iter()
+        .filter_map(|partner| Some((*partner, kind.voices_of(partner).next()?, Stance::Object)));
+    let without = silent.iter().chain(objecting).copied().collect::<Vec<_>>();
+    let voices = Voices::said(kind, words);
     let mut unknown = false;
     for way in ways {
         match fill::is_fillable(&voices, way, quorum, &without, tries) {
@@ -273,6 +269,22 @@ pub(crate) fn can_be_met(
         }
     }
     if unknown { None } else { Some(false) }
+}
+
+/// What one of `ways` and the quorum still lack, in words, where everybody endorses but `gone`.
+pub(crate) fn lacks_without(
+    kind: &OperationType,
+    ways: &[Vec<Threshold>],
+    quorum: u32,
+    gone: &[&PartnerName],
+) -> String {
+    let others = kind.voters().into_iter().filter(|partner| !gone.contains(partner));
+    let endorses = others.filter_map(|partner| {
+        let role = kind.voices_of(partner).next()?;
+        Some((partner, role, Stance::Endorse))
+    });
+    let deficit = Deficit::of(&Voices::said(kind, endorses), ways, quorum);
+    Deficit { awaited: Vec::new(), veto_unused: Vec::new(), ..deficit }.to_string()
 }
 
 /// What `ways` ask for from those who may endorse, in words.

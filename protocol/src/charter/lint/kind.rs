@@ -209,7 +209,7 @@ fn fallback(kind: &OperationType, lints: &mut Lints) {
         }
         Fallback::Lesser(lesser) => {
             let ways = lesser.all_of.ways();
-            if lints.can(kind, &ways, 0, Against::Nobody) == Some(false) {
+            if lints.can(kind, &ways, 0, &Against::default()) == Some(false) {
                 lints
                     .error(format!("{name}: the lesser outcome can never be met; {}", lacks(kind, &ways, 0)));
             }
@@ -222,7 +222,7 @@ fn fallback(kind: &OperationType, lints: &mut Lints) {
 fn reach(kind: &OperationType, lints: &mut Lints) {
     let (name, rule) = (&kind.name, &kind.rule);
     let ways = rule.ways();
-    match lints.can(kind, &ways, rule.quorum, Against::Nobody) {
+    match lints.can(kind, &ways, rule.quorum, &Against::default()) {
         Some(true) => {}
         Some(false) => {
             lints.error(format!(
@@ -247,13 +247,13 @@ fn reach(kind: &OperationType, lints: &mut Lints) {
     }
     let holders = kind.veto_holders();
     let (mut by_veto, mut by_absence, mut by_objection) = (vec![], vec![], vec![]);
-    let mut can = |against| lints.can(kind, &ways, rule.quorum, against);
+    let mut can = |against: &Against<'_>| lints.can(kind, &ways, rule.quorum, against);
     for partner in kind.voters() {
-        if can(Against::Absent(partner)) == Some(false) {
+        if can(&Against { silent: vec![partner], ..Against::default() }) == Some(false) {
             by_absence.push(partner);
         } else if holders.contains(&partner) {
             by_veto.push(partner);
-        } else if can(Against::Objecting(partner)) == Some(false) {
+        } else if can(&Against { objecting: vec![partner], ..Against::default() }) == Some(false) {
             by_objection.push(partner);
         }
     }
