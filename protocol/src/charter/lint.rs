@@ -5,7 +5,9 @@
 
 mod authority;
 mod course;
+mod fallback;
 mod kind;
+mod reach;
 mod without;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,6 @@
 //! Claims about charters.
 
+mod blocking;
 mod course;
 mod leases;
 mod without;
@@ -343,38 +344,6 @@ fn roles_are_declared_once_and_none_of_those_that_all_types_have() {
         },
         "press is required, but its declaration says that it does not count",
     );
-}
-
-#[test]
-fn the_linter_says_who_alone_can_block_what() {
-    let notes = |change: &dyn Fn(&mut OperationType)| {
-        let mut charter = charter(&FOUR);
-        change(&mut charter.operations[0]);
-        charter.sort();
-        messages(&charter, Severity::Note).join("\n")
-    };
-    let airlift = notes(&|_| ());
-    assert!(
-        airlift.contains("airlift: estmark, norden or sudria alone can block it, by withholding"),
-        "{airlift}"
-    );
-    let by_veto = notes(&|kind| {
-        kind.rule.at_least[0].count = 1;
-        kind.rule.veto.partners = vec![name("sudria")];
-    });
-    assert!(by_veto.contains("airlift: norden alone can block it, by withholding"), "{by_veto}");
-    assert!(by_veto.contains("airlift: sudria alone can block it, by veto"), "{by_veto}");
-    let nobody = notes(&|kind| {
-        kind.rule = OutcomeRule::default();
-        kind.rule.at_least = vec![AtLeast { role: Role::Supporting, count: 1 }];
-    });
-    assert!(nobody.contains("airlift: nobody alone can block it"), "{nobody}");
-    let stood_in = notes(&|kind| {
-        kind.rule = OutcomeRule { required: vec![Role::Lead], ..OutcomeRule::default() };
-        kind.rule.substitutes =
-            vec![Substitute { role: Role::Lead, partner: name("norden"), by: vec![name("sudria")] }];
-    });
-    assert!(stood_in.contains("norden alone can block it, by objecting; while it is away"), "{stood_in}");
 }
 
 #[test]

@@ -271,6 +271,61 @@ pub(crate) fn can_be_met(
     if unknown { None } else { Some(false) }
 }
 
+/// Whether an endorsement of `partner` meets one of `ways` and the quorum by itself, whether others say nothing or object.
+pub(crate) fn is_met_by(
+    kind: &OperationType,
+    ways: &[Vec<Threshold>],
+    quorum: u32,
+    partner: &PartnerName,
+) -> bool {
+    let object = |other| Some((other, kind.voices_of(other).next()?, Stance::Object));
+    let objecting = || kind.voters().into_iter().filter(|other| *other != partner).filter_map(object);
+    let voters = kind.voters();
+    let Some(partner) = voters.into_iter().find(|voter| *voter == partner) else { return false };
+    kind.voices_of(partner).any(|role| {
+        let endorses = (partner, role, Stance::Endorse);
+        let among = |others: Vec<_>| {
+            let voices = Voices::said(kind, others.into_iter().chain([endorses]));
+            voices.meets(ways, quorum, Looked::AtTheEnd)
+        };
+        among(vec![]) && among(objecting().collect())
+    })
+}
+
+/// Whether whatever meets one of `lesser` meets one of `ways` and the quorum, where no veto stands; `None` if partners could say more
+/// things than `most`.
+pub(crate) fn implies(
+    kind: &OperationType,
+    lesser: &[Vec<Threshold>],
+    ways: &[Vec<Threshold>],
+    quorum: u32,
+    most: usize,
+) -> Option<bool> {
+    let says = |partner: &PartnerName| {
+        let roles = kind.voices_of(partner).collect::<Vec<_>>();
+        let stances = [Stance::Endorse, Stance::Object, Stance::Abstain];
+        let said = roles.into_iter().flat_map(|role| stances.map(|stance| Some((role, stance))));
+        said.chain([None]).collect::<Vec<_>>()
+    };
+    let each = kind.voters().into_iter().map(|partner| (partner, says(partner))).collect::<Vec<_>>();
+    let all = each.iter().fold(1usize, |all, (_, says)| all.saturating_mul(says.len()));
+    if all > most {
+        return None;
+    }
+    let follows = |mut number: usize| {
+        let said = each.iter().filter_map(|(partner, says)| {
+            let word = says[number % says.len()];
+            number /= says.len();
+            word.map(|(role, stance)| (*partner, role, stance))
+        });
+        let voices = Voices::said(kind, said.collect::<Vec<_>>());
+        !voices.vetoed_by().is_empty()
+            || !voices.meets(lesser, 0, Looked::AtTheEnd)
+            || voices.meets(ways, quorum, Looked::AtTheEnd)
+    };
+    Some((0..all).all(follows))
+}
+
 /// What one of `ways` and the quorum still lack, in words, where everybody endorses but `gone`.
 pub(crate) fn lacks_without(
     kind: &OperationType,

@@ -1,14 +1,12 @@
-//! Findings about one type of operation. Whether a rule can be met, and who alone can keep it from being met, is decided by
-//! judging it with everybody endorsing but the one who does not.
+//! Findings about one type of operation: who may do what in it, and what its rule asks for.
 
 use std::collections::BTreeSet;
 
 use super::Lints;
 use crate::charter::rule::Fallback;
 use crate::charter::term::{Measure, Terms};
-use crate::charter::text::{all_of, either};
+use crate::charter::text::all_of;
 use crate::charter::{Charter, OperationType, PartnerName};
-use crate::coalition::outcome::{Against, lacks};
 use crate::record::Role;
 
 pub(super) fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
@@ -36,11 +34,11 @@ pub(super) fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lin
     requirements(kind, lints);
     vetoes(kind, lints);
     if lints.errors() == before {
-        fallback(kind, lints);
+        super::fallback::fallback(kind, lints);
     }
     super::course::course(charter, kind, lints);
     if lints.errors() == before {
-        reach(kind, lints);
+        super::reach::reach(kind, lints);
     }
 }
 
@@ -196,84 +194,5 @@ fn vetoes(kind: &OperationType, lints: &mut Lints) {
         if kind.counts(*role) && kind.eligible(*role).is_empty() {
             lints.error(format!("{name}: {role} has a veto, but nobody is eligible; nobody can use it"));
         }
-    }
-}
-
-fn fallback(kind: &OperationType, lints: &mut Lints) {
-    let name = &kind.name;
-    match &kind.rule.fallback {
-        Fallback::Escalate(to) if kind.roles_of(to).iter().all(|role| *role == Role::Observing) => {
-            lints.error(format!(
-                "{name}: escalates to {to}, which has no role but observing in it, so it can say nothing that decides"
-            ));
-        }
-        Fallback::Lesser(lesser) => {
-            let ways = lesser.all_of.ways();
-            if lints.can(kind, &ways, 0, &Against::default()) == Some(false) {
-                lints
-                    .error(format!("{name}: the lesser outcome can never be met; {}", lacks(kind, &ways, 0)));
-            }
-        }
-        Fallback::Escalate(_) | Fallback::Fail | Fallback::Defer => {}
-    }
-}
-
-/// Whether the rule can be met, and who alone can keep it from being met.
-fn reach(kind: &OperationType, lints: &mut Lints) {
-    let (name, rule) = (&kind.name, &kind.rule);
-    let ways = rule.ways();
-    match lints.can(kind, &ways, rule.quorum, &Against::default()) {
-        Some(true) => {}
-        Some(false) => {
-            lints.error(format!(
-                "{name}: even if everybody endorses, it can never be agreed: {}",
-                lacks(kind, &ways, rule.quorum)
-            ));
-            return;
-        }
-        None => {
-            lints.note(format!(
-                "{name}: too many partners have several roles to try every choice; whether one alone can block it is not said"
-            ));
-            return;
-        }
-    }
-    if !lints.is_for_people() {
-        return;
-    }
-    if rule.quorum == 0 && ways.iter().any(Vec::is_empty) {
-        lints
-            .warning(format!("{name}: requires no endorsement, so silence until the window ends is consent"));
-    }
-    let holders = kind.veto_holders();
-    let (mut by_veto, mut by_absence, mut by_objection) = (vec![], vec![], vec![]);
-    let mut can = |against: &Against<'_>| lints.can(kind, &ways, rule.quorum, against);
-    for partner in kind.voters() {
-        if can(&Against { silent: vec![partner], ..Against::default() }) == Some(false) {
-            by_absence.push(partner);
-        } else if holders.contains(&partner) {
-            by_veto.push(partner);
-        } else if can(&Against { objecting: vec![partner], ..Against::default() }) == Some(false) {
-            by_objection.push(partner);
-        }
-    }
-    for (who, how) in [
-        (&by_absence, "by withholding its endorsement"),
-        (&by_veto, "by veto"),
-        (&by_objection, "by objecting; while it is away others stand in for it"),
-    ] {
-        if !who.is_empty() {
-            lints.note(format!("{name}: {} alone can block it, {how}", either(who)));
-        }
-    }
-    if by_absence.is_empty() && by_veto.is_empty() && by_objection.is_empty() {
-        lints.note(format!("{name}: nobody alone can block it"));
-    }
-    let silent = holders.into_iter().filter(|partner| !by_absence.contains(partner)).collect::<Vec<_>>();
-    if !silent.is_empty() {
-        lints.note(format!(
-            "{name}: with a veto holder silent ({}), agreement waits until the window ends",
-            either(&silent)
-        ));
     }
 }

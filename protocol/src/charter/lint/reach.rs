@@ -1,0 +1,209 @@
+//! Whether a rule can be met, and who can keep an operation from being agreed, alone or as two: decided by judging the rule, and what
+//! it falls back to, with everybody endorsing but those who do not.
+
+use std::collections::BTreeMap;
+
+use super::{Lints, MAX_TRIES};
+use crate::charter::text::{all_of, either};
+use crate::charter::{Fallback, OperationType, PartnerName};
+use crate::coalition::outcome::{Against, can_be_met, lacks};
+
+/// Most partners whose pairs are looked at.
+const MAX_PAIRED: usize = 16;
+/// Most pairs that are listed one by one.
+const MAX_LISTED: usize = 6;
+
+/// What comes of it if somebody does not go along, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Comes {
+    /// It is agreed all the same.
+    Agreed,
+    /// Another partner's word decides.
+    Escalated,
+    /// It is agreed with limits.
+    Limited,
+    /// It is not agreed.
+    Blocked,
+}
+
+/// By what somebody keeps it from being agreed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    Withholding,
+    Veto,
+    ObjectionNotStoodInFor,
+    ObjectionToAShare,
+}
+
+impl By {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Withholding => "by withholding its endorsement",
+            Self::Veto => "by veto",
+            Self::ObjectionNotStoodInFor => "by objecting; while it is away others stand in for it",
+            Self::ObjectionToAShare => "by objecting; while it says nothing, the share is of the others",
+        }
+    }
+}
+
+pub(super) fn reach(kind: &OperationType, lints: &mut Lints) {
+    let (name, rule) = (&kind.name, &kind.rule);
+    let ways = rule.ways();
+    match lints.can(kind, &ways, rule.quorum, &Against::default()) {
+        Some(true) => {}
+        Some(false) => {
+            lints.error(format!(
+                "{name}: even if everybody endorses, it can never be agreed: {}",
+                lacks(kind, &ways, rule.quorum)
+            ));
+            return;
+        }
+        None => {
+            lints.note(format!(
+                "{name}: too many partners have several roles to try every choice; whether one alone can block it is not said"
+            ));
+            return;
+        }
+    }
+    if !lints.is_for_people() {
+        return;
+    }
+    if rule.quorum == 0 && ways.iter().any(Vec::is_empty) {
+        lints
+            .warning(format!("{name}: requires no endorsement, so silence until the window ends is consent"));
+    }
+    let people = people(kind);
+    let mut groups: BTreeMap<(Comes, By), Vec<&PartnerName>> = BTreeMap::new();
+    let mut waited_for = kind.veto_holders();
+    for partner in people.iter().copied() {
+        let tried = |against| comes(kind, &against, &mut MAX_TRIES.clone()).unwrap_or(Comes::Agreed);
+        let silent = tried(Against { silent: vec![partner], ..Against::default() });
+        let objecting = tried(Against { objecting: vec![partner], ..Against::default() });
+        if silent != Comes::Agreed {
+            waited_for.retain(|holder| *holder != partner);
+        }
+        let by = match objecting > silent {
+            false => By::Withholding,
+            true if kind.veto_holders().contains(&partner) => By::Veto,
+            true if rule.substitutes.iter().any(|it| it.partner == *partner) => By::ObjectionNotStoodInFor,
+            true => By::ObjectionToAShare,
+        };
+        groups.entry((silent.max(objecting), by)).or_default().push(partner);
+    }
+    let most_first = [Comes::Blocked, Comes::Limited, Comes::Escalated];
+    let groups_by = |comes: &Comes| groups.iter().filter(move |((of, _), _)| of == comes).collect::<Vec<_>>();
+    for ((comes, by), who) in most_first.iter().flat_map(groups_by) {
+        let (who, how) = (either(who), by.words());
+        match (comes, &rule.fallback) {
+            (Comes::Blocked, _) => lints.note(format!("{name}: {who} alone can block it, {how}")),
+            (Comes::Limited, Fallback::Lesser(lesser)) => lints.note(format!(
+                "{name}: {who} alone can hold it to the lesser outcome ({}), {how}",
+                lesser.limits
+            )),
+            (Comes::Escalated, Fallback::Escalate(to)) => {
+                lints.note(format!("{name}: {who} alone can leave it to the word of {to}, {how}"));
+            }
+            _ => {}
+        }
+    }
+    if let Fallback::Escalate(to) = &rule.fallback {
+        lints.note(format!(
+            "{name}: where its rule is not met when the window ends, {to} alone decides it, within one further window"
+        ));
+    }
+    if !groups.keys().any(|(comes, _)| *comes == Comes::Blocked) {
+        let pairs = match pairs(kind, &people) {
+            None => String::new(),
+            Some(pairs) if pairs.is_empty() => ", nor can any two".into(),
+            Some(pairs) => format!("; {} together can", in_words(&pairs)),
+        };
+        lints.note(format!("{name}: nobody alone can block it{pairs}"));
+    }
+    if !waited_for.is_empty() {
+        lints.note(format!(
+            "{name}: with a veto holder silent ({}), agreement waits until the window ends",
+            either(&waited_for)
+        ));
+    }
+}
+
+/// Everybody whose word matters: who has a voice, and whom it escalates to.
+fn people(kind: &OperationType) -> Vec<&PartnerName> {
+    let mut people = kind.voters();
+    if let Fallback::Escalate(to) = &kind.rule.fallback {
+        people.push(to);
+    }
+    people.sort_unstable();
+    people.dedup();
+    people
+}
+
+/// What comes of it; `None` where that takes more than `tries`.
+fn comes(kind: &OperationType, against: &Against<'_>, tries: &mut usize) -> Option<Comes> {
+    let rule = &kind.rule;
+    let holders = kind.veto_holders();
+    if against.objecting.iter().any(|partner| holders.contains(partner)) {
+        return Some(Comes::Blocked);
+    }
+    if can_be_met(kind, &rule.ways(), rule.quorum, against, tries)? {
+        return Some(Comes::Agreed);
+    }
+    Some(match &rule.fallback {
+        Fallback::Escalate(to) if against.silent.iter().chain(&against.objecting).all(|it| *it != to) => {
+            Comes::Escalated
+        }
+        Fallback::Lesser(lesser) if can_be_met(kind, &lesser.all_of.ways(), 0, against, tries)? => {
+            Comes::Limited
+        }
+        Fallback::Lesser(_) | Fallback::Escalate(_) | Fallback::Fail | Fallback::Defer => Comes::Blocked,
+    })
+}
+
+type Pair<'a> = (&'a PartnerName, &'a PartnerName);
+
+/// The pairs that can block it together, where nobody can alone; `None` where that is not told.
+fn pairs<'a>(kind: &'a OperationType, people: &[&'a PartnerName]) -> Option<Vec<Pair<'a>>> {
+    if people.len() > MAX_PAIRED {
+        return None;
+    }
+    let mut tries = 4 * MAX_TRIES;
+    let mut pairs = Vec::new();
+    for (at, one) in people.iter().copied().enumerate() {
+        for other in people.iter().skip(at + 1).copied() {
+            let both = [
+                Against { silent: vec![one, other], objecting: vec![] },
+                Against { silent: vec![one], objecting: vec![other] },
+                Against { silent: vec![other], objecting: vec![one] },
+                Against { silent: vec![], objecting: vec![one, other] },
+            ];
+            for against in &both {
+                if comes(kind, against, &mut tries)? == Comes::Blocked {
+                    pairs.push((one, other));
+                    break;
+                }
+            }
+        }
+    }
+    Some(pairs)
+}
+
+fn in_words(pairs: &[Pair<'_>]) -> String {
+    let mut members = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect::<Vec<_>>();
+    members.sort_unstable();
+    members.dedup();
+    if members.len() > 2 && pairs.len() == members.len() * (members.len() - 1) / 2 {
+        return format!("any two of {}", all_of(&members));
+    }
+    let in_all =
+        |member: &&&PartnerName| pairs.iter().all(|(one, other)| one == **member || other == **member);
+    if let Some(hub) = members.iter().find(in_all).copied() {
+        members.retain(|member| *member != hub);
+        return format!("{hub} with {}", either(&members));
+    }
+    let listed = pairs.iter().take(MAX_LISTED).map(|(one, other)| format!("{one} with {other}"));
+    let more = match pairs.len().saturating_sub(MAX_LISTED) {
+        0 => String::new(),
+        more => format!(", or {more} more pairs"),
+    };
+    format!("{}{more}", listed.collect::<Vec<_>>().join(", "))
+}
