@@ -120,7 +120,7 @@ impl Expression {
     }
 
     /// The same with what `of` gives in place of keys, where it gives something.
-    pub(super) fn with_names_of_keys(&self, of: &impl Fn(&PublicKey) -> Option<AuthorityName>) -> Self {
+    pub(crate) fn with_names_of_keys(&self, of: &impl Fn(&PublicKey) -> Option<AuthorityName>) -> Self {
         self.with(&|leaf| match leaf {
             Self::Key(key) => of(key).map(Self::Named),
             _ => None,

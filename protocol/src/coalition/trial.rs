@@ -22,12 +22,12 @@ use seats::Seats;
 pub use seats::Short;
 use stage::Stage;
 
-use super::{Decision, Disposition, Verdict};
+use super::{Decision, Deficit, Disposition, Verdict};
 use crate::authority::Word;
 use crate::charter::text::{all_of, with_article};
-use crate::charter::{AuthorityName, Charter, KindName, OperationType, PartnerName};
+use crate::charter::{AuthorityName, Charter, Effect, KindName, OperationType, PartnerName};
 use crate::founding::FoundingError;
-use crate::record::{Act, Open, Role, Stance};
+use crate::record::{Change, Role, Stance};
 
 /// What is tried. Who is neither absent nor said to speak endorses in its first role that counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Script {
     /// Who opens it; the first that may, if nobody is named.
     #[serde(default)]
     pub by: Option<PartnerName>,
+    /// Of a type that decides on a partner's membership whom it is about.
+    #[serde(default)]
+    pub about: Option<PartnerName>,
     /// Who says nothing, and whose seat does not answer.
     #[serde(default)]
     pub absent: Vec<PartnerName>,
@@ -93,9 +96,30 @@ pub struct WordLine {
 /// Why nothing could be tried.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TrialError {
-    /// No type, or one of several has to be named.
+    /// One of several types has to be named.
     #[error("which type of operation? there are: {0}")]
     Kind(String),
+    /// No type of this name.
+    #[error("no type {name}; there are: {known}")]
+    NoKind {
+        /// The name.
+        name: KindName,
+        /// The types that there are.
+        known: String,
+    },
+    /// Whom it is about has to be named.
+    #[error("about whom? {kind} is there to {effect} a partner")]
+    About {
+        /// The type.
+        kind: KindName,
+        /// What its agreement does.
+        effect: Effect,
+    },
+    /// What is agreed is another charter: that is not tried, but compared and checked.
+    #[error(
+        "{0} amends the charter: what would change and whether it can work is said of the two texts, and not tried"
+    )]
+    Amends(KindName),
     /// Nobody of this name.
     #[error("{0} is no partner of this charter")]
     Stranger(PartnerName),
@@ -175,17 +199,22 @@ pub struct Step {
 /// # Errors
 /// See [`TrialError`]; a draft that can never work cannot be founded.
 pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
-    let kind = the_kind(draft, script)?;
     script.check(draft)?;
+    let (kind, change) = the_kind(draft, script)?;
     let openers = kind.openers();
     let by = match (&script.by, openers.iter().find(|partner| !script.absent.contains(partner))) {
         (Some(by), _) | (None, Some(by)) => by.clone(),
         (None, None) => return Err(TrialError::Opening("nobody who may open it is there".into())),
     };
     let mut stage = Stage::new(draft)?;
-    let body = stage.body(&kind, script);
-    let open = Open { kind: kind.name.to_string(), title: "a trial".into(), body, precedence: None };
-    let opening = stage.sign(&by, 0, Act::Open(open));
+    if let Some(Change::Reinstate(subject)) = &change {
+        stage.suspend(subject);
+    }
+    let what = match &change {
+        Some(change) => format!("{by} proposes to {}", change.words()),
+        None => format!("{by} opens {}", with_article(kind.name.as_str())),
+    };
+    let opening = stage.sign(&by, 0, stage.opening(&kind, change, script));
     let id = opening.record.id();
     let applied = stage.apply(&opening);
     if let Disposition::Refused(refusal) = applied.disposition {
@@ -194,7 +223,7 @@ pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
     let mut trial = Trial {
         kind: kind.name.clone(),
         by: by.clone(),
-        steps: vec![Step { after_ms: 0, what: format!("{by} opens {}", with_article(kind.name.as_str())) }],
+        steps: vec![Step { after_ms: 0, what }],
         verdict: End::Decided(Verdict::Expired),
         after_ms: 0,
         explanation: vec![],
@@ -216,19 +245,19 @@ pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
         }
     }
     for line in script.words.iter().cloned().chain(needed_by(&kind, script)) {
-        stage.authorize(id, &line, &mut trial.steps);
+        trial.explanation.extend(stage.authorize(id, &kind, &line, &mut trial.steps));
     }
     for (number, lines) in script.lines(&kind, &returning, short.is_some()).into_iter().enumerate() {
         for line in &lines {
             if let Some(decision) = stage.say(&kind, id, line, &mut trial.steps) {
-                return Ok(trial.decided(&decision));
+                return Ok(trial.decided(draft, decision));
             }
         }
         let Some((closes, _)) = stage.state.deadlines().next() else { break };
         let mut advanced = stage.state.advance(closes);
         if let Some(decision) = advanced.decisions.pop() {
             trial.steps.push(Step { after_ms: stage.after_ms(), what: "the window ends".into() });
-            let decided = trial.decided(&decision);
+            let decided = trial.decided(draft, decision);
             return Ok(Trial { after_ms: stage.after_ms(), ..decided });
         }
         if number == 0 {
@@ -243,7 +272,7 @@ impl Script {
     /// Refuses strangers, and what contradicts itself.
     fn check(&self, draft: &Charter) -> Result<(), TrialError> {
         let said = self.say.iter().map(|line| &line.partner);
-        let named = self.absent.iter().chain(&self.returns).chain(said).chain(&self.by);
+        let named = self.absent.iter().chain(&self.returns).chain(said).chain(&self.by).chain(&self.about);
         if let Some(stranger) = named.into_iter().find(|name| draft.partner(name.as_str()).is_none()) {
             return Err(TrialError::Stranger(stranger.clone()));
         }
@@ -320,11 +349,16 @@ fn returns(who: &[PartnerName], enough: bool) -> String {
 }
 
 impl Trial {
-    fn decided(mut self, decision: &Decision) -> Self {
+    fn decided(mut self, draft: &Charter, mut decision: Decision) -> Self {
+        // Authorities are tried behind one key each; what they need is what the draft says.
+        let lacking = decision.mandates.iter_mut().filter(|mandate| mandate.lacks.is_some());
+        lacking.for_each(|mandate| mandate.lacks = needs(draft, &mandate.needed));
         self.verdict = End::Decided(decision.verdict);
         self.after_ms = self.steps.last().map_or(0, |step| step.after_ms);
+        let told = std::mem::take(&mut self.explanation);
         self.explanation = decision.explain().split_off(1);
-        self.deficit = decision.deficit.to_string();
+        self.explanation.extend(told);
+        self.deficit = deficit(&decision);
         self
     }
 
@@ -340,15 +374,62 @@ impl Trial {
     }
 }
 
-fn the_kind(draft: &Charter, script: &Script) -> Result<OperationType, TrialError> {
-    let ordinary = draft.operations.iter().filter(|kind| kind.effect.is_none()).collect::<Vec<_>>();
-    let names = || ordinary.iter().map(|kind| kind.name.as_str()).collect::<Vec<_>>().join(", ");
-    let found = match (&script.kind, ordinary.as_slice()) {
-        (Some(name), _) => ordinary.iter().find(|kind| kind.name == *name).copied(),
-        (None, [only]) => Some(*only),
-        (None, _) => None,
+/// What is missing, on the part of partners and of authorities.
+fn deficit(decision: &Decision) -> String {
+    let stops = decision.mandates.iter().filter(|mandate| !mandate.allows());
+    let mut parts = stops.map(|mandate| match &mandate.lacks {
+        Some(lacks) => format!("{}, which {lacks}", mandate.ruling),
+        None => mandate.ruling.to_string(),
+    });
+    let partners = decision.deficit != Deficit::default();
+    let of_partners = partners.then(|| decision.deficit.to_string());
+    let all = of_partners.into_iter().chain(parts.by_ref()).collect::<Vec<_>>();
+    if all.is_empty() { decision.deficit.to_string() } else { all.join("; ") }
+}
+
+/// As `needs 2 of (norden, sudria)`.
+fn needs(draft: &Charter, name: &AuthorityName) -> Option<String> {
+    let expression = match draft.authority.alliance(name) {
+        Some(reference) => reference.alliance.expression.clone(),
+        None => draft.first_registry().ok()?.get(name.as_str())?.expression.clone(),
     };
-    found.cloned().ok_or_else(|| TrialError::Kind(names()))
+    let owner = |key: &_| draft.members().find(|partner| partner.root == *key)?.name.as_str().parse().ok();
+    Some(format!("needs {}", expression.with_names_of_keys(&owner)))
+}
+
+/// The type that is tried, without the voice of whom it concerns, and what its agreement changes of the coalition itself.
+fn the_kind(draft: &Charter, script: &Script) -> Result<(OperationType, Option<Change>), TrialError> {
+    let list = |all: bool| {
+        let kinds = draft.operations.iter().filter(|kind| all || kind.effect.is_none());
+        kinds.map(|kind| kind.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let mut ordinary = draft.operations.iter().filter(|kind| kind.effect.is_none());
+    let kind = match (&script.kind, ordinary.next(), ordinary.next()) {
+        (Some(name), ..) => draft
+            .kind(name.as_str())
+            .ok_or_else(|| TrialError::NoKind { name: name.clone(), known: list(true) })?,
+        (None, Some(only), None) => only,
+        (None, ..) => return Err(TrialError::Kind(list(false))),
+    };
+    let name = &kind.name;
+    match (kind.effect, &script.about) {
+        (None, None) => Ok((kind.clone(), None)),
+        (None, Some(about)) => {
+            let why = format!("{name} decides on nobody's membership, so it cannot be about {about}");
+            Err(TrialError::Contradiction(why))
+        }
+        (Some(Effect::Amend), _) => Err(TrialError::Amends(name.clone())),
+        (Some(effect), None) => Err(TrialError::About { kind: name.clone(), effect }),
+        (Some(effect), Some(about)) => {
+            let subject = about.clone();
+            let change = match effect {
+                Effect::Suspend => Change::Suspend(subject),
+                Effect::Reinstate => Change::Reinstate(subject),
+                Effect::Expel | Effect::Amend => Change::Expel(subject),
+            };
+            Ok((kind.without(about), Some(change)))
+        }
+    }
 }
 
 /// The permission of the authority that is needed, if nothing is said of it.

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use entente_protocol::charter::{KindName, PartnerName, show_span};
-use entente_protocol::coalition::{End, Line, Script, Trial, WordLine, trial};
+use entente_protocol::coalition::{End, Line, Script, Trial, TrialError, WordLine, trial};
 use entente_protocol::record::{Role, Stance};
 
 use super::read;
 use crate::cli::{Context, parse};
 use crate::errors::CliError;
 use crate::files;
+use crate::hints::quoted;
 use crate::render;
 
 /// Largest list of records, in bytes.
@@ -21,7 +22,7 @@ const MAX_SCRIPT_BYTES: usize = 64 * 1024;
 pub(crate) struct Simulate {
     /// A draft, or a founding with signatures
     file: PathBuf,
-    /// What is said, as TOML: type, by, absent, returns, [body], [[say]] with partner, stance, role, caveat, later, and [[words]] with authority, word, ground
+    /// What is said, as TOML: type, by, about, absent, returns, [body], [[say]] with partner, stance, role, caveat, later, and [[words]] with authority, word, ground
     records: Option<PathBuf>,
     /// The operation type; needed only where the charter declares several
     #[arg(long = "type", value_name = "TYPE")]
@@ -29,6 +30,9 @@ pub(crate) struct Simulate {
     /// Who opens it
     #[arg(long, value_name = "PARTNER")]
     by: Option<PartnerName>,
+    /// Whom it is about, where it suspends, reinstates or expels a partner: that one has no voice in it
+    #[arg(long, value_name = "PARTNER")]
+    about: Option<PartnerName>,
     /// Who is away, with its seat; may be given several times
     #[arg(long, value_name = "PARTNER")]
     absent: Vec<PartnerName>,
@@ -87,6 +91,7 @@ impl Simulate {
         };
         script.kind = self.kind.clone().or(script.kind);
         script.by = self.by.clone().or(script.by);
+        script.about = self.about.clone().or(script.about);
         script.absent.extend(self.absent.iter().cloned());
         script.returns.extend(self.returns.iter().cloned());
         script.say.extend(self.says.iter().cloned());
@@ -94,12 +99,22 @@ impl Simulate {
         script.words.extend(self.words.iter().cloned());
         script.body.extend(self.values.iter().cloned());
         let trial = trial(&charter, &script).map_err(|why| {
-            let file = self.file.display();
-            CliError::config(
-                format!("{file} cannot be tried so"),
-                why,
-                format!("entente charter lint {file}, or: entente charter simulate {file} --type TYPE"),
-            )
+            let file = quoted(&self.file);
+            let next = match &why {
+                TrialError::About { kind, .. } => {
+                    format!("entente charter simulate {file} --type {kind} --about PARTNER")
+                }
+                TrialError::Amends(_) => {
+                    format!("entente charter diff {file} NEXT, and: entente charter lint NEXT")
+                }
+                TrialError::Kind(_) | TrialError::NoKind { .. } => {
+                    format!("entente charter simulate {file} --type TYPE")
+                }
+                TrialError::Stranger(_) => format!("entente charter show {file}"),
+                TrialError::Contradiction(_) => "entente charter simulate --help".to_owned(),
+                TrialError::Founding(_) | TrialError::Opening(_) => format!("entente charter lint {file}"),
+            };
+            CliError::config(format!("{} cannot be tried so", self.file.display()), why, next)
         })?;
         if context.json {
             render::print_json(&trial);

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::{Line, Script, Step, TrialError, WordLine};
-use crate::authority::{Authority, Signatures};
+use crate::authority::{Authority, Signatures, Word};
 use crate::charter::{
     AuthorityRules, CHARTER_VERSION, Charter, FieldKind, OperationType, PartnerName, show_time,
 };
-use crate::coalition::{Applied, ApplyContext, Decision, Disposition, State};
+use crate::coalition::{Applied, ApplyContext, Decision, Disposition, Membership, State};
 use crate::feed::FeedKey;
 use crate::founding::{CharterSignature, Founded, Founding};
 use crate::identity::{Hash, RecordId, SecretKey, hash};
 use crate::lane::Lane;
-use crate::record::{Act, Attest, AuthorityAct, Body, Nonce, Record, Role, SignedRecord, Speak, Statement};
+use crate::record::{
+    Act, Attest, AuthorityAct, Body, Change, MemberAct, Nonce, Open, Propose, Record, Role, SignedRecord,
+    Speak, Statement,
+};
 use crate::time::Time;
 
 /// A coalition under synthetic keys.
@@ -69,8 +72,29 @@ impl Stage {
         self.state.time().0.saturating_sub(self.opened.0)
     }
 
+    /// The record that opens it.
+    pub(super) fn opening(&self, kind: &OperationType, change: Option<Change>, script: &Script) -> Act {
+        let name = &kind.name;
+        match change {
+            Some(change) => {
+                let propose = Propose { kind: name.clone(), change, reason: "a trial".into() };
+                Act::Member(MemberAct::Propose(propose))
+            }
+            None => {
+                let body = self.body(kind, script);
+                Act::Open(Open { kind: name.to_string(), title: "a trial".into(), body, precedence: None })
+            }
+        }
+    }
+
+    /// Makes a partner one that can be reinstated.
+    pub(super) fn suspend(&mut self, partner: &PartnerName) {
+        let by = RecordId(Hash::default());
+        self.state.change_member(partner, Membership::Suspended, by, "a trial".into());
+    }
+
     /// What is given, and something for each further value that the type requires.
-    pub(super) fn body(&self, kind: &OperationType, script: &Script) -> BTreeMap<String, String> {
+    fn body(&self, kind: &OperationType, script: &Script) -> BTreeMap<String, String> {
         let mut body = script.body.clone();
         // Each time is later than the one before, in the order in which resources name them.
         let mut time = self.opened;
@@ -116,12 +140,18 @@ impl Stage {
         self.state.apply(&context, &Body::Signed(signed.clone()))
     }
 
-    /// Says a word of an authority, which whoever opened the operation carries.
-    pub(super) fn authorize(&mut self, operation: RecordId, line: &WordLine, steps: &mut Vec<Step>) {
+    /// Says a word of an authority, which whoever opened the operation carries; what follows beyond the outcome.
+    pub(super) fn authorize(
+        &mut self,
+        operation: RecordId,
+        kind: &OperationType,
+        line: &WordLine,
+        steps: &mut Vec<Step>,
+    ) -> Option<String> {
         let name = &line.authority;
         let Some(word) = line.word else {
             steps.push(Step { after_ms: self.after_ms(), what: format!("{name} says nothing") });
-            return;
+            return None;
         };
         let ground = line.ground.clone().unwrap_or_else(|| "tried".into());
         let statement = Statement { operation, authority: name.clone(), word, ground, number: 1 };
@@ -143,8 +173,16 @@ impl Stage {
             Disposition::Refused(refusal) => format!(", which is refused: {refusal}"),
             _ => String::new(),
         };
-        let what = format!("{name} {} it{refused}", word.does());
+        let keeps_out = refused.is_empty()
+            && matches!(word, Word::Refuse | Word::Recall)
+            && self.founded.charter().is_national(name);
+        let home = if keeps_out { "; what it lent to it goes home" } else { "" };
+        let what = format!("{name} {} it{refused}{home}", word.does());
         steps.push(Step { after_ms: self.after_ms(), what });
+        let told = keeps_out && kind.authority.is_none();
+        told.then(|| {
+            format!("{name} keeps its own out of it: the assets that it lent to it go home, and the others go on without them")
+        })
     }
 
     /// Says a line; replaces what the partner said before. The decision, if that makes one.

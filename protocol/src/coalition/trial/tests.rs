@@ -66,8 +66,76 @@ fn words_of_authorities_are_tried_by_the_declared_precedence() {
     let refused = with(&[("sudria", Some(Word::Refuse)), ("command", Some(Word::Order))]);
     assert_eq!(refused.verdict, End::Decided(Verdict::Failed));
     assert!(refused.explanation[0].contains("refused by sudria; command is overruled"), "{refused:?}");
+    assert!(refused.deficit.contains("refused by sudria; command is overruled"), "{refused:?}");
     let unknown = with(&[("league", Some(Word::Refuse))]);
     assert!(unknown.steps[1].what.contains("there is no authority league"), "{unknown:?}");
+}
+
+#[test]
+fn what_an_authority_lacks_and_what_a_nation_takes_home_is_told() {
+    let mut draft = charter(&FOUR);
+    let roots = ["norden", "sudria"].map(|it| draft.partner(it).expect("a partner").root.into());
+    draft.authority.precedence = Some(crate::authority::KindPrecedence::default());
+    draft.authority.authorities.push(Authority {
+        name: "command".parse().expect("a name"),
+        kind: crate::authority::AuthorityKind::Coalition,
+        scope: crate::authority::Scope::default(),
+        expression: crate::authority::Expression::threshold(2, roots.to_vec(), &[]).expect("sound"),
+    });
+    let airlift = draft.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
+    airlift.expect("declared").authority = Some("command".parse().expect("a name"));
+    let word = |authority: &str, word| WordLine {
+        authority: authority.parse().expect("a name"),
+        word,
+        ground: Some("no crews".into()),
+    };
+    let silent = Script { words: vec![word("command", None)], ..script(&[], &[]) };
+    let silent = trial(&draft, &silent).expect("tried");
+    assert_eq!(silent.deficit, "waits for command, which needs 2 of (norden, sudria)");
+    assert!(silent.explanation[0].contains("command needs 2 of (norden, sudria)"), "{silent:?}");
+    let refused = Script { words: vec![word("command", Some(Word::Refuse))], ..script(&[], &[]) };
+    let refused = trial(&draft, &refused).expect("tried");
+    assert_eq!(refused.deficit, "refused by command");
+    // Where no authority is needed a nation still takes home what is its own.
+    let own = Script { words: vec![word("norden", Some(Word::Refuse))], ..script(&[], &[]) };
+    let own = trial(&charter(&FOUR), &own).expect("tried");
+    assert_eq!(own.verdict, End::Decided(Verdict::Agreed));
+    assert_eq!(own.steps[1].what, "norden refuses it; what it lent to it goes home");
+    let told = own.explanation.last().expect("told");
+    assert!(
+        told.starts_with("norden keeps its own out of it: the assets that it lent to it go home"),
+        "{told}"
+    );
+}
+
+#[test]
+fn changes_of_membership_are_tried_without_the_voice_of_whom_they_concern() {
+    let draft = charter(&FOUR);
+    let about = |kind: &str, about: Option<&str>, absent: &[&str]| {
+        let about = about.map(name);
+        trial(&draft, &Script { kind: Some(kind.parse().expect("a name")), about, ..script(absent, &[]) })
+    };
+    let suspended = about("suspension", Some("sudria"), &[]).expect("tried");
+    assert_eq!(suspended.verdict, End::Decided(Verdict::Agreed));
+    assert_eq!(suspended.steps[0].what, "estmark proposes to suspend sudria");
+    assert!(suspended.steps.iter().all(|step| !step.what.starts_with("sudria")), "{suspended:?}");
+    let back = about("reinstatement", Some("sudria"), &["vigil"]).expect("tried");
+    assert_eq!(back.verdict, End::Decided(Verdict::Agreed));
+    let expelled = about("expulsion", Some("sudria"), &["vigil"]).expect("tried");
+    assert_eq!(expelled.verdict, End::Decided(Verdict::Expired));
+    assert_eq!(
+        about("suspension", None, &[]).expect_err("about nobody").to_string(),
+        "about whom? suspension is there to suspend a partner"
+    );
+    let ordinary = about("airlift", Some("sudria"), &[]).expect_err("about somebody").to_string();
+    assert_eq!(ordinary, "airlift decides on nobody's membership, so it cannot be about sudria");
+    let amends = about("amendment", None, &[]).expect_err("an amendment").to_string();
+    assert!(amends.starts_with("amendment amends the charter"), "{amends}");
+    let typo = about("airlfit", None, &[]).expect_err("a typo").to_string();
+    assert_eq!(
+        typo,
+        "no type airlfit; there are: airlift, amendment, closure, expulsion, reinstatement, suspension"
+    );
 }
 
 #[test]
