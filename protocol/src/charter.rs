@@ -12,6 +12,7 @@
 mod amendment;
 mod authority;
 mod card;
+mod changes;
 mod course;
 mod governance;
 mod integrity;
@@ -33,6 +34,7 @@ use thiserror::Error;
 pub use amendment::{Amendment, AmendmentError, MAX_ACCESSIONS, MAX_JOINING_KEYS};
 pub use authority::{AuthorityRules, MAX_ALLIANCES};
 pub use card::{Card, MAX_CONTACT_BYTES};
+pub use changes::Difference;
 pub use course::{
     Dependants, DisputeRule, HandoffRule, IfShort, MAX_GROUNDS, MAX_PHASES, OnExpiry, Phase, TakeoverRule,
 };

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use entente_protocol::charter::{
-    Charter, Fallback, Field, FieldKind, Lint, Measure, OperationType, PartnerName, Term, Terms, show_span,
-    show_time,
+    Charter, Fallback, Field, FieldKind, Lint, OperationType, PartnerName, show_span, show_time,
 };
 
 use super::table::{headed, table};
@@ -128,7 +127,7 @@ fn operation(kind: &OperationType) -> String {
         rows.push([format!("  {}", role.name), who]);
     }
     rows.push(["  needs".into(), if needs.is_empty() { "no endorsement".into() } else { needs.join(", ") }]);
-    rows.extend(rule.all_of.0.iter().map(|term| ["  and".into(), self::term(term)]));
+    rows.extend(rule.all_of.0.iter().map(|term| ["  and".into(), term.to_string()]));
     if rule.quorum > 0 {
         rows.push(["  quorum".into(), format!("{} have said something", rule.quorum)]);
     }
@@ -144,14 +143,7 @@ fn operation(kind: &OperationType) -> String {
     }
     match &rule.fallback {
         Fallback::Fail => {}
-        Fallback::Defer => rows.push(["  else".into(), "one further window".into()]),
-        Fallback::Escalate(to) => {
-            rows.push(["  else".into(), format!("the word of {to} decides within one further window")]);
-        }
-        Fallback::Lesser(lesser) => {
-            let needs = lesser.all_of.0.iter().map(self::term).collect::<Vec<_>>().join(" and ");
-            rows.push(["  else".into(), format!("agreed with limits ({}), if {needs}", lesser.limits)]);
-        }
+        fallback => rows.push(["  else".into(), fallback.to_string()]),
     }
     if let Some(authority) = &kind.authority {
         rows.push(["  authority".into(), format!("{authority} has to order or permit it")]);
@@ -175,36 +167,13 @@ fn operation(kind: &OperationType) -> String {
     }
     for lease in &kind.leases {
         let values = lease.values.iter().map(|values| values.join(", ")).collect::<Vec<_>>().join(" or ");
-        let terms = lease.all_of.0.iter().map(self::term).collect::<Vec<_>>();
+        let terms = lease.all_of.0.iter().map(ToString::to_string).collect::<Vec<_>>();
         let when = if terms.is_empty() { String::new() } else { format!(", if {}", terms.join(" and ")) };
         let what =
             format!("{}: {} commits {} {values} alone{when}", lease.name, lease.partner, lease.resource);
         rows.push(["  lease".into(), what]);
     }
     table(&rows)
-}
-
-fn term(term: &Term) -> String {
-    let parts = |terms: &Terms| terms.0.iter().map(self::term).collect::<Vec<_>>().join(", ");
-    match term {
-        Term::AllOf(terms) => format!("all of ({})", parts(terms)),
-        Term::AnyOf(terms) => format!("one of ({})", parts(terms)),
-        Term::Threshold(threshold) => {
-            let role = threshold.role.map_or_else(|| "any role".to_owned(), |role| role.to_string());
-            let of = match threshold.partners.as_slice() {
-                [] => role,
-                partners => {
-                    let names = partners.iter().map(PartnerName::as_str).collect::<Vec<_>>().join(", ");
-                    format!("{role} among {names}")
-                }
-            };
-            match threshold.measure {
-                Measure::Count(count) => format!("{count} of {of}"),
-                Measure::Weight(weight) => format!("weight {weight} of {of}"),
-                Measure::Percent(percent) => format!("{percent} % of those present of {of}"),
-            }
-        }
-    }
 }
 
 fn field(field: &Field) -> String {

@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::changes;
 use super::lint::{all_errors, errors};
 use super::{
     AuthorityRules, Charter, CharterError, Effect, HeldCapability, IntegrityRules, KindName, MAX_KINDS,
@@ -116,18 +117,19 @@ impl From<CharterError> for AmendmentError {
 }
 
 impl Amendment {
-    /// What it changes in `charter`, in words, line by line.
+    /// What it changes in `charter`, in words, line by line: the old and the new.
     pub fn explain(&self, charter: &Charter) -> Vec<String> {
-        let removed = self.remove.iter().map(|name| format!("removes {name}"));
-        let put = self.put.iter().map(|kind| match charter.kind(kind.name.as_str()) {
-            None => format!("adds {}", kind.name),
-            Some(old) => format!("changes {}: {}", kind.name, differences(old, kind).join(", ")),
+        let removed = self.remove.iter().map(|name| match charter.kind(name.as_str()) {
+            Some(kind) => changes::removes(kind),
+            None => format!("removes {name}"),
         });
-        let integrity = self.integrity.iter().map(|_| "changes what becomes of integrity events".to_owned());
-        let authority = self.authority.iter().map(|_| "changes which authorities there are".to_owned());
+        let put = self.put.iter().flat_map(|kind| changes::puts(charter.kind(kind.name.as_str()), kind));
+        let integrity = self.integrity.iter().flat_map(|new| changes::integrity(&charter.integrity, new));
+        let authority =
+            self.authority.iter().flat_map(|new| changes::authority(charter, &charter.authority, new));
         let capabilities =
-            self.capabilities.iter().map(|_| "changes who is able or allowed to do what".to_owned());
-        let admitted = self.admit.iter().map(|accession| admits(&accession.partner));
+            self.capabilities.iter().flat_map(|new| changes::capabilities(&charter.capabilities, new));
+        let admitted = self.admit.iter().map(|accession| changes::admits(&accession.partner));
         removed.chain(put).chain(integrity).chain(authority).chain(capabilities).chain(admitted).collect()
     }
 
@@ -143,27 +145,6 @@ impl Amendment {
             checked.map_err(|error| AmendmentError::Accession { error: error.to_string() })
         })
     }
-}
-
-/// Which parts of a type differ.
-fn differences(old: &OperationType, new: &OperationType) -> Vec<&'static str> {
-    [
-        ("precedence", old.precedence != new.precedence),
-        ("window", old.window_ms != new.window_ms),
-        ("handoffs", old.handoff != new.handoff),
-        ("phases", old.phases != new.phases),
-        ("disputes", old.dispute != new.dispute),
-        ("effect", old.effect != new.effect),
-        ("who may lead", old.lead != new.lead),
-        ("who may support", old.supporting != new.supporting),
-        ("who may observe", old.observing != new.observing),
-        ("rule", old.rule != new.rule),
-        ("which authority it needs", old.authority != new.authority),
-        ("leases", old.leases != new.leases),
-    ]
-    .into_iter()
-    .filter_map(|(what, differs)| differs.then_some(what))
-    .collect()
 }
 
 impl Charter {
@@ -292,18 +273,6 @@ impl Charter {
         Ok(next)
     }
 
-    /// What differs between this version and `wanted`, in words, line by line; nothing where nothing does.
-    pub fn changes_to(&self, wanted: &Self) -> Result<Vec<String>, AmendmentError> {
-        match self.step_to(wanted) {
-            Ok((amendment, next)) => {
-                let joins = self.joining(&next).map(admits);
-                Ok(amendment.explain(self).into_iter().chain(joins).collect())
-            }
-            Err(AmendmentError::Same) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Partners that `next` admits and this version does not.
     fn joining<'a>(&'a self, next: &'a Self) -> impl Iterator<Item = &'a Partner> {
         next.admitted.iter().filter(|entry| self.partner(entry.name.as_str()).is_none())
@@ -348,10 +317,4 @@ impl Charter {
         }
         Ok((amendment, next))
     }
-}
-
-fn admits(partner: &Partner) -> String {
-    let Partner { name, root, officers, nodes, .. } = partner;
-    let of = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    format!("admits {name}: root {root}, {}, {}", of(officers.len(), "officer"), of(nodes.len(), "node"))
 }

@@ -16,7 +16,10 @@ use std::fmt;
 use entente_hbbft::Committee;
 
 use super::text::{all_of, either, show_time};
-use super::{Charter, Effect, OperationType, Partner, PartnerName, Threshold, integrity, lease};
+use super::{
+    CHARTER_VERSION, Charter, Effect, OperationType, Partner, PartnerName, Threshold, changes, integrity,
+    lease,
+};
 use crate::coalition::outcome::{Against, can_be_met};
 use crate::identity::PublicKey;
 use crate::lane::Lane;
@@ -108,6 +111,9 @@ fn look(charter: &Charter, now: Time, lints: &mut Lints) {
     governance(charter, lints);
     integrity::lint(charter, lints);
     authority::authorities(charter, lints);
+    if lints.is_for_people() && charter.version == CHARTER_VERSION {
+        lints.note(changes::unchangeable(charter));
+    }
 }
 
 /// Choices between several roles that are tried for one question of people, and for all of a charter that takes effect.

@@ -3,6 +3,8 @@
 //! In text they are nested tables; in canonical bytes a flat list in which each all-of and any-of stands before its parts and says
 //! how many they are, so that no nesting of bytes can exhaust a reader: it is refused beyond [`MAX_TERM_DEPTH`].
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::rule::{MAX_TERMS, MAX_WEIGHT};
@@ -48,6 +50,34 @@ pub enum Term {
 /// Requirements, all of which, or one of which, must be met.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms(pub Vec<Term>);
+
+/// As `2 of supporting among norden, sudria`.
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.measure {
+            Measure::Count(count) => write!(f, "{count} of ")?,
+            Measure::Weight(weight) => write!(f, "weight {weight} of ")?,
+            Measure::Percent(percent) => write!(f, "{percent} % of those present of ")?,
+        }
+        match self.role {
+            Some(role) => write!(f, "{role}")?,
+            None => f.write_str("any role")?,
+        }
+        let names = self.partners.iter().map(PartnerName::as_str).collect::<Vec<_>>();
+        if names.is_empty() { Ok(()) } else { write!(f, " among {}", names.join(", ")) }
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = |terms: &Terms| terms.0.iter().map(Self::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::AllOf(terms) => write!(f, "all of ({})", parts(terms)),
+            Self::AnyOf(terms) => write!(f, "one of ({})", parts(terms)),
+            Self::Threshold(threshold) => write!(f, "{threshold}"),
+        }
+    }
+}
 
 impl Terms {
     /// The ways in which all of these are met, as lists of thresholds.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use entente_protocol::charter::{
-    Amendment, AmendmentError, Charter, Effect, KindName, MAX_CHARTER_TOML_BYTES,
+    Amendment, AmendmentError, Charter, Difference, Effect, KindName, MAX_CHARTER_TOML_BYTES,
 };
 use entente_protocol::coalition::Part;
 use entente_protocol::record::{Act, Change, MemberAct, Propose};
@@ -124,13 +124,15 @@ impl Current {
 impl Diff {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         let (old, new) = (super::read(&self.old)?.charter, super::read(&self.new)?.charter);
-        let lines = old.changes_to(&new).map_err(|error| refused(&error, &self.new))?;
+        let differences = old.differences(&new);
         if context.json {
-            render::print_json(&lines);
-        } else if lines.is_empty() {
+            let json = |it: &Difference| json!({"change": it.text, "amendable": it.amendable});
+            render::print_json(&differences.iter().map(json).collect::<Vec<_>>());
+        } else if differences.is_empty() {
             render::print("no differences\n");
         } else {
-            render::print(&format!("{}\n", lines.join("\n")));
+            let lines = differences.iter().map(|it| format!("{}\n", render::plain(&it.to_string())));
+            render::print(&lines.collect::<String>());
         }
         Ok(())
     }

@@ -111,7 +111,7 @@ fn who_joins_speaks_from_the_decision_on_and_has_roles_from_the_next_batch_on() 
     let mut bench = Bench::four();
     let amendment = joining(&bench);
     let lines = amendment.explain(bench.state.charter());
-    assert_eq!(lines[..2], ["changes airlift: who may support", "changes suspension: who may support"]);
+    assert_eq!(lines[..2], ["airlift: supporting +ostvik", "suspension: supporting +ostvik"]);
     assert!(lines[2].starts_with("admits ostvik: root "), "{lines:?}");
     assert!(lines[2].ends_with(", 1 officer, 1 node"), "{lines:?}");
     let early = declare(&bench, JOINER, "early");

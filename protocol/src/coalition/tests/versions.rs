@@ -54,7 +54,7 @@ fn an_amendment_is_in_force_from_the_next_batch_on_and_a_running_operation_keeps
     let mut bench = Bench::four();
     let running = bench.open();
     let longer = amendment(&bench, |kinds| airlift(kinds).window_ms = 12 * HOUR_MS);
-    assert_eq!(longer.explain(bench.state.charter()), ["changes airlift: window"]);
+    assert_eq!(longer.explain(bench.state.charter()), ["airlift: window 6 h -> 12 h"]);
     let proposal = bench.proposed("a", longer.clone());
     bench.endorsed(proposal, &["norden", "estmark"]);
     assert_eq!(bench.deficit(proposal), "needs 1 more of supporting: sudria or vigil");
