@@ -2,9 +2,11 @@
 
 mod submit;
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
-use entente_protocol::charter::{Effect, KindName, PartnerName, parse_time};
-use entente_protocol::coalition::Part;
+use entente_protocol::charter::{Charter, Effect, KindName, Lint, PartnerName, lint_without, parse_time};
+use entente_protocol::coalition::{Membership, Part};
 use entente_protocol::identity::PublicKey;
 use entente_protocol::record::{Act, Change, MemberAct, Propose, Watch};
 
@@ -92,6 +94,13 @@ impl Command {
                     render::print_json(&members);
                 } else {
                     render::print(&render::member::list(&members));
+                    let lost = lost(&in_force(context, None).await?, &members, None);
+                    if !lost.is_empty() {
+                        render::print(&format!(
+                            "\nas long as it stands so:\n{}",
+                            render::charter::lints(&lost)
+                        ));
+                    }
                 }
                 Ok(())
             }
@@ -129,6 +138,25 @@ async fn member(context: &Context, partner: &PartnerName) -> Result<MemberView, 
         )
         .with_code("unknown")
     })
+}
+
+/// What of the charter is lost while who says nothing with effect stays away, and `also` one more. What the others have lost
+/// already is not said again for that one.
+fn lost(charter: &Charter, members: &[MemberView], also: Option<&PartnerName>) -> Vec<Lint> {
+    let away = members.iter().filter(|member| member.membership != Membership::Active);
+    let mut gone = away.map(|member| member.partner.clone()).collect::<BTreeSet<_>>();
+    let before = if gone.is_empty() { Vec::new() } else { lint_without(charter, &gone) };
+    let Some(also) = also else { return before };
+    gone.insert(also.clone());
+    lint_without(charter, &gone).into_iter().filter(|lint| !before.contains(lint)).collect()
+}
+
+/// The same as a warning.
+fn warn_of_lost(charter: &Charter, members: &[MemberView], without: &PartnerName) {
+    let lost = lost(charter, members, Some(without));
+    if !lost.is_empty() {
+        eprint!("without {without}:\n{}", render::charter::lints(&lost));
+    }
 }
 
 impl ProposeArgs {
@@ -169,6 +197,9 @@ impl ProposeArgs {
                 ));
             }
         };
+        if effect != Effect::Reinstate && !context.json {
+            warn_of_lost(&charter, &members(context).await?, &self.partner);
+        }
         let propose = Propose { kind, change: change(self.partner.clone()), reason: self.reason.clone() };
         self.saying.say(context, Act::Member(MemberAct::Propose(propose)), LIST).await
     }
@@ -183,6 +214,7 @@ impl WithdrawArgs {
         if !self.yes {
             let member = member(context, &own).await?;
             render::print(&render::member::page(&member));
+            warn_of_lost(&in_force(context, None).await?, &members(context).await?, &own);
             return Err(CliError::usage(
                 format!("{own} has not left yet"),
                 "leaving is for good, and its open obligations, above, stay open",

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use entente_protocol::charter::{
-    Charter, Fallback, Field, FieldKind, Lint, OperationType, PartnerName, show_span, show_time,
+    Charter, Dependants, Fallback, Field, FieldKind, IfShort, Lint, OnExpiry, OperationType, PartnerName,
+    show_span, show_time,
 };
+use entente_protocol::record::EventKind;
 
 use super::table::{headed, table};
 
@@ -46,7 +48,107 @@ pub(crate) fn charter(charter: &Charter, missing: Option<&[PartnerName]>) -> Str
         text.push('\n');
         text.push_str(&operation(kind));
     }
+    text.push('\n');
+    text.push_str(&integrity(charter));
+    text.push_str(&bounds(charter));
     text
+}
+
+/// How reports of misuse are confirmed, and what follows.
+fn integrity(charter: &Charter) -> String {
+    let rules = &charter.integrity;
+    let reporter = if rules.reporter_counts { "its reporter included" } else { "its reporter not counted" };
+    let voters = match rules.voters.as_slice() {
+        [] => "every partner".to_owned(),
+        voters => names(voters),
+    };
+    let lifted = match rules.lift_votes {
+        0 => "nothing ends it".to_owned(),
+        votes => format!("{votes} end it"),
+    };
+    let mut rows = vec![
+        ["integrity events".to_owned(), String::new()],
+        ["  confirmed by".into(), format!("proof, or {} partners, {reporter}", rules.confirmations)],
+        ["  flood".into(), format!("more than {} faults of one kind in a minute", rules.flood_per_minute)],
+        ["  votes".into(), format!("of {voters}: {} suspend, {lifted}", rules.votes)],
+    ];
+    rows.extend(EventKind::ALL.map(|kind| {
+        let responses = rules.responses.to(kind).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let responses = if responses.is_empty() { "nothing follows".into() } else { responses.join(", ") };
+        [format!("  {kind}"), responses]
+    }));
+    table(&rows)
+}
+
+/// Capabilities, times and quotas.
+fn bounds(charter: &Charter) -> String {
+    let mut rows = vec![
+        ["step of batch time".to_owned(), show_span(charter.step_ms)],
+        ["clocks within".into(), show_span(charter.clock_tolerance_ms)],
+    ];
+    let held = charter.capabilities.iter();
+    rows.extend(held.map(|it| [format!("capability {}", it.name), names(&it.partners)]));
+    format!("\n{}", table(&rows))
+}
+
+fn names(names: &[PartnerName]) -> String {
+    match names {
+        [] => "nobody".to_owned(),
+        names => names.iter().map(PartnerName::as_str).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// How its roles pass on, through which phases it goes, and who rules on disputes.
+fn course(kind: &OperationType) -> Vec<[String; 2]> {
+    let mut rows = Vec::new();
+    for phase in &kind.phases {
+        let successor = phase.successor.as_ref().map_or(String::new(), |it| format!("; {it} may take over"));
+        rows.push(["  phase".into(), format!("{}: led by {}{successor}", phase.name, names(&phase.lead))]);
+    }
+    rows.push(["  offers".into(), format!("of a role stay open for {}", show_span(kind.handoff.offer_ms))]);
+    if let Some(rule) = &kind.handoff.takeover {
+        let silent = rule.silent_ms.map(|span| format!("the lead is silent for {}", show_span(span)));
+        let lapsed = rule.lapsed.then(|| "it may speak no more".to_owned());
+        let when = silent.into_iter().chain(lapsed).collect::<Vec<_>>().join(", or ");
+        rows.push(["  takeover".into(), format!("by {}, once {when}", rule.successor)]);
+    }
+    let Some(rule) = &kind.dispute else {
+        rows.push(["  disputes".into(), "nobody rules on them".into()]);
+        return rows;
+    };
+    let short = match rule.if_short {
+        IfShort::Refuse => "none where fewer are left without the parties",
+        IfShort::Unanimous => "all that are left without the parties, where these are fewer",
+    };
+    let expiry = match rule.on_expiry {
+        OnExpiry::Uphold => "upholds",
+        OnExpiry::Annul => "annuls",
+    };
+    let meanwhile = match rule.dependants {
+        Dependants::Hold => "holds",
+        Dependants::GoOn => "goes on",
+    };
+    rows.push([
+        "  disputes".into(),
+        format!(
+            "within {}; {} of {} decide, {short}",
+            show_span(rule.window_ms),
+            rule.threshold,
+            names(&rule.panel)
+        ),
+    ]);
+    rows.push([
+        "".into(),
+        format!("within {}, silence {expiry}; what depends on it {meanwhile}", show_span(rule.rule_ms)),
+    ]);
+    if !rule.grounds.is_empty() {
+        let grounds = rule.grounds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        rows.push(["".into(), format!("grounds: {grounds}")]);
+    }
+    if let Some(span) = rule.remand_ms {
+        rows.push(["".into(), format!("remanded for {}", show_span(span))]);
+    }
+    rows
 }
 
 /// The authorities beside the nations' roots, and which kind prevails.
@@ -80,10 +182,6 @@ fn authorities(charter: &Charter) -> String {
 }
 
 fn operation(kind: &OperationType) -> String {
-    let names = |names: &[PartnerName]| match names {
-        [] => "nobody".to_owned(),
-        names => names.iter().map(PartnerName::as_str).collect::<Vec<_>>().join(", "),
-    };
     let rule = &kind.rule;
     let mut needs = Vec::new();
     for role in kind.counting_roles() {
@@ -173,6 +271,7 @@ fn operation(kind: &OperationType) -> String {
             format!("{}: {} commits {} {values} alone{when}", lease.name, lease.partner, lease.resource);
         rows.push(["  lease".into(), what]);
     }
+    rows.extend(course(kind));
     table(&rows)
 }
 

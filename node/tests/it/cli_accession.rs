@@ -83,6 +83,11 @@ fn a_partner_joins_by_its_own_word_and_the_coalitions_and_each_wrong_step_says_w
 
     let proposed = run(&norden, &[&with[..], &["--key", "ostvik"]].concat());
     proposed.done();
+    // Whoever is to endorse it sees what it changes.
+    for show in [["op", "show"], ["op", "why"]] {
+        let shown = run(&norden, &[&show[..], &[&first_line(&proposed)]].concat());
+        assert!(shown.done().contains("admits ostvik: root ed25519:"), "{}", shown.out);
+    }
     run(&norden, &["op", "attest", &first_line(&proposed), "--endorse", "--wait", "agreed"]).done();
     // Nothing else is said: it takes part all the same.
     assert!(!run(&ostvik, &["status", "--wait", "60s"]).done().contains("not taken"));
@@ -97,4 +102,12 @@ fn a_partner_joins_by_its_own_word_and_the_coalitions_and_each_wrong_step_says_w
     assert!(run(&norden, &["peer", "list"]).done().contains("ostvik"));
     let again = run(&norden, &["charter", "current", "-o", &path("again.toml")]);
     assert!(again.done().contains("version 2"), "{}", again.out);
+    // Who would leave reads what the others lose.
+    let leaving = run(&norden, &["member", "withdraw", "--ground", "called home"]);
+    leaving.refused(2, &["norden has not left yet"]);
+    assert!(
+        leaving.err.contains("without norden:\n") && leaving.err.contains("amendment"),
+        "{}",
+        leaving.err
+    );
 }

@@ -6,6 +6,7 @@ use entente_node::api::dto::{
     LogPage, OperationView, PeerView, RecordState, Short, StatusView, SubmitView, Word,
 };
 use entente_node::runtime::{Node, NodeConfig};
+use entente_protocol::coalition::{Waiting, Waits};
 use entente_protocol::engine::Snapshots;
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::{Role, Stance};
@@ -60,6 +61,9 @@ async fn four_nodes_agree_lose_two_hold_and_go_on_when_one_is_back() {
     let agreed: SubmitView = post(&socket(dir, 2), "/v1/records?wait=agreed&timeout_ms=90000", third).await;
     assert_eq!((agreed.state, agreed.code), (RecordState::Agreed, None), "{agreed:?}");
 
+    let (opening, other) = open(&founded, 0, "South corridor");
+    let _: SubmitView = post(&socket(dir, 0), "/v1/records?wait=ordered&timeout_ms=90000", opening).await;
+
     // Two are gone: the words of the others are held, and named as held.
     nodes.pop().expect("four").stop().await;
     nodes.pop().expect("three").stop().await;
@@ -67,6 +71,16 @@ async fn four_nodes_agree_lose_two_hold_and_go_on_when_one_is_back() {
     let held: SubmitView = post(&socket(dir, 0), "/v1/notes?wait=ordered", b"held meanwhile".to_vec()).await;
     assert_eq!((held.state, held.code), (RecordState::Held, Some(Short::Stalled)), "{held:?}");
     assert_eq!(held.missing, ["corvus", "delphin"]);
+    // Of two words of one partner the second will have no effect; it is shown before it is ordered, and after that.
+    let (yes, _) = attest(&founded, 0, other, Role::Lead, Stance::Endorse);
+    let (no, late) = attest(&founded, 0, other, Role::Lead, Stance::Object);
+    for word in [yes, no] {
+        let _: SubmitView = post(&socket(dir, 0), "/v1/records?wait=held", word).await;
+    }
+    let shown = format!("/v1/ops/{late}");
+    let (_, error) = refused(&socket(dir, 0), Method::GET, &shown, Vec::new()).await;
+    assert_eq!(error.code, "held");
+    assert!(error.error.contains("it would be refused: aquila has attested"), "{}", error.error);
     let status: StatusView = get(&socket(dir, 0), "/v1/status").await;
     assert_eq!((status.word, status.margin), (Word::Stalled, -1), "{status:?}");
     assert!(status.held >= 1);
@@ -83,6 +97,19 @@ async fn four_nodes_agree_lose_two_hold_and_go_on_when_one_is_back() {
     for node in &nodes {
         let index = until_ordered(node, held.id).await;
         assert_eq!(node.handle().store().leaf(index).expect("reads").map(|leaf| leaf.epoch > 0), Some(true));
+    }
+    let index = until_ordered(&nodes[0], late).await;
+    let (_, error) = refused(&socket(dir, 0), Method::GET, &shown, Vec::new()).await;
+    assert_eq!(error.code, "refused");
+    assert!(
+        error.error.contains(&format!("was refused at leaf {index}: aquila has attested")),
+        "{}",
+        error.error
+    );
+    for (partner, told) in [(0, true), (1, false)] {
+        let inbox: Vec<Waiting> = get(&socket(dir, partner), "/v1/inbox").await;
+        let refused = inbox.iter().filter(|it| it.what == Waits::Refused).map(|it| it.about);
+        assert_eq!(refused.collect::<Vec<_>>(), if told { vec![Some(late)] } else { vec![] });
     }
     for node in nodes {
         let stop = tokio::time::timeout(PATIENCE + Duration::from_secs(10), node.stop());

@@ -7,8 +7,9 @@ mod search_and_rescue;
 
 use super::governance::governance;
 use super::{
-    AtLeast, AuthorityRules, CHARTER_VERSION, Card, Charter, CharterError, Field, FieldKind, HandoffRule,
-    IntegrityRules, KindName, OperationType, OutcomeRule, PartnerName, Quota, Resource,
+    AtLeast, AuthorityRules, CHARTER_VERSION, Card, Charter, CharterError, Dependants, DisputeRule, Field,
+    FieldKind, HandoffRule, IfShort, IntegrityRules, KindName, OnExpiry, OperationType, OutcomeRule,
+    PartnerName, Quota, Resource,
 };
 use crate::lane::Lane;
 use crate::record::{Nonce, Role};
@@ -79,6 +80,9 @@ pub fn draft(name: &str, cards: &[Card], spec: &DraftSpec) -> Result<Charter, Ch
         authority: AuthorityRules::default(),
     };
     let partners = charter.partners.iter().map(|partner| partner.name.clone()).collect::<Vec<_>>();
+    for kind in &mut charter.operations {
+        kind.dispute = panel(&partners);
+    }
     charter.operations.extend(governance(&partners));
     charter.sort();
     charter.check()?;
@@ -119,6 +123,23 @@ fn assign(cards: &[Card], hints: &RoleHints) -> Result<Roles, CharterError> {
         .map(|name| (*name).clone())
         .collect();
     Ok(Roles { lead: vec![lead], supporting, observing })
+}
+
+/// Who rules on disputes: all but the parties, which are two as a rule, by more than half of those that are left. Fewer than four
+/// have no two judges between two parties.
+fn panel(partners: &[PartnerName]) -> Option<DisputeRule> {
+    let judges = partners.len().checked_sub(2).filter(|judges| *judges >= 2)?;
+    Some(DisputeRule {
+        window_ms: 24 * HOUR_MS,
+        panel: partners.to_vec(),
+        threshold: u32::try_from(judges / 2 + 1).unwrap_or(u32::MAX),
+        if_short: IfShort::Unanimous,
+        rule_ms: 24 * HOUR_MS,
+        on_expiry: OnExpiry::Uphold,
+        dependants: Dependants::GoOn,
+        grounds: vec![],
+        remand_ms: None,
+    })
 }
 
 /// A type that its mission's file completes.

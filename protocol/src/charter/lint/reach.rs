@@ -194,9 +194,8 @@ fn in_words(pairs: &[Pair<'_>]) -> String {
     if members.len() > 2 && pairs.len() == members.len() * (members.len() - 1) / 2 {
         return format!("any two of {}", all_of(&members));
     }
-    let in_all =
-        |member: &&&PartnerName| pairs.iter().all(|(one, other)| one == **member || other == **member);
-    if let Some(hub) = members.iter().find(in_all).copied() {
+    let in_all = |member: &PartnerName| pairs.iter().all(|(one, other)| *one == member || *other == member);
+    if let Some(hub) = members.iter().copied().find(|member| in_all(member)) {
         members.retain(|member| *member != hub);
         return format!("{hub} with {}", either(&members));
     }

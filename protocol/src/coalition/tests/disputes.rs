@@ -38,6 +38,7 @@ fn disputed_charter(change: impl FnOnce(&mut DisputeRule)) -> Charter {
     change(&mut rule);
     kind.dispute = Some(rule);
     charter.operations.retain(|other| other.name.as_str() != "airlift");
+    charter.operations.iter_mut().for_each(|other| other.dispute = None);
     charter.operations.push(kind.clone());
     charter.sort();
     charter
