@@ -418,7 +418,10 @@ fn who_changes_an_authority_needs_the_old_and_the_new_one() {
     let mut wanted = Charter::clone(bench.state.charter());
     wanted.authority.authorities[0].expression = of(3, &["norden", "sudria", "vigil"]);
     let amendment = bench.state.charter().amendment_to(&wanted).expect("sound");
-    assert_eq!(amendment.explain(bench.state.charter()), ["changes which authorities there are"]);
+    assert_eq!(
+        amendment.explain(bench.state.charter()),
+        ["authority command: needs OLD -> 3 of (norden, sudria, vigil)"]
+    );
     let propose = Propose {
         kind: "amendment".parse().expect("a name"),
         change: Change::Amend(Box::new(amendment)),
