@@ -227,11 +227,13 @@ where
 
 /// Hints for a user who named `dir` on the command line.
 fn hints(dir: Option<PathBuf>) -> Hints {
-    // These need no data folder.
+    // These need no data folder, but for what goes through the node.
     let without = ["verify", "authority"];
-    let commands =
-        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>();
-    Hints::new("entente", commands.into_iter().filter(|command| !without.contains(&command.as_str())), dir)
+    let online = ["authority list", "authority publish"].map(str::to_owned);
+    let program = Cli::command();
+    let commands = program.get_subcommands().map(|command| command.get_name().to_owned());
+    let commands = commands.filter(|command| !without.contains(&command.as_str())).chain(online);
+    Hints::new("entente", commands.collect::<Vec<_>>(), dir)
 }
 
 fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {

@@ -300,33 +300,33 @@ pub enum CredentialError {
         wanted: String,
     },
     /// A link that says something which no link may say.
-    #[error("link {link} is not sound: {reason}")]
+    #[error("link {} is not sound: {reason}", .link + 1)]
     Unsound {
-        /// Position in the chain, from 0.
+        /// Position in the chain, from 0; in words from 1.
         link: usize,
         /// What is wrong.
         reason: Unsound,
     },
     /// A link that does not follow from the one before it.
-    #[error("link {link} does not follow from the one before: {reason}")]
+    #[error("link {} does not follow from the one before: {reason}", .link + 1)]
     BrokenLink {
-        /// Position in the chain, from 0.
+        /// Position in the chain, from 0; in words from 1.
         link: usize,
         /// What differs.
         reason: Gap,
     },
     /// A link that gives more than its issuer has.
-    #[error("link {link} gives {dimension}")]
+    #[error("link {} gives {dimension}", .link + 1)]
     Widened {
-        /// Position in the chain, from 0.
+        /// Position in the chain, from 0; in words from 1.
         link: usize,
         /// In which way.
         dimension: Dimension,
     },
     /// A link not signed by its issuer.
-    #[error("the signature of link {link} does not hold")]
+    #[error("the signature of link {} does not hold", .link + 1)]
     BadSignature {
-        /// Position in the chain, from 0.
+        /// Position in the chain, from 0; in words from 1.
         link: usize,
     },
     /// Not valid yet.

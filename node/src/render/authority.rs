@@ -1,9 +1,10 @@
 //! Chains, alliances, revocations and rotations in words: what a root signs must be readable before it does.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use entente_protocol::authority::{Signatures, SignedAlliance};
-use entente_protocol::charter::show_time;
+use entente_protocol::charter::{AuthorityName, show_time};
 use entente_protocol::coalition::{AuthorityView, VoiceView};
 use entente_protocol::credential::{Chain, Delegation, Moment, SignedRevocation, SignedRotation, Target};
 use entente_protocol::identity::PublicKey;
@@ -26,6 +27,16 @@ pub(crate) fn chain(chain: &Chain, now: Option<Time>) -> String {
     if let Some(now) = now {
         let _ = writeln!(text, "{}", validity(chain, now));
     }
+    text
+}
+
+/// Who has which key: a file of public lines.
+pub(crate) fn public(lines: &BTreeMap<AuthorityName, PublicKey>) -> String {
+    let mut text = String::new();
+    for (name, key) in lines {
+        let _ = writeln!(text, "the public line of {name}: {key}");
+    }
+    text.push_str("it is no secret: others name it as a party of an alliance, or delegate to that key\n");
     text
 }
 
@@ -53,7 +64,13 @@ fn validity(chain: &Chain, now: Time) -> String {
     let Some(capability) = leaf.capabilities.first() else { return String::new() };
     let at = Moment { time: now, epoch: None };
     match chain.verify(&first.delegation.issuer, &leaf.coalition, *capability, at) {
-        Ok(_) => format!("valid now, until {}", show_time(chain.not_after())),
+        Ok(_) => {
+            let last = chain.0.iter().filter_map(|link| link.delegation.last_epoch).min();
+            let epoch = last.map_or_else(String::new, |epoch| {
+                format!(", and only up to epoch {epoch}, which a node knows")
+            });
+            format!("valid now, until {}{epoch}", show_time(chain.not_after()))
+        }
         Err(why) => format!("not valid now: {why}"),
     }
 }

@@ -242,7 +242,7 @@ fn a_delegation_is_passed_on_and_only_narrows() {
         .refused(3, &["this key cannot pass the chain on", "the chain ends at"]);
     let text = safe.read("node.chain.toml");
     safe.write("altered.toml", &text.replace("depth = 1", "depth = 2"));
-    safe.run(&["show", "altered.toml"]).refused(3, &["altered.toml does not hold", "signature of link 0"]);
+    safe.run(&["show", "altered.toml"]).refused(3, &["altered.toml does not hold", "signature of link 1"]);
     let json: serde_json::Value =
         serde_json::from_str(safe.run(&["show", "node.chain.toml", "--json"]).done()).expect("JSON");
     assert_eq!(json["kind"], "chain");
@@ -340,6 +340,66 @@ fn signatures_are_collected_in_any_order_and_who_is_missing_is_named() {
     assert!(said.done().contains("complete: nothing is missing"), "{}", said.out);
     safe.run(&["show", "next.toml", "--previous", "next.toml"]).refused(3, &["does not follow from"]);
     safe.run(&["show", "words"]).refused(3, &["words cannot be used"]);
+}
+
+#[test]
+fn who_decides_in_an_alliance_can_be_nested() {
+    let safe = Safe::new();
+    for name in ["norden", "sudria", "estmark"] {
+        safe.init(name, "root");
+    }
+    let parties = ["--party", "norden.root.pub", "sudria.root.pub", "estmark.root.pub"];
+    let draft = |expression: &str, output: &str| {
+        let args = ["alliance", "league", "--expression", expression, "-o", output];
+        safe.run(&[&args[..], &parties].concat())
+    };
+    let nested = "{ needs = 2, of = [\"estmark\", { needs = 1, of = [\"norden\", \"sudria\"] }], required = [\"estmark\"] }";
+    let said = draft(nested, "league.toml");
+    assert!(said.done().contains("2 of (estmark, 1 of (norden, sudria); estmark required)"), "{}", said.out);
+    assert!(draft("estmark", "alone.toml").done().contains("decides by"));
+    draft("{ needs = 2, of = [\"estmark\", \"vigil\"] }", "x").refused(2, &["league cannot be drafted so"]);
+    draft("{ needs = 2 }", "x").refused(2, &["--expression"]);
+    let both = ["alliance", "league", "--needs", "2", "--expression", "estmark", "-o", "x"];
+    safe.run(&[&both[..], &parties].concat()).refused(2, &["cannot be used with"]);
+    let said = safe.run(&["show", "norden.root.pub"]);
+    assert!(said.done().contains("the public line of norden: ed25519:"), "{}", said.out);
+    safe.run(&["sign", "league.toml", "--key", "missing.root.key"])
+        .refused(3, &["there is no key missing.root.key", "entente authority init NAME"]);
+}
+
+#[test]
+fn a_refusal_is_neither_drafted_nor_signed_without_a_ground() {
+    let safe = Safe::new();
+    safe.init("norden", "root");
+    let (coalition, operation) =
+        (coalition().to_string(), entente_protocol::identity::RecordId(hash("test", &[])).to_string());
+    let draft = |word: &str, ground: &str| {
+        let output = format!("{word}.toml");
+        let args = ["statement", "--coalition", &coalition, "--operation", &operation, "--for", "norden"];
+        safe.run(&[&args[..], &["--word", word, "--ground", ground, "-o", &output]].concat())
+    };
+    for word in ["refuse", "recall"] {
+        draft(word, "").refused(2, &[&format!("to {word} needs a ground"), "--ground TEXT"]);
+        assert!(!safe.path(&format!("{word}.toml")).exists());
+    }
+    draft("permit", "").done();
+    draft("refuse", "no crews").done();
+    safe.write("bare.toml", &safe.read("refuse.toml").replace("no crews", ""));
+    safe.with_words(&["sign", "bare.toml", "--key", "norden.root.key"])
+        .refused(3, &["bare.toml is not signed", "to refuse needs a ground"]);
+    safe.with_words(&["sign", "refuse.toml", "--key", "norden.root.key"]).done();
+}
+
+#[test]
+fn a_chain_that_ends_with_an_epoch_says_so() {
+    let safe = Safe::new();
+    safe.init("norden", "root");
+    let (to, coalition) = (public(9).to_string(), coalition().to_string());
+    let args = ["delegate", "--key", "norden.root.key", "--to", &to, "--coalition", &coalition];
+    let terms = ["--partner", "norden", "--can", "node", "--days", "10", "--last-epoch", "9"];
+    safe.with_words(&[&args[..], &terms, &["-o", "node.chain.toml"]].concat()).done();
+    let said = safe.run(&["show", "node.chain.toml"]);
+    assert!(said.done().contains(", and only up to epoch 9, which a node knows"), "{}", said.out);
 }
 
 #[test]

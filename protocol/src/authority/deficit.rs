@@ -61,7 +61,14 @@ impl Shortfall {
         if self.missing > 0 {
             let mut of = self.of.iter().map(Lack::label).collect::<Vec<_>>();
             of.sort_unstable();
-            parts.push(format!("needs {} more of {}", in_words(self.missing), of.join(", ")));
+            parts.push(match of.is_empty() {
+                false => format!("needs {} more of {}", in_words(self.missing), of.join(", ")),
+                // Each who is left counts in one member already.
+                true => format!(
+                    "needs {} more that a signer of its own counts for, and nobody counts twice",
+                    in_words(self.missing)
+                ),
+            });
         }
         if !self.required.is_empty() {
             let names = self.required.iter().map(Lack::label).collect::<Vec<_>>();

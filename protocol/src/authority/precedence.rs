@@ -43,8 +43,16 @@ impl Default for KindPrecedence {
 
 impl<'de> Deserialize<'de> for KindPrecedence {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let kinds = <[AuthorityKind; 3]>::deserialize(deserializer)?;
-        Self::new(kinds).ok_or_else(|| de::Error::custom("a precedence names each kind of authority once"))
+        let kinds = match deserializer.is_human_readable() {
+            true => <[AuthorityKind; 3]>::try_from(Vec::deserialize(deserializer)?).ok(),
+            false => Some(<[AuthorityKind; 3]>::deserialize(deserializer)?),
+        };
+        kinds.and_then(Self::new).ok_or_else(|| {
+            let kinds = AuthorityKind::ALL.map(|kind| format!("\"{kind}\"")).join(", ");
+            de::Error::custom(format!(
+                "a precedence names each kind of authority once: {kinds}, in some order"
+            ))
+        })
     }
 }
 
@@ -74,6 +82,11 @@ impl Word {
             Self::Refuse => "refuse",
             Self::Recall => "recall",
         }
+    }
+
+    /// Whether it is not said without a ground.
+    pub fn needs_ground(self) -> bool {
+        matches!(self, Self::Refuse | Self::Recall)
     }
 
     /// What who says it does, as in `pact orders it`.

@@ -1,6 +1,8 @@
 //! Claims about charters.
 
+mod authorities;
 mod blocking;
+mod changes;
 mod course;
 mod leases;
 mod without;
@@ -142,7 +144,7 @@ fn bounds_hold_for_text_and_bytes() {
     twice.partners.push(twice.partners[0].clone());
     assert!(matches!(
         Charter::from_toml(&twice.to_toml()),
-        Err(CharterError::Order { item, .. }) if item == "estmark"
+        Err(CharterError::Twice { item, .. }) if item == "estmark"
     ));
     assert!(Charter::decode(&[0xff; 64]).is_err());
     assert!(Charter::from_toml(&" ".repeat(MAX_CHARTER_TOML_BYTES + 1)).is_err());

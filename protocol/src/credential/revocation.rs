@@ -75,7 +75,7 @@ pub enum RevocationError {
     #[error("what it takes back does not stand in this chain")]
     NotInChain,
     /// Its issuer neither gave what it takes back nor stands above who did.
-    #[error("{issuer} neither issued link {link} nor stands above who did")]
+    #[error("{issuer} neither issued link {} nor stands above who did", .link + 1)]
     NotAbove {
         /// Who signed.
         issuer: PublicKey,

@@ -26,8 +26,11 @@ pub(crate) struct Alliance {
     #[arg(long = "party", required = true, num_args = 1.., value_name = "PUBFILE")]
     parties: Vec<PathBuf>,
     /// How many of the parties decide
-    #[arg(long, value_name = "NUMBER")]
-    needs: u32,
+    #[arg(long, value_name = "NUMBER", required_unless_present = "expression")]
+    needs: Option<u32>,
+    /// Who decides, nested, in place of --needs and --required: '{ needs = 2, of = ["estmark", { needs = 1, of = ["norden", "sudria"] }] }'
+    #[arg(long, value_name = "TOML", value_parser = expression, conflicts_with_all = ["needs", "required"])]
+    expression: Option<Expression>,
     /// A party without which nothing is decided; may be given several times
     #[arg(long, value_name = "PARTY")]
     required: Vec<AuthorityName>,
@@ -40,6 +43,19 @@ pub(crate) struct Alliance {
     /// Where to write it
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+}
+
+/// An expression as it stands in a charter or a document.
+fn expression(text: &str) -> Result<Expression, String> {
+    let read = |value: &str| {
+        let mut table = toml::from_str::<BTreeMap<String, Expression>>(&format!("expression = {value}"))?;
+        Ok(table.remove("expression"))
+    };
+    // A name alone may go without its quotes.
+    let quoted = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-').then(|| format!("\"{text}\""));
+    let read = read(quoted.as_deref().unwrap_or(text));
+    let read = read.map_err(|error: toml::de::Error| error.message().trim().to_owned())?;
+    read.ok_or_else(|| "it is no expression".into())
 }
 
 impl Alliance {
@@ -72,9 +88,11 @@ impl Alliance {
         };
         let (members, required) = (named(&mut parties.keys()), named(&mut self.required.iter()));
         // Who is alone is no threshold.
-        let expression = match members.as_slice() {
-            [alone] if self.needs == 1 => alone.clone(),
-            _ => Expression::threshold(self.needs, members, &required).map_err(|why| refuse(&why))?,
+        let needs = self.needs.unwrap_or(1);
+        let expression = match (&self.expression, members.as_slice()) {
+            (Some(expression), _) => expression.clone(),
+            (None, [alone]) if needs == 1 => alone.clone(),
+            (None, _) => Expression::threshold(needs, members, &required).map_err(|why| refuse(&why))?,
         };
         let operations = match self.kinds.is_empty() {
             true => Extent::All,

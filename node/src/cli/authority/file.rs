@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use entente_protocol::authority::{AllianceDocument, SignedAlliance};
+use entente_protocol::charter::AuthorityName;
 use entente_protocol::credential::{Chain, SignedRevocation, SignedRotation};
 use entente_protocol::founding::MAX_FOUNDING_TOML_BYTES;
+use entente_protocol::identity::PublicKey;
 use entente_protocol::record::SignedStatement;
 use serde::de::IgnoredAny;
 
@@ -24,6 +26,8 @@ pub(in crate::cli) enum Offline {
     Charter,
     /// One root's signature on a charter.
     CharterSignature,
+    /// Public lines, as they are written beside a key.
+    Public(BTreeMap<AuthorityName, PublicKey>),
     /// A key file, encrypted or in clear.
     Key {
         encrypted: bool,
@@ -64,6 +68,8 @@ pub(in crate::cli) fn read(path: &Path) -> Result<Offline, CliError> {
         Ok(Offline::Charter)
     } else if has("delegations") {
         Ok(Offline::CharterSignature)
+    } else if let Some(lines) = toml::from_str::<BTreeMap<_, _>>(&text).ok().filter(|it| !it.is_empty()) {
+        Ok(Offline::Public(lines))
     } else {
         Err(wrong(&"it is none of the files that are made and signed offline"))
     }

@@ -15,7 +15,7 @@ use crate::render;
 /// Show any such file in words.
 #[derive(Args)]
 pub(crate) struct Show {
-    /// A chain, an alliance's document, a revocation, a rotation, a charter or a key
+    /// A chain, an alliance's document, a revocation, a rotation, a charter, a key or its public line
     file: PathBuf,
     /// Of an alliance's document after the first: the version before
     #[arg(long, value_name = "FILE")]
@@ -127,6 +127,9 @@ impl Show {
                     .into(),
                 json!({"kind": "charter-signature"}),
             ),
+            Offline::Public(lines) => {
+                (render::authority::public(&lines), json!({"kind": "public", "keys": lines}))
+            }
             Offline::Key { encrypted: true } => (
                 "a secret key, encrypted with a passphrase (an age file)\n".into(),
                 json!({"kind": "key", "encrypted": true}),

@@ -66,6 +66,11 @@ impl Sign {
                 "one key makes and signs it; nobody signs it afterwards",
                 format!("entente authority show {}", self.file.display()),
             )),
+            Offline::Public(_) => Err(CliError::config(
+                format!("{} is not signed", self.file.display()),
+                "it is the public line of a key",
+                format!("entente authority show {}", self.file.display()),
+            )),
             Offline::Key { .. } => Err(CliError::config(
                 format!("{} is not signed", self.file.display()),
                 "it is a key",
@@ -75,7 +80,16 @@ impl Sign {
     }
 
     fn key(&self) -> Result<Option<SecretKey>, CliError> {
-        let unlock = |path: &PathBuf| keys::unlock(path, &[KeyKind::Root], &self.passphrase.source());
+        let unlock = |path: &PathBuf| {
+            let unlocked = keys::unlock(path, &[KeyKind::Root], &self.passphrase.source());
+            unlocked.map_err(|error| match path.exists() {
+                true => error,
+                false => CliError {
+                    next: "entente authority init NAME, which makes NAME.root.key".into(),
+                    ..error
+                },
+            })
+        };
         self.key.as_ref().map(unlock).transpose().map(|found| found.map(|(_, key)| key))
     }
 
@@ -157,6 +171,14 @@ impl Sign {
         })?;
         taken.into_iter().for_each(|by| signed.signatures.put(by));
         signed.signers().map_err(|why| not_sound(&self.file, &why))?;
+        let word = signed.statement.word;
+        if signed.statement.ground.trim().is_empty() && word.needs_ground() {
+            return Err(CliError::config(
+                format!("{} is not signed", self.file.display()),
+                format!("to {word} needs a ground, and it states none: no seat would take it"),
+                format!("draft it again: entente authority statement --word {word} --ground TEXT -o FILE"),
+            ));
+        }
         if let Some(key) = self.key()? {
             signed.sign(&key);
         }

@@ -49,6 +49,13 @@ impl Statement {
             &self.ground,
             &format!("entente authority statement --ground TEXT -o {file}"),
         )?;
+        if self.ground.trim().is_empty() && self.word.needs_ground() {
+            return Err(CliError::usage(
+                format!("to {} needs a ground", self.word),
+                "it is recorded with it, for everybody and for good, and no seat takes it without",
+                format!("entente authority statement --word {} --ground TEXT -o {file}", self.word),
+            ));
+        }
         let statement = StatementText {
             operation: self.operation,
             authority: self.authority.clone(),

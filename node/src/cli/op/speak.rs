@@ -64,7 +64,7 @@ impl Speak {
                 let ground = self.ground.clone().unwrap_or_default();
                 let again = format!("op {word} {} --for {authority} --ground TEXT", self.id);
                 texts::check(Part::Ground, "ground", &ground, &context.hint(&again))?;
-                if ground.is_empty() && matches!(word, Word::Refuse | Word::Recall) {
+                if ground.is_empty() && word.needs_ground() {
                     return Err(CliError::usage(
                         format!("to {word} needs a ground"),
                         "it is recorded with it, for everybody and for good",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Lints;
-use crate::authority::{Authority, AuthorityKind, Registry};
+use crate::authority::{Authority, AuthorityKind, Extent, Registry};
 use crate::charter::text::{all_of, either};
 use crate::charter::{AuthorityName, Charter, Effect, KindName, OperationType};
 
@@ -29,10 +29,48 @@ pub(super) fn authorities(charter: &Charter, lints: &mut Lints) {
         Err(error) => return lints.error(format!("authorities: {error}")),
     };
     parties(charter, lints);
+    for stated in &charter.authority.authorities {
+        scope(charter, stated, lints);
+        own(charter, &registry, stated, lints);
+    }
     for kind in &charter.operations {
         if let Some(needed) = &kind.authority {
             need(charter, &registry, kind, needed, lints);
         }
+    }
+}
+
+/// What it may decide has to be there. An alliance's document is written for other charters, too.
+fn scope(charter: &Charter, stated: &Authority, lints: &mut Lints) {
+    let Extent::Only(names) = &stated.scope.operations else { return };
+    let unknown = names.iter().filter(|name| charter.kind(name.as_str()).is_none()).collect::<Vec<_>>();
+    if !unknown.is_empty() {
+        let known = charter.operations.iter().map(|kind| &kind.name).collect::<Vec<_>>();
+        lints.error(format!(
+            "{} may decide on {}, and there is no such operation type; there are: {}",
+            stated.name,
+            all_of(&unknown),
+            all_of(&known)
+        ));
+    }
+}
+
+/// A nation's authority is its own: what other partners sign alone is not its will. Keys of no partner are taken to be the nation's.
+fn own(charter: &Charter, registry: &Registry, stated: &Authority, lints: &mut Lints) {
+    let (AuthorityKind::National, Some(partner)) = (stated.kind, charter.partner(stated.name.as_str()))
+    else {
+        return;
+    };
+    let members = charter.members().filter(|other| other.root != partner.root).map(|other| other.root);
+    let alliances = charter.authority.alliances.iter();
+    let parties = alliances.flat_map(|reference| reference.alliance.parties.values().copied());
+    let others = members.chain(parties.filter(|key| *key != partner.root)).collect::<BTreeSet<_>>();
+    if registry.evaluate(&stated.expression, &others).is_ok() {
+        lints.error(format!(
+            "{0} is stated as the authority of the nation {0}, and others satisfy it without {0} ({1}): require {0} in it",
+            stated.name,
+            registry.named(&stated.expression)
+        ));
     }
 }
 
@@ -45,10 +83,12 @@ fn parties(charter: &Charter, lints: &mut Lints) {
         };
         let strange = alliance.parties.iter().filter(strange).map(|(name, _)| name).collect::<Vec<_>>();
         if !strange.is_empty() {
+            let (have, whose) =
+                if strange.len() == 1 { ("has another key", "its") } else { ("have other keys", "their") };
+            let who = all_of(&strange);
             lints.warning(format!(
-                "{}: {} has another key there than as a partner here, so its officers have no voice in the alliance",
+                "{}: {who} {have} there than as a partner here, so {whose} officers have no voice in the alliance",
                 alliance.name,
-                all_of(&strange)
             ));
         }
     }
