@@ -32,14 +32,22 @@ pub fn mistake(error: &clap::Error, program: &Command, args: &[OsString]) -> Opt
         text.lines().filter_map(|line| line.trim().strip_prefix("tip: ")).collect::<Vec<_>>().join("; ");
     let usage =
         text.lines().find_map(|line| line.strip_prefix("Usage: ")).map(|usage| format!("usage: {usage}"));
-    // A value that a parser refused comes with its reason in the same sentence.
-    let (what, reason) = match what.split_once("': ") {
-        Some((what, reason)) if error.kind() == ErrorKind::ValueValidation => {
+    // A value that a parser refused comes with its reason in the same sentence, one of few with those that there are.
+    let values = what.rsplit_once(" [possible values: ").map(|(what, values)| {
+        (what.to_owned(), Some(format!("it is one of: {}", values.trim_end_matches(']'))))
+    });
+    let (what, reason) = match (what.split_once("': "), values) {
+        (Some((what, reason)), _) if error.kind() == ErrorKind::ValueValidation => {
             (format!("{what}'"), Some(reason.to_owned()))
         }
+        (_, Some(told)) => told,
         _ => (what, None),
     };
-    let why = reason.into_iter().chain((!tips.is_empty()).then_some(tips)).chain(usage).collect::<Vec<_>>();
+    let mut why =
+        reason.into_iter().chain((!tips.is_empty()).then_some(tips)).chain(usage).collect::<Vec<_>>();
+    if why.is_empty() {
+        why.push("the command does not take it".into());
+    }
     let next = format!("{} --help", path(program, args));
     Some(CliError::usage(what, why.join("; "), next))
 }

@@ -114,8 +114,16 @@ pub enum CharterError {
         /// The most allowed.
         most: u64,
     },
-    /// A list that is not sorted or names something twice.
-    #[error("{what} are not in canonical order or name {item} twice")]
+    /// A list that names something twice.
+    #[error("{what}: {item} is named twice")]
+    Twice {
+        /// Which list.
+        what: String,
+        /// What it names twice.
+        item: String,
+    },
+    /// A list that is not sorted.
+    #[error("{what} are not in canonical order, or one is there twice: see {item}")]
     Order {
         /// Which list.
         what: String,
@@ -459,6 +467,9 @@ fn ascending<'a, T: Ord + ToString + 'a>(
 ) -> Result<(), CharterError> {
     let mut before: Option<&T> = None;
     for item in items {
+        if before == Some(item) {
+            return Err(CharterError::Twice { what: what.to_owned(), item: item.to_string() });
+        }
         if before.is_some_and(|before| before >= item) {
             return Err(CharterError::Order { what: what.to_owned(), item: item.to_string() });
         }

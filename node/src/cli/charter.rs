@@ -124,7 +124,7 @@ fn read(path: &Path) -> Result<Founding, CliError> {
         CliError::config(
             format!("{} is not a charter", path.display()),
             why,
-            "correct that line, then: entente charter lint FILE",
+            format!("correct that line, then: entente charter lint {}", quoted(path)),
         )
     };
     if is_founding {
@@ -182,7 +182,7 @@ fn refuse_errors(path: &Path, lints: &[Lint]) -> Result<(), CliError> {
     Err(CliError::config(
         format!("{} can never work as it is", path.display()),
         errors,
-        format!("edit {}, then: entente charter lint {0}", path.display()),
+        format!("edit {0}, then: entente charter lint {0}", quoted(path)),
     ))
 }
 

@@ -65,6 +65,44 @@ fn four_hosts_found_and_join_with_the_commands_alone() {
     run(&norden, &["charter", "simulate", &draft])
         .refused(3, &["which type of operation?", "airlift, closure"]);
     run(&norden, &[&tried[..], &["--absent", "borland"]].concat()).refused(3, &["borland is no partner"]);
+    let typo = ["charter", "simulate", &draft, "--type", "airlfit"];
+    run(&norden, &typo).refused(3, &["no type airlfit; there are: airlift, amendment, closure"]);
+    let held = run(&norden, &[&tried[..], &["--absent", "sudria", "--absent", "skywatch"]].concat());
+    assert!(
+        held.done().contains("HELD: nothing is ordered until 1 more seat answers, of skywatch and sudria"),
+        "{}",
+        held.out
+    );
+    let back = ["--absent", "sudria", "--absent", "skywatch", "--returns", "sudria"];
+    let back = run(&norden, &[&tried[..], &back].concat());
+    assert!(back.done().contains("sudria returns: what is held is ordered"), "{}", back.out);
+    assert!(back.out.contains("AGREED after 0 s"), "{}", back.out);
+    run(&norden, &[&tried[..], &["--absent", "norden", "--says", "norden:endorse"]].concat())
+        .refused(3, &["norden is absent, so it cannot say endorse"]);
+    let suspended = ["charter", "simulate", &draft, "--type", "suspension"];
+    run(&norden, &suspended).refused(3, &["about whom?", "--type suspension --about PARTNER"]);
+    let suspended = run(&norden, &[&suspended[..], &["--about", "sudria"]].concat());
+    assert!(suspended.done().contains("proposes to suspend sudria"), "{}", suspended.out);
+
+    let lost = run(&norden, &["charter", "lint", &draft, "--without", "norden"]);
+    assert!(
+        lost.done().contains("error: airlift: without norden it can never be agreed: needs lead: norden"),
+        "{}",
+        lost.out
+    );
+    let lost = run(&norden, &["charter", "lint", &draft, "--without", "skywatch"]);
+    assert!(lost.done().contains("nothing is lost without skywatch"), "{}", lost.out);
+    run(&norden, &["charter", "lint", &draft, "--without", "borland"]).refused(3, &["borland is no partner"]);
+
+    let other = path("other.toml");
+    let text = std::fs::read_to_string(&draft).expect("a draft");
+    let text = text.replace("name = \"corridor\"\n", "name = \"passage\"\n").replace("21600000", "43200000");
+    std::fs::write(&other, text).expect("written");
+    let said = run(&norden, &["charter", "diff", &draft, &other]);
+    for line in ["name corridor -> passage (no amendment can change that)\n", "airlift: window 6 h -> 12 h\n"]
+    {
+        assert!(said.done().contains(line), "{line} is not in\n{}", said.out);
+    }
 
     let mut signatures = Vec::new();
     for name in FOUR {
@@ -79,8 +117,10 @@ fn four_hosts_found_and_join_with_the_commands_alone() {
     let said = run(&norden, &["charter", "merge", &draft, &signatures[0], &signatures[2], "-o", &partly]);
     assert!(said.done().contains("still missing: skywatch and sudria"), "{}", said.out);
     let coalition = path("corridor.coalition.toml");
-    run(&norden, &["charter", "found", &partly, "-o", &coalition])
-        .refused(3, &["not founded", "skywatch and sudria"]);
+    run(&norden, &["charter", "found", &partly, "-o", &coalition]).refused(
+        3,
+        &["not founded", "skywatch and sudria", "partly.skywatch.sig.toml partly.sudria.sig.toml -o NEW"],
+    );
     assert!(!hosts.file("corridor.coalition.toml").exists());
 
     let whole = path("signed.toml");

@@ -5,7 +5,9 @@
 //! thresholds ([`OutcomeRule::ways`]), of which one must be met whole; their number is bounded, so that judging a rule costs no
 //! more than [`MAX_TERMS`] looks at the partners. What it means is said in [`crate::coalition::outcome`].
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::term::{Measure, Terms, Threshold};
 use super::text::is_showable;
@@ -52,7 +54,7 @@ pub struct OutcomeRule {
     #[serde(default)]
     pub veto: Veto,
     /// What follows when the window ends and a requirement is unmet.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "fallback")]
     pub fallback: Fallback,
 }
 
@@ -113,6 +115,42 @@ pub enum Fallback {
     Escalate(PartnerName),
     /// It is agreed with limits if this much is met; else it has expired.
     Lesser(Lesser),
+}
+
+/// Reads a fallback; in text one that has too much is told what that is.
+fn fallback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fallback, D::Error> {
+    struct Text;
+    impl<'de> de::Visitor<'de> for Text {
+        type Value = Fallback;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("\"fail\", \"defer\", { escalate = PARTNER } or { lesser = { limits, all_of } }")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Fallback, E> {
+            match text {
+                "fail" => Ok(Fallback::Fail),
+                "defer" => Ok(Fallback::Defer),
+                other => Err(E::invalid_value(de::Unexpected::Str(other), &self)),
+            }
+        }
+        fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Fallback, A::Error> {
+            let mut found = None;
+            while let Some(key) = map.next_key::<String>()? {
+                let next = match key.as_str() {
+                    "escalate" => Fallback::Escalate(map.next_value()?),
+                    "lesser" => Fallback::Lesser(map.next_value()?),
+                    _ => return Err(de::Error::unknown_field(&key, &["escalate", "lesser"])),
+                };
+                if found.replace(next).is_some() {
+                    return Err(de::Error::custom("a fallback is either escalate or lesser, not both"));
+                }
+            }
+            found.ok_or_else(|| de::Error::invalid_length(0, &self))
+        }
+    }
+    match deserializer.is_human_readable() {
+        true => deserializer.deserialize_any(Text),
+        false => Fallback::deserialize(deserializer),
+    }
 }
 
 /// A lesser outcome.

@@ -7,10 +7,11 @@ use entente_protocol::charter::lint_at;
 use entente_protocol::founding::{CoalitionSecret, FoundedFile, FoundingError};
 use serde_json::json;
 
-use super::{names, read};
+use super::{names, read, stem};
 use crate::cli::{Context, now};
 use crate::errors::CliError;
 use crate::files;
+use crate::hints::quoted;
 use crate::keys;
 use crate::render;
 
@@ -28,12 +29,25 @@ impl Found {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         let founding = read(&self.file)?;
         let founded = founding.verify().map_err(|why| match &why {
-            FoundingError::Unsigned { missing } => CliError::config(
-                "the coalition is not founded",
-                format!("{} is not signed by {}", self.file.display(), names(missing)),
-                "entente charter sign by each of them, then charter merge",
-            ),
-            _ => CliError::config("the coalition is not founded", why, "entente charter show FILE"),
+            FoundingError::Unsigned { missing } => {
+                let file = quoted(&self.file);
+                let name = stem(&self.file);
+                let signed = missing.iter().map(|partner| format!("{name}.{partner}.sig.toml"));
+                CliError::config(
+                    "the coalition is not founded",
+                    format!("{} is not signed by {}", self.file.display(), names(missing)),
+                    format!(
+                        "each of them: entente charter sign {file}; then: entente charter merge {file} {} -o NEW; \
+                         entente charter found NEW -o {}",
+                        signed.collect::<Vec<_>>().join(" "),
+                        quoted(&self.output)
+                    ),
+                )
+            }
+            _ => {
+                let next = format!("entente charter show {}", quoted(&self.file));
+                CliError::config("the coalition is not founded", why, next)
+            }
         })?;
         super::refuse_errors(&self.file, &lint_at(founded.charter(), now()))?;
         let file =

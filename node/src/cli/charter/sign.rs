@@ -16,6 +16,7 @@ use crate::cli::authority::Passphrase;
 use crate::cli::{Context, now};
 use crate::errors::CliError;
 use crate::files;
+use crate::hints::quoted;
 use crate::keys::{self, KeyKind};
 use crate::render;
 
@@ -71,7 +72,10 @@ pub(in crate::cli) fn sign(
             "it is a later version of a charter: who joins signs that in the form which names its coalition",
             "have it written by a member: entente charter next DRAFT -o FILE, then: entente charter sign FILE",
         ),
-        why => CliError::config("cannot sign this charter", why, "entente charter lint FILE"),
+        why => {
+            let next = format!("entente charter lint {}", quoted(file));
+            CliError::config("cannot sign this charter", why, next)
+        }
     })?;
     if let Some(card) = own_card(&signature.partner) {
         compare_with_card(file, &card, &charter, &signature.partner)?;
@@ -120,7 +124,10 @@ fn accede(
             why,
             "give this partner's card to whoever drafts the next version, or name --key",
         ),
-        why => CliError::config("cannot sign this version", why, "entente charter lint FILE"),
+        why => {
+            let next = format!("entente charter lint {}", quoted(file));
+            CliError::config("cannot sign this version", why, next)
+        }
     })?;
     let name = &accession.partner.name;
     if let Some(card) = own_card(name) {

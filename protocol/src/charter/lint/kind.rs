@@ -175,6 +175,14 @@ fn requirements(kind: &OperationType, lints: &mut Lints) {
             ));
         }
     }
+    let own = kind.counting_roles().flat_map(|role| kind.eligible(role)).collect::<BTreeSet<_>>();
+    if rule.quorum as usize > own.len() {
+        let can = own.len();
+        lints.error(format!(
+            "{name}: a quorum of {}, and {can} can speak; it can never be agreed",
+            rule.quorum
+        ));
+    }
     let asks_nothing = rule.quorum == 0 && rule.ways().iter().any(Vec::is_empty);
     if asks_nothing && rule.veto.partners.is_empty() && rule.veto.roles.is_empty() {
         lints.error(format!("{name}: the outcome rule requires nothing"));
