@@ -29,12 +29,13 @@ pub const MAX_MATTERS: usize = 32;
 const FLOOD_WINDOW: Duration = Duration::from_secs(60);
 
 /// Faults that many of make a flood.
-const FLOODS: [&str; 14] = [
+pub(super) const FLOODS: [&str; 15] = [
     "bad_beacon",
     "bad_proof",
     "bad_signature",
     "bad_state",
     "contribution",
+    "credential",
     "flood",
     "foreign_coalition",
     "invalid_frame",
@@ -271,6 +272,18 @@ mod tests {
             found.expect("filed").count
         };
         assert_eq!((of(Some("borea")), of(None)), (150, 101));
+    }
+
+    #[test]
+    fn many_handshakes_with_a_credential_that_does_not_hold_are_a_flood() {
+        let (mut incidents, now) = (Incidents::new(100), Instant::now());
+        (0..101).for_each(|_| incidents.fault(&fault(Some("borea"), "credential", 1), Time(1), now));
+        incidents.fault(&fault(None, "credential", 150), Time(1), now);
+        let due = incidents.due(now);
+        let mut filed = due.iter().map(|it| (it.matter.against.is_some(), it.count)).collect::<Vec<_>>();
+        filed.sort_unstable();
+        assert_eq!(filed, [(false, 150), (true, 101)]);
+        assert!(due.iter().all(|it| it.text.contains("more than 100 faults a minute, credential: ")));
     }
 
     #[test]

@@ -173,8 +173,9 @@ fn is_head_request(bytes: &[u8]) -> bool {
         && matches!(wire::decode(bytes, MAX_HEAD_REQUEST_BYTES), Ok(PeerMessage::HeadRequest(_)))
 }
 
-fn refused(node: &Handle, refusal: Refusal) {
-    let code = match &refusal.reason {
+/// The stable word for why somebody was not let in.
+fn refusal_code(reason: &RefusalReason) -> &'static str {
+    match reason {
         RefusalReason::WrongSecret | RefusalReason::NotEnrolled | RefusalReason::Silent => "stranger",
         RefusalReason::Credential(_) => "credential",
         RefusalReason::Impostor { .. } => "impersonation",
@@ -183,7 +184,11 @@ fn refused(node: &Handle, refusal: Refusal) {
         RefusalReason::Malformed(_) => "malformed",
         RefusalReason::TooManyPending(_) => "flood",
         RefusalReason::Blocked | RefusalReason::ByPeer(_) => "refused",
-    };
+    }
+}
+
+fn refused(node: &Handle, refusal: Refusal) {
+    let code = refusal_code(&refusal.reason);
     let way = if refusal.inbound { "from" } else { "to" };
     let times = if refusal.count > 1 { format!(" ({} times)", refusal.count) } else { String::new() };
     let what = format!("connection {way} {} refused: {}{times}", refusal.remote, refusal.reason);
@@ -225,7 +230,43 @@ mod tests {
     use entente_protocol::time::Time;
     use entente_protocol::vote::HeadRequest;
 
+    use super::super::incidents::FLOODS;
     use super::*;
+
+    #[test]
+    fn whoever_is_refused_by_its_own_fault_is_counted_towards_a_flood() {
+        let words = || String::from("why");
+        let reasons = [
+            RefusalReason::Silent,
+            RefusalReason::WrongSecret,
+            RefusalReason::ForeignNetwork,
+            RefusalReason::NotEnrolled,
+            RefusalReason::Credential(words()),
+            RefusalReason::Impostor { claimed: words(), why: words() },
+            RefusalReason::WrongPeer { expected: PeerId::random() },
+            RefusalReason::Malformed(words()),
+            RefusalReason::Blocked,
+            RefusalReason::TooManyPending(words()),
+            RefusalReason::ByPeer(words()),
+        ];
+        for reason in reasons {
+            let counted = FLOODS.contains(&refusal_code(&reason));
+            match reason {
+                // Reported each by itself, and the operators' own orders.
+                RefusalReason::Impostor { .. } | RefusalReason::Blocked | RefusalReason::ByPeer(_) => {
+                    assert!(!counted, "{reason}")
+                }
+                RefusalReason::Silent
+                | RefusalReason::WrongSecret
+                | RefusalReason::ForeignNetwork
+                | RefusalReason::NotEnrolled
+                | RefusalReason::Credential(_)
+                | RefusalReason::WrongPeer { .. }
+                | RefusalReason::Malformed(_)
+                | RefusalReason::TooManyPending(_) => assert!(counted, "{reason}"),
+            }
+        }
+    }
 
     #[test]
     fn requests_for_head_reports_are_told_from_other_frames_however_large_their_numbers() {
