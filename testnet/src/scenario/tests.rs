@@ -138,6 +138,8 @@ fn a_twin_may_change_what_is_prepared_but_fails_at_a_step() {
     assert!(matches!(&twin.prepare[0].step, Step::Say(text) if text == "z"));
     let lost = good.replace("id = \"last\"", "id = \"lost\"");
     wrong(&lost, "[twin]", "[twin]", "no step has the id \"last\"; there are: first, lost");
+    let early = good.replace("fails_at = \"last\"", "fails_at = \"first\"");
+    wrong(&early, "[twin]", "[twin]", "\"first\" is prepared: it fails at one of the steps");
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn twins_that_change_nothing_or_name_no_step_are_refused() {
         &twin("drop = \"last\"\nfails_at = \"last\"\nbecause = \"z\"\n"),
         "[twin]",
         "[twin]",
-        "no step has the id \"last\"",
+        "\"last\" is dropped, so it cannot be the step that fails",
     );
     wrong(
         &twin("drop = \"first\"\nfails_at = \"last\"\nbecause = \"\"\n"),

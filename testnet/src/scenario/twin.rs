@@ -109,6 +109,18 @@ impl Scenario {
             Change::Before(_, step) => steps.insert(at, step.clone()),
             Change::After(_, step) => steps.insert(at + 1, step.clone()),
         }
+        if let Change::Drop(id) = &twin.change
+            && *id == twin.fails_at
+        {
+            let why = format!(
+                "twin: {id:?} is dropped, so it cannot be the step that fails: name one that is left"
+            );
+            return Err(Mistake::new(twin.at, why));
+        }
+        if changed.prepare.iter().any(|placed| placed.id.as_ref() == Some(&twin.fails_at)) {
+            let why = format!("twin: {:?} is prepared: it fails at one of the steps", twin.fails_at);
+            return Err(Mistake::new(twin.at, why));
+        }
         place(&changed.steps, &twin.fails_at)?;
         Ok(changed)
     }
