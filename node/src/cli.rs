@@ -43,7 +43,7 @@ use entente_protocol::wire::WIRE_VERSION;
 
 use crate::client::Client;
 use crate::errors::{CliError, Exit};
-use crate::hints::{Hints, quoted};
+use crate::hints::Hints;
 use crate::paths::DataDir;
 use crate::usage;
 
@@ -176,9 +176,9 @@ impl Context {
         self.hints.copyable(&format!("entente {command}"))
     }
 
-    /// The command that shows who may do what here.
+    /// The command that shows who may do what here, by the version of the charter that is in force.
     fn charter_hint(&self) -> String {
-        self.hint(&format!("charter show {}", quoted(&self.dir.coalition())))
+        self.hint("charter current")
     }
 
     fn client(&self) -> Result<Client, CliError> {
@@ -229,11 +229,12 @@ where
 fn hints(dir: Option<PathBuf>) -> Hints {
     // These need no data folder, but for what goes through the node.
     let without = ["verify", "authority"];
-    let online = ["authority list", "authority publish"].map(str::to_owned);
-    let program = Cli::command();
-    let commands = program.get_subcommands().map(|command| command.get_name().to_owned());
-    let commands = commands.filter(|command| !without.contains(&command.as_str())).chain(online);
-    Hints::new("entente", commands.collect::<Vec<_>>(), dir)
+    let commands =
+        Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect::<Vec<_>>();
+    let commands = commands.into_iter().filter(|command| !without.contains(&command.as_str()));
+    let online = authority::Online::augment_subcommands(clap::Command::new("authority"));
+    let online = online.get_subcommands().map(|command| format!("authority {}", command.get_name()));
+    Hints::new("entente", commands.chain(online.collect::<Vec<_>>()), dir)
 }
 
 fn run(cli: Cli, hints: Hints) -> Result<(), CliError> {

@@ -15,7 +15,7 @@ pub struct Hints {
 }
 
 impl Hints {
-    /// Hints at `commands` of `program`, each of one or more words, for a user who named the folder `dir`, or none.
+    /// Hints at `commands` of `program`, of one word or two, for a user who named the folder `dir`, or none.
     pub fn new(
         program: &'static str,
         commands: impl IntoIterator<Item = String>,
@@ -43,13 +43,11 @@ impl Hints {
     }
 
     fn is_command(&self, words: &str) -> bool {
-        let begins_with = |command: &str| {
+        let begins = |command: &str| {
             let behind = words.strip_prefix(command);
             behind.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-'))
         };
-        self.commands.iter().any(|command| begins_with(command))
-            || begins_with("--as")
-            || begins_with("--json")
+        self.commands.iter().any(|command| begins(command)) || begins("--as") || begins("--json")
     }
 }
 
@@ -83,9 +81,11 @@ mod tests {
             "stop it: entente --dir /d op list; then entente --dir /d up, not entente-testnet up or the word entente alone"
         );
         assert_eq!(hints(Some("/d")).copyable("entente --dir /e up"), "entente --dir /e up");
-        assert_eq!(hints(Some("/d")).copyable("entente authority list"), "entente --dir /d authority list");
-        assert_eq!(hints(Some("/d")).copyable("entente authority show x"), "entente authority show x");
-        assert_eq!(hints(Some("/d")).copyable("entente upper"), "entente upper");
+        assert_eq!(
+            hints(Some("/d"))
+                .copyable("entente authority list, then entente authority show F or entente upper"),
+            "entente --dir /d authority list, then entente authority show F or entente upper"
+        );
         assert_eq!(hints(Some("it's")).copyable("entente up"), r"entente --dir 'it'\''s' up");
     }
 }

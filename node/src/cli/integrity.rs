@@ -10,6 +10,7 @@ use entente_protocol::record::{
 };
 use entente_protocol::time::Time;
 
+use super::charter::amend::in_force;
 use super::op::{Officer, Saying, texts};
 use super::{Context, now};
 use crate::api::dto::EvidenceView;
@@ -153,8 +154,10 @@ impl Report {
             ));
         }
         let officer = Officer::load(context).await?;
+        // Without a node nothing can be reported, but what is wrong anyway is told all the same.
+        let charter = in_force(context, None).await.unwrap_or_else(|_| officer.charter.clone());
         for named in self.against.iter().chain(&self.to) {
-            if officer.charter.partner(named.as_str()).is_none() {
+            if charter.partner(named.as_str()).is_none() {
                 return Err(CliError::usage(
                     format!("{named} is no partner of this coalition"),
                     "an event is against a partner, a key, or nobody that is known",

@@ -511,7 +511,7 @@ fn an_integrity_event_is_reported_alone_shown_and_withdrawn() {
         let all = ["integrity", "report", "--kind", "forced-disclosure", "--text", "asked for the manifest"];
         run(&dir, &[&all[..], more, &["--wait", "held"]].concat())
     };
-    report(&["--against", "nobody"]).refused(2, &["nobody is no partner", "charter show"]);
+    report(&["--against", "nobody"]).refused(2, &["nobody is no partner", "charter current"]);
     let id = first_line(&report(&["--against", "sudria", "--to", "norden"]));
     let listed = run(&dir, &["integrity", "list"]);
     for word in [&id[..13], "!", "forced-disclosure", "sudria", "norden", "preliminary, held"] {
