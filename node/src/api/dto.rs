@@ -161,6 +161,9 @@ pub struct StatusView {
     pub reports: usize,
     /// Faults seen since the start.
     pub faults: u64,
+    /// Whether this node's clock and batch time were further apart at the last batch than the charter allows.
+    #[serde(default)]
+    pub clock_astray: bool,
     /// Milliseconds since the start.
     pub uptime_ms: u64,
     /// Version of the wire format.

@@ -18,10 +18,11 @@ use super::error::{Answer, ApiError};
 use crate::runtime::{Handle, clock};
 
 pub(super) async fn status(State(node): State<Handle>) -> Answer<StatusView> {
-    let status = node.ask(|engine, now| engine.status(now)).await.ok_or_else(ApiError::stopping)?;
+    let status = node.ask(|engine, now| (engine.status(now), engine.clock_astray()));
+    let (status, clock_astray) = status.await.ok_or_else(ApiError::stopping)?;
     let peers = node.mesh().peers().await.map_err(|_| ApiError::stopping())?;
     let peers = peers.into_iter().filter_map(|peer| Some((peer.peer?, peer))).collect();
-    Ok(Json(view(&node, status, &peers)))
+    Ok(Json(StatusView { clock_astray, ..view(&node, status, &peers) }))
 }
 
 fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> StatusView {
@@ -83,6 +84,7 @@ fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> 
         voting: status.voting,
         reports: status.reports,
         faults: status.faults,
+        clock_astray: false,
         uptime_ms: node.metrics().uptime_ms(),
         wire_version: WIRE_VERSION,
         version: env!("CARGO_PKG_VERSION").into(),

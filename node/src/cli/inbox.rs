@@ -1,7 +1,9 @@
 //! `entente inbox`: what waits for this partner.
 
+use entente_protocol::coalition::Waits;
+
 use super::{Context, now};
-use crate::api::dto::Waiting;
+use crate::api::dto::{StatusView, Waiting};
 use crate::errors::CliError;
 use crate::render;
 
@@ -10,7 +12,12 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     if context.json {
         render::print_json(&waiting);
     } else {
-        render::print(&render::inbox::list(&waiting, now(), &context.hints));
+        let own = waiting.iter().any(|it| it.what == Waits::Credentials);
+        let own = match own {
+            true => Some(context.client()?.get::<StatusView>("/v1/status").await?.partner),
+            false => None,
+        };
+        render::print(&render::inbox::list(&waiting, own.as_deref(), now(), &context.hints));
     }
     Ok(())
 }

@@ -9,8 +9,8 @@ use super::{plain, short};
 use crate::api::dto::Waiting;
 use crate::hints::Hints;
 
-/// What waits, the most urgent first.
-pub(crate) fn list(waiting: &[Waiting], now: Time, hints: &Hints) -> String {
+/// What waits for the partner `own`, the most urgent first.
+pub(crate) fn list(waiting: &[Waiting], own: Option<&str>, now: Time, hints: &Hints) -> String {
     if waiting.is_empty() {
         return "nothing waits\n".into();
     }
@@ -23,7 +23,7 @@ pub(crate) fn list(waiting: &[Waiting], now: Time, hints: &Hints) -> String {
                 it.until_ms.map_or_else(|| "-".into(), |until| moment(Time(until), now)),
                 plain(&it.title),
                 plain(&it.why),
-                command(it).map_or_else(String::new, |command| hints.copyable(&command)),
+                command(it, own).map_or_else(String::new, |command| hints.copyable(&command)),
             ]
         })
         .collect();
@@ -46,7 +46,7 @@ fn word(what: Waits) -> &'static str {
     }
 }
 
-fn command(waiting: &Waiting) -> Option<String> {
+fn command(waiting: &Waiting, own: Option<&str>) -> Option<String> {
     let id = waiting.about.as_ref().map(short);
     Some(match (waiting.what, id) {
         (Waits::Attest | Waits::Veto, Some(id)) => format!("entente op attest {id} --endorse"),
@@ -60,6 +60,31 @@ fn command(waiting: &Waiting) -> Option<String> {
         (Waits::Confirm, Some(id)) => format!("entente integrity show {id}"),
         (_, Some(id)) => format!("entente op show {id}"),
         (Waits::Clock, None) => "entente status".into(),
+        (Waits::Credentials, None) => format!("entente member show {}", own?),
         (_, None) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_and_credentials_lead_to_what_says_more_of_them() {
+        let waits = |what, title: &str| Waiting {
+            what,
+            urgent: true,
+            about: None,
+            title: title.into(),
+            why: "because".into(),
+            until_ms: None,
+        };
+        let waiting = [waits(Waits::Clock, "clock"), waits(Waits::Credentials, "credentials")];
+        let hints = Hints::new("entente", ["status".to_owned(), "member".to_owned()], Some("/d".into()));
+        let text = list(&waiting, Some("norden"), Time(0), &hints);
+        let lines = text.lines().skip(1).collect::<Vec<_>>();
+        assert!(lines[0].contains("set") && lines[0].ends_with("entente --dir /d status"), "{text}");
+        assert!(lines[1].contains("renew"), "{text}");
+        assert!(lines[1].ends_with("entente --dir /d member show norden"), "{text}");
+    }
 }

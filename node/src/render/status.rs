@@ -76,6 +76,17 @@ pub(crate) fn status(view: &StatusView, hints: &Hints) -> String {
             format!("this seat votes once {} seats have reported; {} have", view.quorum, view.reports),
         );
     }
+    if view.clock_astray {
+        let by = hints.copyable("entente peer faults");
+        row(
+            "clock",
+            format!(
+                "this node's clock, {}, and batch time were further apart at the last batch than the charter allows: set it; \
+                 how far: {by}",
+                view.now
+            ),
+        );
+    }
     if view.faults > 0 {
         let next = hints.copyable("entente peer faults");
         row("faults", format!("{} since the start; {next}", view.faults));
@@ -183,6 +194,7 @@ mod tests {
             voting: true,
             reports: 3,
             faults: 0,
+            clock_astray: false,
             uptime_ms: 5_000,
             wire_version: 1,
             version: "0.1.0".into(),
@@ -214,6 +226,17 @@ mod tests {
             text.contains("missing  skywatch  since 2 min, although linked: its node was restored"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_said_with_where_to_see_by_how_much() {
+        let mut view = view();
+        assert!(!status(&view, &hints()).contains("clock"));
+        view.clock_astray = true;
+        let text = status(&view, &hints());
+        let line = text.lines().find(|line| line.starts_with("clock")).expect("a line");
+        assert!(line.contains("than the charter allows: set it"), "{line}");
+        assert!(line.ends_with("entente peer faults"), "{line}");
     }
 
     #[test]
