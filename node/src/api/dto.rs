@@ -307,7 +307,9 @@ pub enum RecordState {
     Held,
     /// In a certified batch.
     Ordered,
-    /// The operation is decided, and the decision certified.
+    /// The operation is decided otherwise than agreed, and the decision certified; or what was agreed does not stand any more.
+    Decided,
+    /// The operation is agreed, and the decision certified.
     Agreed,
 }
 
@@ -316,6 +318,7 @@ impl std::fmt::Display for RecordState {
         f.write_str(match self {
             Self::Held => "held",
             Self::Ordered => "ordered",
+            Self::Decided => "decided",
             Self::Agreed => "agreed",
         })
     }

@@ -291,7 +291,8 @@ impl Both {
             claims: base.claims.clone(),
             stage: base.stage,
             state: match (&decision, is_certified) {
-                (Some(_), _) => RecordState::Agreed,
+                (Some(_), _) if shown == Status::Agreed => RecordState::Agreed,
+                (Some(_), _) => RecordState::Decided,
                 (None, true) => RecordState::Ordered,
                 (None, false) => RecordState::Held,
             },

@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use entente_protocol::coalition::Disposition;
-use entente_protocol::engine::Held;
+use entente_protocol::coalition::{Disposition, Verdict};
+use entente_protocol::engine::{Held, Refused};
 use entente_protocol::feed::Lane;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::Leaf;
@@ -244,7 +244,10 @@ async fn wait_for(
             Err(_) => return stopping(view),
         },
     };
-    view.state = RecordState::Agreed;
+    view.state = match decision.outcome == Verdict::Agreed.name() {
+        true => RecordState::Agreed,
+        false => RecordState::Decided,
+    };
     view.decision = Some(decision);
     Ok(())
 }

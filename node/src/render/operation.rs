@@ -25,7 +25,7 @@ pub(crate) fn list(operations: &[OperationView], now: Time, hints: &Hints) -> St
             [
                 short(&operation.id),
                 match operation.state {
-                    RecordState::Agreed => "decided".to_owned(),
+                    RecordState::Decided | RecordState::Agreed => "decided".to_owned(),
                     state => state.to_string(),
                 },
                 match &operation.under_lease {

@@ -154,6 +154,9 @@ fn a_decision_that_is_not_agreed_is_no_success_for_who_waits_for_agreed() {
     said.refused(1, &["is decided: expired", "needs lead: norden", "entente op show op-"]);
     assert!(said.out.contains("ordered at leaf") && !said.out.contains("agreed at leaf"), "{}", said.out);
     assert!(run(&dir, &["op", "list"]).done().contains("decided  expired"));
+    let listed = run(&dir, &["--json", "op", "list"]);
+    let listed: serde_json::Value = serde_json::from_str(listed.done()).expect("JSON");
+    assert_eq!((&listed[0]["state"], &listed[0]["outcome"]), (&"decided".into(), &"expired".into()));
 
     let opened = run(&dir, &open("the lead is against"));
     opened.done();
@@ -166,6 +169,8 @@ fn a_decision_that_is_not_agreed_is_no_success_for_who_waits_for_agreed() {
         &[&["--json".to_owned()], &open("by a script")[..], &["--wait".into(), "agreed".into()]].concat(),
     );
     assert_eq!(json.code, 1, "{}", json.err);
+    let submitted: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!(submitted["state"], "decided");
     let error: serde_json::Value = serde_json::from_str(&json.err).expect("JSON");
     assert_eq!((&error["code"], &error["exit"]), (&"not_agreed".into(), &1.into()));
 }
