@@ -41,6 +41,7 @@ pub(super) async fn follow(
         live,
         stopped,
         next,
+        told: next,
         stored: certified,
         live_from: next.max(certified),
         waiting: VecDeque::new(),
@@ -61,6 +62,8 @@ struct Follower {
     stopped: watch::Receiver<Option<std::sync::Arc<Stopped>>>,
     /// The next leaf that was not told.
     next: u64,
+    /// The last leaf that was told; before there is one, the first that will be.
+    told: u64,
     /// Leaves that are read from the log; later ones come live.
     stored: u64,
     /// The first leaf that is told live.
@@ -72,6 +75,7 @@ impl Follower {
     async fn next(&mut self) -> Option<EventView> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
+                self.note(&event);
                 return Some(event);
             }
             if self.next < self.stored {
@@ -96,13 +100,27 @@ impl Follower {
                     if index < self.live_from => {}
                 Ok(EventView::Decided(decision)) if decision.index < Some(self.live_from) => {}
                 Ok(EventView::Ruled(ruling)) if ruling.index < self.live_from => {}
-                Ok(event) => return Some(event),
+                Ok(event) => {
+                    self.note(&event);
+                    return Some(event);
+                }
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    return Some(EventView::Lagged { missed });
+                    return Some(EventView::Lagged { missed, from: self.told });
                 }
                 Err(broadcast::error::RecvError::Closed) => return None,
             }
         }
+    }
+
+    /// Notes how far the log was told. What a leaf says comes behind it and may be missed, so that leaf counts as not told yet.
+    fn note(&mut self, event: &EventView) {
+        let index = match event {
+            EventView::Ordered { index, .. } => Some(*index),
+            EventView::Decided(decision) => decision.index,
+            EventView::Ruled(ruling) => Some(ruling.index),
+            _ => None,
+        };
+        self.told = self.told.max(index.unwrap_or(0));
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{leaf, plain, short};
 use crate::api::dto::EventView;
+use crate::hints::Hints;
 
-/// An event in words.
-pub(crate) fn line(event: &EventView) -> String {
+/// An event in words, for whoever follows `all` or only what is about records.
+pub(crate) fn line(event: &EventView, all: bool, hints: &Hints) -> String {
     match event {
         EventView::Held { id, feed } => {
             format!("held      {} by {} ({} {})", short(id), plain(&feed.partner), feed.lane, feed.length)
@@ -13,11 +14,11 @@ pub(crate) fn line(event: &EventView) -> String {
             format!("ordered   {} of {} at {index}: {}", short(id), plain(&feed.partner), plain(outcome))
         }
         EventView::Told { index, told } => {
-            let who = told.event.partner.as_ref().map_or(String::new(), |who| format!("{who} "));
+            let who = told.story.partner.as_ref().map_or(String::new(), |who| format!("{who} "));
             let title = told.title.as_ref().map_or(String::new(), |title| format!("{}: ", plain(title)));
-            let role = told.event.role.map_or(String::new(), |role| format!(", as {role}"));
+            let role = told.story.role.map_or(String::new(), |role| format!(", as {role}"));
             let mark = if told.urgent { "URGENT" } else { "told" };
-            format!("{mark:<9} at {index}: {title}{who}{}{role}", plain(&told.event.text))
+            format!("{mark:<9} at {index}: {title}{who}{}{role}", plain(&told.story.text))
         }
         EventView::Decided(decision) => format!(
             "{:<9} {} at {}: {}",
@@ -72,6 +73,24 @@ pub(crate) fn line(event: &EventView) -> String {
         EventView::PeerDown { partner, reason, .. } => {
             format!("peer down {}: {}", plain(partner), plain(reason))
         }
-        EventView::Lagged { missed } => format!("lagged    {missed} events were missed here"),
+        EventView::Lagged { missed, from } => {
+            let all = if all { "--all " } else { "" };
+            let again = hints.copyable(&format!("entente op follow {all}--from {from}"));
+            format!("lagged    {missed} events were missed here; what the log has of them: {again}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_too_slow_is_shown_how_to_see_what_it_missed() {
+        let hints = Hints::new("entente", ["op".to_owned()], Some("/d".into()));
+        let lagged = EventView::Lagged { missed: 5, from: 17 };
+        let line = line(&lagged, true, &hints);
+        assert!(line.starts_with("lagged    5 events were missed here"), "{line}");
+        assert!(line.ends_with("entente --dir /d op follow --all --from 17"), "{line}");
     }
 }

@@ -22,8 +22,8 @@ pub struct ToldView {
     pub operation: Option<RecordId>,
     /// That operation's title.
     pub title: Option<String>,
-    /// What it says.
-    pub event: StoryEvent,
+    /// What it says: as the operation's story tells it.
+    pub story: StoryEvent,
 }
 
 impl State {
@@ -56,7 +56,7 @@ impl State {
             urgent: grave || precedence.is_some_and(|lane| lane <= Lane::Immediate),
             operation: Some(operation.id),
             title: Some(operation.open.title.clone()),
-            event,
+            story: event,
         }
     }
 
@@ -91,7 +91,9 @@ impl State {
         let event = telling.events().pop()?;
         Some(match operation {
             Some(operation) => self.concerning(operation, event),
-            None => ToldView { urgent: what == StoryWord::Recalled, operation: None, title: None, event },
+            None => {
+                ToldView { urgent: what == StoryWord::Recalled, operation: None, title: None, story: event }
+            }
         })
     }
 
@@ -107,7 +109,7 @@ impl State {
             text,
             record: Some(*id),
         };
-        let alone = |urgent, event| Some(ToldView { urgent, operation: None, title: None, event });
+        let alone = |urgent, event| Some(ToldView { urgent, operation: None, title: None, story: event });
         if let Some(published) = self.alliances().find(|published| published.record == *id) {
             let document = &published.document;
             let text = format!("publishes version {} of {}", document.version, document.name);

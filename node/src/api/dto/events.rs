@@ -105,5 +105,144 @@ pub enum EventView {
     Lagged {
         /// How many.
         missed: u64,
+        /// Whoever follows again from this log index on misses no leaf; the last one that was told may come twice.
+        #[serde(default)]
+        from: u64,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use entente_protocol::coalition::{StoryEvent, StoryWord};
+    use entente_protocol::feed::Lane;
+    use entente_protocol::identity::{SecretKey, hash};
+    use entente_protocol::record::{EventKind, Role};
+    use entente_protocol::time::Time;
+
+    use super::*;
+
+    fn id() -> RecordId {
+        RecordId(hash("test", &[b"id"]))
+    }
+
+    fn key() -> PublicKey {
+        SecretKey::from_seed(&[7; 32]).public()
+    }
+
+    fn feed() -> FeedView {
+        FeedView { partner: "norden".into(), node: key(), lane: Lane::Flash, length: 3 }
+    }
+
+    fn told() -> ToldView {
+        ToldView {
+            urgent: true,
+            operation: Some(id()),
+            title: Some("Corridor".into()),
+            story: StoryEvent {
+                at: "2026-11-25T06:00:00Z".into(),
+                index: Some(7),
+                partner: Some("norden".parse().expect("a name")),
+                role: Some(Role::Lead),
+                under: vec!["norden".parse().expect("a name")],
+                what: StoryWord::Opened,
+                text: "opens it".into(),
+                record: Some(id()),
+            },
+        }
+    }
+
+    fn integrity() -> IntegrityView {
+        let partner = || "norden".parse().expect("a name");
+        IntegrityView {
+            id: id(),
+            kind: EventKind::Flood,
+            status: "preliminary".into(),
+            urgent: false,
+            explanation: "one word more".into(),
+            against: Some(partner()),
+            key: Some(key()),
+            holder: Some(partner()),
+            victim: None,
+            reporter: partner(),
+            node: Some(key()),
+            text: "many".into(),
+            evidence: vec![hash("test", &[b"evidence"])],
+            proof: None,
+            since: None,
+            at: Time(5),
+            last: Time(6),
+            count: 9,
+            crowded: 0,
+            index: Some(7),
+            last_index: Some(8),
+            confirmed: vec![],
+            may_confirm: vec![partner()],
+            missing: 1,
+            settled_index: None,
+            votes: vec![],
+            quarantined_index: None,
+            suspended_index: None,
+            lifted_index: None,
+        }
+    }
+
+    /// Of each kind of event the sample that follows that of the one before; a new kind needs one.
+    fn next(event: &EventView) -> Option<EventView> {
+        Some(match event {
+            EventView::Held { .. } => {
+                EventView::Ordered { id: id(), index: 7, epoch: 2, feed: feed(), outcome: "applied".into() }
+            }
+            EventView::Ordered { .. } => EventView::Told { index: 7, told: Box::new(told()) },
+            EventView::Told { .. } => EventView::Decided(DecisionView {
+                operation: id(),
+                index: Some(8),
+                outcome: "agreed".into(),
+                explanation: "norden endorses".into(),
+            }),
+            EventView::Decided(_) => EventView::Ruled(RulingView {
+                dispute: id(),
+                index: 9,
+                outcome: "upheld".into(),
+                explanation: "sudria says so".into(),
+            }),
+            EventView::Ruled(_) => {
+                EventView::Certified { epoch: 2, size: 10, root: hash("test", &[b"root"]) }
+            }
+            EventView::Certified { .. } => EventView::Reach {
+                reachable: vec!["norden".into()],
+                missing: vec!["sudria".into()],
+                quorum: 2,
+            },
+            EventView::Reach { .. } => EventView::Taken { epoch: 9, size: 40 },
+            EventView::Taken { .. } => EventView::Silent { seat: 1, incarnation: 2 },
+            EventView::Silent { .. } => {
+                EventView::Integrity { urgent: true, index: 7, view: Box::new(integrity()) }
+            }
+            EventView::Integrity { .. } => EventView::Fault(FaultView::new(
+                Some("norden".into()),
+                Some(key()),
+                Some(0),
+                "gap",
+                "too far".into(),
+            )),
+            EventView::Fault(_) => EventView::PeerUp { partner: "norden".into(), node: key() },
+            EventView::PeerUp { .. } => {
+                EventView::PeerDown { partner: "norden".into(), node: key(), reason: "closed".into() }
+            }
+            EventView::PeerDown { .. } => EventView::Lagged { missed: 5, from: 17 },
+            EventView::Lagged { .. } => return None,
+        })
+    }
+
+    #[test]
+    fn whatever_is_told_is_read_back_by_who_follows() {
+        let first = EventView::Held { id: id(), feed: feed() };
+        for event in std::iter::successors(Some(first), next) {
+            let text = serde_json::to_string(&event).expect("plain data");
+            let back = serde_json::from_str::<EventView>(&text);
+            assert_eq!(back.unwrap_or_else(|error| panic!("{error}: {text}")), event, "{text}");
+            let names = text.matches("\"event\":").count();
+            assert_eq!(names, 1, "another field has the name of the tag: {text}");
+        }
+    }
 }

@@ -18,6 +18,9 @@ pub(crate) struct Follow {
     /// Also checkpoints, links, who can be reached, and faults
     #[arg(long, conflicts_with = "id")]
     all: bool,
+    /// Begin with this leaf of the log, then go on with what comes [default: what comes from now on]
+    #[arg(long, value_name = "INDEX", conflicts_with = "id", allow_negative_numbers = true)]
+    from: Option<u64>,
 }
 
 impl Follow {
@@ -29,7 +32,8 @@ impl Follow {
     }
 
     async fn follow_all(&self, context: &Context) -> Result<(), CliError> {
-        let mut events = context.client()?.events("/v1/events").await?;
+        let from = self.from.map_or(String::new(), |from| format!("?from={from}"));
+        let mut events = context.client()?.events(&format!("/v1/events{from}")).await?;
         while let Some(event) = events.next().await? {
             let about_records = matches!(
                 event,
@@ -45,7 +49,7 @@ impl Follow {
                 if context.json {
                     render::print_json(&event);
                 } else {
-                    render::print(&format!("{}\n", render::event::line(&event)));
+                    render::print(&format!("{}\n", render::event::line(&event, self.all, &context.hints)));
                 }
             }
         }

@@ -401,7 +401,7 @@ fn what_was_taken_back_is_told_and_is_open_no_more() {
     assert_eq!(open(&bench), 0);
     let told = bench.state.told(&back).expect("told");
     assert_eq!(
-        (told.event.what, told.event.text.as_str()),
+        (told.story.what, told.story.text.as_str()),
         (StoryWord::Withdrawn, "takes back that it objects")
     );
 }

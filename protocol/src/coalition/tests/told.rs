@@ -66,10 +66,10 @@ fn each_record_is_told_with_who_what_and_whether_it_is_urgent() {
         (leaves, "vigil", true, StoryWord::Left, "leaves: called home"),
     ] {
         let told = told(&bench, id);
-        assert_eq!(told.event.partner, Some(name(partner)), "{told:?}");
-        assert_eq!((told.urgent, told.event.what), (urgent, word), "{told:?}");
-        assert!(told.event.text.starts_with(text), "{told:?}");
-        assert_eq!(told.event.index, bench.state.seen(&id).map(|seen| seen.index), "{told:?}");
+        assert_eq!(told.story.partner, Some(name(partner)), "{told:?}");
+        assert_eq!((told.urgent, told.story.what), (urgent, word), "{told:?}");
+        assert!(told.story.text.starts_with(text), "{told:?}");
+        assert_eq!(told.story.index, bench.state.seen(&id).map(|seen| seen.index), "{told:?}");
     }
     let owes = |partner: &str| {
         let owed = bench.state.obligations(&name(partner));
