@@ -31,6 +31,7 @@ mod inbox;
 mod integrity;
 mod log;
 mod members;
+pub(crate) mod names;
 mod operations;
 mod peers;
 mod refused;

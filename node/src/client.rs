@@ -226,6 +226,7 @@ fn refusal(code: &str) -> String {
         "frozen" => "this node's feed is frozen",
         "malformed" => "that cannot be read",
         "not_enrolled" => "this node takes no part yet",
+        "other" => "that is something else",
         "not_ordered" => "that is not decided or ordered yet",
         "too_large" => "that is too large",
         "undeclared" => "the charter declares no such type",

@@ -23,6 +23,7 @@ pub(crate) mod why;
 
 use std::io::Write as _;
 
+use entente_protocol::identity::RecordId;
 use serde::Serialize;
 
 /// Prints to standard output; ends quietly when nobody reads any more.
@@ -58,9 +59,48 @@ pub(crate) fn short(id: &impl ToString) -> String {
     id.to_string().chars().take(SHOWN).collect()
 }
 
+/// Whole ids in `text`, with their places.
+pub(crate) fn ids_in(text: &str) -> impl Iterator<Item = (usize, RecordId)> + '_ {
+    let places = text.match_indices(RecordId::PREFIX).map(|(at, _)| at);
+    places.filter_map(|at| {
+        let begins = !text[..at].ends_with(|c: char| c.is_alphanumeric());
+        let word = &text[at..];
+        let behind = &word[RecordId::PREFIX.len()..];
+        let end = behind.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(behind.len());
+        let id = word[..RecordId::PREFIX.len() + end].parse().ok()?;
+        begins.then_some((at, id))
+    })
+}
+
+/// `text` with the beginning of each whole id in place of it.
+pub(crate) fn brief(text: &str) -> String {
+    let (mut shown, mut done) = (String::new(), 0);
+    for (at, id) in ids_in(text) {
+        shown.push_str(&text[done..at]);
+        shown.push_str(&short(&id));
+        done = at + id.to_string().len();
+    }
+    shown.push_str(&text[done..]);
+    shown
+}
+
 #[cfg(test)]
 mod tests {
+    use entente_protocol::identity::hash;
+
     use super::*;
+
+    #[test]
+    fn whole_ids_are_shortened_wherever_they_stand_and_nothing_else_is() {
+        let one = RecordId(hash("test", &[b"one"]));
+        let two = RecordId(hash("test", &[b"two"]));
+        let text = format!("{one} is replaced; supersede {two}: op-abc, co{two}, {one}x");
+        let found = ids_in(&text).map(|(_, id)| id).collect::<Vec<_>>();
+        assert_eq!(found, [one, two]);
+        let wanted =
+            format!("{} is replaced; supersede {}: op-abc, co{two}, {one}x", short(&one), short(&two));
+        assert_eq!(brief(&text), wanted);
+    }
 
     #[test]
     fn text_of_others_cannot_move_the_cursor_or_turn_the_line() {

@@ -66,7 +66,7 @@ pub use metrics::{Histogram, MetricsView};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorView {
     /// A stable word: `bad_request`, `unknown`, `ambiguous`, `denied`, `too_large`, `malformed`, `closed`, `backlog`,
-    /// `frozen`, `not_ordered`, `corrupt`, `disk_full`, `stopping`, `internal`.
+    /// `frozen`, `not_ordered`, `other`, `corrupt`, `disk_full`, `stopping`, `internal`.
     pub code: String,
     /// What, and why.
     pub error: String,
@@ -360,6 +360,9 @@ pub struct SubmitView {
     /// What it did once ordered: `applied`, or why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// Where it had no effect: the command that shows what stands in its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// The operation's decision, once agreed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionView>,
@@ -557,6 +560,12 @@ pub struct LeafView {
     /// What an entry did, or what was decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
+    /// The title of the operation that it concerns, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Who says what, for records that have an effect, as the operation's story tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<String>,
     /// The leaf in one line.
     pub text: String,
 }

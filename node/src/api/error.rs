@@ -59,6 +59,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "unknown", error)
     }
 
+    /// What was named is known, and is something else than was asked for.
+    pub(super) fn other(error: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "other", error)
+    }
+
     pub(super) fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the node stops").next("entente up")
     }

@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::dto::{EventView, LeafKind, LeafView};
 use super::error::{ApiError, Params};
-use super::log;
+use super::{log, names};
 use crate::runtime::{Handle, Stopped};
 
 /// Leaves that are read at once while a follower catches up.
@@ -60,7 +60,7 @@ struct Follower {
     node: Handle,
     live: broadcast::Receiver<EventView>,
     stopped: watch::Receiver<Option<std::sync::Arc<Stopped>>>,
-    /// The next leaf that was not told.
+    /// The next leaf that was not read.
     next: u64,
     /// The last leaf that was told; before there is one, the first that will be.
     told: u64,
@@ -127,7 +127,10 @@ impl Follower {
 /// The same, each entry followed by what it says.
 fn with_words(state: &entente_protocol::coalition::State, events: Vec<EventView>) -> Vec<EventView> {
     let mut all = Vec::with_capacity(2 * events.len());
-    for event in events {
+    for mut event in events {
+        if let EventView::Ordered { outcome, .. } = &mut event {
+            *outcome = names::named(state, outcome);
+        }
         let told = match &event {
             EventView::Ordered { id, index, .. } => state
                 .seen(id)

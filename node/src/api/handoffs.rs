@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use entente_protocol::coalition::{DisputeView, FindError, HandoffView, StoryView};
+use entente_protocol::coalition::{DisputeView, FindError, HandoffView, State as Coalition, StoryView};
 use entente_protocol::identity::RecordId;
 use serde::Deserialize;
 
 use super::error::{Answer, ApiError, Params};
+use super::names;
 use crate::runtime::Handle;
 
 /// Most handoffs or disputes of a list: the latest.
@@ -43,12 +44,11 @@ pub(super) async fn list(
 pub(super) async fn show(State(node): State<Handle>, Path(text): Path<String>) -> Answer<HandoffView> {
     let found = node.ask(move |engine, _| {
         let state = engine.state();
-        let id = state.find_handoff(&text)?;
+        let id = state.find_handoff(&text).map_err(|error| named(state, error, &text, "handoff"))?;
         let handoff = state.handoff(&id).ok_or(FindError::Unknown(text))?;
-        Ok::<_, FindError>(state.handoff_view(handoff))
+        Ok::<_, ApiError>(state.handoff_view(handoff))
     });
-    let found = found.await.ok_or_else(ApiError::stopping)?;
-    Ok(Json(found.map_err(|error| named(error, HANDOFFS))?))
+    Ok(Json(found.await.ok_or_else(ApiError::stopping)??))
 }
 
 /// Disputes by log index, the latest.
@@ -75,12 +75,11 @@ pub(super) async fn dispute(State(node): State<Handle>, Path(text): Path<String>
 pub(super) async fn find_dispute(node: &Handle, text: String) -> Result<DisputeView, ApiError> {
     let found = node.ask(move |engine, _| {
         let state = engine.state();
-        let id = state.find_dispute(&text)?;
+        let id = state.find_dispute(&text).map_err(|error| named(state, error, &text, "dispute"))?;
         let dispute = state.dispute(&id).ok_or(FindError::Unknown(text))?;
-        Ok::<_, FindError>(state.dispute_view(dispute))
+        Ok::<_, ApiError>(state.dispute_view(dispute))
     });
-    let found = found.await.ok_or_else(ApiError::stopping)?;
-    with_leaf(node, found.map_err(|error| named(error, DISPUTES))?)
+    with_leaf(node, found.await.ok_or_else(ApiError::stopping)??)
 }
 
 fn with_leaf(node: &Handle, view: DisputeView) -> Result<DisputeView, ApiError> {
@@ -97,8 +96,15 @@ pub(super) async fn story(State(node): State<Handle>, Path(text): Path<String>) 
     Ok(Json(found.await.ok_or_else(ApiError::stopping)??))
 }
 
-/// A failed search, with the command that lists what there is.
-fn named(error: FindError, list: &str) -> ApiError {
+/// A failed search for a handoff or a dispute, with the command that lists what there is; where something else begins so, with
+/// what that is.
+fn named(state: &Coalition, error: FindError, text: &str, wanted: &str) -> ApiError {
+    let list = if wanted == "handoff" { HANDOFFS } else { DISPUTES };
+    if names::is_unknown(&error)
+        && let Some((what, show)) = names::something_else(state, text, wanted)
+    {
+        return ApiError::other(what).next(format!("{list}; what it is: {show}"));
+    }
     let (status, code) = match &error {
         FindError::Unknown(_) => (StatusCode::NOT_FOUND, "unknown"),
         FindError::Ambiguous { .. } => (StatusCode::CONFLICT, "ambiguous"),

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use entente_protocol::coalition::{State as Coalition, ToldView};
 use entente_protocol::founding::CharterChain;
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::Leaf;
@@ -14,11 +15,14 @@ use serde::Deserialize;
 
 use super::dto::{LeafKind, LeafView, LogPage};
 use super::error::{Answer, ApiError, Params};
+use super::names;
 use crate::runtime::Handle;
 use crate::storage::{StoredLeaf, body_id};
 
 /// Most leaves of one page.
 pub const MAX_LOG_PAGE: usize = 1000;
+/// Leaves that are put into words in one turn of the engine.
+const TOLD_AT_ONCE: usize = 64;
 /// Leaves of a page where no limit is given.
 const DEFAULT_LOG_PAGE: usize = 100;
 
@@ -32,7 +36,47 @@ pub(super) async fn page(State(node): State<Handle>, Params(asked): Params<Asked
     let limit = asked.limit.unwrap_or(DEFAULT_LOG_PAGE).min(MAX_LOG_PAGE);
     let (size, certified) = (node.store().size()?, certified(&node)?);
     let from = asked.from.unwrap_or(0);
-    Ok(Json(LogPage { leaves: leaves(&node, from, limit, certified)?, size, certified }))
+    let leaves = with_words(&node, leaves(&node, from, limit, certified)?).await?;
+    Ok(Json(LogPage { leaves, size, certified }))
+}
+
+/// The same with titles and with what records say: a few at a time, so that others have their turn.
+async fn with_words(node: &Handle, leaves: Vec<LeafView>) -> Result<Vec<LeafView>, ApiError> {
+    let mut all = Vec::with_capacity(leaves.len());
+    let mut rest = leaves.into_iter();
+    loop {
+        let some = rest.by_ref().take(TOLD_AT_ONCE).collect::<Vec<_>>();
+        if some.is_empty() {
+            return Ok(all);
+        }
+        let told = node.ask(move |engine, _| {
+            some.into_iter().map(|leaf| told(engine.state(), leaf)).collect::<Vec<_>>()
+        });
+        all.extend(told.await.ok_or_else(ApiError::stopping)?);
+    }
+}
+
+/// A leaf with its title and what it says, as far as the state knows.
+fn told(state: &Coalition, leaf: LeafView) -> LeafView {
+    let Some(id) = leaf.id else { return leaf };
+    let title = |operation: &RecordId| Some(state.operation(operation)?.open.title.clone());
+    match leaf.kind {
+        LeafKind::Entry => {
+            let outcome = leaf.outcome.as_deref().map(|outcome| names::named(state, outcome));
+            // A record that was said before, or refused, stands under another index or under none.
+            let told = state.seen(&id).filter(|seen| seen.index == leaf.index).and_then(|_| state.told(&id));
+            let Some(ToldView { title, story, .. }) = told else { return LeafView { outcome, ..leaf } };
+            let who = story.partner.map_or(String::new(), |who| format!("{who} "));
+            let role = story.role.map_or(String::new(), |role| format!(", as {role}"));
+            LeafView { outcome, title, says: Some(format!("{who}{}{role}", story.text)), ..leaf }
+        }
+        LeafKind::Decision => LeafView { title: title(&id), ..leaf },
+        LeafKind::Ruling => {
+            let operation = state.dispute(&id).map(|dispute| dispute.operation);
+            LeafView { title: operation.and_then(|operation| title(&operation)), ..leaf }
+        }
+        LeafKind::Epoch => leaf,
+    }
 }
 
 /// How many leaves are certified.
@@ -78,6 +122,8 @@ fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result
                 feed: Some(feed),
                 id: Some(id),
                 outcome: Some(outcome),
+                title: None,
+                says: None,
             }
         }
         Leaf::Decision(decision) => LeafView {
@@ -88,6 +134,8 @@ fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result
             feed: None,
             id: Some(decision.operation),
             outcome: Some(decision.verdict.name().to_owned()),
+            title: None,
+            says: None,
             text: decision.explain().join("; "),
         },
         Leaf::Ruling(ruled) => LeafView {
@@ -98,6 +146,8 @@ fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result
             feed: None,
             id: Some(ruled.dispute),
             outcome: Some(ruled.ruling.done().to_owned()),
+            title: None,
+            says: None,
             text: ruled.explain().join("; "),
         },
         Leaf::Epoch(record) => {
@@ -110,6 +160,8 @@ fn view(node: &Handle, index: u64, leaf: &StoredLeaf, certified: bool) -> Result
                 feed: None,
                 id: None,
                 outcome: None,
+                title: None,
+                says: None,
                 text: format!("epoch {epoch} ends at {}: {agreed} of {seats} seats contributed", record.time),
             }
         }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::dto::{AttestationView, CommitmentView, DecisionView, OperationView, RecordState};
 use super::error::{Answer, ApiError, LIST, Params};
-use super::refused;
+use super::{names, refused};
 use crate::runtime::Handle;
 
 /// Most signatures of held records that provisional views check, the same share of each node: one of a record, and those that it
@@ -178,7 +178,11 @@ impl Known {
                 return Err(ApiError::new(axum::http::StatusCode::CONFLICT, "ambiguous", reason).next(LIST));
             }
             (Err(error), Err(_)) => {
-                return Err(refused::held(text, refused, waiting).unwrap_or_else(|| error.into()));
+                let other = names::something_else(state, text, "operation");
+                return Err(match other.filter(|_| names::is_unknown(&error)) {
+                    Some((what, show)) => ApiError::other(what).next(show),
+                    None => refused::held(text, refused, waiting).unwrap_or_else(|| error.into()),
+                });
             }
         };
         let provisional = held.into_iter().find(|view| view.id == id);

@@ -22,9 +22,10 @@ use tokio::time::Instant;
 
 use super::dto::{DecisionView, RecordState, Short, SubmitView, Wait};
 use super::error::{Answer, ApiError, Content, Params};
+use super::names;
 use super::operations::Taken;
-use crate::runtime::Handle;
 use crate::runtime::follow::{Place, TooManyWaiters, Waiter};
+use crate::runtime::{Handle, SubmitError};
 use crate::storage::body_id;
 
 /// Longest wait, in ms; longer ones are cut to it.
@@ -35,6 +36,8 @@ const DEFAULT_WAIT_MS: u64 = 30_000;
 const STALL_GRACE: Duration = Duration::from_millis(300);
 /// Most notes of a batch.
 pub const MAX_BATCH_NOTES: usize = 1024;
+/// The command that shows who may do what.
+const CHARTER: &str = "entente charter current";
 /// Largest batch of notes, in bytes.
 pub const MAX_BATCH_BYTES: usize = 1 << 20;
 
@@ -173,7 +176,11 @@ impl Registered {
 
     async fn submit(self, node: &Handle, deadline: Instant) -> Result<SubmitView, ApiError> {
         let Self { work: Work { body, lane, operation, wait }, ordered, decided } = self;
-        let mut view = held_view(&node.submit(lane, body).await?);
+        let held = match node.submit(lane, body).await {
+            Ok(held) => held,
+            Err(error) => return Err(refused(node, error).await),
+        };
+        let mut view = held_view(&held);
         tokio::select! {
             done = wait_for(node, &mut view, operation, ordered, decided) => done?,
             code = cut_short(node, deadline), if wait != Wait::Held => view.code = Some(code),
@@ -183,6 +190,26 @@ impl Registered {
         }
         Ok(view)
     }
+}
+
+/// A refusal with titles beside its ids, and where to look.
+async fn refused(node: &Handle, error: SubmitError) -> ApiError {
+    let SubmitError::Refused(Refused { code, reason }) = error else { return error.into() };
+    let denied = matches!(code.as_str(), "denied" | "undeclared");
+    let (reason, next) = named(node, reason).await;
+    let error = ApiError::from(SubmitError::Refused(Refused { code, reason }));
+    if denied { error.next(next.unwrap_or_else(|| CHARTER.into())) } else { error }
+}
+
+/// Why something has no effect, with titles beside ids, and the command that shows what it names.
+async fn named(node: &Handle, reason: String) -> (String, Option<String>) {
+    let asked = reason.clone();
+    let found = node.ask(move |engine, _| {
+        let state = engine.state();
+        (names::named(state, &asked), names::leads_to(state, &asked))
+    });
+    // A node that stops has no names to give.
+    found.await.unwrap_or((reason, None))
 }
 
 fn busy(error: TooManyWaiters) -> ApiError {
@@ -203,6 +230,7 @@ fn held_view(held: &Held) -> SubmitView {
         index: None,
         epoch: None,
         outcome: None,
+        next: None,
         decision: None,
         missing: Vec::new(),
     }
@@ -228,11 +256,13 @@ async fn wait_for(
     view.index = Some(place.index);
     view.epoch = Some(place.epoch);
     let void = is_void(node, &place)?;
-    view.outcome = Some(place.outcome);
     if void {
+        let (outcome, next) = named(node, place.outcome).await;
+        (view.outcome, view.next) = (Some(outcome), next);
         view.code = Some(Short::Void);
         return Ok(());
     }
+    view.outcome = Some(place.outcome);
     let (Some(decided), Some(operation)) = (decided, operation) else {
         return Ok(());
     };

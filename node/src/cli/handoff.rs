@@ -10,9 +10,10 @@ use entente_protocol::record::{
     Accept, Acknowledged, Act, Conclude, Decline, Handed, HandoffAct, Offer, Reclaim, Role, Takeover,
 };
 
-use super::op::{Saying, find, texts};
+use super::charter::amend::in_force;
+use super::op::{Officer, Saying, find, texts};
 use super::{Context, now, parse};
-use crate::api::dto::HandoffView;
+use crate::api::dto::{HandoffView, OperationView};
 use crate::client::segment;
 use crate::errors::CliError;
 use crate::render;
@@ -171,6 +172,7 @@ impl OfferArgs {
         let command = context.hint(&format!("handoff offer {} --to {} --note TEXT", self.operation, self.to));
         checked(Part::Note, "note", self.note.as_ref(), &command)?;
         let operation = operation(context, &self.operation, &self.saying).await?;
+        self.check_role(context, &operation).await?;
         let span_ms = self.stands.map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
         let offer = Offer {
             operation,
@@ -182,6 +184,28 @@ impl OfferArgs {
         };
         let shows = format!("op story {}", render::short(&operation));
         self.saying.say(context, Act::Handoff(HandoffAct::Offer(offer)), &shows).await
+    }
+
+    /// Refuses a role that the operation's type does not have.
+    async fn check_role(&self, context: &Context, operation: &RecordId) -> Result<(), CliError> {
+        if self.whole || !matches!(self.role, Role::Declared(_)) {
+            return Ok(());
+        }
+        // What is not known here yet is judged when it is ordered.
+        let view = context.client()?.get::<OperationView>(&format!("/v1/ops/{operation}")).await;
+        let Ok(view) = view else { return Ok(()) };
+        let charter = in_force(context, Some(view.charter_version)).await?;
+        let Some(kind) = charter.kind(&view.kind).filter(|kind| kind.all_roles().all(|it| it != self.role))
+        else {
+            return Ok(());
+        };
+        let roles = kind.all_roles().filter(|role| *role != Role::Observing).map(|role| role.to_string());
+        let shown = render::short(operation);
+        Err(CliError::usage(
+            format!("{} has no role {}", kind.name, self.role),
+            format!("its roles that can be handed over are: {}", roles.collect::<Vec<_>>().join(", ")),
+            context.hint(&format!("handoff offer {shown} --to {} --role ROLE", self.to)),
+        ))
     }
 }
 
@@ -198,6 +222,14 @@ impl AcceptArgs {
                 context.hint(&shows),
             ));
         };
+        let partner = Officer::load(context).await?.partner()?.clone();
+        if partner != view.to {
+            return Err(CliError::denied(
+                format!("{} was not accepted", render::short(&view.id)),
+                format!("it was offered to {}, not to {partner}", view.to),
+                context.hint(&shows),
+            ));
+        }
         let accept = context.hint(&format!(
             "handoff accept {} --acknowledge {}",
             render::short(&view.id),

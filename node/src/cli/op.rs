@@ -106,7 +106,7 @@ impl Command {
                 if context.json {
                     render::print_json(&story);
                 } else {
-                    render::print(&render::handoff::story(&story));
+                    render::print(&render::handoff::story(&story, &context.hints));
                 }
                 Ok(())
             }

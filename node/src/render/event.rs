@@ -1,6 +1,6 @@
 //! Events, one line each.
 
-use super::{leaf, plain, short};
+use super::{brief, leaf, plain, short};
 use crate::api::dto::EventView;
 use crate::hints::Hints;
 
@@ -11,7 +11,12 @@ pub(crate) fn line(event: &EventView, all: bool, hints: &Hints) -> String {
             format!("held      {} by {} ({} {})", short(id), plain(&feed.partner), feed.lane, feed.length)
         }
         EventView::Ordered { id, index, feed, outcome, .. } => {
-            format!("ordered   {} of {} at {index}: {}", short(id), plain(&feed.partner), plain(outcome))
+            format!(
+                "ordered   {} of {} at {index}: {}",
+                short(id),
+                plain(&feed.partner),
+                brief(&plain(outcome))
+            )
         }
         EventView::Told { index, told } => {
             let who = told.story.partner.as_ref().map_or(String::new(), |who| format!("{who} "));

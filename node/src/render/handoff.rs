@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use entente_protocol::identity::RecordId;
+
 use super::table::{headed, table};
 use super::{plain, short};
 use crate::api::dto::{DisputeView, HandoffView, StoryView};
@@ -35,7 +37,7 @@ pub(crate) fn page(it: &HandoffView, hints: &Hints) -> String {
         format!("{}  {} of {}\n{}\n\n", state.to_uppercase(), plain(&it.what), plain(&it.title), it.id);
     let mut rows = vec![
         ["from".to_owned(), format!("{} to {}", it.from, it.to)],
-        ["operation".into(), it.operation.to_string()],
+        ["operation".into(), titled(&it.operation, &it.title)],
         ["made".into(), format!("{}, leaf {}", it.at, it.index)],
     ];
     if let Some(phase) = &it.phase {
@@ -99,6 +101,19 @@ pub(crate) fn disputes(disputes: &[DisputeView]) -> String {
     headed(["ID", "STATE", "BY", "ABOUT", "LEAF", "OPERATION", "TITLE"], rows.collect())
 }
 
+/// An operation by the beginning of its id and its title.
+fn titled(operation: &RecordId, title: &str) -> String {
+    format!("{}  {}", short(operation), plain(title))
+}
+
+/// What a dispute is about.
+fn subject(it: &DisputeView) -> String {
+    match it.subject == it.operation {
+        true => format!("the {} {}", it.about, titled(&it.operation, &it.title)),
+        false => format!("the {} {} on {}", it.about, short(&it.subject), plain(&it.title)),
+    }
+}
+
 /// Who opened it: a rule does, in the name of whom a conflict wronged.
 fn opener(it: &DisputeView) -> String {
     if it.by_rule { format!("rule, for {}", it.opened_by) } else { it.opened_by.to_string() }
@@ -112,8 +127,8 @@ pub(crate) fn dispute(it: &DisputeView, hints: &Hints) -> String {
     let judges = it.panel.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut rows = vec![
         ["opened".to_owned(), format!("by {}, {}, leaf {}", opener(it), it.at, it.index)],
-        ["subject".into(), format!("the {} {}", it.about, it.subject)],
-        ["operation".into(), it.operation.to_string()],
+        ["subject".into(), subject(it)],
+        ["operation".into(), titled(&it.operation, &it.title)],
         ["reason".into(), format!("{ground}{}", plain(&it.reason))],
         ["panel".into(), format!("{judges}; {} equal words decide", it.threshold)],
     ];
@@ -148,7 +163,7 @@ pub(crate) fn dispute(it: &DisputeView, hints: &Hints) -> String {
 }
 
 /// The story of an operation.
-pub(crate) fn story(it: &StoryView) -> String {
+pub(crate) fn story(it: &StoryView, hints: &Hints) -> String {
     let mut text = format!(
         "{}  {}: {}\n{}\n\n",
         it.status.name().to_uppercase(),
@@ -174,7 +189,8 @@ pub(crate) fn story(it: &StoryView) -> String {
     text.push_str(&table(&rows));
     text.push('\n');
     if it.before > 0 {
-        let _ = writeln!(text, "{} things happened before: entente log", it.before);
+        let log = hints.copyable("entente log");
+        let _ = writeln!(text, "{} things happened before: {log}", it.before);
     }
     let rows = it.events.iter().map(|event| {
         [

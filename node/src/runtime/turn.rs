@@ -28,6 +28,7 @@ use super::follow::Place;
 use super::serve::{Asked, Serving};
 use super::{Handle, Stopped, clock};
 use crate::api::dto::{DecisionView, EventView, FaultView, RulingView};
+use crate::api::names::named;
 use crate::storage::{Mark, Store};
 
 /// Requests of the local API that wait for the engine.
@@ -341,10 +342,10 @@ impl Turn {
                 let place = Place { index, epoch, outcome };
                 follow.tell_ordered(&id, &place);
                 if follow.has_followers() {
-                    let (feed, outcome) = (node.feed_view(&feed, length), place.outcome);
+                    let state = self.engine.state();
+                    let (feed, outcome) = (node.feed_view(&feed, length), named(state, &place.outcome));
                     follow.tell(EventView::Ordered { id, index, epoch, feed, outcome });
                     // A record that was said before, or refused, stands under another index or under none.
-                    let state = self.engine.state();
                     if state.seen(&id).is_some_and(|seen| seen.index == index)
                         && let Some(told) = state.told(&id)
                     {

@@ -99,6 +99,10 @@ fn an_operation_is_handed_over_knowingly_goes_through_its_phases_and_tells_its_s
     pair.sudria(&["handoff", "takeover", &id, "--ground", "silence"])
         .refused(6, &["norden answers", "let others take over", "op story"]);
     pair.norden(&["handoff", "offer", &id, "--to", "norden"]).refused(6, &["norden has it already"]);
+    pair.norden(&["handoff", "offer", &id, "--to", "sudria", "--role", "pilot"])
+        .refused(2, &["airlift has no role pilot", "lead, supporting", "handoff offer"]);
+    pair.norden(&["handoff", "show", &id])
+        .refused(1, &[&format!("{} is the operation \"Search north\", no handoff", &id[..13]), "op show"]);
     let offered =
         pair.norden(&["handoff", "offer", &id, "--to", "sudria", "--phase", "rescue", "--note", "found"]);
     offered.done();
@@ -109,7 +113,11 @@ fn an_operation_is_handed_over_knowingly_goes_through_its_phases_and_tells_its_s
     {
         assert!(shown.done().contains(word), "{word:?} is not in\n{}", shown.out);
     }
+    let operation = format!("{}  Search north", &id[..13]);
+    assert!(shown.out.contains(&operation) && !shown.out.contains(&id), "{}", shown.out);
     // Nobody accepts what it has not seen.
+    pair.norden(&["handoff", "accept", &offer])
+        .refused(6, &["it was offered to sudria, not to norden", "handoff show"]);
     let blind = pair.sudria(&["handoff", "accept", &offer]);
     blind.refused(2, &["acknowledges what is open: 1 items", "handoff accept", "--acknowledge"]);
     pair.sudria(&["handoff", "accept", &offer, "--acknowledge", "aaaaaaaaaaaaa"])
@@ -145,6 +153,14 @@ fn a_ruling_annuls_and_has_a_receipt_of_its_own_beside_that_of_the_decision() {
     let opened = pair.norden(&["dispute", "open", &id, "--reason", "over the closed sector"]);
     opened.done();
     let dispute = first_line(&opened);
+    pair.norden(&["dispute", "rule", &id, "annul"])
+        .refused(1, &[&format!("{} is the operation \"Corridor\", no dispute", &id[..13]), "dispute list"]);
+    let shown = pair.norden(&["dispute", "show", &dispute]);
+    let subject = format!("the operation {}  Corridor", &id[..13]);
+    assert!(shown.done().contains(&subject) && !shown.out.contains(&id), "{}", shown.out);
+    let story = pair.norden(&["op", "story", &id]);
+    assert!(story.done().contains("disputes the operation: over the closed sector"), "{}", story.out);
+    assert_eq!(story.out.matches(&id).count(), 1, "{}", story.out);
     pair.norden(&["dispute", "rule", &dispute, "annul"])
         .refused(6, &["has no seat in the panel", "dispute show"]);
     pair.norden(&["handoff", "conclude", &id]).refused(6, &["is in dispute"]);

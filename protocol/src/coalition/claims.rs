@@ -1,8 +1,8 @@
 //! Who has which exclusive resource.
 //!
 //! Guarantee: of claims on one resource that overlap, at most one is held. An operation holds its claims from its opening on,
-//! while it is open and once it is agreed; they are free again when it fails or expires. So the order of openings decides, and the
-//! loser is told by whom. Looking and changing cost a logarithm of what is held: what is held under one key never overlaps,
+//! while it is open and once it is agreed; they are free again when it fails, expires, is concluded or is annulled. So the order
+//! of openings decides, and the loser is told by whom. Looking and changing cost a logarithm of what is held: what is held under one key never overlaps,
 //! so the last one that begins before the end of another is the only one that can meet it.
 
 use std::collections::BTreeMap;

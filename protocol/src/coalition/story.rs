@@ -22,6 +22,8 @@ use crate::time::Time;
 
 /// Most events of a story.
 pub const MAX_STORY_EVENTS: usize = 2000;
+/// So much of an id is told.
+const SHOWN_ID_CHARS: usize = 13;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -373,7 +375,14 @@ fn tell_dispute(dispute: &Dispute, told: &mut Telling) {
     let ground = dispute.ground.as_ref().map_or(String::new(), |ground| format!("{ground}: "));
     let text = match dispute.is_by_rule() {
         true => format!("wronged, so a dispute is opened by rule: {ground}{}", dispute.reason),
-        false => format!("disputes the {} {}: {ground}{}", dispute.about, dispute.subject, dispute.reason),
+        false if dispute.subject == dispute.operation => {
+            format!("disputes the operation: {ground}{}", dispute.reason)
+        }
+        false => {
+            // Enough of the id to name it on a command line.
+            let subject = dispute.subject.to_string().chars().take(SHOWN_ID_CHARS).collect::<String>();
+            format!("disputes the {} {subject}: {ground}{}", dispute.about, dispute.reason)
+        }
     };
     let opener = Some((&dispute.opened_by, None));
     told.tell(dispute.at, Some(dispute.index), opener, (StoryWord::Disputed, text, Some(dispute.id)));

@@ -84,7 +84,7 @@ impl Submission {
                         render::print(&format!("{id}\n"));
                     }
                 }
-                return Err(advised(error, context));
+                return Err(advised(error));
             }
         };
         if context.json {
@@ -104,10 +104,9 @@ fn may_be_taken(error: &CliError) -> bool {
     matches!(error.code.as_str(), WENT_AWAY | "timeout" | "stopping" | "internal" | "corrupt" | "failure")
 }
 
-/// The node's refusal with a next command that fits this data folder.
-fn advised(error: CliError, context: &Context) -> CliError {
+/// The node's refusal with what to do about it.
+fn advised(error: CliError) -> CliError {
     let next = match error.code.as_str() {
-        "denied" | "undeclared" => context.charter_hint(),
         "malformed" | "too_large" => "the same command with less or other text".into(),
         _ => return error,
     };
@@ -178,7 +177,7 @@ fn fell_short(view: &SubmitView, short: Short, waiting: &Waiting, context: &Cont
         Short::Void => CliError::denied(
             format!("{id} is ordered and has no effect"),
             view.outcome.as_deref().map_or_else(|| "the charter does not allow it".into(), render::plain),
-            context.charter_hint(),
+            view.next.as_deref().map_or_else(|| context.charter_hint(), |next| context.hints.copyable(next)),
         ),
         Short::Stopping => CliError::new(
             Exit::NodeDown,

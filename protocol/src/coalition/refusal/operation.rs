@@ -116,8 +116,8 @@ impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is not free: {} of {} ({:?}) was opened first and has it until it fails or expires; open this for \
-             another time or place",
+            "{} is not free: {} of {} ({:?}) was opened first and has it until it fails, \
+             expires, is concluded or is annulled; open this for another time or place",
             self.claim, self.holder, self.partner, self.title
         )
     }
