@@ -7,6 +7,7 @@ use entente_protocol::identity::RecordId;
 use entente_protocol::record::{Act, AssetAct, Contribute, Control, Declare, Recall};
 
 use super::Context;
+use super::member::member;
 use super::op::{Officer, Saying, find, texts};
 use crate::api::dto::AssetView;
 use crate::client::segment;
@@ -87,8 +88,11 @@ impl Command {
             Self::Contribute(args) => args.run(context).await,
             Self::Recall(args) => args.run(context).await,
             Self::List { owner } => {
-                let owner = owner.as_ref().map_or(String::new(), |owner| format!("?owner={owner}"));
-                let assets: Vec<AssetView> = context.client()?.get(&format!("/v1/assets{owner}")).await?;
+                let path = owner.as_ref().map_or(String::new(), |owner| format!("?owner={owner}"));
+                let assets: Vec<AssetView> = context.client()?.get(&format!("/v1/assets{path}")).await?;
+                if let (Some(owner), true) = (owner, assets.is_empty()) {
+                    member(context, owner).await?;
+                }
                 if context.json {
                     render::print_json(&assets);
                 } else {
@@ -119,6 +123,9 @@ impl ContributeArgs {
             texts::check(Part::Caveat, "caveat", caveat, &command)?;
         }
         let control = self.control(context)?;
+        for partner in &self.to {
+            member(context, partner).await?;
+        }
         let asset = own(context, &self.name).await?.id;
         let operation = match self.operation.parse::<RecordId>() {
             Ok(id) => id,

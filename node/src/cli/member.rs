@@ -127,7 +127,8 @@ async fn members(context: &Context) -> Result<Vec<MemberView>, CliError> {
     context.client()?.get("/v1/members").await
 }
 
-async fn member(context: &Context, partner: &PartnerName) -> Result<MemberView, CliError> {
+/// The member of this name; one that has left is one still.
+pub(super) async fn member(context: &Context, partner: &PartnerName) -> Result<MemberView, CliError> {
     let members = members(context).await?;
     let names = members.iter().map(|member| member.partner.to_string()).collect::<Vec<_>>().join(", ");
     members.into_iter().find(|member| member.partner == *partner).ok_or_else(|| {

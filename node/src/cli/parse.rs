@@ -31,6 +31,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(ms))
 }
 
+/// A span as [`duration`] reads it.
+pub(crate) fn shown(span: Duration) -> String {
+    match span.as_millis() {
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
 /// `held`, `ordered` or `agreed`.
 pub(crate) fn wait(text: &str) -> Result<Wait, String> {
     [Wait::Held, Wait::Ordered, Wait::Agreed]
@@ -57,6 +65,9 @@ mod tests {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
         assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
+        for shown_as in ["20s", "300s", "1500ms"] {
+            assert_eq!(duration(shown_as).map(shown).as_deref(), Ok(shown_as));
+        }
         for bad in ["", "30", "s", "0s", "25h", "1.5s", "-1s", "99999999999999999999s", "1 s"] {
             assert!(duration(bad).is_err(), "{bad:?}");
         }

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use entente_protocol::charter::PartnerName;
+use entente_protocol::authority::Extent;
+use entente_protocol::charter::{Charter, PartnerName};
+use entente_protocol::credential::Chain;
 use entente_protocol::identity::CoalitionId;
 use entente_protocol::record::{Act, KeyAct};
 
 use crate::cli::Context;
 use crate::cli::authority::file::{self, Offline};
+use crate::cli::charter::amend::in_force;
 use crate::cli::op::{Officer, Saying};
 use crate::errors::CliError;
 
@@ -21,6 +24,24 @@ pub(crate) struct Submit {
     saying: Saying,
 }
 
+/// Tells of operation types that are none by the charter in force: a later version may declare them.
+fn warn_of_types(chain: &Chain, charter: &Charter) {
+    let Some(leaf) = chain.leaf() else { return };
+    let Extent::Only(named) = &leaf.operations else { return };
+    let unknown = named.iter().filter(|name| charter.kind(name.as_str()).is_none());
+    let unknown = unknown.map(ToString::to_string).collect::<Vec<_>>();
+    if !unknown.is_empty() {
+        let there = charter.operations.iter().map(|kind| kind.name.to_string()).collect::<Vec<_>>();
+        eprintln!(
+            "warning: the chain is for {}, and version {} of the charter, which is in force, declares no such type; there \
+             are: {}",
+            unknown.join(", "),
+            charter.version,
+            there.join(", ")
+        );
+    }
+}
+
 impl Submit {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
         let (act, partner, coalition) = self.read()?;
@@ -31,6 +52,9 @@ impl Submit {
                 format!("it holds in {coalition}, and this node is in {here}"),
                 format!("entente authority show {}", self.file.display()),
             ));
+        }
+        if let KeyAct::Grant(chain) = &act {
+            warn_of_types(chain, &in_force(context, None).await?);
         }
         self.saying.say(context, Act::Key(act), &format!("member show {partner}")).await
     }

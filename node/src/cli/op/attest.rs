@@ -1,20 +1,24 @@
 //! `entente op attest`.
 
+use std::path::Path;
+
 use clap::Args;
 use entente_protocol::charter::{Charter, PartnerName};
 use entente_protocol::coalition::Part;
 use entente_protocol::identity::RecordId;
 use entente_protocol::record::{Act, Attest as AttestAct, Body, Role, Stance};
 
+use super::submit::DEFAULT_TIMEOUT;
 use super::{Officer, Submission, Waiting, evidence, find, is_unknown, texts};
-use crate::api::dto::{AttestationView, OperationView};
-use crate::cli::Context;
+use crate::api::dto::{AttestationView, OperationView, Wait};
 use crate::cli::charter::amend::in_force;
+use crate::cli::{Context, parse};
 use crate::errors::CliError;
+use crate::hints::quoted;
 use crate::render;
 
 /// Say something on an operation: for, against, or neither.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub(crate) struct Attest {
     /// The operation, or the beginning of its id
     id: String,
@@ -39,7 +43,7 @@ pub(crate) struct Attest {
     waiting: Waiting,
 }
 
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[group(required = true, multiple = false)]
 struct StanceArgs {
     /// For
@@ -72,8 +76,7 @@ impl StanceArgs {
 impl Attest {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
         if let Some(caveat) = &self.caveat {
-            let command =
-                context.hint(&format!("op attest {} {} --caveat TEXT", self.id, self.stance.option()));
+            let command = Self { caveat: Some("TEXT".into()), ..self.clone() }.command(context);
             texts::check_not_empty("caveat", caveat, &command)?;
             texts::check(Part::Caveat, "caveat", caveat, &command)?;
         }
@@ -111,13 +114,8 @@ impl Attest {
         sent.map_err(|error| match (error.code.as_str(), standing(&known, &partner)) {
             ("closed", _) => CliError { next: show, ..error },
             ("denied", Some(standing)) if self.supersedes.is_none() => {
-                let next = context.hint(&format!(
-                    "op attest {} {} --supersedes {}",
-                    render::short(&operation),
-                    self.stance.option(),
-                    render::short(&standing)
-                ));
-                CliError { next, ..error }
+                let (id, supersedes) = (render::short(&operation), Some(render::short(&standing)));
+                CliError { next: Self { id, supersedes, ..self.clone() }.command(context), ..error }
             }
             _ => error,
         })
@@ -145,7 +143,7 @@ impl Attest {
             (None, [_, _, ..]) => Err(CliError::usage(
                 format!("in which role does {partner} attest?"),
                 format!("the charter gives it several in {}: {names}", kind.name),
-                context.hint(&format!("op attest {} {} --role {}", self.id, self.stance.option(), held[0])),
+                self.as_role(context, held[0]),
             )),
             (None, []) => Err(CliError::denied(
                 format!("{partner} may not attest to {}", render::short(&view.id)),
@@ -160,13 +158,46 @@ impl Attest {
                     format!("the charter gives it another role in {}: {names}", kind.name)
                 },
                 match held.first() {
-                    Some(role) => {
-                        context.hint(&format!("op attest {} {} --role {role}", self.id, self.stance.option()))
-                    }
+                    Some(role) => self.as_role(context, *role),
                     None => context.charter_hint(),
                 },
             )),
         }
+    }
+
+    /// This command in another role.
+    fn as_role(&self, context: &Context, role: Role) -> String {
+        Self { role: Some(role), ..self.clone() }.command(context)
+    }
+
+    /// This command as it is given to a shell.
+    fn command(&self, context: &Context) -> String {
+        let text = |text: &str| quoted(Path::new(text));
+        let mut command = format!("op attest {} {}", self.id, self.stance.option());
+        let mut add = |option: &str, value: &str| command.push_str(&format!(" --{option} {}", text(value)));
+        if let Some(role) = self.role {
+            add("role", &role.to_string());
+        }
+        if let Some(caveat) = &self.caveat {
+            add("caveat", caveat);
+        }
+        self.evidence.iter().for_each(|evidence| add("evidence", evidence));
+        if let Some(supersedes) = &self.supersedes {
+            add("supersedes", supersedes);
+        }
+        if let Some(key) = &self.key {
+            add("key", key);
+        }
+        if self.waiting.wait != Wait::default() {
+            add("wait", &self.waiting.wait.to_string());
+        }
+        if self.waiting.timeout != DEFAULT_TIMEOUT {
+            add("timeout", &parse::shown(self.waiting.timeout));
+        }
+        if let Some(officer) = &context.officer {
+            add("as", &officer.display().to_string());
+        }
+        context.hint(&command)
     }
 }
 

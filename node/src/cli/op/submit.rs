@@ -15,8 +15,11 @@ use crate::client::WENT_AWAY;
 use crate::errors::{CliError, Exit};
 use crate::render;
 
+/// How long is waited where nothing is said: the same as the default below.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How long to wait, and for what.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub(crate) struct Waiting {
     /// Wait until it is held (durable here), ordered, or until the operation is agreed
     #[arg(long, value_parser = parse::wait, value_name = "STATE", default_value = "ordered")]
