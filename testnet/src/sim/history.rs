@@ -31,6 +31,8 @@ pub(super) struct History {
     pub(super) affairs: bool,
     /// Whether keys change as well, where they do, corridors are leased and authorities speak.
     pub(super) powers: bool,
+    /// Whether partners join.
+    pub(super) joins: bool,
     /// How often they talk in turn once all are well again.
     pub(super) talks: u64,
 }
@@ -54,6 +56,8 @@ pub(super) enum What {
     Attest { member: usize, nth: u64 },
     /// An officer says something of the coalition's affairs; what, is drawn then.
     Say { member: usize, draw: u64 },
+    /// Somebody says something of partners that join, or such a partner does; what, is drawn then.
+    Join { member: usize, draw: u64 },
     /// Power is lost, and back after a while.
     Crash { member: usize, down: u64 },
     /// Power is lost after so many more effects.
@@ -116,6 +120,8 @@ const SLEEPERS: u64 = 15;
 const AFFAIRS: u64 = 40;
 /// Of a hundred of those, so many are of keys, leases and authorities as well.
 const POWERS: u64 = 60;
+/// Of a hundred histories of the coalition's affairs partners join in so many.
+const JOINS: u64 = 40;
 /// In larger coalitions talk costs more time than it finds.
 const SEATS_OF_AFFAIRS: usize = 10;
 /// Most rounds of talk once all are well again.
@@ -224,8 +230,31 @@ impl History {
         }
         // Drawn apart again, so that the histories of affairs alone, and what they have found, stay as they are.
         let powers = affairs && Rng::new(seed, 68).chance(POWERS);
+        // And once more.
+        let rng = &mut Rng::new(seed, 107);
+        let joins = affairs && rng.chance(JOINS);
+        if joins {
+            for _ in 0..rng.between(6, 16) {
+                let what = What::Join { member: rng.index(members), draw: rng.next() };
+                items.push(Item { at: rng.below(calm_at), what });
+            }
+        }
         items.sort_by_key(|item| item.at);
-        Self { seed, seats, further, liars, weather, skews, items, calm_at, away, affairs, powers, talks }
+        Self {
+            seed,
+            seats,
+            further,
+            liars,
+            weather,
+            skews,
+            items,
+            calm_at,
+            away,
+            affairs,
+            powers,
+            joins,
+            talks,
+        }
     }
 
     /// The same without some items.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use entente_protocol::authority::{Authority, AuthorityKind, Expression, KindPrecedence, Scope};
 use entente_protocol::charter::{
-    AuthorityName, Card, Charter, Dependants, DisputeRule, DraftSpec, IfShort, Lease, OnExpiry, RoleHints,
-    TakeoverRule, Terms, draft,
+    AuthorityName, Card, Charter, Dependants, DisputeRule, DraftSpec, IfShort, Lease, OnExpiry, Partner,
+    RoleHints, TakeoverRule, Terms, draft,
 };
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::SecretKey;
@@ -14,6 +14,9 @@ use entente_protocol::time::Time;
 
 /// When every history begins.
 pub(crate) const START: Time = Time(1_800_000_000_000);
+
+/// When what roots delegate at the founding ends.
+const UNTIL: Time = Time(START.0 + 1_000 * 86_400_000);
 
 /// One node of a partner. The first nodes hold the seats, in seat order; further ones only author and relay.
 pub(crate) struct Member {
@@ -42,6 +45,29 @@ pub(crate) fn root(partner: usize, nth: usize) -> SecretKey {
 /// An officer of a partner: the first is that of the founding.
 pub(crate) fn officer(partner: usize, nth: usize) -> SecretKey {
     key(2, partner + KEYS_OF_ONE * nth)
+}
+
+/// How many partners may join, named q00, q01, ...
+pub(crate) const NEWCOMERS: usize = 4;
+/// The number under which the first of them makes its keys.
+const FIRST_NEWCOMER: usize = 100;
+
+/// Who may join: the number under which it makes its keys.
+pub(crate) fn newcomer(nth: usize) -> usize {
+    FIRST_NEWCOMER + nth
+}
+
+/// What carries the records of who joins.
+pub(crate) fn host(nth: usize) -> SecretKey {
+    key(4, newcomer(nth))
+}
+
+/// Who may join, as a charter names it.
+pub(crate) fn newcomers_entry(nth: usize) -> Partner {
+    let (of, name) = (newcomer(nth), format!("q{nth:02}").parse().expect("lower-case letters and digits"));
+    let (officers, nodes) = (vec![officer(of, 0).public()], vec![host(nth).public()]);
+    let card = Card::sign(name, officers, key(3, of).public(), nodes, None, &root(of, 0));
+    card.expect("all keys differ").entry(UNTIL)
 }
 
 fn key(purpose: u8, of: usize) -> SecretKey {
@@ -140,7 +166,7 @@ fn found_with(seats: usize, further: usize, shape: impl FnOnce(&mut Charter)) ->
         name: "simulated".parse().expect("lower-case letters"),
         created: START,
         nonce: Nonce([7; 16]),
-        credentials_until: START.plus(1_000 * 86_400_000),
+        credentials_until: UNTIL,
         roles: RoleHints::default(),
     };
     let mut charter = draft("airlift", &cards, &spec).expect("the template fits any number of seats");

@@ -414,6 +414,11 @@ impl Oracle {
         promises.filter(|promise| !self.recount.is_ordered(&promise.feed, promise.length)).copied().collect()
     }
 
+    /// Whether the log holds a feed up to there.
+    pub(super) fn is_ordered(&self, feed: &FeedKey, length: u64) -> bool {
+        self.recount.is_ordered(feed, length)
+    }
+
     /// Who was rolled back and is proved to contradict itself must have stopped.
     pub(super) fn must_have_stopped(&self) -> Vec<usize> {
         self.contradicts.intersection(&self.proved).copied().collect()

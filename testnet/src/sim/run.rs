@@ -2,6 +2,7 @@
 
 mod affairs;
 mod deeds;
+mod joins;
 mod keys;
 mod leases;
 mod words;
@@ -66,6 +67,7 @@ pub(super) fn play_at_most(history: History, planted: &'static str, most_steps: 
         opened: Vec::new(),
         said: Vec::new(),
         keyring,
+        joins: joins::Joins::default(),
         talking: false,
         nonce: 0,
     };
@@ -95,6 +97,8 @@ struct Run {
     said: Vec<RecordId>,
     /// The keys that partners came to have.
     keyring: keys::Keyring,
+    /// Partners that join, and their hosts.
+    joins: joins::Joins,
     /// Whether they talk in turn: then rest is looked for closely.
     talking: bool,
     nonce: u64,
@@ -315,6 +319,8 @@ impl Run {
         let world = &self.world;
         let named = || (0..world.history.members()).filter(|&process| which(world, process));
         let ordered = world.oracle.unkept(|process| which(world, process)).is_empty();
+        let ordered =
+            ordered && self.joins.handed().all(|(feed, length)| world.oracle.is_ordered(&feed, length));
         // An epoch that only crashed engines had decided may never be needed again.
         let applied = |process: usize| {
             world.processes[process].engine.as_ref().map(|engine| engine.status(world.now).applied)

@@ -7,6 +7,7 @@
 //! owner, the membership and the charter version that follow, and no event confirmed by fewer than the charter asks.
 
 mod check;
+mod joins;
 mod keys;
 mod leases;
 mod show;
@@ -17,13 +18,15 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_protocol::authority::Word as Will;
-use entente_protocol::charter::{Charter, PartnerName};
-use entente_protocol::coalition::{Decision, Disposition, KeyRefusal, Membership, Refusal, Verdict};
+use entente_protocol::charter::{Charter, Partner, PartnerName};
+use entente_protocol::coalition::{
+    Decision, Disposition, KeyRefusal, MemberRefusal, Membership, Refusal, Verdict,
+};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::record::{
     Act, AssetAct, AuthorityAct, Change, DisputeAct, HandoffAct, IntegrityAct, KeyAct, LeaseAct, LeasedOpen,
-    Matter, MemberAct, Record, Role, Stance,
+    Matter, MemberAct, Propose, Record, Role, Stance,
 };
 use entente_protocol::time::Time;
 
@@ -34,7 +37,13 @@ use crate::sim::summary::{APPLIED, Count, Counts, REFUSED};
 
 /// What follows from the log so far.
 pub(super) struct Affairs {
+    coalition: CoalitionId,
+    /// That of the founding.
     charter: Charter,
+    /// Later versions that were made, in order.
+    later: Vec<Charter>,
+    /// Who joined, in that order.
+    joined: Vec<Partner>,
     keys: Keys,
     /// By hash of the entry: where those stand that wait.
     parked: BTreeMap<Hash, u64>,
@@ -58,12 +67,11 @@ pub(super) struct Affairs {
     confirmed: Vec<(PartnerName, RecordId)>,
     /// What records about an event name: the report, or another record about the event.
     about: BTreeMap<RecordId, RecordId>,
-    /// The charter version of the last batch, and that of the next.
+    /// The charter version of the last batch.
     in_force: u32,
-    version: u32,
     /// Decisions whose voices stand behind them: an entry's decisions stand before the entries that it releases, which may
     /// be what decides.
-    waiting: Vec<Decision>,
+    waiting: Vec<(u64, Decision)>,
     /// The state root of every epoch, as its record states it.
     roots: BTreeMap<u64, Hash>,
     /// What every state that was shown at an epoch looked like.
@@ -73,6 +81,8 @@ pub(super) struct Affairs {
 
 struct Operation {
     kind: String,
+    /// The charter version that it was opened under.
+    version: u32,
     opened_by: PartnerName,
     lead: PartnerName,
     /// The opening, handoff or ruling that made it the lead.
@@ -135,9 +145,11 @@ impl Affairs {
             parked: BTreeMap::new(),
             now: (charter.created, 0),
             in_force: charter.version,
-            version: charter.version,
             waiting: Vec::new(),
+            coalition,
             charter: charter.clone(),
+            later: Vec::new(),
+            joined: Vec::new(),
             said: BTreeMap::new(),
             operations: BTreeMap::new(),
             words: BTreeMap::new(),
@@ -164,27 +176,27 @@ impl Affairs {
     /// The next batch begins: what was agreed in the one before is in force from it on.
     pub(super) fn begin(&mut self, epoch: u64, time: Time) {
         self.now = (time, epoch);
-        self.in_force = self.version;
+        self.in_force = self.last().version;
     }
 
     /// The next leaf before the epoch's record, and its index.
     pub(super) fn leaf(&mut self, index: u64, leaf: &Leaf) -> Result<(), String> {
         match leaf {
             Leaf::Entry(entry) => self.entry(index, entry)?,
-            Leaf::Decision(decision) => self.waiting.push((**decision).clone()),
+            Leaf::Decision(decision) => self.waiting.push((index, (**decision).clone())),
             Leaf::Ruling(ruled) => self.ruled(ruled)?,
             Leaf::Epoch(_) => return Err("two epoch records in one batch".into()),
         }
         let waiting = std::mem::take(&mut self.waiting);
-        let (ready, later) = waiting.into_iter().partition(|decision| self.knows(decision));
+        let (ready, later) = waiting.into_iter().partition(|(_, decision)| self.knows(decision));
         self.waiting = later;
-        Vec::into_iter(ready).try_for_each(|decision| self.decided(&decision))
+        Vec::into_iter(ready).try_for_each(|(index, decision)| self.decided(index, &decision))
     }
 
     /// The batch ends with the epoch's record.
     pub(super) fn end(&mut self, record: &EpochRecord) -> Result<(), String> {
         let waiting = std::mem::take(&mut self.waiting);
-        waiting.iter().try_for_each(|decision| self.decided(decision))?;
+        waiting.iter().try_for_each(|(index, decision)| self.decided(*index, decision))?;
         self.roots.insert(record.epoch, record.state_root);
         if record.charter_version != self.in_force {
             let (epoch, stated, version) = (record.epoch, record.charter_version, self.in_force);
@@ -195,7 +207,7 @@ impl Affairs {
 
     /// The partner that has `node`, if it is no member any more.
     pub(super) fn gone(&self, node: &PublicKey) -> Option<(PartnerName, Membership)> {
-        let partner = self.charter.partners.iter().find(|partner| partner.nodes.contains(node))?;
+        let partner = self.last().members().find(|partner| partner.nodes.contains(node))?;
         let membership = *self.members.get(&partner.name)?;
         let gone = matches!(membership, Membership::Expelled | Membership::Withdrawn);
         gone.then(|| (partner.name.clone(), membership))
@@ -229,13 +241,17 @@ impl Affairs {
             let revoked =
                 matches!(refusal, Refusal::Key(KeyRefusal::Revoked { key, .. }) if *key == record.signer);
             self.counts.add(Count::Record("by a revoked key", REFUSED), u64::from(revoked));
+            let early = matches!(refusal, Refusal::UnknownSigner { signer } if *signer == record.signer);
+            self.counts.add(Count::Record("by a newcomer", REFUSED), u64::from(early));
             return self.refused(index, &record, refusal).map_err(|why| format!("record {id}: {why}"));
         }
         let wrong = |why: String| format!("record {id} is applied: {why}");
         let partner = self.keys.speaks(&record.signer, index, &self.scope(&record.act), self.now);
         let partner = partner.map_err(wrong)?;
-        let later = !self.keys.is_of_founding(&record.signer);
+        let later = self.keys.was_granted(&record.signer);
         self.counts.add(Count::Record("by a granted key", APPLIED), u64::from(later));
+        let joined = self.last().admitted.iter().any(|it| it.name == partner);
+        self.counts.add(Count::Record("by a newcomer", APPLIED), u64::from(joined));
         // Who is suspended may still leave, report misuse, bring what proves itself, and take home what is its own.
         let leaves = matches!(record.act, Act::Member(MemberAct::Withdraw { .. }) | Act::Key(_));
         let home = match &record.act {
@@ -259,15 +275,17 @@ impl Affairs {
         Ok(())
     }
 
-    /// What is refused for a key is so refused by right.
+    /// What is refused for a key, or for what an amendment is, is so refused by right.
     fn refused(&self, index: u64, record: &Record, refusal: &Refusal) -> Result<(), String> {
-        let for_keys = match refusal {
+        let for_that = match refusal {
             Refusal::UnknownSigner { .. } | Refusal::CredentialExpired { .. } => true,
+            Refusal::Member(MemberRefusal::Amendment(_)) => true,
             Refusal::Key(refusal) => !matches!(
                 refusal,
                 KeyRefusal::TooMany { .. }
                     | KeyRefusal::TooManyGrants { .. }
                     | KeyRefusal::TooManyRotations { .. }
+                    | KeyRefusal::NoPlaces { .. }
             ),
             _ => false,
         };
@@ -276,9 +294,12 @@ impl Affairs {
         };
         let may = match &record.act {
             Act::Key(act) => self.may_change(act).is_ok(),
+            Act::Member(MemberAct::Propose(Propose { change: Change::Amend(amendment), .. })) => {
+                self.may_amend(amendment).is_ok()
+            }
             _ => true,
         };
-        if for_keys && may {
+        if for_that && may {
             return Err(format!("{partner} may say it with this key, and it is refused: {refusal}"));
         }
         Ok(())
@@ -332,6 +353,7 @@ fn kind_of(act: &Act) -> &'static str {
         Act::Dispute(DisputeAct::Open(_)) => "dispute open",
         Act::Dispute(DisputeAct::Rule(_)) => "dispute rule",
         Act::Member(MemberAct::Propose(propose)) => match propose.change {
+            Change::Amend(ref amendment) if !amendment.admit.is_empty() => "join",
             Change::Amend(_) => "amendment",
             Change::Suspend(_) | Change::Reinstate(_) | Change::Expel(_) => "member propose",
         },

@@ -143,6 +143,7 @@ impl Recount {
         }
         self.leaves(batch, &cut)?;
         let heads = self.feeds.iter().copied().zip(cut).filter(|(_, head)| head.length > 0).collect();
+        self.nodes = self.affairs.nodes();
         (self.feeds, self.committed) = enrolled(&self.coalition, &self.nodes, &heads);
         self.epoch = batch.epoch;
         self.size = batch.size();

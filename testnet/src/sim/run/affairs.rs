@@ -94,13 +94,14 @@ impl Run {
     pub(super) fn talk(&mut self) {
         let rng = &mut Rng::new(self.world.history.seed, PURPOSE);
         self.talking = true;
-        for _ in 0..self.world.history.talks {
+        for round in 0..self.world.history.talks {
             for _ in 0..rng.between(2, 5) {
                 let member = rng.index(self.world.history.seats);
                 if !self.world.history.is_faulty(member) {
                     self.say(member, rng.next());
                 }
             }
+            self.talk_of_joins(round);
             let correct = |world: &super::World, member: usize| {
                 member < world.history.members() && !world.history.is_faulty(member)
             };

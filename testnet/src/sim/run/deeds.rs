@@ -48,6 +48,7 @@ impl Run {
                 self.officer_says(member, Act::Attest(attest));
             }
             What::Say { member, draw } => self.say(member, draw),
+            What::Join { member, draw } => self.join(member, draw),
             What::Crash { member, down } => {
                 world.crash(member);
                 world.start_in(member, down);

@@ -15,9 +15,20 @@ pub(super) fn must(holds: bool, why: impl FnOnce() -> String) -> Result<(), Stri
 }
 
 impl Affairs {
-    /// A type of the founding charter. Amendments change windows alone here.
+    /// A type in the charter version that is in force.
     pub(super) fn kind(&self, name: &str) -> Result<&OperationType, String> {
-        let kind = self.charter.operations.iter().find(|kind| kind.name.as_str() == name);
+        self.kind_in(self.in_force, name)
+    }
+
+    /// The type of an operation in the version that it was opened under.
+    pub(super) fn kind_of(&self, operation: &Operation) -> Result<&OperationType, String> {
+        self.kind_in(operation.version, &operation.kind)
+    }
+
+    fn kind_in(&self, version: u32, name: &str) -> Result<&OperationType, String> {
+        let charter =
+            self.version(version).ok_or_else(|| format!("there is no charter version {version}"))?;
+        let kind = charter.operations.iter().find(|kind| kind.name.as_str() == name);
         kind.ok_or_else(|| format!("no type {name} is declared"))
     }
 
@@ -66,7 +77,7 @@ impl Affairs {
                 let (opener, subject) =
                     self.disputes.get(&rule.dispute).ok_or("no such dispute was opened")?;
                 let operation = self.operation(&self.operation_of(subject))?;
-                let panel = self.kind(&operation.kind)?.dispute.as_ref().map(|rule| &rule.panel);
+                let panel = self.kind_of(operation)?.dispute.as_ref().map(|rule| &rule.panel);
                 let judges = panel.is_some_and(|panel| panel.contains(partner));
                 must(judges && opener != partner, || format!("{partner} is no judge of it"))
             }
@@ -75,7 +86,10 @@ impl Affairs {
                     Change::Suspend(subject) | Change::Reinstate(subject) | Change::Expel(subject) => {
                         Some(subject)
                     }
-                    Change::Amend(_) => None,
+                    Change::Amend(amendment) => {
+                        self.may_amend(amendment)?;
+                        None
+                    }
                 };
                 must(subject != Some(partner), || format!("{partner} proposes it of itself"))
             }
@@ -134,7 +148,7 @@ impl Affairs {
             Some(Change::Amend(_)) | None => false,
         };
         must(!concerned, || format!("{partner} speaks on what concerns itself"))?;
-        let declared = Self::holds(self.kind(&operation.kind)?, partner, attest.role);
+        let declared = Self::holds(self.kind_of(operation)?, partner, attest.role);
         let handed = |role| operation.handed.contains(&(role, partner.clone()));
         must(declared || handed(None) || handed(Some(attest.role)), || {
             format!("{partner} is not {} there", attest.role)
@@ -176,7 +190,7 @@ impl Affairs {
                 must(!operation.is_over() && operation.lead != *partner, || {
                     "there is nothing to take".into()
                 })?;
-                let rule = self.kind(&operation.kind)?.handoff.takeover.as_ref();
+                let rule = self.kind_of(operation)?.handoff.takeover.as_ref();
                 let active = |name: &PartnerName| !self.members.contains_key(name);
                 let gone = matches!(
                     self.members.get(&operation.lead),
@@ -184,7 +198,7 @@ impl Affairs {
                 );
                 // Where the lead is gone for good and no successor is there, whoever may lead takes it.
                 let nobody = gone && !rule.is_some_and(|rule| active(&rule.successor));
-                let orphaned = nobody && self.kind(&operation.kind)?.lead.contains(partner);
+                let orphaned = nobody && self.kind_of(operation)?.lead.contains(partner);
                 must(orphaned || rule.is_some_and(|rule| rule.successor == *partner), || {
                     format!("{partner} is no successor")
                 })
@@ -195,7 +209,7 @@ impl Affairs {
                     matches!(self.members.get(name), Some(Membership::Expelled | Membership::Withdrawn))
                 };
                 // What nobody could lead any more is ended by whoever has a voice in it.
-                let kind = self.kind(&operation.kind)?;
+                let kind = self.kind_of(operation)?;
                 let nobody =
                     gone(&operation.lead) && kind.lead.iter().all(|name| self.members.contains_key(name));
                 let orphaned = nobody && (kind.lead.contains(partner) || kind.supporting.contains(partner));
@@ -276,6 +290,7 @@ impl Affairs {
         };
         let operation = Operation {
             kind: kind.to_owned(),
+            version: self.in_force,
             opened_by: opener,
             lead,
             led_by: id,
@@ -340,14 +355,14 @@ impl Affairs {
     }
 
     /// A decision: whose voices it counts, whether they are enough, and what it changes.
-    pub(super) fn decided(&mut self, decision: &Decision) -> Result<(), String> {
+    pub(super) fn decided(&mut self, index: u64, decision: &Decision) -> Result<(), String> {
         let wrong = |why: String| Err(format!("the decision on {}: {why}", decision.operation));
         let operation = self.operation(&decision.operation)?;
         if operation.verdict.is_some() {
             return wrong("it was decided before".into());
         }
         Self::states_conflict(operation, decision).or_else(wrong)?;
-        let kind = self.kind(&operation.kind)?;
+        let kind = self.kind_of(operation)?;
         self.states_mandate(kind, operation, decision).or_else(wrong)?;
         let mut voices = Vec::new();
         for counted in &decision.counted {
@@ -405,13 +420,17 @@ impl Affairs {
                     self.members.insert(subject, Membership::Expelled);
                 }
             }
-            // Of two amendments of one version the one that is agreed first is made.
-            Some(Change::Amend(amendment))
-                if self.version == self.in_force && amendment.version == self.in_force + 1 =>
-            {
-                self.version += 1;
+            Some(Change::Amend(amendment)) => {
+                let made = self.amends(index, &amendment);
+                must(decision.changed == Some(made), || {
+                    let id = decision.operation;
+                    format!(
+                        "the decision on {id} states {:?} of an amendment, and made is {made}",
+                        decision.changed
+                    )
+                })?;
             }
-            Some(Change::Amend(_)) | None => {}
+            None => {}
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use entente_protocol::authority::Extent;
-use entente_protocol::charter::{Charter, PartnerName};
+use entente_protocol::charter::{Charter, Partner, PartnerName};
 use entente_protocol::credential::{
     Capability, Chain, Delegation, SignedDelegation, SignedRevocation, SignedRotation, Target,
 };
@@ -46,8 +46,10 @@ pub(super) struct Keys {
 struct Given {
     partner: PartnerName,
     links: Vec<Delegation>,
-    /// Log index of the grant; none for the founding.
+    /// Log index of the grant, or of the decision that admitted its partner; none for the founding.
     since: Option<u64>,
+    /// Whether it came in a record of its own.
+    granted: bool,
     /// Log index of what took it back.
     until: Option<u64>,
 }
@@ -119,7 +121,13 @@ impl Keys {
                 let (name, until) = (partner.name.clone(), partner.credentials_until);
                 let link =
                     Delegation::direct(coalition, partner.root, *officer, name, Capability::Officer, until);
-                Given { partner: partner.name.clone(), links: vec![link], since: None, until: None }
+                Given {
+                    partner: partner.name.clone(),
+                    links: vec![link],
+                    since: None,
+                    granted: false,
+                    until: None,
+                }
             };
             partner.officers.iter().map(of).collect::<Vec<_>>()
         });
@@ -160,8 +168,34 @@ impl Keys {
         lets.ok_or_else(|| format!("no chain of its signer lets it say that: {scope:?}"))
     }
 
-    pub(super) fn is_of_founding(&self, key: &PublicKey) -> bool {
-        self.given.iter().any(|given| given.since.is_none() && given.key() == Some(*key))
+    /// Whether a key has come in a grant alone.
+    pub(super) fn was_granted(&self, key: &PublicKey) -> bool {
+        self.given.iter().filter(|given| given.key() == Some(*key)).all(|given| given.granted)
+    }
+
+    /// A partner that joins brings its keys, at log index `index`.
+    pub(super) fn admit(&mut self, index: u64, partner: &Partner) {
+        let Partner { name, root, officers, seat, nodes, credentials_until, .. } = partner;
+        for officer in officers {
+            let link = Delegation::direct(
+                self.coalition,
+                *root,
+                *officer,
+                name.clone(),
+                Capability::Officer,
+                *credentials_until,
+            );
+            let (partner, links) = (name.clone(), vec![link]);
+            self.given.push(Given { partner, links, since: Some(index), granted: false, until: None });
+        }
+        self.machines.extend(nodes.iter().chain([seat]));
+        self.roots.push((name.clone(), vec![*root]));
+    }
+
+    /// Whether a key is or was anything of anybody's.
+    pub(super) fn knows(&self, key: &PublicKey) -> bool {
+        let root = self.roots.iter().any(|(_, roots)| roots.contains(key));
+        root || self.machines.contains(key) || self.holder(key).is_some()
     }
 
     /// All who speak for a partner now, sorted.
@@ -286,7 +320,7 @@ impl Keys {
                 let links = chain.0.iter().map(|link| link.delegation.clone()).collect::<Vec<_>>();
                 let Some(leaf) = links.last() else { return };
                 let partner = leaf.partner.clone();
-                self.given.push(Given { partner, links, since: Some(index), until: None });
+                self.given.push(Given { partner, links, since: Some(index), granted: true, until: None });
             }
             KeyAct::Revoke(signed) => {
                 let bitten =

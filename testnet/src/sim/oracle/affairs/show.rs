@@ -25,6 +25,8 @@ pub(super) struct Shown {
     pub(super) commitments: Vec<ShownCommitment>,
     pub(super) roots: Vec<(PartnerName, Option<PublicKey>)>,
     pub(super) officers: Vec<(PartnerName, Vec<PublicKey>)>,
+    /// In the order of their feeds.
+    pub(super) nodes: Vec<PublicKey>,
 }
 
 impl Shown {
@@ -33,17 +35,12 @@ impl Shown {
             let serves = state.serves(asset).map(|(_, operation)| operation.id);
             (asset.id, asset.owner.clone(), serves)
         });
-        let partners = || state.founded().partners().iter().map(|partner| partner.name.clone());
+        let partners = || state.last_charter().members().map(|partner| partner.name.clone());
         let mut shown = Self {
             leads: state.operations().map(|operation| (operation.id, operation.lead.clone())).collect(),
             assets: assets.collect(),
             moved: state.handoffs().filter(|handoff| handoff.has_moved()).map(|handoff| handoff.id).collect(),
-            members: state
-                .founded()
-                .partners()
-                .iter()
-                .map(|partner| (partner.name.clone(), state.membership(&partner.name)))
-                .collect(),
+            members: partners().map(|name| (name.clone(), state.membership(&name))).collect(),
             version: state.charter().version,
             commitments: state
                 .commitments()
@@ -54,6 +51,7 @@ impl Shown {
                 .collect(),
             roots: partners().map(|name| (name.clone(), state.root_of(&name))).collect(),
             officers: partners().map(|name| (name.clone(), state.officers_of(&name))).collect(),
+            nodes: state.nodes().into_iter().map(|(key, _)| key).collect(),
         };
         shown.sort();
         shown
@@ -82,10 +80,10 @@ impl Affairs {
             });
             (*id, asset.owner.clone(), lent)
         });
-        let members = self.charter.partners.iter().map(|partner| {
+        let members = self.last().members().map(|partner| {
             (partner.name.clone(), self.members.get(&partner.name).copied().unwrap_or(Membership::Active))
         });
-        let partners = || self.charter.partners.iter().map(|partner| &partner.name);
+        let partners = || self.last().members().map(|partner| &partner.name);
         let mut expected = Shown {
             leads: self.operations.iter().map(|(id, operation)| (*id, operation.lead.clone())).collect(),
             assets: assets.collect(),
@@ -99,6 +97,7 @@ impl Affairs {
                 .collect(),
             roots: partners().map(|name| (name.clone(), self.keys.root(name))).collect(),
             officers: partners().map(|name| (name.clone(), self.keys.officers(name))).collect(),
+            nodes: self.nodes(),
         };
         expected.sort();
         expected
@@ -119,6 +118,7 @@ impl Affairs {
             ("commitments", only(format!("{:?}", shown.commitments), format!("{:?}", expected.commitments))),
             ("roots", only(format!("{:?}", shown.roots), format!("{:?}", expected.roots))),
             ("officers", only(format!("{:?}", shown.officers), format!("{:?}", expected.officers))),
+            ("nodes", only(format!("{:?}", shown.nodes), format!("{:?}", expected.nodes))),
             ("versions", only(shown.version.to_string(), expected.version.to_string())),
         ];
         match parts.into_iter().find(|(_, (shown, expected))| shown != expected) {

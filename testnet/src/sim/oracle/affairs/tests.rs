@@ -1,5 +1,7 @@
 //! What the oracle must not let pass.
 
+mod joins;
+
 use entente_protocol::charter::PartnerName;
 use entente_protocol::coalition::{Committed, Conflict, Decision, Deficit, Stage, Standing};
 use entente_protocol::feed::{FeedKey, Lane};
@@ -110,6 +112,18 @@ impl Log {
         counted: &[(RecordId, usize, Role, Stance)],
         with: &[usize],
     ) -> Result<(), String> {
+        self.changing(operation, verdict, counted, with, None)
+    }
+
+    /// The same of one that changes the coalition, or does not any more.
+    fn changing(
+        &mut self,
+        operation: RecordId,
+        verdict: Verdict,
+        counted: &[(RecordId, usize, Role, Stance)],
+        with: &[usize],
+        changed: Option<bool>,
+    ) -> Result<(), String> {
         let conflicts = with.iter().map(|with| Conflict {
             claim: "one".into(),
             partner: self.name(*with),
@@ -141,7 +155,7 @@ impl Log {
             counted: counted.collect(),
             deficit: Deficit::default(),
             mandates: vec![],
-            changed: None,
+            changed,
             charter: Hash::default(),
             conflicts,
         };
@@ -211,6 +225,7 @@ fn the_lead_passes_to_whom_it_was_offered_alone_and_a_state_with_another_is_wron
         commitments: vec![],
         roots: (0..4).map(|of| (log.name(of), Some(root(of, 0).public()))).collect(),
         officers: (0..4).map(|of| (log.name(of), vec![officer(of, 0).public()])).collect(),
+        nodes: log.affairs.nodes(),
     };
     log.affairs.compare(&shown(vec![(operation, log.name(1))])).expect("it is so");
     for leads in
@@ -443,6 +458,7 @@ fn a_conflict_is_decided_as_one_and_disputed_and_every_commitment_ends_once() {
         commitments,
         roots: (0..4).map(|of| (log.name(of), Some(root(of, 0).public()))).collect(),
         officers: (0..4).map(|of| (log.name(of), vec![officer(of, 0).public()])).collect(),
+        nodes: log.affairs.nodes(),
     };
     let sorted = |mut shown: Shown| {
         shown.leads.sort();

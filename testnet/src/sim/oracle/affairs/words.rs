@@ -64,7 +64,7 @@ impl Affairs {
         must(word == Word::Recall || operation.verdict.is_none(), || "it was decided before".into())?;
         must(word != Word::Recall || national, || "it is no nation, and recalls".into())?;
         let own = national && matches!(word, Word::Refuse | Word::Recall);
-        let needed = self.kind(&operation.kind)?.authority.as_ref();
+        let needed = self.kind_of(operation)?.authority.as_ref();
         must(own || needed.is_some(), || "it needs no authority".into())?;
         let orders = national && word == Word::Order && needed.map(|needed| needed.as_str()) != Some(name);
         must(!orders, || "it is not the nation's to order".into())?;
