@@ -11,6 +11,7 @@ mod evidence;
 mod handoffs;
 mod inbox;
 mod integrity;
+mod joins;
 mod keys;
 mod leases;
 mod members;

@@ -94,7 +94,7 @@ impl Bench {
     }
 
     /// The state as somebody takes it who was away.
-    fn taken(&self) -> State {
+    pub(super) fn taken(&self) -> State {
         let items: BTreeMap<Hash, Vec<u8>> = self
             .state
             .items()

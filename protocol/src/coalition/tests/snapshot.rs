@@ -1,5 +1,6 @@
 //! The state in pieces.
 
+use super::joins::Joins;
 use super::order::random_record;
 use super::*;
 use crate::feed::BodyBytes;
@@ -45,16 +46,25 @@ fn a_replica_that_takes_the_state_in_pages_goes_on_as_if_it_had_applied_all() {
         let mut one = Bench::four();
         let mut two = one.clone();
         let (mut copy, mut known) = (Copy::default(), Vec::new());
+        // Partners join meanwhile, by draws of their own.
+        let (mut joins, joining) = (Joins::default(), &mut Rng::new(2_000 + seed));
         for step in 0..200 {
+            if joining.below(3) == 0 {
+                joins.step(joining, &mut one, &mut two);
+            }
             let signed = random_record(&one, &mut rng, &known);
             if matches!(signed.record.act, Act::Open(_)) || rng.below(3) == 0 {
                 known.push(signed.record.id());
             }
             if rng.below(10) == 0 {
                 let time = one.state.time().plus(rng.below(2 * HOUR_MS));
-                assert_eq!(one.state.advance(time), two.state.advance(time), "seed {seed} step {step}");
+                let advanced = one.state.advance(time);
+                assert_eq!(advanced, two.state.advance(time), "seed {seed} step {step}");
+                joins.decided(&advanced.decisions);
             }
-            assert_eq!(one.apply(&signed), two.apply(&signed), "seed {seed} step {step}");
+            let applied = one.apply(&signed);
+            assert_eq!(applied, two.apply(&signed), "seed {seed} step {step}");
+            joins.decided(&applied.decisions);
             assert_eq!(one.state.root(), two.state.root(), "seed {seed} step {step}");
             if rng.below(20) == 0 {
                 copy.follow(&mut one.state);
