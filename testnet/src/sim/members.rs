@@ -57,15 +57,23 @@ pub(crate) fn newcomer(nth: usize) -> usize {
     FIRST_NEWCOMER + nth
 }
 
-/// What carries the records of who joins.
-pub(crate) fn host(nth: usize) -> SecretKey {
-    key(4, newcomer(nth))
+/// A node that is no process, by its number: of who joins that under which it makes its keys.
+pub(crate) fn host(number: usize) -> SecretKey {
+    key(4, number)
+}
+
+/// How many nodes whoever makes its keys under one number is granted at most, one after the other.
+const GRANTED_OF_ONE: usize = 3;
+
+/// The numbers of the nodes that it is granted.
+pub(crate) fn granted_hosts(of: usize) -> impl Iterator<Item = usize> {
+    (0..GRANTED_OF_ONE).map(move |nth| KEYS_OF_ONE + GRANTED_OF_ONE * of + nth)
 }
 
 /// Who may join, as a charter names it.
 pub(crate) fn newcomers_entry(nth: usize) -> Partner {
     let (of, name) = (newcomer(nth), format!("q{nth:02}").parse().expect("lower-case letters and digits"));
-    let (officers, nodes) = (vec![officer(of, 0).public()], vec![host(nth).public()]);
+    let (officers, nodes) = (vec![officer(of, 0).public()], vec![host(of).public()]);
     let card = Card::sign(name, officers, key(3, of).public(), nodes, None, &root(of, 0));
     card.expect("all keys differ").entry(UNTIL)
 }

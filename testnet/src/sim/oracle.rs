@@ -414,9 +414,9 @@ impl Oracle {
         promises.filter(|promise| !self.recount.is_ordered(&promise.feed, promise.length)).copied().collect()
     }
 
-    /// Whether the log holds a feed up to there.
-    pub(super) fn is_ordered(&self, feed: &FeedKey, length: u64) -> bool {
-        self.recount.is_ordered(feed, length)
+    /// Whether the log holds a feed up to there, or its node is none any more.
+    pub(super) fn is_settled(&self, feed: &FeedKey, length: u64) -> bool {
+        self.recount.is_ordered(feed, length) || !self.recount.affairs.nodes().contains(&feed.node)
     }
 
     /// Who was rolled back and is proved to contradict itself must have stopped.

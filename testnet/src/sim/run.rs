@@ -320,7 +320,7 @@ impl Run {
         let named = || (0..world.history.members()).filter(|&process| which(world, process));
         let ordered = world.oracle.unkept(|process| which(world, process)).is_empty();
         let ordered =
-            ordered && self.joins.handed().all(|(feed, length)| world.oracle.is_ordered(&feed, length));
+            ordered && self.joins.handed().all(|(feed, length)| world.oracle.is_settled(&feed, length));
         // An epoch that only crashed engines had decided may never be needed again.
         let applied = |process: usize| {
             world.processes[process].engine.as_ref().map(|engine| engine.status(world.now).applied)

@@ -18,10 +18,11 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use entente_protocol::authority::Word as Will;
-use entente_protocol::charter::{Charter, Partner, PartnerName};
+use entente_protocol::charter::{Charter, PartnerName};
 use entente_protocol::coalition::{
     Decision, Disposition, KeyRefusal, MemberRefusal, Membership, Refusal, Verdict,
 };
+use entente_protocol::credential::Capability;
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::record::{
@@ -42,8 +43,6 @@ pub(super) struct Affairs {
     charter: Charter,
     /// Later versions that were made, in order.
     later: Vec<Charter>,
-    /// Who joined, in that order.
-    joined: Vec<Partner>,
     keys: Keys,
     /// By hash of the entry: where those stand that wait.
     parked: BTreeMap<Hash, u64>,
@@ -149,7 +148,6 @@ impl Affairs {
             coalition,
             charter: charter.clone(),
             later: Vec::new(),
-            joined: Vec::new(),
             said: BTreeMap::new(),
             operations: BTreeMap::new(),
             words: BTreeMap::new(),
@@ -207,10 +205,10 @@ impl Affairs {
 
     /// The partner that has `node`, if it is no member any more.
     pub(super) fn gone(&self, node: &PublicKey) -> Option<(PartnerName, Membership)> {
-        let partner = self.last().members().find(|partner| partner.nodes.contains(node))?;
-        let membership = *self.members.get(&partner.name)?;
+        let partner = self.keys.owner(node)?;
+        let membership = *self.members.get(partner)?;
         let gone = matches!(membership, Membership::Expelled | Membership::Withdrawn);
-        gone.then(|| (partner.name.clone(), membership))
+        gone.then(|| (partner.clone(), membership))
     }
 
     /// Whether what it decides was opened, and every voice that it counts was said.
@@ -221,6 +219,7 @@ impl Affairs {
     }
 
     fn entry(&mut self, index: u64, entry: &EntryLeaf) -> Result<(), String> {
+        self.carried(index, entry)?;
         let Some(id) = entry.record else { return Ok(()) };
         let Some(record) = self.said.get(&entry.hash).cloned() else {
             return Err(format!("record {id} is ordered, and nobody holds it"));
@@ -272,6 +271,31 @@ impl Affairs {
             self.keys.change(index, act);
         }
         self.does(partner, id, record.act);
+        Ok(())
+    }
+
+    /// What a node carries has its effect where one of its chains stands, and is refused for its node nowhere else.
+    fn carried(&mut self, index: u64, entry: &EntryLeaf) -> Result<(), String> {
+        let (index, node) = (self.parked.get(&entry.hash).copied().unwrap_or(index), entry.feed.node);
+        let carries = self.keys.carries(&node, index).is_some();
+        let granted = u64::from(self.keys.was_granted(&node));
+        let refused = match &entry.disposition {
+            Disposition::Applied => {
+                self.counts.add(Count::Record("by a granted node", APPLIED), granted);
+                false
+            }
+            Disposition::Refused(Refusal::UnknownNode { node: named }) => *named == node,
+            Disposition::Refused(Refusal::Key(KeyRefusal::Revoked { key, .. })) => *key == node,
+            _ => return Ok(()),
+        };
+        self.counts.add(Count::Record("by a granted node", REFUSED), if refused { granted } else { 0 });
+        if refused == carries {
+            let stands = if carries { "stands" } else { "does not stand" };
+            return Err(format!(
+                "leaf {index} is {}, and the node that carries it {stands}",
+                entry.disposition
+            ));
+        }
         Ok(())
     }
 
@@ -366,6 +390,11 @@ fn kind_of(act: &Act) -> &'static str {
             Will::Refuse => "word refuse",
             Will::Recall => "word recall",
         },
+        Act::Key(KeyAct::Grant(chain))
+            if chain.leaf().is_some_and(|leaf| leaf.capabilities.contains(&Capability::Node)) =>
+        {
+            "node grant"
+        }
         Act::Key(KeyAct::Grant(_)) => "key grant",
         Act::Key(KeyAct::Revoke(_)) => "key revoke",
         Act::Key(KeyAct::Rotate(_)) => "key rotate",

@@ -3,7 +3,7 @@
 //!
 //! What carries their records is no process of the simulation but a *host*: a node that writes its feed and hands it to members, as a
 //! peer that comes and goes. It looks at nothing before it writes, so it carries what no member's node would take: amendments with
-//! damaged accessions, and records of those who have not joined.
+//! damaged accessions, and records of those who have not joined. Nodes that are granted to partners are such hosts, too.
 
 use std::collections::BTreeMap;
 
@@ -22,13 +22,13 @@ use entente_protocol::replicate::PeerMessage;
 use entente_protocol::wire;
 
 use super::Run;
-use crate::sim::members::{NEWCOMERS, host, newcomer, newcomers_entry, officer, root};
+use crate::sim::members::{NEWCOMERS, granted_hosts, host, newcomer, newcomers_entry, officer, root};
 use crate::sim::rng::Rng;
 
 /// What these draws are kept apart from.
 const PURPOSE: u64 = 17;
 
-/// The hosts of those who joined, and words that were given.
+/// Hosts by their numbers, and words that were given.
 #[derive(Default)]
 pub(super) struct Joins {
     hosts: BTreeMap<usize, Host>,
@@ -181,48 +181,63 @@ fn speech(state: &State, me: &PartnerName, of: usize, rng: &mut Rng) -> Act {
     }
 }
 
+/// What somebody says, by which key, and at which host, if not at a member's node.
+type Speech = (Option<Act>, SecretKey, Option<usize>);
+
 impl Run {
-    /// Somebody at the node of `member` says something of partners that join; or one that has joined does, here or at its host.
+    /// Somebody at the node of `member` says something of partners that join; or one that has joined does, here or at a host.
     pub(super) fn join(&mut self, member: usize, draw: u64) {
         let (rng, seats) = (&mut Rng::new(draw, PURPOSE), self.world.history.seats);
         let Some(engine) = self.world.processes[member].engine.as_ref() else { return };
         let state = engine.state();
         let me = state.founded().partners()[member % seats].name.clone();
-        let joined = |nth: &usize| state.last_charter().admitted.contains(&newcomers_entry(*nth));
-        let joined = (0..NEWCOMERS).filter(joined).collect::<Vec<_>>();
-        let vote = votes(state, &me, rng);
         let mine = if self.world.history.powers {
             self.keyring.signer(state, member % seats, rng)
         } else {
             officer(member % seats, 0)
         };
-        let (act, signer, at_host) = match rng.below(20) {
+        let vote = votes(state, &me, rng);
+        let hosts = self.hosts_of(state);
+        let joined = |nth: &usize| state.last_charter().admitted.contains(&newcomers_entry(*nth));
+        let joined = (0..NEWCOMERS).filter(joined).collect::<Vec<_>>();
+        let (act, signer, at_host): Speech = match rng.below(24) {
             0..=11 if vote.is_some() => (vote, mine, None),
-            4..=16 if !joined.is_empty() => {
-                let at = *rng.pick(&joined);
-                let other = rng.index(NEWCOMERS);
+            4..=8 if !joined.is_empty() => {
+                let nth = *rng.pick(&joined);
+                let act = speech(state, &newcomers_entry(nth).name, newcomer(nth), rng);
+                let key = if rng.chance(80) { 0 } else { rng.between(0, 2) as usize };
+                let at = rng.chance(60).then(|| newcomer(nth)).filter(|number| hosts.contains(number));
+                (Some(act), officer(newcomer(nth), key), at)
+            }
+            9..=16 if !hosts.is_empty() => {
+                let at = *rng.pick(&hosts);
+                let nth = rng.index(NEWCOMERS);
                 match rng.below(10) {
-                    0..=2 => {
+                    0..=3 => {
                         let damaged = self.joins.amendment(state, true, rng);
                         (damaged.and_then(proposes), officer(rng.index(seats), 0), Some(at))
                     }
-                    3 | 4 => {
-                        let name = newcomers_entry(other).name;
-                        let act = speech(state, &name, newcomer(other), rng);
-                        (Some(act), officer(newcomer(other), 0), Some(at))
+                    4..=6 => {
+                        let act = speech(state, &newcomers_entry(nth).name, newcomer(nth), rng);
+                        (Some(act), officer(newcomer(nth), 0), Some(at))
                     }
+                    7 => (self.node_change(state, rng), officer(rng.index(seats), 0), Some(at)),
                     _ => {
-                        let of = newcomer(at);
-                        let act = speech(state, &newcomers_entry(at).name, of, rng);
-                        let nth = if rng.chance(80) { 0 } else { rng.between(0, 2) as usize };
-                        (Some(act), officer(of, nth), rng.chance(60).then_some(at))
+                        let open = Open {
+                            kind: "closure".into(),
+                            title: "from a host".into(),
+                            body: BTreeMap::new(),
+                            precedence: None,
+                        };
+                        (Some(Act::Open(open)), officer(0, 0), Some(at))
                     }
                 }
             }
+            17..=20 => (self.node_change(state, rng), mine, None),
             _ => (self.joins.amendment(state, false, rng).and_then(proposes), mine, None),
         };
         let Some(act) = act else { return };
-        let Some(nth) = at_host else {
+        let Some(number) = at_host else {
             let id = self.says_with(member, &signer, act);
             return self.said.push(id);
         };
@@ -232,15 +247,54 @@ impl Run {
         let coalition = self.world.oracle.coalition();
         let signed = Record { coalition, nonce: Nonce(nonce), signer: signer.public(), act }.sign(&signer);
         self.said.push(signed.record.id());
-        let host = self.joins.hosts.entry(nth).or_insert_with(|| Host::new(&coalition, host(nth)));
+        let host = self.joins.hosts.entry(number).or_insert_with(|| Host::new(&coalition, host(number)));
         host.write(&coalition, &Body::Signed(signed));
-        self.hand_over(nth, member);
+        self.hand_over(number, member);
+    }
+
+    /// Those who make their keys under a number: the founders, and whoever may join.
+    fn numbers(&self) -> impl Iterator<Item = usize> + use<> {
+        (0..self.world.history.seats).chain((0..NEWCOMERS).map(newcomer))
+    }
+
+    /// Hosts that take part as far as a state knows.
+    fn hosts_of(&self, state: &State) -> Vec<usize> {
+        let nodes = state.nodes().into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        let first = (0..NEWCOMERS).map(newcomer);
+        let all = first.chain(self.numbers().flat_map(granted_hosts));
+        all.filter(|number| nodes.contains(&host(*number).public())).collect()
+    }
+
+    /// A node is granted, or taken back: mostly by the root that may.
+    fn node_change(&self, state: &State, rng: &mut Rng) -> Option<Act> {
+        let numbers = self.numbers().collect::<Vec<_>>();
+        let of = *rng.pick(&numbers);
+        let founder = state.founded().partners().get(of).map(|partner| partner.name.clone());
+        let by = match (&founder, self.world.history.powers) {
+            _ if rng.chance(10) => root(*rng.pick(&numbers), 0),
+            (Some(_), true) => self.keyring.root(state, of, rng),
+            _ => root(of, 0),
+        };
+        let name = founder.unwrap_or_else(|| newcomers_entry(of - newcomer(0)).name);
+        let hosts = granted_hosts(of).collect::<Vec<_>>();
+        let key = if rng.chance(10) { officer(of, 0).public() } else { host(*rng.pick(&hosts)).public() };
+        let coalition = state.founded().coalition();
+        let act = if rng.chance(80) {
+            let (capability, until) = (Capability::Node, newcomers_entry(0).credentials_until);
+            let link = Delegation::direct(coalition, by.public(), key, name, capability, until);
+            KeyAct::Grant(Chain(vec![link.sign(&by)]))
+        } else {
+            let (issuer, target, reason) = (by.public(), Target::Key(host(hosts[0]).public()), "sold".into());
+            let revocation = Revocation { coalition, partner: name, issuer, reason, target };
+            KeyAct::Revoke(Box::new(revocation.sign(&by)))
+        };
+        Some(Act::Key(act))
     }
 
     /// A host is linked with a member for a moment.
-    fn hand_over(&mut self, nth: usize, member: usize) {
+    fn hand_over(&mut self, number: usize, member: usize) {
         let world = &mut self.world;
-        let Some(host) = self.joins.hosts.get_mut(&nth) else { return };
+        let Some(host) = self.joins.hosts.get_mut(&number) else { return };
         let peer = host.key.public();
         let knows = world.processes[member]
             .engine
@@ -277,8 +331,8 @@ impl Run {
                 self.join(member, rng.next());
             }
         }
-        for nth in self.joins.hosts.keys().copied().collect::<Vec<_>>() {
-            correct(self).into_iter().for_each(|member| self.hand_over(nth, member));
+        for number in self.joins.hosts.keys().copied().collect::<Vec<_>>() {
+            correct(self).into_iter().for_each(|member| self.hand_over(number, member));
         }
     }
 }

@@ -65,7 +65,7 @@ impl Keyring {
     }
 
     /// A root to sign with: mostly that of the moment.
-    fn root(&self, state: &State, partner: usize, rng: &mut Rng) -> SecretKey {
+    pub(super) fn root(&self, state: &State, partner: usize, rng: &mut Rng) -> SecretKey {
         let now = state.root_of(&Self::name(state, partner)).and_then(|key| self.secret(&key));
         match (rng.below(20), now) {
             (0..=15, Some(now)) => now,

@@ -111,14 +111,12 @@ impl Affairs {
         if made {
             self.later.push(amended(self.last(), amendment));
             amendment.admit.iter().for_each(|accession| self.keys.admit(index, &accession.partner));
-            self.joined.extend(amendment.admit.iter().map(|accession| accession.partner.clone()));
         }
         made
     }
 
-    /// Whose feeds take part in the next epoch: the founding's partner by partner, then those who joined, in the order of that.
+    /// Whose feeds take part in the next epoch, in the order of their feeds.
     pub(in crate::sim) fn nodes(&self) -> Vec<PublicKey> {
-        let partners = self.charter.partners.iter().chain(&self.joined);
-        partners.flat_map(|partner| partner.nodes.iter().copied()).collect()
+        self.keys.nodes()
     }
 }

@@ -35,16 +35,17 @@ pub(super) struct Keys {
     coalition: CoalitionId,
     /// Of each partner the first first; the last is that of the moment.
     roots: Vec<(PartnerName, Vec<PublicKey>)>,
-    /// Seats and nodes, which are nothing else.
-    machines: BTreeSet<PublicKey>,
+    /// They are nothing else.
+    seats: BTreeSet<PublicKey>,
     given: Vec<Given>,
     marked: BTreeSet<(PartnerName, PublicKey)>,
     cut: BTreeSet<Hash>,
 }
 
-/// A chain that makes its last key an officer.
+/// A chain that makes its last key an officer or a node.
 struct Given {
     partner: PartnerName,
+    capability: Capability,
     links: Vec<Delegation>,
     /// Log index of the grant, or of the decision that admitted its partner; none for the founding.
     since: Option<u64>,
@@ -114,30 +115,30 @@ fn is_within(link: &Delegation, above: &Delegation) -> bool {
         && link.depth < above.depth
 }
 
+/// What a partner brings of its own: its officers and nodes, delegated by its root.
+fn brought(
+    coalition: CoalitionId,
+    partner: &Partner,
+    since: Option<u64>,
+) -> impl Iterator<Item = Given> + use<'_> {
+    let officers = partner.officers.iter().map(|key| (key, Capability::Officer));
+    let nodes = partner.nodes.iter().map(|key| (key, Capability::Node));
+    officers.chain(nodes).map(move |(key, capability)| {
+        let (name, until) = (partner.name.clone(), partner.credentials_until);
+        let links = vec![Delegation::direct(coalition, partner.root, *key, name, capability, until)];
+        let partner = partner.name.clone();
+        Given { partner, capability, links, since, granted: false, until: None }
+    })
+}
+
 impl Keys {
     pub(super) fn new(coalition: CoalitionId, charter: &Charter) -> Self {
-        let given = charter.partners.iter().flat_map(|partner| {
-            let of = |officer: &PublicKey| {
-                let (name, until) = (partner.name.clone(), partner.credentials_until);
-                let link =
-                    Delegation::direct(coalition, partner.root, *officer, name, Capability::Officer, until);
-                Given {
-                    partner: partner.name.clone(),
-                    links: vec![link],
-                    since: None,
-                    granted: false,
-                    until: None,
-                }
-            };
-            partner.officers.iter().map(of).collect::<Vec<_>>()
-        });
-        let machines =
-            charter.partners.iter().flat_map(|partner| partner.nodes.iter().chain([&partner.seat]));
+        let given = charter.partners.iter().flat_map(|partner| brought(coalition, partner, None));
         let roots = charter.partners.iter().map(|partner| (partner.name.clone(), vec![partner.root]));
         Self {
             coalition,
             roots: roots.collect(),
-            machines: machines.copied().collect(),
+            seats: charter.partners.iter().map(|partner| partner.seat).collect(),
             given: given.collect(),
             marked: BTreeSet::new(),
             cut: BTreeSet::new(),
@@ -161,46 +162,65 @@ impl Keys {
         scope: &Scope,
         now: (Time, u64),
     ) -> Result<PartnerName, String> {
-        let of = self.given.iter().filter(|given| given.key() == Some(*key));
+        let of = self.all(Capability::Officer).filter(|given| given.key() == Some(*key));
         let mut standing = of.filter(|given| given.stands(index)).peekable();
         must(standing.peek().is_some(), "no chain of its signer stands there")?;
         let lets = standing.find(|given| given.lets(scope, now)).map(|given| given.partner.clone());
         lets.ok_or_else(|| format!("no chain of its signer lets it say that: {scope:?}"))
     }
 
-    /// Whether a key has come in a grant alone.
+    /// Whether a key has come in a grant.
     pub(super) fn was_granted(&self, key: &PublicKey) -> bool {
-        self.given.iter().filter(|given| given.key() == Some(*key)).all(|given| given.granted)
+        let first = self.given.iter().find(|given| given.key() == Some(*key));
+        first.is_some_and(|given| given.granted)
     }
 
     /// A partner that joins brings its keys, at log index `index`.
     pub(super) fn admit(&mut self, index: u64, partner: &Partner) {
-        let Partner { name, root, officers, seat, nodes, credentials_until, .. } = partner;
-        for officer in officers {
-            let link = Delegation::direct(
-                self.coalition,
-                *root,
-                *officer,
-                name.clone(),
-                Capability::Officer,
-                *credentials_until,
-            );
-            let (partner, links) = (name.clone(), vec![link]);
-            self.given.push(Given { partner, links, since: Some(index), granted: false, until: None });
-        }
-        self.machines.extend(nodes.iter().chain([seat]));
-        self.roots.push((name.clone(), vec![*root]));
+        self.given.extend(brought(self.coalition, partner, Some(index)));
+        self.seats.insert(partner.seat);
+        self.roots.push((partner.name.clone(), vec![partner.root]));
     }
 
     /// Whether a key is or was anything of anybody's.
     pub(super) fn knows(&self, key: &PublicKey) -> bool {
         let root = self.roots.iter().any(|(_, roots)| roots.contains(key));
-        root || self.machines.contains(key) || self.holder(key).is_some()
+        root || self.seats.contains(key) || self.holder(key).is_some()
+    }
+
+    fn all(&self, capability: Capability) -> impl Iterator<Item = &Given> {
+        self.given.iter().filter(move |given| given.capability == capability)
+    }
+
+    /// Whose node carries what stands at log index `index`.
+    pub(super) fn carries(&self, key: &PublicKey, index: u64) -> Option<&PartnerName> {
+        let mut of = self.all(Capability::Node).filter(|given| given.key() == Some(*key));
+        of.find(|given| given.stands(index)).map(|given| &given.partner)
+    }
+
+    /// Whose node a key is or was.
+    pub(super) fn owner(&self, node: &PublicKey) -> Option<&PartnerName> {
+        self.all(Capability::Node).find(|given| given.key() == Some(*node)).map(|given| &given.partner)
+    }
+
+    /// All nodes in the order of their feeds: those that partners brought, the founding's first, then those that were granted, by
+    /// log index; without those that are none any more.
+    pub(super) fn nodes(&self) -> Vec<PublicKey> {
+        let brought = self.all(Capability::Node).filter(|given| !given.granted);
+        let granted = self.all(Capability::Node).filter(|given| given.granted);
+        let mut nodes = Vec::new();
+        for key in brought.chain(granted).filter_map(Given::key) {
+            if !nodes.contains(&key) && self.carries(&key, u64::MAX).is_some() {
+                nodes.push(key);
+            }
+        }
+        nodes
     }
 
     /// All who speak for a partner now, sorted.
     pub(super) fn officers(&self, partner: &PartnerName) -> Vec<PublicKey> {
-        let standing = self.given.iter().filter(|given| given.until.is_none() && given.partner == *partner);
+        let officers = self.all(Capability::Officer);
+        let standing = officers.filter(|given| given.until.is_none() && given.partner == *partner);
         standing.filter_map(Given::key).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
@@ -247,13 +267,17 @@ impl Keys {
         }
         let above = links.iter().map(|link| link.issuer).collect::<BTreeSet<_>>();
         must(above.len() == links.len() && !above.contains(&leaf.subject), "a chain that leads in a circle")?;
-        must(leaf.capabilities == [Capability::Officer].into(), "it makes no officer")?;
+        let made = [Capability::Officer, Capability::Node].into_iter();
+        let mut made = made.filter(|capability| leaf.capabilities == [*capability].into());
+        let capability = made.next().ok_or("it makes neither an officer nor a node")?;
         let alive =
             |link: &Delegation| time <= link.not_after && link.last_epoch.is_none_or(|last| epoch <= last);
         must(links.iter().all(alive), "its time is over")?;
-        must(self.holder(&leaf.subject).is_none_or(|holder| holder == partner), "it is another's key")?;
+        let holder = self.holder(&leaf.subject);
+        must(holder.is_none_or(|(holder, _)| holder == partner), "it is another's key")?;
         let is_root = self.roots.iter().any(|(_, roots)| roots.contains(&leaf.subject));
-        must(!is_root && !self.machines.contains(&leaf.subject), "the key is something else")?;
+        let same = holder.is_none_or(|(_, purpose)| purpose == capability);
+        must(!is_root && same && !self.seats.contains(&leaf.subject), "the key is something else")?;
         let removed = |link: &Delegation| {
             self.marked.contains(&(partner.clone(), link.subject)) || self.cut.contains(&hash_of(link))
         };
@@ -262,9 +286,10 @@ impl Keys {
         must(!again, "it is granted already")
     }
 
-    /// Whose officer a key is or was.
-    fn holder(&self, key: &PublicKey) -> Option<&PartnerName> {
-        self.given.iter().find(|given| given.key() == Some(*key)).map(|given| &given.partner)
+    /// Whose officer or node a key is or was.
+    fn holder(&self, key: &PublicKey) -> Option<(&PartnerName, Capability)> {
+        let given = self.given.iter().find(|given| given.key() == Some(*key))?;
+        Some((&given.partner, given.capability))
     }
 
     /// Whether this takes back what that chain gives: its issuer is the root of the moment, or stands above in the chain and is no
@@ -303,7 +328,7 @@ impl Keys {
         must(roots.last() == Some(&rotation.old), "another is the root of the moment")?;
         must(rotation.number as usize == roots.len(), "it is not the next one")?;
         let known = self.roots.iter().any(|(_, roots)| roots.contains(&rotation.new));
-        let other = self.holder(&rotation.new).is_some() || self.machines.contains(&rotation.new);
+        let other = self.holder(&rotation.new).is_some() || self.seats.contains(&rotation.new);
         must(!known && !other, "the new root is a key of somebody already")?;
         let message = wire::encode(rotation);
         let by = signed.signatures.0.iter();
@@ -320,7 +345,16 @@ impl Keys {
                 let links = chain.0.iter().map(|link| link.delegation.clone()).collect::<Vec<_>>();
                 let Some(leaf) = links.last() else { return };
                 let partner = leaf.partner.clone();
-                self.given.push(Given { partner, links, since: Some(index), granted: true, until: None });
+                let node = leaf.capabilities.contains(&Capability::Node);
+                let capability = if node { Capability::Node } else { Capability::Officer };
+                self.given.push(Given {
+                    partner,
+                    capability,
+                    links,
+                    since: Some(index),
+                    granted: true,
+                    until: None,
+                });
             }
             KeyAct::Revoke(signed) => {
                 let bitten =

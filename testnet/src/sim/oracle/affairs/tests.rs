@@ -1,6 +1,7 @@
 //! What the oracle must not let pass.
 
 mod joins;
+mod nodes;
 
 use entente_protocol::charter::PartnerName;
 use entente_protocol::coalition::{Committed, Conflict, Decision, Deficit, Stage, Standing};

@@ -8,7 +8,7 @@ use super::*;
 use crate::sim::members::{newcomer, newcomers_entry};
 
 /// An amendment that admits one partner, who may support airlifts.
-fn joining(log: &Log, nth: usize) -> Amendment {
+pub(super) fn joining(log: &Log, nth: usize) -> Amendment {
     let before = log.affairs.last();
     let mut wanted = before.clone();
     wanted.admitted.push(newcomers_entry(nth));
@@ -21,7 +21,7 @@ fn joining(log: &Log, nth: usize) -> Amendment {
     before.amendment_with(&wanted, vec![accession]).expect("it has signed")
 }
 
-fn proposing(amendment: &Amendment) -> Act {
+pub(super) fn proposing(amendment: &Amendment) -> Act {
     let change = Change::Amend(Box::new(amendment.clone()));
     Act::Member(MemberAct::Propose(Propose {
         kind: "amendment".parse().expect("a name"),
@@ -32,7 +32,7 @@ fn proposing(amendment: &Amendment) -> Act {
 
 impl Log {
     /// Three say yes, and this is stated of what it changed.
-    fn admits(&mut self, proposal: RecordId, changed: bool) -> Result<(), String> {
+    pub(super) fn admits(&mut self, proposal: RecordId, changed: bool) -> Result<(), String> {
         let voices = [0, 1, 2].map(|by| {
             let said = self.attest(by, proposal, Role::Supporting, ENDORSE).expect("it may");
             (said, by, Role::Supporting, ENDORSE)
