@@ -64,6 +64,11 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "other", error)
     }
 
+    /// Whether it says that.
+    pub(super) fn is_other(&self) -> bool {
+        self.view.code == "other"
+    }
+
     pub(super) fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the node stops").next("entente up")
     }

@@ -98,8 +98,8 @@ pub(super) async fn find(node: &Handle, text: String) -> Result<OperationView, A
         node.ask(move |engine, now| Known::one(engine, now, &asked)).await.ok_or_else(ApiError::stopping)?;
     match (found, text.parse()) {
         (Ok(both), _) => both.view(node),
-        (Err(error), Ok(id)) => Err(refused::why(node, id)?.unwrap_or(error)),
-        (Err(error), Err(_)) => Err(error),
+        (Err(error), Ok(id)) if !error.is_other() => Err(refused::why(node, id)?.unwrap_or(error)),
+        (Err(error), _) => Err(error),
     }
 }
 

@@ -377,13 +377,12 @@ impl Trial {
 /// What is missing, on the part of partners and of authorities.
 fn deficit(decision: &Decision) -> String {
     let stops = decision.mandates.iter().filter(|mandate| !mandate.allows());
-    let mut parts = stops.map(|mandate| match &mandate.lacks {
+    let of_authorities = stops.map(|mandate| match &mandate.lacks {
         Some(lacks) => format!("{}, which {lacks}", mandate.ruling),
         None => mandate.ruling.to_string(),
     });
-    let partners = decision.deficit != Deficit::default();
-    let of_partners = partners.then(|| decision.deficit.to_string());
-    let all = of_partners.into_iter().chain(parts.by_ref()).collect::<Vec<_>>();
+    let of_partners = (decision.deficit != Deficit::default()).then(|| decision.deficit.to_string());
+    let all = of_partners.into_iter().chain(of_authorities).collect::<Vec<_>>();
     if all.is_empty() { decision.deficit.to_string() } else { all.join("; ") }
 }
 

@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn feed() -> FeedView {
-        FeedView { partner: "norden".into(), node: key(), lane: Lane::Flash, length: 3 }
+        FeedView { partner: "norden".into(), node: key(), lane: Lane::Flash, incarnation: 0, length: 3 }
     }
 
     fn told() -> ToldView {

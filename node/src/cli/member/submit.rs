@@ -104,6 +104,10 @@ impl Submit {
             Offline::Statement(_) => {
                 wrong("it is said on an operation", format!("entente op order ID --signed {file}"))
             }
+            Offline::Public(_) => wrong(
+                "it is the public line of a key, which a chain has to let act",
+                "entente authority delegate --key ROOT --to PUBLIC_KEY ... -o CHAIN".into(),
+            ),
             Offline::CharterSignature => wrong("a chain, a revocation or a rotation does", show),
         }
     }

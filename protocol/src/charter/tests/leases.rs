@@ -193,7 +193,7 @@ fn an_amendment_puts_leases_with_their_type_and_may_not_make_them_overlap() {
         first.amendment_to(&wanted)
     };
     let amendment = amended(&|leases| leases[0].values = vec![vec!["delta".into()]]).expect("sound");
-    assert_eq!(amendment.explain(&first), ["airlift: leases X"]);
+    assert_eq!(amendment.explain(&first), ["airlift: leases north values +delta -alfa -bravo"]);
     let after = first.amended(&amendment).expect("applies");
     assert_eq!(
         after.kind("airlift").map(|kind| kind.leases[0].values.clone()),

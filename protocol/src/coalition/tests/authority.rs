@@ -420,7 +420,7 @@ fn who_changes_an_authority_needs_the_old_and_the_new_one() {
     let amendment = bench.state.charter().amendment_to(&wanted).expect("sound");
     assert_eq!(
         amendment.explain(bench.state.charter()),
-        ["authority command: needs OLD -> 3 of (norden, sudria, vigil)"]
+        ["authority command: needs 2 of (norden, sudria, vigil) -> 3 of (norden, sudria, vigil)"]
     );
     let propose = Propose {
         kind: "amendment".parse().expect("a name"),

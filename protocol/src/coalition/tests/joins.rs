@@ -319,7 +319,7 @@ impl Joins {
                 continue;
             };
             let free = |name: &&str| !self.taken.contains(name) && self.of(name).is_none();
-            let made = base == self.made && names.iter().all(|name| free(name));
+            let made = base == self.made && names.iter().all(free);
             assert_eq!(decision.changed, Some(made), "{names:?}");
             *self.fates.entry(if made { "made" } else { "impossible" }).or_default() += 1;
             if made {

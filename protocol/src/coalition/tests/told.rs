@@ -37,7 +37,7 @@ fn each_record_is_told_with_who_what_and_whether_it_is_urgent() {
     let lent = bench.does("sudria", "2", contribute(asset, operation, Control::Owner));
     let told = |bench: &Bench, id: RecordId| bench.state.told(&id).expect("told");
     let lending = told(&bench, lent);
-    assert_eq!((lending.event.text.as_str(), lending.operation), ("lends lift-7", Some(operation)));
+    assert_eq!((lending.story.text.as_str(), lending.operation), ("lends lift-7", Some(operation)));
     let back = bench.does("sudria", "3", recall(asset));
     bench.say("sudria", operation, Supporting, Endorse);
     let offer = Offer {

@@ -411,13 +411,12 @@ impl Affairs {
                 self.members.entry(subject).or_insert(Membership::Suspended);
             }
             Some(Change::Reinstate(subject)) => {
-                if self.members.get(&subject) == Some(&Membership::Suspended) {
-                    self.members.remove(&subject);
-                }
+                self.members.retain(|partner, now| *partner != subject || *now != Membership::Suspended);
             }
             Some(Change::Expel(subject)) => {
-                if self.members.get(&subject) != Some(&Membership::Withdrawn) {
-                    self.members.insert(subject, Membership::Expelled);
+                let now = self.members.entry(subject).or_insert(Membership::Expelled);
+                if *now != Membership::Withdrawn {
+                    *now = Membership::Expelled;
                 }
             }
             Some(Change::Amend(amendment)) => {
