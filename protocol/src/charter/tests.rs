@@ -356,7 +356,7 @@ fn the_linter_refuses_rules_that_cannot_mean_what_they_say() {
         partner: name(partner),
         by: by.iter().map(|by| name(by)).collect(),
     };
-    refuses(|c| airlift(c, &|k| k.rule.quorum = 4), "even if everybody endorses, it can never be agreed");
+    refuses(|c| airlift(c, &|k| k.rule.quorum = 4), "a quorum of 4, and 3 can speak; it can never be agreed");
     refuses(
         |c| airlift(c, &|k| k.rule.substitutes = vec![lead("norden", &["borland"])]),
         "borland is no partner",

@@ -87,7 +87,7 @@ fn a_difference_of_authorities_names_them_and_what_they_need() {
         said(&old, &new),
         [
             "where authorities disagree: undecided -> national before alliance before coalition",
-            "adds the authority command (coalition): 2 of (estmark, norden, sudria); acts: all; operations: all",
+            "adds the authority command (coalition): 2 of (estmark, norden, sudria); operations: all",
         ]
     );
     old.authority = new.authority.clone();
