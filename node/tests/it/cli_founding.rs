@@ -21,6 +21,10 @@ fn init_makes_private_keys_and_a_card_and_never_overwrites() {
     assert!(!hosts.dir("other").exists());
 }
 
+fn text_of(path: &str) -> String {
+    std::fs::read_to_string(path).expect("a text")
+}
+
 #[test]
 fn four_hosts_found_and_join_with_the_commands_alone() {
     let hosts = Hosts::init(&FOUR);
@@ -98,14 +102,24 @@ fn four_hosts_found_and_join_with_the_commands_alone() {
     run(&norden, &["charter", "lint", &draft, "--without", "borland"]).refused(3, &["borland is no partner"]);
 
     let other = path("other.toml");
-    let text = std::fs::read_to_string(&draft).expect("a draft");
-    let text = text.replace("name = \"corridor\"\n", "name = \"passage\"\n").replace("21600000", "43200000");
+    let text = text_of(&draft)
+        .replace("name = \"corridor\"\n", "name = \"passage\"\n")
+        .replace("21600000", "43200000");
     std::fs::write(&other, text).expect("written");
     let said = run(&norden, &["charter", "diff", &draft, &other]);
     for line in ["name corridor -> passage (no amendment can change that)\n", "airlift: window 6 h -> 12 h\n"]
     {
         assert!(said.done().contains(line), "{line} is not in\n{}", said.out);
     }
+
+    // What is wrong is told with the file to mend, and with what could be meant.
+    let broken = path("broken.toml");
+    std::fs::write(&broken, text_of(&draft).replace("fallback = \"fail\"", "fallback = { foo = 1 }"))
+        .expect("written");
+    run(&norden, &["charter", "lint", &broken])
+        .refused(3, &["unknown field `foo`", &format!("charter lint {broken}")]);
+    run(&norden, &["charter", "refer", &draft, "--alliance", &draft, "--follow", "never"])
+        .refused(2, &["'never' for '--follow", "it is one of: at-once, next-amendment, pinned"]);
 
     let mut signatures = Vec::new();
     for name in FOUR {
