@@ -408,10 +408,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "milzng3cmshcimgaji3vt7e2u753wtxspcjvngam6kwvpwk5hm5a",
-            "op-is6rfggrcufg2owwlp4svynpe2ic7c22roi67qwgkuv25w5yeifa",
-            "op-mlodr27a7fkg5t7asnbhzj73l2elaj4nplmld3ibntjmmczsqsba",
-            "srzopah7crbnuqewsvse5cbssjlh5ptdbze6zd5pe3vmto3oo5kq",
+            "7o3zpo7ulec7vtivwjqp6v7jxzo72jwlzs5vecbdqwksevxefhza",
+            "op-4e7u4w3njhze42jvqhnnkq2gwwltg3vu52e2zkeeiz5xpe3qbzka",
+            "op-2kbsyzzyeb3rdvqvermjpugz72xcjoa3gw4iavypnxi7qb4mjsda",
+            "w5pye6o44uclq2zxwhqit2dfrsiu7vu5uce2tpezqp4czouznpoq",
         ]
     );
 }
