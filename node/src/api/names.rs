@@ -37,12 +37,12 @@ impl Named {
         let about = state.seen(id)?.about;
         if let Some(asset) = state.asset(&about) {
             let name = format!("asset {}", asset.declared.name);
-            let is = format!("said of the {name}");
+            let is = format!("a record on the {name}");
             return Some(Self { name, is, show: "entente asset list".into() });
         }
         let title = title(&about)?;
         let name = format!("on {title}");
-        let is = format!("said on the operation {title}");
+        let is = format!("a record on the operation {title}");
         Some(Self { name, is, show: format!("entente op show {}", short(&about)) })
     }
 }
