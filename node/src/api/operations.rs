@@ -192,7 +192,7 @@ impl Known {
 
 /// What would be if the held records came next. Their officers' signatures are checked here: the engine vouches only
 /// for the nodes that carry them.
-fn provisional(engine: &Engine, now: Time) -> Provisional {
+pub(super) fn provisional(engine: &Engine, now: Time) -> Provisional {
     let signed = |(feed, _, body): (FeedKey, u64, &[u8])| match Body::decode(body) {
         Ok(Body::Signed(signed)) => Some((feed.node, signed)),
         _ => None,

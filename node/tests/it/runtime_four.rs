@@ -77,6 +77,13 @@ async fn four_nodes_agree_lose_two_hold_and_go_on_when_one_is_back() {
     for word in [yes, no] {
         let _: SubmitView = post(&socket(dir, 0), "/v1/records?wait=held", word).await;
     }
+    // What is opened now is held, and asks for a word all the same.
+    let (opening, new) = open(&founded, 0, "East corridor");
+    let _: SubmitView = post(&socket(dir, 0), "/v1/records?wait=held", opening).await;
+    let inbox: Vec<Waiting> = get(&socket(dir, 0), "/v1/inbox").await;
+    let asked = inbox.iter().find(|it| it.about == Some(new)).expect("asked");
+    assert_eq!(asked.what, Waits::Attest);
+    assert!(asked.why.starts_with("held, not ordered yet; needs lead: aquila"), "{}", asked.why);
     let shown = format!("/v1/ops/{late}");
     let (_, error) = refused(&socket(dir, 0), Method::GET, &shown, Vec::new()).await;
     assert_eq!(error.code, "held");

@@ -10,12 +10,12 @@ use super::integrity::{EventStatus, IntegrityEvent};
 use super::lease::Committed;
 use super::member::Membership;
 use super::operation::Operation;
-use super::outcome::{Deficit, Stage};
+use super::outcome::Stage;
 use super::state::State;
 use crate::charter::{Fallback, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::lane::Lane;
-use crate::record::{Handed, Role, Stance};
+use crate::record::{Handed, Role};
 use crate::time::Time;
 
 /// Most things that are listed.
@@ -253,7 +253,7 @@ impl State {
                 }
                 _ => return None,
             }
-        } else if is_missing(&deficit, partner) && said.is_none() && operation.may_speak(&kind, partner) {
+        } else if deficit.asks(partner) && said.is_none() && operation.may_speak(&kind, partner) {
             (Waits::Attest, text())
         } else if deficit.is_met()
             && deficit.veto_unused.contains(partner)
@@ -279,16 +279,6 @@ impl State {
             until_ms: Some(operation.closes.0),
         })
     }
-}
-
-/// Whether an endorsement of `partner` would fill a gap.
-fn is_missing(deficit: &Deficit, partner: &PartnerName) -> bool {
-    deficit
-        .needs
-        .iter()
-        .chain(deficit.either.iter().flatten())
-        .flat_map(|need| &need.from)
-        .any(|it| (it.partner == *partner && it.stance != Some(Stance::Endorse)) || it.or.contains(partner))
 }
 
 /// Whether less than a tenth of the window is left.

@@ -18,7 +18,9 @@ use entente_protocol::credential::{
     SignedRotation,
 };
 use entente_protocol::feed::{Head, Lane, MAX_RUN_BYTES, Run};
-use entente_protocol::founding::{CharterSignature, CoalitionSecret, FoundedFile, Founding};
+use entente_protocol::founding::{
+    Accession, CharterSignature, CoalitionSecret, FoundedFile, Founding, Proposed,
+};
 use entente_protocol::frontier::{Basis, Contribution, MAX_INCARNATIONS};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, SecretKey, Signature, hash};
 use entente_protocol::leaf::{Leaf, MAX_LEAF_BYTES};
@@ -27,7 +29,7 @@ use entente_protocol::ledger::cosignature::{Certificate, Cosigners, MAX_CERTIFIC
 use entente_protocol::ledger::note::SignedNote;
 use entente_protocol::ledger::policy;
 use entente_protocol::ledger::receipt::{MAX_EXTRA_BYTES, Receipt};
-use entente_protocol::record::{Body, MAX_BODY_BYTES, Nonce, Role, Stance};
+use entente_protocol::record::{Body, MAX_BODY_BYTES, Nonce, Role, SignedStatement, Stance};
 use entente_protocol::replicate::{EpochProof, MAX_MESSAGE_BYTES, PeerMessage, Spoken};
 use entente_protocol::time::Time;
 use entente_protocol::vote::{HeadReport, MAX_VOTE_FRAME_BYTES, VoteFrame};
@@ -360,7 +362,7 @@ fn rotation(bytes: &[u8]) -> bool {
     true
 }
 
-/// The files that are written offline: chains, alliances, revocations and rotations.
+/// The files that are written offline: chains, alliances, revocations, rotations and statements.
 fn authority_toml(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     let mut read = 0;
@@ -380,6 +382,11 @@ fn authority_toml(bytes: &[u8]) -> bool {
         assert_eq!(SignedRotation::from_toml(&signed.to_toml()), Ok(signed));
         read += 1;
     }
+    if let Ok(signed) = SignedStatement::from_toml(text) {
+        let _ = signed.signers();
+        assert_eq!(SignedStatement::from_toml(&signed.to_toml()), Ok(signed));
+        read += 1;
+    }
     assert!(read <= 1, "one text is one kind of file");
     read == 1
 }
@@ -393,11 +400,21 @@ fn founding(bytes: &[u8]) -> bool {
     founding.is_some()
 }
 
-/// The files of a founding: signed by some, founded, and one root's signature.
+/// The files of a founding: signed by some, founded, and one root's signature; and those of who joins later: a version to sign,
+/// and the root's word on it.
 fn founding_toml(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     if let Ok(signature) = CharterSignature::from_toml(text) {
         assert_eq!(CharterSignature::from_toml(&signature.to_toml()), Ok(signature));
+        return true;
+    }
+    if let Ok(accession) = Accession::from_toml(text) {
+        let _ = accession.verify(accession.coalition, &accession.version);
+        assert_eq!(Accession::from_toml(&accession.to_toml()), Ok(accession));
+        return true;
+    }
+    if let Ok(proposed) = Proposed::from_toml(text) {
+        assert_eq!(Proposed::from_toml(&proposed.to_toml()), Ok(proposed));
         return true;
     }
     let founding = Founding::from_toml(text);

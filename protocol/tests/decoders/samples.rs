@@ -6,7 +6,7 @@ use entente_hbbft::{BoolSet, Brief, Digest, Frame, Message, Round, Seat};
 use entente_protocol::authority::{
     self, AllianceDocument, AuthorityKind, Expression, Extent, Scope, Signatures, SignedAlliance, Word,
 };
-use entente_protocol::charter::{Card, Charter, DraftSpec, Partner, RoleHints, draft};
+use entente_protocol::charter::{Amendment, Card, Charter, DraftSpec, Partner, RoleHints, draft};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
     About, AuthorityWord, Candidate, Conflict, Decision, Deficit, Disposition, JudgeWord, Mandate, Need,
@@ -33,8 +33,8 @@ use entente_protocol::record::{
     Accept, Acknowledged, Act, AssetAct, Attest, AuthorityAct, Body, Change, Commit, Conclude, Confirm,
     Contribute, Control, Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident,
     IntegrityAct, KeyAct, LeaseAct, LeasedOpen, Matter, Measure, MemberAct, Nonce, Offer, Open, OpenDispute,
-    Propose, Recall, Reclaim, Record, Report, Role, Rule, Ruling, SignedRecord, Speak, Stance, Statement,
-    Takeover, Vote, Watch, Withdraw, Withdrawal,
+    Propose, Recall, Reclaim, Record, Report, Role, Rule, Ruling, SignedRecord, SignedStatement, Speak,
+    Stance, Statement, Takeover, Vote, Watch, Withdraw, Withdrawal,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;
@@ -113,7 +113,8 @@ fn propose() -> Act {
     Act::Member(MemberAct::Propose(Propose { kind, change, reason: "two copies of one node".into() }))
 }
 
-fn amend() -> Act {
+/// A version with which a partner joins, what its root says of it, and the amendment that makes it.
+fn joining() -> (Proposed, Accession, Amendment) {
     let charter = charter();
     let mut wanted = charter.clone();
     wanted.operations[0].window_ms += 1;
@@ -132,7 +133,12 @@ fn amend() -> Act {
     let next = charter.next_version(&wanted).expect("a sound change");
     let proposed = Proposed { coalition: charter.id(), charter: next };
     let accession = Accession::sign(&proposed, &root).expect("admitted");
-    let amendment = charter.amendment_with(&wanted, vec![accession]).expect("a sound change");
+    let amendment = charter.amendment_with(&wanted, vec![accession.clone()]).expect("a sound change");
+    (proposed, accession, amendment)
+}
+
+fn amend() -> Act {
+    let (.., amendment) = joining();
     let change = Change::Amend(Box::new(amendment));
     let kind = "amendment".parse().expect("a name");
     Act::Member(MemberAct::Propose(Propose { kind, change, reason: "open longer".into() }))
@@ -215,17 +221,27 @@ fn backed() -> Act {
     })
 }
 
-fn speak(keys: &[&str]) -> Act {
-    let statement = Statement {
+fn statement() -> Statement {
+    Statement {
         operation: id("operation"),
         authority: "pact".parse().expect("a name"),
         word: Word::Refuse,
         ground: "no flights at night".into(),
         number: 1,
-    };
+    }
+}
+
+fn speak(keys: &[&str]) -> Act {
+    let statement = statement();
     let mut signatures = Signatures::default();
     keys.iter().for_each(|name| statement.sign(coalition(), &key(name), &mut signatures));
     Act::Authority(AuthorityAct::Speak(Speak { statement, signatures }))
+}
+
+fn a_statement(keys: &[&str]) -> SignedStatement {
+    let mut signed = SignedStatement::new(coalition(), statement());
+    keys.iter().for_each(|name| signed.sign(&key(name)));
+    signed
 }
 
 fn mandate() -> Mandate {
@@ -853,6 +869,7 @@ pub(crate) fn of(name: &str) -> Vec<Vec<u8>> {
             &[
                 alliances().iter().map(SignedAlliance::to_toml).collect::<Vec<_>>(),
                 vec![a_chain().to_toml(), revocations()[0].to_toml(), a_rotation().to_toml()],
+                vec![a_statement(&[]).to_toml(), a_statement(&["a root", "another"]).to_toml()],
             ]
             .concat(),
         ),
@@ -862,7 +879,8 @@ pub(crate) fn of(name: &str) -> Vec<Vec<u8>> {
             let secret = Some(CoalitionSecret::from_bytes([9; 32]));
             let signature = founding.signatures[0].to_toml();
             let file = FoundedFile { founding: founding.clone(), secret }.to_toml().to_string();
-            texts(&[founding.to_toml(), file, signature])
+            let (proposed, accession, _) = joining();
+            texts(&[founding.to_toml(), file, signature, proposed.to_toml(), accession.to_toml()])
         }
         "head_report" => vec![wire::encode(&head_report())],
         "epoch_proof" => vec![wire::encode(&epoch_proof())],

@@ -348,6 +348,14 @@ impl fmt::Display for Need {
 }
 
 impl Deficit {
+    /// Whether an endorsement of `partner` would fill a gap.
+    pub fn asks(&self, partner: &PartnerName) -> bool {
+        let needs = self.needs.iter().chain(self.either.iter().flatten());
+        needs.flat_map(|need| &need.from).any(|it| {
+            (it.partner == *partner && it.stance != Some(Stance::Endorse)) || it.or.contains(partner)
+        })
+    }
+
     /// Everybody whose word it asks for or waits for, sorted.
     pub fn partners(&self) -> BTreeSet<&PartnerName> {
         let needs = self.needs.iter().chain(self.either.iter().flatten());
