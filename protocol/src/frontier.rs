@@ -408,6 +408,49 @@ mod tests {
     }
 
     #[test]
+    fn of_two_branches_that_both_have_enough_claims_everybody_takes_the_lower_hash() {
+        let basis = basis(1, 100);
+        let branch = |name: &'static str| {
+            let at = move |_: usize, length: u64| Some(hash(name, &[&length.to_le_bytes()]));
+            Contribution::compose(&basis, Time(1), |index| if index == 0 { 11 } else { 10 }, at)
+        };
+        let lower = [hash("one", &[&11_u64.to_le_bytes()]), hash("other", &[&11_u64.to_le_bytes()])];
+        let lower = lower.into_iter().min().expect("two");
+        // Whoever says which of them, and in whichever seat.
+        for names in [["one", "one", "other", "other"], ["other", "one", "one", "other"]] {
+            let agreed = names.iter().zip(0..).map(|(name, seat)| (Seat(seat), branch(name))).collect();
+            let cut = cut(&basis, &Committee::new(4).expect("four seats"), &agreed);
+            assert_eq!(cut[0], Head { length: 11, hash: lower });
+        }
+    }
+
+    /// Which feed of a lane goes first follows from the agreed set and the epoch: nobody is first for ever, and who is follows
+    /// from nothing else.
+    #[test]
+    fn feeds_of_a_lane_take_turns_by_what_no_author_knows() {
+        let mut basis = basis(3, 100);
+        let mut first = [0; 3];
+        for epoch in 0..300 {
+            basis.epoch = epoch;
+            let mut orders = Vec::new();
+            for seats in [[0, 1, 2], [0, 1, 3]] {
+                let agreed: BTreeMap<_, _> =
+                    seats.into_iter().map(|seat| (Seat(seat), holding(&basis, |_| 11))).collect();
+                let cut = cut(&basis, &Committee::new(4).expect("four seats"), &agreed);
+                let order = order(&basis, &cut, &agreed);
+                let feeds = order.iter().map(|(index, _)| index % 3).collect::<Vec<_>>();
+                // In each lane the same rotation.
+                let turn = feeds[0];
+                let expected = (0..feeds.len()).map(|place| (turn + place % 3) % 3).collect::<Vec<_>>();
+                assert_eq!(feeds, expected, "epoch {epoch}");
+                first[turn] += 1;
+                orders.push(turn);
+            }
+        }
+        assert!(first.iter().all(|turns| (150..250).contains(turns)), "{first:?}");
+    }
+
+    #[test]
     fn flash_goes_before_all_other_lanes_and_lengths_ascend() {
         let basis = basis(3, 100);
         let mut agreed = BTreeMap::new();

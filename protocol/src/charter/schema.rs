@@ -76,7 +76,7 @@ pub struct Resource {
     pub until: Option<String>,
 }
 
-/// A resource that an operation claims, from its opening on until it fails or expires.
+/// A resource that an operation claims, from its opening on until it fails, expires, is concluded or is annulled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The resource.
