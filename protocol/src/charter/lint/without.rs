@@ -178,10 +178,11 @@ fn seats(charter: &Charter, gone: &[&PartnerName], lints: &mut Lints) {
     let have = charter.partners.iter().map(|partner| &partner.name).filter(|name| gone.contains(name));
     let have = have.collect::<Vec<_>>();
     if have.len() > super::faulty(all) {
+        let (keep, they) = if have.len() == 1 { ("keeps", "it stops") } else { ("keep", "they stop") };
+        let seats = if all == 1 { "seat" } else { "seats" };
         lints.warning(format!(
-            "{} {} {} of {all} seats: if they stop answering, nothing is ordered any more",
+            "{} {keep} {} of {all} {seats}: if {they} answering, nothing is ordered any more",
             all_of(&have),
-            if have.len() == 1 { "keeps" } else { "keep" },
             have.len()
         ));
     }

@@ -46,6 +46,9 @@ fn types_that_can_never_be_agreed_without_who_is_gone_are_named_with_what_they_l
     ] {
         assert!(two.contains(expected), "{expected} is not in\n{two}");
     }
+    let alone = without(&super::charter(&["norden"]), &["norden"]).join("\n");
+    let keeps = "warning: norden keeps 1 of 1 seat: if it stops answering, nothing is ordered any more";
+    assert!(alone.contains(keeps), "{alone}");
     // Whom it concerns has no voice: sudria's place was needed only where another is not asked.
     assert!(two.contains("reinstatement: without norden and vigil it can never be agreed about"), "{two}");
 }
