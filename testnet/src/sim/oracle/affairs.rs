@@ -304,6 +304,8 @@ impl Affairs {
         let for_that = match refusal {
             Refusal::UnknownSigner { .. } | Refusal::CredentialExpired { .. } => true,
             Refusal::Member(MemberRefusal::Amendment(_)) => true,
+            // What carries it was taken back.
+            Refusal::Key(KeyRefusal::Revoked { key, .. }) if *key != record.signer => false,
             Refusal::Key(refusal) => !matches!(
                 refusal,
                 KeyRefusal::TooMany { .. }
