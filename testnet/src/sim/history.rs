@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use entente_protocol::authority::Follow;
+
 use super::liars::Way;
 use super::rng::Rng;
 use super::weather::{Theme, Weather};
@@ -31,6 +33,8 @@ pub(super) struct History {
     pub(super) affairs: bool,
     /// Whether keys change as well, where they do, corridors are leased and authorities speak.
     pub(super) powers: bool,
+    /// Whether closures need an alliance's voice instead, and what later versions of its document mean to the charter.
+    pub(super) pact: Option<Follow>,
     /// Whether partners join.
     pub(super) joins: bool,
     /// How often they talk in turn once all are well again.
@@ -122,6 +126,8 @@ const AFFAIRS: u64 = 40;
 const POWERS: u64 = 60;
 /// Of a hundred histories of the coalition's affairs partners join in so many.
 const JOINS: u64 = 40;
+/// Of a hundred histories of keys, leases and authorities, an alliance has a voice in so many.
+const PACTS: u64 = 40;
 /// In larger coalitions talk costs more time than it finds.
 const SEATS_OF_AFFAIRS: usize = 10;
 /// Most rounds of talk once all are well again.
@@ -239,6 +245,9 @@ impl History {
                 items.push(Item { at: rng.below(calm_at), what });
             }
         }
+        let rng = &mut Rng::new(seed, 226);
+        let follow = [Follow::AtOnce, Follow::NextAmendment, Follow::Pinned];
+        let pact = (powers && seats >= 3 && rng.chance(PACTS)).then(|| *rng.pick(&follow));
         items.sort_by_key(|item| item.at);
         Self {
             seed,
@@ -252,6 +261,7 @@ impl History {
             away,
             affairs,
             powers,
+            pact,
             joins,
             talks,
         }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use entente_protocol::authority::{Authority, AuthorityKind, Expression, KindPrecedence, Scope};
+use entente_protocol::authority::{
+    AllianceDocument, AllianceReference, Authority, AuthorityKind, Expression, Follow, KindPrecedence, Scope,
+    SignedAlliance,
+};
 use entente_protocol::charter::{
     AuthorityName, Card, Charter, Dependants, DisputeRule, DraftSpec, IfShort, Lease, OnExpiry, Partner,
-    RoleHints, TakeoverRule, Terms, draft,
+    PartnerName, RoleHints, TakeoverRule, Terms, draft,
 };
 use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::SecretKey;
@@ -104,36 +107,76 @@ pub(crate) const COMMAND: &str = "command";
 
 /// The same, with leases and an authority.
 pub(crate) fn found_with_powers(seats: usize, further: usize) -> (Arc<Founded>, Vec<Member>) {
+    found_with(seats, further, powers)
+}
+
+fn powers(charter: &mut Charter) {
+    course(charter);
+    let holders = charter.partners.iter().map(|partner| partner.name.clone());
+    let lease = |(corridor, partner): (&&str, _)| Lease {
+        name: corridor.parse().expect("lower-case letters"),
+        resource: "corridor".parse().expect("lower-case letters"),
+        values: vec![vec![(*corridor).to_owned()]],
+        partner,
+        all_of: Terms::default(),
+    };
+    let leases = CORRIDORS[..2].iter().zip(holders).map(lease).collect();
+    if let Some(kind) = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift") {
+        kind.leases = leases;
+    }
+    let nations = charter.partners.iter().take(3);
+    let nations = nations.map(|partner| Expression::Named(AuthorityName::from(&partner.name)));
+    let nations = nations.collect::<Vec<_>>();
+    if nations.len() < 3 {
+        return;
+    }
+    let command: AuthorityName = COMMAND.parse().expect("lower-case letters");
+    charter.authority.precedence = Some(KindPrecedence::default());
+    charter.authority.authorities = vec![Authority {
+        name: command.clone(),
+        kind: AuthorityKind::Coalition,
+        scope: Scope::default(),
+        expression: Expression::threshold(2, nations, &[]).expect("two of three"),
+    }];
+    if let Some(kind) = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "closure") {
+        kind.authority = Some(command);
+    }
+}
+
+/// The alliance that closures need in some histories.
+pub(crate) const PACT: &str = "pact";
+
+/// A version of its document: so many of some partners, signed by the roots that they had at the founding.
+pub(crate) fn pact_document(
+    before: Option<&AllianceDocument>,
+    names: &[(PartnerName, usize)],
+    needs: u32,
+) -> Option<AllianceDocument> {
+    let parties = names.iter().map(|(name, of)| (AuthorityName::from(name), root(*of, 0).public()));
+    let named = names.iter().map(|(name, _)| Expression::Named(AuthorityName::from(name)));
+    Some(AllianceDocument {
+        name: PACT.parse().ok()?,
+        version: before.map_or(1, |before| before.version + 1),
+        previous: before.map(AllianceDocument::hash),
+        expression: Expression::threshold(needs, named.collect(), &[]).ok()?,
+        scope: Scope::default(),
+        parties: parties.collect(),
+    })
+}
+
+/// The same with an alliance of the first three partners, two of whom decide, in place of the command.
+pub(crate) fn found_with_pact(seats: usize, further: usize, follow: Follow) -> (Arc<Founded>, Vec<Member>) {
     found_with(seats, further, |charter| {
-        course(charter);
-        let holders = charter.partners.iter().map(|partner| partner.name.clone());
-        let lease = |(corridor, partner): (&&str, _)| Lease {
-            name: corridor.parse().expect("lower-case letters"),
-            resource: "corridor".parse().expect("lower-case letters"),
-            values: vec![vec![(*corridor).to_owned()]],
-            partner,
-            all_of: Terms::default(),
-        };
-        let leases = CORRIDORS[..2].iter().zip(holders).map(lease).collect();
-        if let Some(kind) = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift") {
-            kind.leases = leases;
-        }
-        let nations = charter.partners.iter().take(3);
-        let nations = nations.map(|partner| Expression::Named(AuthorityName::from(&partner.name)));
-        let nations = nations.collect::<Vec<_>>();
-        if nations.len() < 3 {
-            return;
-        }
-        let command: AuthorityName = COMMAND.parse().expect("lower-case letters");
-        charter.authority.precedence = Some(KindPrecedence::default());
-        charter.authority.authorities = vec![Authority {
-            name: command.clone(),
-            kind: AuthorityKind::Coalition,
-            scope: Scope::default(),
-            expression: Expression::threshold(2, nations, &[]).expect("two of three"),
-        }];
+        powers(charter);
+        let parties = charter.partners.iter().take(3).map(|partner| partner.name.clone());
+        let parties = parties.enumerate().map(|(of, name)| (name, of)).collect::<Vec<_>>();
+        let Some(document) = pact_document(None, &parties, 2) else { return };
+        let mut signed = SignedAlliance::new(document);
+        parties.iter().for_each(|(_, of)| signed.sign(&root(*of, 0)));
+        charter.authority.alliances = vec![AllianceReference::new(signed, follow)];
+        charter.authority.authorities.clear();
         if let Some(kind) = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "closure") {
-            kind.authority = Some(command);
+            kind.authority = PACT.parse().ok();
         }
     })
 }

@@ -171,7 +171,7 @@ const MEANT_SEEDS: u64 = 2_000;
 /// So many histories of a thousand at least lie in each way, and are under each plan.
 const LEAST_OF_EACH: u64 = 3;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 59] = [
+const MINIMA: [(Count, u64); 64] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -226,11 +226,16 @@ const MINIMA: [(Count, u64); 59] = [
     (Count::Record("commitment conflicted", APPLIED), 50),
     (Count::Record("by a granted key", APPLIED), 200),
     (Count::Record("by a revoked key", REFUSED), 60),
-    (Count::Record("join", APPLIED), 600),
-    (Count::Record("join", REFUSED), 80),
-    (Count::Record("partner joined", APPLIED), 60),
-    (Count::Record("by a newcomer", APPLIED), 60),
-    (Count::Record("by a newcomer", REFUSED), 30),
+    (Count::Record("join", APPLIED), 300),
+    (Count::Record("join", REFUSED), 60),
+    (Count::Record("partner joined", APPLIED), 40),
+    (Count::Record("by a newcomer", APPLIED), 20),
+    (Count::Record("by a newcomer", REFUSED), 15),
+    (Count::Record("node grant", APPLIED), 50),
+    (Count::Record("node grant", REFUSED), 2),
+    (Count::Record("by a granted node", APPLIED), 8),
+    (Count::Record("alliance", APPLIED), 60),
+    (Count::Record("word by a later document", APPLIED), 8),
 ];
 
 impl Summary {

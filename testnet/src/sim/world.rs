@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use super::disk::{Contents, Disk};
 use super::history::History;
 use super::liars::{Liar, Liars, Way};
-use super::members::{Member, START, found, found_with_course, found_with_powers};
+use super::members::{Member, START, found, found_with_course, found_with_pact, found_with_powers};
 use super::oracle::Oracle;
 use super::rng::Rng;
 use super::summary::{Count, Counts};
@@ -123,12 +123,13 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 impl World {
     /// A world in which `most_steps` things may happen.
     pub(super) fn new(history: History, most_steps: u64) -> Self {
-        let found = match (history.affairs, history.powers) {
-            (_, true) => found_with_powers,
-            (true, false) => found_with_course,
-            (false, false) => found,
+        let (seats, further) = (history.seats, history.further);
+        let (founded, members) = match (history.affairs, history.powers, history.pact) {
+            (.., Some(follow)) => found_with_pact(seats, further, follow),
+            (_, true, None) => found_with_powers(seats, further),
+            (true, false, None) => found_with_course(seats, further),
+            (false, false, None) => found(seats, further),
         };
-        let (founded, members) = found(history.seats, history.further);
         let mut rng = Rng::new(history.seed, 2);
         let timing = match rng.below(4) {
             0 => Timing {

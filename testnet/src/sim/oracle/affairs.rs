@@ -6,6 +6,7 @@
 //! who holds that role, once, and never an observer's; what is agreed meets the rule. Of every state shown: exactly the lead, the
 //! owner, the membership and the charter version that follow, and no event confirmed by fewer than the charter asks.
 
+mod alliances;
 mod check;
 mod joins;
 mod keys;
@@ -17,7 +18,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entente_protocol::authority::Word as Will;
+use entente_protocol::authority::{AllianceDocument, Word as Will};
 use entente_protocol::charter::{Charter, PartnerName};
 use entente_protocol::coalition::{
     Decision, Disposition, KeyRefusal, MemberRefusal, Membership, Refusal, Verdict,
@@ -55,6 +56,8 @@ pub(super) struct Affairs {
     offers: BTreeMap<RecordId, Offer>,
     assets: BTreeMap<RecordId, Asset>,
     commitments: BTreeMap<RecordId, Commitment>,
+    /// Later versions of the alliance's document, each with the charter version that was the last one then.
+    documents: Vec<(AllianceDocument, u32)>,
     /// What was said for authorities, in the order of the log.
     voices: Vec<Voice>,
     /// Who opened it, and what it is about.
@@ -154,6 +157,7 @@ impl Affairs {
             offers: BTreeMap::new(),
             assets: BTreeMap::new(),
             commitments: BTreeMap::new(),
+            documents: Vec::new(),
             voices: Vec::new(),
             disputes: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -304,6 +308,7 @@ impl Affairs {
         let for_that = match refusal {
             Refusal::UnknownSigner { .. } | Refusal::CredentialExpired { .. } => true,
             Refusal::Member(MemberRefusal::Amendment(_)) => true,
+            Refusal::Authority(_) => matches!(record.act, Act::Authority(AuthorityAct::Publish(_))),
             // What carries it was taken back.
             Refusal::Key(KeyRefusal::Revoked { key, .. }) if *key != record.signer => false,
             Refusal::Key(refusal) => !matches!(
@@ -323,6 +328,7 @@ impl Affairs {
             Act::Member(MemberAct::Propose(Propose { change: Change::Amend(amendment), .. })) => {
                 self.may_amend(amendment).is_ok()
             }
+            Act::Authority(AuthorityAct::Publish(signed)) => self.may_publish(signed).is_ok(),
             _ => true,
         };
         if for_that && may {

@@ -25,6 +25,8 @@ use crate::sim::rng::Rng;
 const PURPOSE: u64 = 13;
 /// And that of who signs, of changes of keys, commitments and words of authorities, where there are any.
 const POWERS: u64 = 15;
+/// And that of an alliance's document.
+const PACTS: u64 = 18;
 /// And that of what is said at the same time as such a change.
 const MEANWHILE: u64 = 16;
 
@@ -49,6 +51,11 @@ impl Run {
                 37..=48 => words::speech(state, &me, rng),
                 _ => None,
             };
+        }
+        if self.world.history.pact.is_some() {
+            let rng = &mut Rng::new(draw, PACTS);
+            let document = rng.chance(12).then(|| words::document(state, rng)).flatten();
+            power = document.or(power);
         }
         let says = Says { state, me: &me, now, officer: signer.public() };
         let sense = |rng: &mut Rng| rng.chance(75).then(|| says.sense(rng)).flatten();

@@ -21,7 +21,7 @@ use entente_protocol::record::{
 use entente_protocol::replicate::PeerMessage;
 use entente_protocol::wire;
 
-use super::Run;
+use super::{Run, words};
 use crate::sim::members::{NEWCOMERS, granted_hosts, host, newcomer, newcomers_entry, officer, root};
 use crate::sim::rng::Rng;
 
@@ -220,6 +220,9 @@ impl Run {
                     4..=6 => {
                         let act = speech(state, &newcomers_entry(nth).name, newcomer(nth), rng);
                         (Some(act), officer(newcomer(nth), 0), Some(at))
+                    }
+                    8 if self.world.history.pact.is_some() => {
+                        (words::document(state, rng), officer(rng.index(seats), 0), Some(at))
                     }
                     7 => (self.node_change(state, rng), officer(rng.index(seats), 0), Some(at)),
                     _ => {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use entente_protocol::charter::PartnerName;
 use entente_protocol::coalition::{Author, Committed, EventStatus, Membership, State};
-use entente_protocol::identity::{PublicKey, RecordId};
+use entente_protocol::identity::{Hash, PublicKey, RecordId};
 
-use super::Affairs;
 use super::leases::hold_apart;
+use super::{Affairs, alliances};
 
 /// A commitment, its operation, who committed it, how it ended, and the dispute about it.
 pub(super) type ShownCommitment = (RecordId, RecordId, PartnerName, Option<Committed>, Option<RecordId>);
@@ -27,6 +27,8 @@ pub(super) struct Shown {
     pub(super) officers: Vec<(PartnerName, Vec<PublicKey>)>,
     /// In the order of their feeds.
     pub(super) nodes: Vec<PublicKey>,
+    /// Later versions of the alliance's document.
+    pub(super) documents: Vec<Hash>,
 }
 
 impl Shown {
@@ -52,6 +54,7 @@ impl Shown {
             roots: partners().map(|name| (name.clone(), state.root_of(&name))).collect(),
             officers: partners().map(|name| (name.clone(), state.officers_of(&name))).collect(),
             nodes: state.nodes().into_iter().map(|(key, _)| key).collect(),
+            documents: state.alliances().map(|ordered| ordered.document.hash()).collect(),
         };
         shown.sort();
         shown
@@ -98,6 +101,7 @@ impl Affairs {
             roots: partners().map(|name| (name.clone(), self.keys.root(name))).collect(),
             officers: partners().map(|name| (name.clone(), self.keys.officers(name))).collect(),
             nodes: self.nodes(),
+            documents: self.documents.iter().map(|(document, _)| alliances::hash_of(document)).collect(),
         };
         expected.sort();
         expected
@@ -119,6 +123,7 @@ impl Affairs {
             ("roots", only(format!("{:?}", shown.roots), format!("{:?}", expected.roots))),
             ("officers", only(format!("{:?}", shown.officers), format!("{:?}", expected.officers))),
             ("nodes", only(format!("{:?}", shown.nodes), format!("{:?}", expected.nodes))),
+            ("documents", only(format!("{:?}", shown.documents), format!("{:?}", expected.documents))),
             ("versions", only(shown.version.to_string(), expected.version.to_string())),
         ];
         match parts.into_iter().find(|(_, (shown, expected))| shown != expected) {

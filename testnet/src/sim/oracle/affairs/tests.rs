@@ -1,5 +1,6 @@
 //! What the oracle must not let pass.
 
+mod alliances;
 mod joins;
 mod nodes;
 
@@ -227,6 +228,7 @@ fn the_lead_passes_to_whom_it_was_offered_alone_and_a_state_with_another_is_wron
         roots: (0..4).map(|of| (log.name(of), Some(root(of, 0).public()))).collect(),
         officers: (0..4).map(|of| (log.name(of), vec![officer(of, 0).public()])).collect(),
         nodes: log.affairs.nodes(),
+        documents: vec![],
     };
     log.affairs.compare(&shown(vec![(operation, log.name(1))])).expect("it is so");
     for leads in
@@ -460,6 +462,7 @@ fn a_conflict_is_decided_as_one_and_disputed_and_every_commitment_ends_once() {
         roots: (0..4).map(|of| (log.name(of), Some(root(of, 0).public()))).collect(),
         officers: (0..4).map(|of| (log.name(of), vec![officer(of, 0).public()])).collect(),
         nodes: log.affairs.nodes(),
+        documents: vec![],
     };
     let sorted = |mut shown: Shown| {
         shown.leads.sort();

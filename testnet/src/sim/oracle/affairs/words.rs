@@ -22,21 +22,32 @@ pub(super) struct Voice {
     number: u32,
 }
 
+/// So many of these partners.
+pub(super) fn of_threshold(expression: &Expression) -> Option<(Vec<PartnerName>, usize)> {
+    let Expression::Threshold(threshold) = expression else { return None };
+    let named = threshold.members.iter().filter_map(|member| match &member.expression {
+        Expression::Named(name) => name.as_str().parse().ok(),
+        _ => None,
+    });
+    Some((named.collect(), threshold.needs as usize))
+}
+
 impl Affairs {
     /// Who has a voice in an authority, and how many must say the same; a nation has its own.
-    fn voices_in(&self, authority: &str) -> Option<(Vec<PartnerName>, usize)> {
+    fn voices_in(&self, operation: &RecordId, authority: &str) -> Option<(Vec<PartnerName>, usize)> {
         let nation = self.charter.partners.iter().find(|partner| partner.name.as_str() == authority);
         if let Some(nation) = nation {
             return Some((vec![nation.name.clone()], 1));
         }
+        let version = self.operations.get(operation)?.version;
+        if let Some(document) =
+            self.document_in(version).filter(|document| document.name.as_str() == authority)
+        {
+            return of_threshold(&document.expression);
+        }
         let mut stated = self.charter.authority.authorities.iter();
         let stated = stated.find(|stated| stated.name.as_str() == authority)?;
-        let Expression::Threshold(threshold) = &stated.expression else { return None };
-        let named = threshold.members.iter().filter_map(|member| match &member.expression {
-            Expression::Named(name) => name.as_str().parse().ok(),
-            _ => None,
-        });
-        Some((named.collect(), threshold.needs as usize))
+        of_threshold(&stated.expression)
     }
 
     fn is_nation(&self, authority: &str) -> bool {
@@ -44,14 +55,17 @@ impl Affairs {
     }
 
     pub(super) fn may_speak(&self, partner: &PartnerName, act: &AuthorityAct) -> Result<(), String> {
-        let AuthorityAct::Speak(Speak { statement, signatures }) = act else {
-            return Err("no alliance has a document in these histories".into());
+        let (statement, signatures) = match act {
+            AuthorityAct::Speak(Speak { statement, signatures }) => (statement, signatures),
+            AuthorityAct::Publish(signed) => return self.may_publish(signed),
         };
         must(signatures.0.is_empty(), || "keys sign nothing in these histories".into())?;
         let operation = self.operation(&statement.operation)?;
         must(!operation.is_over(), || "the operation is over".into())?;
         let name = statement.authority.as_str();
-        let (voices, _) = self.voices_in(name).ok_or_else(|| format!("there is no authority {name}"))?;
+        let (voices, _) = self
+            .voices_in(&statement.operation, name)
+            .ok_or_else(|| format!("there is no authority {name}"))?;
         must(voices.contains(partner), || format!("{partner} has no voice in {name}"))?;
         let subject = match &operation.change {
             Some(Change::Suspend(subject) | Change::Reinstate(subject) | Change::Expel(subject)) => {
@@ -84,7 +98,7 @@ impl Affairs {
                 *held = voice;
             }
         }
-        let (voices, needs) = self.voices_in(authority)?;
+        let (voices, needs) = self.voices_in(operation, authority)?;
         [Word::Refuse, Word::Recall, Word::Order, Word::Permit].into_iter().find(|word| {
             let say = latest.values().filter(|voice| voice.word == *word && voices.contains(&voice.partner));
             say.count() >= needs
@@ -157,7 +171,14 @@ impl Affairs {
 
     /// A voice is heard; a nation that refuses or recalls takes home what is its own, and nobody else's.
     pub(super) fn speaks(&mut self, partner: PartnerName, record: RecordId, act: AuthorityAct) {
-        let AuthorityAct::Speak(Speak { statement, .. }) = act else { return };
+        let statement = match act {
+            AuthorityAct::Speak(Speak { statement, .. }) => statement,
+            AuthorityAct::Publish(signed) => return self.publishes(signed.alliance),
+        };
+        let version = self.operations.get(&statement.operation).map_or(0, |operation| operation.version);
+        let document = self.document_in(version).filter(|it| it.name == statement.authority);
+        let later = document.is_some_and(|document| document.version > 1);
+        self.counts.add(Count::Record("word by a later document", APPLIED), u64::from(later));
         let (operation, authority, word) =
             (statement.operation, statement.authority.to_string(), statement.word);
         let number = statement.number;

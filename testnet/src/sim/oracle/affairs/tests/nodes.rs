@@ -80,6 +80,7 @@ fn a_node_is_no_officer_and_nobody_elses_and_what_joined_stands_before_it() {
             .map(|of| (log.name(of), vec![crate::sim::members::officer(of, 0).public()]))
             .collect(),
         nodes: all,
+        documents: vec![],
     };
     let (name, of) = (newcomers_entry(0).name, newcomer(0));
     shown.members.push((name.clone(), Membership::Active));
