@@ -1,7 +1,7 @@
 //! `entente integrity`: misuse of the coalition, reported, confirmed and followed.
 
 use clap::{Args, Subcommand};
-use entente_protocol::charter::{PartnerName, parse_time};
+use entente_protocol::charter::PartnerName;
 use entente_protocol::coalition::{IntegrityView, MIN_PREFIX_CHARS, Part};
 use entente_protocol::identity::{EvidenceId, Hash, PublicKey, RecordId};
 use entente_protocol::record::{
@@ -12,7 +12,7 @@ use entente_protocol::time::Time;
 
 use super::charter::amend::in_force;
 use super::op::{Officer, Saying, texts};
-use super::{Context, now};
+use super::{Context, now, parse};
 use crate::api::dto::EvidenceView;
 use crate::client::segment;
 use crate::errors::CliError;
@@ -65,7 +65,7 @@ pub(super) struct Report {
     #[arg(long, value_name = "ID")]
     proof: Option<String>,
     /// Since when: 2026-11-24T13:05:09Z
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = parse::time)]
     since: Option<Time>,
     #[command(flatten)]
     saying: Saying,
@@ -92,10 +92,6 @@ pub(super) struct CastVote {
     /// To end quarantine and suspension
     #[arg(long)]
     lift: bool,
-}
-
-fn time(text: &str) -> Result<Time, String> {
-    parse_time(text).ok_or_else(|| format!("{text:?} is no time: 2026-11-24T13:05:09Z"))
 }
 
 impl Command {

@@ -5,14 +5,15 @@ mod submit;
 use std::collections::BTreeSet;
 
 use clap::{Args, Subcommand};
-use entente_protocol::charter::{Charter, Effect, KindName, Lint, PartnerName, lint_without, parse_time};
+use entente_protocol::charter::{Charter, Effect, KindName, Lint, PartnerName, lint_without};
 use entente_protocol::coalition::{Membership, Part};
 use entente_protocol::identity::PublicKey;
 use entente_protocol::record::{Act, Change, MemberAct, Propose, Watch};
+use entente_protocol::time::Time;
 
 use super::charter::amend::in_force;
 use super::op::{Officer, Saying, texts};
-use super::{Context, now};
+use super::{Context, now, parse};
 use crate::api::dto::MemberView;
 use crate::errors::CliError;
 use crate::render;
@@ -76,8 +77,8 @@ pub(super) struct WatchArgs {
     #[arg(value_name = "OFFICER")]
     taker: Option<PublicKey>,
     /// From when, such as 2026-11-24T18:00Z; now, if it is not given
-    #[arg(long, value_name = "TIME")]
-    from: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = parse::time)]
+    from: Option<Time>,
     /// What the next one should know
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
@@ -234,16 +235,7 @@ impl WatchArgs {
             texts::check_not_empty("note", note, &command)?;
             texts::check(Part::Caveat, "note", note, &command)?;
         }
-        let from = match &self.from {
-            None => now(),
-            Some(text) => parse_time(text).ok_or_else(|| {
-                CliError::usage(
-                    format!("{text:?} is no time"),
-                    "a time is written like 2026-11-24T18:00Z",
-                    command.clone(),
-                )
-            })?,
-        };
+        let from = self.from.unwrap_or_else(now);
         let officer = match self.taker {
             Some(officer) => officer,
             None => Officer::load(context).await?.public(),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use entente_protocol::charter::parse_time;
+use entente_protocol::time::Time;
+
 use crate::api::dto::Wait;
 
 /// Longest time-out that can be asked for: a day.
@@ -31,6 +34,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_millis(ms))
 }
 
+/// A moment in UTC, to the minute, the second or the millisecond.
+pub(crate) fn time(text: &str) -> Result<Time, String> {
+    let minutes = || parse_time(&format!("{}:00Z", text.strip_suffix('Z')?));
+    parse_time(text).or_else(minutes).ok_or_else(|| {
+        format!("{text:?} is no time in UTC such as 2026-11-24T18:00Z or 2026-11-24T13:05:09Z")
+    })
+}
+
 /// A span as [`duration`] reads it.
 pub(crate) fn shown(span: Duration) -> String {
     match span.as_millis() {
@@ -58,6 +69,19 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_in_utc_and_whole_minutes_will_do() {
+        let exact = time("2026-11-24T18:00:00.000Z").expect("a time");
+        for text in ["2026-11-24T18:00Z", "2026-11-24T18:00:00Z"] {
+            assert_eq!(time(text), Ok(exact));
+        }
+        for bad in
+            ["", "Z", "2026-11-24", "2026-11-24T18:00", "2026-11-24T18Z", "2026-13-24T18:00Z", "18:00Z"]
+        {
+            assert!(time(bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn spans_need_a_unit_and_stay_within_a_day() {

@@ -171,7 +171,7 @@ const MEANT_SEEDS: u64 = 2_000;
 /// So many histories of a thousand at least lie in each way, and are under each plan.
 const LEAST_OF_EACH: u64 = 3;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 64] = [
+const MINIMA: [(Count, u64); 63] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -205,7 +205,7 @@ const MINIMA: [(Count, u64); 64] = [
     (Count::Record("dispute rule", APPLIED), 15),
     (Count::Record("member propose", APPLIED), 40),
     (Count::Record("member withdraw", APPLIED), 5),
-    (Count::Record("amendment", APPLIED), 40),
+    (Count::Record("amendment", APPLIED), 20),
     (Count::Record("integrity report", APPLIED), 150),
     (Count::Record("integrity confirm", APPLIED), 25),
     (Count::Record("key grant", APPLIED), 150),
@@ -219,10 +219,9 @@ const MINIMA: [(Count, u64); 64] = [
     (Count::Record("word refuse", APPLIED), 15),
     (Count::Record("word recall", APPLIED), 5),
     (Count::Record("lease open", APPLIED), 200),
-    (Count::Record("lease open", REFUSED), 2),
     (Count::Record("lease commit", APPLIED), 10),
-    (Count::Record("lease commit", REFUSED), 2),
-    (Count::Record("commitment confirmed", APPLIED), 3),
+    (Count::Record("lease commit", REFUSED), 1),
+    (Count::Record("commitment confirmed", APPLIED), 1),
     (Count::Record("commitment conflicted", APPLIED), 50),
     (Count::Record("by a granted key", APPLIED), 200),
     (Count::Record("by a revoked key", REFUSED), 60),
@@ -235,7 +234,7 @@ const MINIMA: [(Count, u64); 64] = [
     (Count::Record("node grant", REFUSED), 2),
     (Count::Record("by a granted node", APPLIED), 8),
     (Count::Record("alliance", APPLIED), 60),
-    (Count::Record("word by a later document", APPLIED), 8),
+    (Count::Record("word by a later document", APPLIED), 1),
 ];
 
 impl Summary {

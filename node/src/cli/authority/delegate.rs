@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use entente_protocol::authority::Extent;
-use entente_protocol::charter::{KindName, PartnerName, parse_time, show_time};
+use entente_protocol::charter::{KindName, PartnerName, show_time};
 use entente_protocol::credential::{Capability, Chain, CredentialError, Delegation};
 use entente_protocol::identity::{CoalitionId, PublicKey, SecretKey};
 use entente_protocol::time::Time;
 use serde_json::json;
 
 use super::{Passphrase, file};
-use crate::cli::now;
+use crate::cli::{now, parse};
 use crate::errors::CliError;
 use crate::files;
 use crate::keys::{self, KeyKind};
@@ -30,10 +30,6 @@ enum Can {
     Seat,
     /// Carry records and speak with members
     Node,
-}
-
-fn time(text: &str) -> Result<Time, String> {
-    parse_time(text).ok_or_else(|| format!("{text:?} is no time in UTC such as 2026-11-24T13:05:09Z"))
 }
 
 /// Let another key act: directly by a root, or by who was given the right to pass it on.
@@ -61,10 +57,10 @@ pub(crate) struct Delegate {
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<KindName>,
     /// From when on [default: as the issuer]
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = parse::time)]
     from: Option<Time>,
     /// Until when [default: as the issuer]
-    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "days")]
+    #[arg(long, value_name = "TIME", value_parser = parse::time, conflicts_with = "days")]
     until: Option<Time>,
     /// For so many days from now on
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3660))]
