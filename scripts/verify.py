@@ -281,7 +281,7 @@ FIELD = struct(
 RESOURCE = struct(name=TEXT, fields=list_of(TEXT), start=option(TEXT), until=option(TEXT))
 LEASE = struct(name=TEXT, resource=TEXT, values=list_of(list_of(TEXT)), partner=TEXT, all_of=TERMS)
 OPERATION_TYPE = struct(
-    name=TEXT, precedence=LANE, may_raise=list_of(TEXT), window_ms=U64,
+    name=TEXT, precedence=LANE, may_raise=list_of(TEXT), may_raise_with=option(TEXT), window_ms=U64,
     effect=option(names("suspend", "reinstate", "expel", "amend")), lead=list_of(TEXT), supporting=list_of(TEXT), observing=list_of(TEXT),
     roles=list_of(struct(name=ROLE, partners=list_of(TEXT), requires=option(TEXT), counts=TRUTH, opens=TRUTH)),
     fields=list_of(FIELD), resources=list_of(RESOURCE), leases=list_of(LEASE), rule=RULE,

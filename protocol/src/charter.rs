@@ -368,6 +368,18 @@ impl Charter {
         self.operations.iter().filter(move |kind| kind.effect == Some(effect))
     }
 
+    /// Who may open an operation of this type with a higher precedence, sorted: who is named, and who may open and has the
+    /// capability for it.
+    pub fn raisers(&self, kind: &OperationType) -> Vec<PartnerName> {
+        let mut raisers = kind.may_raise.clone();
+        if let Some(capability) = &kind.may_raise_with {
+            raisers.extend(kind.openers().into_iter().filter(|partner| self.is_capable(partner, capability)));
+        }
+        raisers.sort_unstable();
+        raisers.dedup();
+        raisers
+    }
+
     /// Whether the charter attests this capability to `partner`.
     pub fn is_capable(&self, partner: &PartnerName, capability: &KindName) -> bool {
         let found = self.capabilities.binary_search_by(|held| held.name.cmp(capability));

@@ -249,6 +249,9 @@ fn operation(kind: &OperationType) -> String {
     if !kind.may_raise.is_empty() {
         rows.push(["  raised by".into(), names(&kind.may_raise)]);
     }
+    if let Some(capability) = &kind.may_raise_with {
+        rows.push(["  raised by".into(), format!("whoever may open and has {capability}")]);
+    }
     rows.extend(kind.fields.iter().map(|field| ["  value".into(), self::field(field)]));
     for resource in &kind.resources {
         let when = match (&resource.from, &resource.until) {

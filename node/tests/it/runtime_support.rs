@@ -86,6 +86,7 @@ pub(crate) fn found_at(size: usize, now: Time, until: impl Fn(usize) -> Time) ->
             resources: vec![],
             leases: vec![],
             may_raise: vec![],
+            may_raise_with: None,
             rule: OutcomeRule {
                 required: vec![Role::Lead],
                 at_least: if supporting.is_empty() { Vec::new() } else { vec![least] },

@@ -80,6 +80,7 @@ pub(super) fn governance(partners: &[PartnerName]) -> Vec<OperationType> {
         name: name.parse().expect("a literal that is a name"),
         precedence,
         may_raise: Vec::new(),
+        may_raise_with: None,
         window_ms: hours * HOUR_MS,
         effect: Some(effect),
         lead: Vec::new(),

@@ -33,6 +33,9 @@ pub struct OperationType {
     /// Who may open one with a higher precedence, sorted.
     #[serde(default)]
     pub may_raise: Vec<PartnerName>,
+    /// The capability with which whoever may open may do so as well, as [`Charter::capabilities`](super::Charter) says.
+    #[serde(default)]
+    pub may_raise_with: Option<KindName>,
     /// How long attestations are taken after the opening, in milliseconds of batch time.
     pub window_ms: u64,
     /// What its agreement changes in the coalition itself.

@@ -148,6 +148,7 @@ fn kind(name: &str, precedence: Lane, window_ms: u64, roles: &Roles, rule: Outco
         name: name.parse().expect("a literal that is a name"),
         precedence,
         may_raise: vec![],
+        may_raise_with: None,
         window_ms,
         effect: None,
         lead: roles.lead.clone(),

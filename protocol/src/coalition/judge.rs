@@ -92,9 +92,9 @@ impl State {
             if asked >= declared {
                 return Err(OperationRefusal::NotRaised { asked, declared }.into());
             }
-            if kind.may_raise.binary_search(partner).is_err() {
-                let (partner, may) = (partner.clone(), kind.may_raise.clone());
-                return Err(OperationRefusal::MayNotRaise { partner, may }.into());
+            let may = self.charter().raisers(kind);
+            if may.binary_search(partner).is_err() {
+                return Err(OperationRefusal::MayNotRaise { partner: partner.clone(), may }.into());
             }
         }
         let fields = || kind.fields.iter().map(|field| field.name.clone());

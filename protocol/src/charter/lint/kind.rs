@@ -31,6 +31,13 @@ pub(super) fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lin
     for partner in kind.may_raise.iter().filter(|partner| kind.openers().binary_search(partner).is_err()) {
         lints.error(format!("{name}: {partner} may raise the precedence on opening, but may not open"));
     }
+    if let Some(capability) = &kind.may_raise_with
+        && !kind.openers().iter().any(|partner| charter.is_capable(partner, capability))
+    {
+        lints.error(format!(
+            "{name}: who has {capability} may raise the precedence on opening, and nobody that may open has it"
+        ));
+    }
     requirements(kind, lints);
     vetoes(kind, lints);
     if lints.errors() == before {

@@ -32,6 +32,7 @@ fn kind(lead: &[usize], supporting: &[usize], hosts: &[usize], rule: OutcomeRule
         precedence: Lane::Routine,
         window_ms: 1,
         may_raise: vec![],
+        may_raise_with: None,
         fields: vec![],
         resources: vec![],
         leases: vec![],

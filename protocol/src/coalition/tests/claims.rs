@@ -1,7 +1,7 @@
 //! Bodies, exclusive resources and precedence.
 
 use super::*;
-use crate::charter::{Field, FieldKind, Resource};
+use crate::charter::{Field, FieldKind, HeldCapability, Resource};
 
 fn field(name: &str, kind: FieldKind, required: bool) -> Field {
     Field { name: name.into(), kind, required, min: None, max: None, choices: vec![] }
@@ -165,4 +165,44 @@ fn precedence_is_raised_only_upward_and_only_by_whom_the_type_names() {
     assert_eq!(bench.apply(&sound).disposition, Disposition::Applied);
     let view = bench.state.view(&sound.record.id(), CREATED).expect("known");
     assert_eq!(view.precedence, Some(Lane::Flash));
+}
+
+#[test]
+fn the_precedence_is_raised_by_who_is_named_and_by_who_has_the_declared_capability() {
+    let mut charter = charter(&FOUR);
+    let kind = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift").expect("declared");
+    (kind.precedence, kind.may_raise) = (Lane::Routine, vec![name("norden")]);
+    kind.may_raise_with = Some("air-defence".parse().expect("a name"));
+    let capability = |partners: &[&str]| HeldCapability {
+        name: "air-defence".parse().expect("a name"),
+        partners: partners.iter().map(|partner| name(partner)).collect(),
+    };
+    // Nobody who may open has it.
+    charter.capabilities = vec![capability(&["vigil"])];
+    charter.sort();
+    let errors = crate::charter::lint(&charter).into_iter().map(|lint| lint.message).collect::<Vec<_>>();
+    assert!(errors.iter().any(|error| error.contains("nobody that may open has it")), "{errors:?}");
+    charter.capabilities = vec![capability(&["sudria", "vigil"])];
+    charter.sort();
+    assert_eq!(Charter::from_toml(&charter.to_toml()).as_ref(), Ok(&charter));
+    assert_eq!(Charter::decode(&charter.encode()).as_ref(), Ok(&charter));
+    let mut bench = Bench::new(found(charter));
+    for (partner, may) in [("norden", true), ("sudria", true), ("estmark", false)] {
+        let mut raised = open(&bench.founded, partner, "raised").record;
+        if let Act::Open(open) = &mut raised.act {
+            open.precedence = Some(Lane::Flash);
+        }
+        let signed = raised.sign(&key(partner, "officer"));
+        let applied = bench.in_lane(partner, Lane::Flash, &signed);
+        match may {
+            true => assert_eq!(applied, Disposition::Applied, "{partner}"),
+            false => assert_eq!(
+                applied,
+                Disposition::Refused(Refusal::Operation(OperationRefusal::MayNotRaise {
+                    partner: name(partner),
+                    may: vec![name("norden"), name("sudria")],
+                }))
+            ),
+        }
+    }
 }

@@ -408,10 +408,10 @@ fn ids_and_the_root_are_pinned() {
     assert_eq!(
         pinned,
         [
-            "7o3zpo7ulec7vtivwjqp6v7jxzo72jwlzs5vecbdqwksevxefhza",
-            "op-4e7u4w3njhze42jvqhnnkq2gwwltg3vu52e2zkeeiz5xpe3qbzka",
-            "op-2kbsyzzyeb3rdvqvermjpugz72xcjoa3gw4iavypnxi7qb4mjsda",
-            "w5pye6o44uclq2zxwhqit2dfrsiu7vu5uce2tpezqp4czouznpoq",
+            "p333nccuour7ko7aywd6w6ks6y2uzvgntszvc3jaati7jf56nmfa",
+            "op-2lr4ttxodpqc6czh44yy4s6husc5xm7xddunadv7xmlivocoe7ia",
+            "op-j2xffrxb4xmhxbbezsybwvs3bzukddei6earz4puxgrkafxgx5sa",
+            "ttgpz4newlpw5nqcpoomg6chdsjxnh2kdl6m23jdlz36ayeen7qa",
         ]
     );
 }
