@@ -81,11 +81,10 @@ impl Follower {
             if self.next < self.stored {
                 let limit = usize::try_from(self.stored - self.next).unwrap_or(usize::MAX).min(CATCH_UP_PAGE);
                 let leaves = log::leaves(&self.node, self.next, limit, self.stored).ok()?;
-                self.next += leaves.len() as u64;
-                if leaves.is_empty() {
-                    return None;
-                }
-                let events = leaves.into_iter().filter_map(event).collect::<Vec<_>>();
+                // A log has gaps where a copy of the state took the place of what was before it.
+                self.next = leaves.last().map_or(self.stored, |leaf| leaf.index.saturating_add(1));
+                let before = leaves.into_iter().filter(|leaf| leaf.index < self.stored);
+                let events = before.filter_map(event).collect::<Vec<_>>();
                 let waiting = self.node.ask(move |engine, _| with_words(engine.state(), events)).await?;
                 self.waiting.extend(waiting);
                 continue;

@@ -1,9 +1,11 @@
 //! What waits for this node's partner.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use entente_protocol::charter::PartnerName;
-use entente_protocol::coalition::{OperationView, Status, Waiting, Waits};
+use entente_protocol::coalition::{OperationView, Status, Waiting, Waits, most_urgent_first};
 use entente_protocol::engine::Engine;
 use entente_protocol::feed::Lane;
 use entente_protocol::time::Time;
@@ -17,15 +19,24 @@ use crate::runtime::Handle;
 pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<Waiting>> {
     let partner = node.members().own_partner().clone();
     let own = partner.clone();
+    let officers = node
+        .ask(move |engine, now| (engine.state().officers_of(&own).into_iter().collect::<BTreeSet<_>>(), now));
+    let (officers, now) = officers.await.ok_or_else(ApiError::stopping)?;
+    let store = node.store().clone();
+    let refused = tokio::task::spawn_blocking(move || refused::lately(&store, &officers, now)).await;
+    let refused = refused.map_err(ApiError::internal)??;
     let waiting = node.ask(move |engine, now| {
+        let state = engine.state();
         let clock = engine.clock_astray().then(clock);
-        let mut waiting = clock.into_iter().chain(engine.state().inbox(&partner, now)).collect::<Vec<_>>();
+        let mut waiting = clock.into_iter().chain(state.inbox(&partner, now)).collect::<Vec<_>>();
         waiting.extend(held(engine, &partner, now));
-        (waiting, now)
+        // What was said again and taken is no loss.
+        let lost = refused.into_iter().filter(|(id, _)| state.seen(id).is_none());
+        waiting.extend(lost.map(|(_, waiting)| waiting));
+        most_urgent_first(&mut waiting);
+        waiting
     });
-    let (mut waiting, now) = waiting.await.ok_or_else(ApiError::stopping)?;
-    waiting.extend(refused::lately(&node, &own, now)?);
-    Ok(Json(waiting))
+    Ok(Json(waiting.await.ok_or_else(ApiError::stopping)?))
 }
 
 /// That the node's own clock is to be set.
@@ -36,6 +47,9 @@ fn clock() -> Waiting {
 
 /// Operations that are held and not ordered, on which a word of the partner is missing: it can be said all the same.
 fn held(engine: &Engine, partner: &PartnerName, now: Time) -> Vec<Waiting> {
+    if !engine.state().is_active(partner) {
+        return Vec::new();
+    }
     let asks = |view: &OperationView| {
         let silent = view.attestations.iter().all(|said| said.partner != *partner);
         view.index.is_none() && view.status == Status::Open && silent && view.deficit.asks(partner)
@@ -49,5 +63,5 @@ fn held(engine: &Engine, partner: &PartnerName, now: Time) -> Vec<Waiting> {
         why: format!("held, not ordered yet; {}", view.deficit),
         until_ms: Some(view.closes_ms),
     });
-    waits.filter(|_| engine.state().is_active(partner)).collect()
+    waits.collect()
 }

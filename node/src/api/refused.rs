@@ -1,18 +1,18 @@
 //! Records that came to nothing, and why: what its author sees in place of an operation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
-use entente_protocol::charter::PartnerName;
 use entente_protocol::coalition::{Disposition, OperationRefusal, Refusal, Waiting, Waits, find_id};
-use entente_protocol::identity::RecordId;
+use entente_protocol::identity::{PublicKey, RecordId};
 use entente_protocol::leaf::{EntryLeaf, Leaf};
-use entente_protocol::record::{Act, Body};
+use entente_protocol::record::{Act, Body, Record};
 use entente_protocol::store::{Archive as _, Damage};
 use entente_protocol::time::Time;
 
 use super::error::ApiError;
 use crate::runtime::Handle;
+use crate::storage::Store;
 
 /// How many of the latest leaves are looked through for what was refused.
 const MAX_LEAVES: usize = 512;
@@ -68,24 +68,30 @@ fn holder(refusal: &Refusal) -> Option<String> {
     }
 }
 
-/// What a partner said within a day before `now` that was refused, the latest last.
-pub(super) fn lately(node: &Handle, partner: &PartnerName, now: Time) -> Result<Vec<Waiting>, Damage> {
-    let from = node.store().size()?.saturating_sub(MAX_LEAVES as u64);
-    let (mut told, mut pending) = (Vec::new(), Vec::new());
-    for (index, leaf) in node.store().leaves(from, MAX_LEAVES)? {
+/// Records by these officers that were refused within a day before `now`, by id.
+pub(super) fn lately(
+    store: &Store,
+    officers: &BTreeSet<PublicKey>,
+    now: Time,
+) -> Result<BTreeMap<RecordId, Waiting>, Damage> {
+    let from = store.size()?.saturating_sub(MAX_LEAVES as u64);
+    let (mut told, mut pending) = (BTreeMap::new(), BTreeMap::new());
+    for (index, leaf) in store.leaves(from, MAX_LEAVES)? {
         match Leaf::decode(&leaf.bytes) {
             Ok(Leaf::Entry(entry)) => {
                 if let (Some(id), Disposition::Refused(refusal)) = (entry.record, &entry.disposition)
-                    && node.feed_view(&entry.feed, entry.length).partner == partner.as_str()
+                    && let Some(record) = record(store, &entry)?
+                    && officers.contains(&record.signer)
                 {
-                    pending.push(Waiting {
+                    let waiting = Waiting {
                         what: Waits::Refused,
                         urgent: true,
                         about: Some(id),
-                        title: words(node, &entry)?,
+                        title: words(&record.act),
                         why: format!("refused at leaf {index}: {refusal}"),
                         until_ms: None,
-                    });
+                    };
+                    pending.insert(id, waiting);
                 }
             }
             // A batch ends with its time.
@@ -98,20 +104,21 @@ pub(super) fn lately(node: &Handle, partner: &PartnerName, now: Time) -> Result<
     Ok(told)
 }
 
-/// What a record was meant to do.
-fn words(node: &Handle, entry: &EntryLeaf) -> Result<String, Damage> {
-    let said = node.store().entry(&entry.feed, entry.length)?;
-    let act = said.and_then(|said| match Body::decode(&said.body) {
-        Ok(Body::Signed(signed)) => Some(signed.record.act),
+/// The record that an entry holds.
+fn record(store: &Store, entry: &EntryLeaf) -> Result<Option<Record>, Damage> {
+    let said = store.entry(&entry.feed, entry.length)?;
+    Ok(said.and_then(|said| match Body::decode(&said.body) {
+        Ok(Body::Signed(signed)) => Some(signed.record),
         _ => None,
-    });
-    Ok(match &act {
-        Some(act) => match act.opening() {
-            Some(open) => format!("{}: {}", open.kind, open.title),
-            None => name(act).to_owned(),
-        },
-        None => "a record".to_owned(),
-    })
+    }))
+}
+
+/// What a record was meant to do.
+fn words(act: &Act) -> String {
+    match act.opening() {
+        Some(open) => format!("{}: {}", open.kind, open.title),
+        None => name(act).to_owned(),
+    }
 }
 
 fn name(act: &Act) -> &'static str {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use entente_hbbft::Committee;
-use entente_protocol::charter::{PartnerName, show_time};
+use entente_protocol::charter::show_time;
 use entente_protocol::founding::{CharterChain, Founded};
 use entente_protocol::identity::CoalitionId;
 use entente_protocol::ledger::cosignature::{Certificate, Cosigners};
@@ -44,8 +44,6 @@ pub(super) struct Verify {
 /// What a receipt proves.
 struct Proven {
     founded: Founded,
-    /// Who joined since the founding, as far as the versions at hand tell.
-    joined: Vec<PartnerName>,
     certificate: Certificate,
     cosigners: Cosigners,
     index: u64,
@@ -105,8 +103,7 @@ fn prove(bytes: &[u8], pinned: Option<CoalitionId>) -> Result<Proven, Failed> {
     let certificate =
         receipt.verify(&cosigners).map_err(failed("the log is not certified, or lacks the leaf"))?;
     let words = leaf::words(receipt.leaf(), &founded, &chain).map_err(failed("the leaf is not sound"))?;
-    let joined = chain.last().admitted.iter().map(|partner| partner.name.clone()).collect();
-    Ok(Proven { founded, joined, certificate, cosigners, index: receipt.index(), words })
+    Ok(Proven { founded, certificate, cosigners, index: receipt.index(), words })
 }
 
 impl Proven {
@@ -138,7 +135,7 @@ impl Proven {
             "charter",
             format!("signed by every partner of the founding: {}", partners.join(", ")),
         ));
-        for partner in &self.joined {
+        for partner in &self.words.joined {
             rows.push(row("", format!("{partner} joined since; its root signed the version that admits it")));
         }
         rows.push(row("leaf", format!("{} of a log of {}", self.index, head.size)));

@@ -299,8 +299,10 @@ impl Lines {
             }
             (Some(Value::Array(was)), Some(Value::Array(is))) => self.lists(path, was, is),
             (was, is) => {
-                let show = |side: Option<&Value>| side.map_or_else(|| "none".into(), |it| of_key(key, it));
-                self.put(path, &show(was), &show(is));
+                // They differ, also where a name looks like nothing.
+                let show =
+                    |side: Option<&Value>| side.map_or_else(|| "(nothing)".into(), |it| of_key(key, it));
+                self.0.push(format!("{path} {} -> {}", show(was), show(is)));
             }
         }
     }

@@ -156,7 +156,9 @@ pub enum AssetRefusal {
         name: AssetName,
     },
     /// Lent to an operation that its owner's authority keeps its own out of.
-    #[error("{partner} keeps its own out of {operation}: its authority said {word} at leaf {index}")]
+    #[error(
+        "{partner} keeps its own out of {operation}: its authority said {word} at leaf {index}; its permission lifts that"
+    )]
     KeptOut {
         /// Whose it is.
         partner: PartnerName,

@@ -217,6 +217,14 @@ impl State {
             index: said.index,
             at: self.time,
         };
+        // What a suspended nation says is no voice: it takes home its own, and nothing that it said before is replaced.
+        let nation = charter.partner(statement.authority.as_str()).map(|partner| partner.name.clone());
+        if let Some(nation) = nation.filter(|nation| !self.is_active(nation)) {
+            if self.suffices(&charter, &voice) {
+                self.take_home(&nation, &id, said, Some(voice.ground).filter(|it| !it.is_empty()));
+            }
+            return;
+        }
         let last = self.words.of(id).next_back().map(|(place, _)| place);
         self.adopt_voice(id, last.map_or(0, |place| place.saturating_add(1)), voice);
         // A nation that keeps its own out of it takes home what it has lent.
@@ -235,12 +243,12 @@ impl State {
 
     /// The word by which the authority of a nation keeps its own out of an operation, and its log index.
     pub(super) fn keeps_out(&self, nation: &PartnerName, operation: &Operation) -> Option<(Word, u64)> {
-        // Most operations have no words at all.
-        self.words.of(operation.id).next()?;
+        let keeps = |word: Word| matches!(word, Word::Refuse | Word::Recall);
+        // Most operations have no such word at all.
+        let mut voices = self.words.of(operation.id).map(|(_, voice)| voice);
+        voices.find(|voice| voice.authority.as_str() == nation.as_str() && keeps(voice.word))?;
         let charter = self.charter_at(operation.charter_version)?;
-        let own = |word: &AuthorityWord| {
-            word.authority.as_str() == nation.as_str() && matches!(word.word, Word::Refuse | Word::Recall)
-        };
+        let own = |word: &AuthorityWord| word.authority.as_str() == nation.as_str() && keeps(word.word);
         let word = self.words_on(charter, operation).into_iter().find(own)?;
         Some((word.word, self.records.get(&word.record)?.index))
     }

@@ -81,6 +81,12 @@ pub struct Waiting {
     pub until_ms: Option<u64>,
 }
 
+/// The order of an inbox: urgent, then by when it ends; at most [`MAX_INBOX`].
+pub fn most_urgent_first(waiting: &mut Vec<Waiting>) {
+    waiting.sort_by_key(|waiting| (!waiting.urgent, waiting.until_ms.unwrap_or(u64::MAX), waiting.what));
+    waiting.truncate(MAX_INBOX);
+}
+
 impl State {
     /// What waits for `partner` at the time `now`.
     pub fn inbox(&self, partner: &PartnerName, now: Time) -> Vec<Waiting> {
@@ -99,8 +105,7 @@ impl State {
             all.extend(events.filter_map(|event| self.asks_to_confirm(partner, event)).take(MAX_INBOX));
             all.extend(self.leads_that_pass(partner, now).take(MAX_INBOX));
         }
-        all.sort_by_key(|waiting| (!waiting.urgent, waiting.until_ms.unwrap_or(u64::MAX), waiting.what));
-        all.truncate(MAX_INBOX);
+        most_urgent_first(&mut all);
         all
     }
 

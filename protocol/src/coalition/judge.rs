@@ -12,8 +12,8 @@ use crate::charter::{Claim, Fallback, Partner, PartnerName};
 use crate::credential::Capability;
 use crate::identity::RecordId;
 use crate::record::{
-    Act, AssetAct, Attest, AuthorityAct, IntegrityAct, LeaseAct, LeasedOpen, Open, Record, Role, Speak,
-    Withdrawal,
+    Act, AssetAct, Attest, AuthorityAct, IntegrityAct, LeaseAct, LeasedOpen, MemberAct, Open, Record, Role,
+    Speak, Withdrawal,
 };
 use crate::time::Time;
 
@@ -43,9 +43,9 @@ impl State {
         self.allows(&record.signer, Capability::Officer, self.scope_of(&record.act), index, now)?;
         // Also who is suspended may leave, tell of misuse, bring what proves itself, and take home what is its own.
         match &record.act {
+            // Judged with the rest.
             Act::Member(_) => {}
-            Act::Integrity(IntegrityAct::Report(_)) | Act::Key(_) => self.require_member(partner)?,
-            act if takes_home(partner, act) => self.require_member(partner)?,
+            act if suspended_may_say(partner, act) => self.require_member(partner)?,
             _ => self.require_active(partner)?,
         }
         match &record.act {
@@ -234,9 +234,12 @@ impl State {
     }
 }
 
-/// Whether a partner takes home what it has lent. Whose asset it is, is judged with the rest.
-fn takes_home(partner: &PartnerName, act: &Act) -> bool {
+/// What has its effect also while its partner is suspended. Whose asset it is that it takes home, is judged with the rest.
+pub(super) fn suspended_may_say(partner: &PartnerName, act: &Act) -> bool {
     match act {
+        Act::Member(MemberAct::Withdraw { .. }) | Act::Integrity(IntegrityAct::Report(_)) | Act::Key(_) => {
+            true
+        }
         Act::Asset(AssetAct::Recall(_)) => true,
         Act::Authority(AuthorityAct::Speak(Speak { statement, .. })) => {
             statement.word == Word::Recall && statement.authority.as_str() == partner.as_str()

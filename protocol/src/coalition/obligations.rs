@@ -83,28 +83,31 @@ impl State {
     /// judge.
     pub fn obligations(&self, partner: &PartnerName) -> Vec<Obligation> {
         let live = self.operations().filter(|operation| operation.over().is_none());
-        let duties = live.filter_map(|operation| {
+        let (mut duties, mut successions) = (Vec::new(), Vec::new());
+        for operation in live {
             let decided = operation.decision.is_some();
             // What it changed is changed: nothing of it is left to do.
             if decided && operation.change.is_some() {
-                return None;
+                continue;
             }
-            let kind = self.kind_of(operation)?;
+            let Some(kind) = self.kind_of(operation) else { continue };
             let escalated = matches!(&kind.rule.fallback, Fallback::Escalate(to) if to == partner);
-            let what = match (operation.lead == *partner, decided) {
-                (true, false) => "leads it, and it is not decided",
-                (true, true) => "leads it, and it is agreed",
+            let (list, what) = match (operation.lead == *partner, decided) {
+                (true, false) => (&mut duties, "leads it, and it is not decided"),
+                (true, true) => (&mut duties, "leads it, and it is agreed"),
                 (false, false) if operation.stage == Stage::Escalated && escalated => {
-                    "is to decide it, which was escalated"
+                    (&mut duties, "is to decide it, which was escalated")
                 }
                 (false, _) if kind.successor(operation.phase) == Some(partner) => {
-                    "takes it over where its lead is silent or gone"
+                    (&mut successions, "takes it over where its lead is silent or gone")
                 }
-                (false, _) => return None,
+                (false, _) => continue,
             };
-            let title = operation.open.title.clone();
-            Some(Obligation { operation: operation.id, title, what: what.to_owned() })
-        });
+            if list.len() < MAX_OBLIGATIONS {
+                let title = operation.open.title.clone();
+                list.push(Obligation { operation: operation.id, title, what: what.to_owned() });
+            }
+        }
         let committed = self.operations().filter(|operation| operation.decision.is_none());
         let committed = committed.filter_map(|operation| {
             let mut open = self.commitments.of(&operation.id).filter(|it| it.end.is_none());
@@ -137,7 +140,9 @@ impl State {
             let what = format!("is on the panel of {}", dispute.id);
             Obligation { operation: dispute.operation, title: title(&dispute.operation), what }
         });
-        duties.chain(committed).chain(lent).chain(offers).chain(judges).take(MAX_OBLIGATIONS).collect()
+        // Where there are too many, what it has done goes before what it may have to do.
+        let done = duties.into_iter().chain(committed).chain(lent).chain(offers).chain(judges);
+        done.chain(successions).take(MAX_OBLIGATIONS).collect()
     }
 
     /// The log index of the entry with which an operation was agreed, an event suspended or restored a partner, or it left.

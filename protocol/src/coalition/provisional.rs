@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::judge::suspended_may_say;
 use super::member::{MemberRefusal, Membership};
 use super::refusal::Refusal;
 use super::state::{Disposition, State};
@@ -109,7 +110,8 @@ impl State {
     fn of_removed(&self, record: &Record, removed: &Removed) -> Option<Refusal> {
         let partner = &self.holder(&record.signer)?.0.name;
         let (membership, since) = removed.get(partner).copied()?;
-        if matches!(record.act, Act::Member(MemberAct::Withdraw { .. })) {
+        let still = membership == Membership::Suspended && suspended_may_say(partner, &record.act);
+        if still || matches!(record.act, Act::Member(MemberAct::Withdraw { .. })) {
             return None;
         }
         Some(MemberRefusal::NotActive { partner: partner.clone(), membership, since }.into())

@@ -158,7 +158,7 @@ impl State {
         let seen = Seen { index: place.index, about };
         self.records.insert(id, seen);
         // What waited was said before.
-        if place.index == now_index {
+        if place.index == now_index && self.is_active(partner) {
             self.note_spoken(partner, self.time);
         }
         let said = Said { partner, id, index: place.index };

@@ -242,6 +242,9 @@ impl Summary {
     pub(super) fn finish(&mut self, freely: bool) {
         self.faults = self.counts.named();
         self.records = self.counts.records();
+        if self.seeds == 0 {
+            self.below_minimum.push("histories: 0".into());
+        }
         if !freely {
             return;
         }

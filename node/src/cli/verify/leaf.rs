@@ -1,6 +1,6 @@
 //! A leaf of the log in words, checked against the charter.
 
-use entente_protocol::charter::{Charter, Fallback, show_time};
+use entente_protocol::charter::{Charter, Fallback, PartnerName, show_time};
 use entente_protocol::coalition::outcome::Leave;
 use entente_protocol::coalition::{Assessment, Decision, Disposition, Ending};
 use entente_protocol::founding::{CharterChain, Founded};
@@ -16,6 +16,13 @@ pub(super) struct Words {
     pub(super) id: Option<RecordId>,
     /// The outcome in a word.
     pub(super) outcome: Option<String>,
+    /// Who joined since the founding, by the version of the charter that the leaf names: what is certified names its hash. Of
+    /// other versions nothing in a receipt proves that they were agreed.
+    pub(super) joined: Vec<PartnerName>,
+}
+
+fn joined(charter: &Charter) -> Vec<PartnerName> {
+    charter.admitted.iter().map(|partner| partner.name.clone()).collect()
 }
 
 /// Reads and checks a leaf. `chain` leads to the version of the charter that it was judged under.
@@ -29,29 +36,46 @@ pub(super) fn words(bytes: &[u8], founded: &Founded, chain: &CharterChain) -> Re
     match Leaf::decode(bytes).map_err(|error| error.to_string())? {
         Leaf::Decision(decision) => {
             let mut lines = decision.explain();
-            match chain.version(&decision.charter) {
-                Some(charter) => check(&decision, &charter)?,
+            let charter = chain.version(&decision.charter);
+            match &charter {
+                Some(charter) => check(&decision, charter)?,
                 None => lines.push(unread(decision.charter_version + u32::from(decision.by_new_rule))),
             }
-            Ok(Words { lines, id: Some(decision.operation), outcome: Some(decision.verdict.to_string()) })
+            Ok(Words {
+                lines,
+                id: Some(decision.operation),
+                outcome: Some(decision.verdict.to_string()),
+                joined: charter.as_ref().map(joined).unwrap_or_default(),
+            })
         }
         Leaf::Ruling(ruled) => {
             let mut lines = ruled.explain();
-            match chain.version(&ruled.charter) {
-                Some(charter) => ruled.check(&charter)?,
+            let charter = chain.version(&ruled.charter);
+            match &charter {
+                Some(charter) => ruled.check(charter)?,
                 None => lines.push(unread(ruled.charter_version)),
             }
-            Ok(Words { lines, id: Some(ruled.dispute), outcome: Some(ruled.ruling.done().to_owned()) })
+            Ok(Words {
+                lines,
+                id: Some(ruled.dispute),
+                outcome: Some(ruled.ruling.done().to_owned()),
+                joined: charter.as_ref().map(joined).unwrap_or_default(),
+            })
         }
-        Leaf::Entry(entry) => Ok(entry_words(&entry, &chain.last())),
+        Leaf::Entry(entry) => Ok(entry_words(&entry, founded, &chain.last())),
         Leaf::Epoch(record) => epoch_words(&record, founded),
     }
 }
 
-fn entry_words(entry: &EntryLeaf, charter: &Charter) -> Words {
-    // Nodes that were granted since stand in no charter.
-    let author = charter.members().find(|partner| partner.nodes.contains(&entry.feed.node));
-    let author = author.map_or_else(|| entry.feed.node.to_string(), |partner| partner.name.to_string());
+fn entry_words(entry: &EntryLeaf, founded: &Founded, last: &Charter) -> Words {
+    let node = &entry.feed.node;
+    // Nodes that were granted since stand in no charter, and nothing certified names the version that lists another.
+    let claimed = || last.members().find(|partner| partner.nodes.contains(node));
+    let author = match (founded.node(node), claimed()) {
+        (Some(partner), _) => partner.name.to_string(),
+        (None, Some(partner)) => format!("{node} (of {}, as amendments in the receipt say)", partner.name),
+        (None, None) => node.to_string(),
+    };
     let outcome = match &entry.disposition {
         Disposition::Applied => "applied".to_owned(),
         Disposition::Duplicate { first } => format!("said before, at leaf {first}"),
@@ -67,6 +91,7 @@ fn entry_words(entry: &EntryLeaf, charter: &Charter) -> Words {
         ],
         id: entry.record,
         outcome: Some(outcome),
+        joined: Vec::new(),
     }
 }
 
@@ -81,6 +106,7 @@ fn epoch_words(record: &EpochRecord, founded: &Founded) -> Result<Words, String>
         ],
         id: None,
         outcome: None,
+        joined: Vec::new(),
     })
 }
 

@@ -63,7 +63,9 @@ fn own(charter: &Charter, registry: &Registry, stated: &Authority, lints: &mut L
     };
     let members = charter.members().filter(|other| other.root != partner.root).map(|other| other.root);
     let alliances = charter.authority.alliances.iter();
-    let parties = alliances.flat_map(|reference| reference.alliance.parties.values().copied());
+    // The nation itself may be a party, under another key, too.
+    let parties = alliances.flat_map(|reference| &reference.alliance.parties);
+    let parties = parties.filter(|(name, _)| **name != stated.name).map(|(_, key)| *key);
     let others = members.chain(parties.filter(|key| *key != partner.root)).collect::<BTreeSet<_>>();
     if registry.evaluate(&stated.expression, &others).is_ok() {
         lints.error(format!(

@@ -31,11 +31,16 @@ fn lesser(kind: &OperationType, lesser: &Lesser, lints: &mut Lints) {
         let lacks = lacks(kind, &ways, 0);
         return lints.error(format!("{name}: the lesser outcome can never be met; {lacks}"));
     }
-    let tried = || implies(kind, &ways, &rule.ways(), rule.quorum, MAX_TRIES) == Some(true);
-    if asks_no_less(kind, &ways) || (lints.is_for_people() && tried()) {
-        lints.error(format!(
-            "{name}: whatever meets the lesser outcome meets the rule, so it is never agreed with limits; ask for less in it"
-        ));
+    let what = format!(
+        "{name}: whatever meets the lesser outcome meets the rule, so it is never agreed with limits; ask for less in it"
+    );
+    // What only trying finds is no error: amendments are judged without.
+    if asks_no_less(kind, &ways) {
+        lints.error(what);
+    } else if lints.is_for_people()
+        && implies(kind, &ways, &rule.ways(), rule.quorum, MAX_TRIES) == Some(true)
+    {
+        lints.warning(what);
     }
 }
 

@@ -130,3 +130,16 @@ fn any_two_charters_are_compared_and_what_no_amendment_changes_is_said() {
     );
     assert!(notes.contains("which types amend it (amendment)"), "{notes}");
 }
+
+#[test]
+fn nothing_that_is_called_none_comes_or_goes_unseen() {
+    let old = charter(&FOUR);
+    let mut new = old.clone();
+    new.operations[0].authority = Some("none".parse().expect("a name"));
+    new.operations[0].may_raise_with = Some("none".parse().expect("a name"));
+    let kind = old.operations[0].name.clone();
+    assert_eq!(
+        said(&old, &new),
+        [format!("{kind}: authority (nothing) -> none"), format!("{kind}: may raise with (nothing) -> none")]
+    );
+}

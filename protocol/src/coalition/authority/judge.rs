@@ -74,7 +74,11 @@ impl State {
         if let Some((_, since)) = operation.over() {
             return Err(AuthorityRefusal::Over { operation: operation.id, since }.into());
         }
-        if word != Word::Recall {
+        // A nation that has kept its own out may let it in again as long as there is an operation.
+        let lifts = national
+            && word == Word::Permit
+            && nation.is_some_and(|nation| self.keeps_out(&nation.name, operation).is_some());
+        if word != Word::Recall && !lifts {
             let decided = operation.decision.as_ref().map(|decision| decision.decided_at);
             if let Some(since) = decided.or_else(|| (operation.closes <= now).then_some(operation.closes)) {
                 return Err(AuthorityRefusal::Decided { operation: operation.id, word, since }.into());
@@ -84,7 +88,7 @@ impl State {
         let after = operation.kind_after();
         let needs = kind.into_iter().chain(after).any(|kind| kind.authority.is_some());
         let own = national && matches!(word, Word::Refuse | Word::Recall);
-        if !needs && !own {
+        if !needs && !own && !lifts {
             let kind = kind.map(|kind| kind.name.clone());
             let kind = kind.ok_or_else(|| Refusal::UndeclaredType { kind: operation.open.kind.clone() })?;
             return Err(AuthorityRefusal::NotNeeded { kind }.into());

@@ -121,6 +121,13 @@ impl State {
         by_authority.into_iter().filter_map(word).collect()
     }
 
+    /// Whether one voice is enough for what its authority says.
+    pub(in crate::coalition) fn suffices(&self, charter: &Charter, voice: &Voice) -> bool {
+        let registry = self.registry(charter);
+        let authority = registry.get(voice.authority.as_str());
+        authority.is_some_and(|authority| self.word_of(&registry, charter, authority, &[voice]).is_some())
+    }
+
     /// The word that enough of the voices say, and the latest of those.
     fn word_of<'a>(
         &self,

@@ -118,7 +118,6 @@ impl State {
         }
     }
 
-    /// Whether `partner` is a party to a dispute that `opener` opened about `subject`.
     /// Whether a partner does not sit in a panel: it is a party, or nothing that it says has effect.
     pub(in crate::coalition) fn is_barred(
         &self,
@@ -131,6 +130,7 @@ impl State {
         !self.is_active(judge) || self.is_party(judge, opener, subject, about, operation)
     }
 
+    /// Whether `partner` is a party to a dispute that `opener` opened about `subject`.
     pub(in crate::coalition) fn is_party(
         &self,
         partner: &PartnerName,

@@ -204,7 +204,9 @@ impl State {
         let named = kind.successor(operation.phase);
         // Who is gone for good answers for nothing: where no successor is there, whoever may lead may take it, the first by
         // order.
-        let nobody = !named.is_some_and(|successor| self.is_active(successor));
+        let is_there =
+            |successor: &PartnerName| self.is_active(successor) && kind.may_lead(successor, operation.phase);
+        let nobody = !named.is_some_and(is_there);
         if nobody && self.membership(&operation.lead).is_gone() && kind.may_lead(partner, operation.phase) {
             return Ok(());
         }
@@ -257,8 +259,10 @@ impl State {
 
     /// Whether an operation is without anybody who could lead it: its lead is gone for good, and nobody may take it over.
     pub(in crate::coalition) fn is_orphan(&self, operation: &Operation, kind: &OperationType) -> bool {
-        let may_lead =
-            |partner: &PartnerName| self.is_active(partner) && kind.may_lead(partner, operation.phase);
+        // Who is suspended may be reinstated.
+        let may_lead = |partner: &PartnerName| {
+            !self.membership(partner).is_gone() && kind.may_lead(partner, operation.phase)
+        };
         self.membership(&operation.lead).is_gone()
             && !self.last_charter().members().any(|partner| may_lead(&partner.name))
     }

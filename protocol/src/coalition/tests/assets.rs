@@ -112,6 +112,58 @@ fn who_is_suspended_takes_its_own_home_and_nothing_else() {
     assert!(matches!(refused, Refusal::Member(MemberRefusal::NotActive { .. })), "of another: {refused}");
 }
 
+/// A recall that is no voice: what the nation said before stands as it was, in its favour or not.
+#[test]
+fn what_a_suspended_nation_recalls_neither_stops_nor_lets_pass_what_the_others_decide() {
+    for before in [Word::Permit, Word::Refuse] {
+        let mut charter = charter(&FOUR);
+        let kind =
+            charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift").expect("declared");
+        kind.authority = Some("sudria".parse().expect("a name"));
+        charter.authority.precedence = Some(
+            crate::authority::KindPrecedence::new([
+                crate::authority::AuthorityKind::National,
+                crate::authority::AuthorityKind::Alliance,
+                crate::authority::AuthorityKind::Coalition,
+            ])
+            .expect("each once"),
+        );
+        charter.sort();
+        let mut bench = Bench::new(found(charter));
+        let operation = bench.open();
+        let asset = bench.does("sudria", "1", declare("lift-7"));
+        bench.does("sudria", "2", contribute(asset, operation, Control::Owner));
+        bench.does("sudria", "3", speak(statement(operation, "sudria", before, 1)));
+        let ruling = |bench: &Bench| {
+            let view = bench.state.view(&operation, bench.state.time()).expect("known");
+            view.authority.map(|mandate| mandate.text)
+        };
+        let said = ruling(&bench);
+        bench.suspends("sudria");
+        bench.does("sudria", "4", speak(statement(operation, "sudria", Word::Recall, 2)));
+        assert_eq!(bench.controller(asset), "sudria");
+        assert!(bench.state.asset(&asset).expect("declared").lent.is_none());
+        assert_eq!(ruling(&bench), said, "{before}");
+    }
+}
+
+#[test]
+fn a_nation_lets_in_again_what_its_authority_has_kept_out() {
+    let mut bench = Bench::four();
+    let asset = bench.does("sudria", "1", declare("lift-7"));
+    let operation = bench.agreed();
+    let speaks = |word, number| speak(statement(operation, "sudria", word, number));
+    let early = bench.act("sudria", "2", speaks(Word::Permit, 1));
+    assert!(matches!(bench.refusal(&early), Refusal::Authority(_)), "there is nothing to lift");
+    bench.does("sudria", "3", contribute(asset, operation, Control::Owner));
+    bench.does("sudria", "4", speaks(Word::Recall, 1));
+    let refused = bench.asset_refusal("sudria", "5", contribute(asset, operation, Control::Owner));
+    assert!(matches!(refused, AssetRefusal::KeptOut { word: Word::Recall, .. }), "{refused}");
+    bench.does("sudria", "6", speaks(Word::Permit, 2));
+    bench.does("sudria", "7", contribute(asset, operation, Control::Owner));
+    assert_eq!(bench.verdict(operation), Some(Verdict::Agreed));
+}
+
 #[test]
 fn a_lead_that_is_suspended_controls_nothing_until_it_is_reinstated() {
     let mut bench = Bench::four();

@@ -10,8 +10,8 @@ use crate::coalition::Waits;
 use crate::coalition::handoff::HandoffEnd;
 use crate::coalition::{Handoff, HandoffRefusal, ItemKind, MAX_OFFERS_PER_PARTNER, Over};
 use crate::record::{
-    Accept, Acknowledged, Conclude, Control, Decline, Handed, HandoffAct, MAX_ACKNOWLEDGED, Offer, Reclaim,
-    Takeover,
+    Accept, Acknowledged, Change, Conclude, Control, Decline, Handed, HandoffAct, MAX_ACKNOWLEDGED, Offer,
+    Reclaim, Takeover,
 };
 
 const LEADS: [&str; 3] = ["estmark", "norden", "sudria"];
@@ -165,6 +165,26 @@ fn what_nobody_may_lead_any_more_is_concluded_by_whoever_has_a_voice_in_it() {
     bench.does("sudria", "ends", concludes(id));
     assert_eq!(bench.state.operation(&id).and_then(Operation::over).map(|it| it.0), Some(Over::Concluded));
     assert_eq!(bench.view_of(id).lead_away, None);
+}
+
+#[test]
+fn who_is_suspended_and_may_lead_is_waited_for_and_a_successor_that_may_not_lead_stands_in_nobodys_way() {
+    let mut charter = relay_charter();
+    // sudria takes over, and does not lead the second phase; of the lead and one other there.
+    let second = &mut charter.operations[0].phases[1];
+    (second.lead, second.successor) = (["estmark", "norden"].map(name).to_vec(), None);
+    let mut bench = Bench::new(found(charter));
+    let id = bench.agreed();
+    let begun = bench.does("norden", "1", begins(id, "rescue", "estmark"));
+    bench.does("estmark", "2", accepts(begun, &[]));
+    let leaves = Act::Member(crate::record::MemberAct::Withdraw { ground: "called home".into() });
+    bench.does("estmark", "leaves", leaves);
+    bench.suspends("norden");
+    let refused = bench.handoff_refusal("sudria", "3", concludes(id));
+    assert!(matches!(refused, HandoffRefusal::NotLead { .. }), "{refused}");
+    bench.agrees_on("reinstatement", Change::Reinstate(name("norden")));
+    bench.does("norden", "4", takes_over(id));
+    assert_eq!(bench.lead(id), "norden");
 }
 
 #[test]

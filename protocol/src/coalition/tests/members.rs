@@ -36,7 +36,8 @@ impl Bench {
     /// Two of the others agree on a change of `partner`.
     pub(super) fn agrees_on(&mut self, kind: &str, change: Change) -> RecordId {
         let subject = change.subject().expect("of a partner").to_string();
-        let others = ["norden", "estmark", "sudria"].into_iter().filter(|it| *it != subject);
+        let others = ["norden", "estmark", "sudria", "vigil"].into_iter();
+        let others = others.filter(|it| *it != subject && self.state.is_active(&name(it)));
         let others = others.collect::<Vec<_>>();
         let nonce = format!("{kind} {}", self.index);
         let id = self.proposes(others[0], &nonce, kind, change);

@@ -163,7 +163,8 @@ impl Stage {
             _ => {
                 let signer = key(name.as_str(), "authority");
                 statement.sign(self.founded.coalition(), &signer, &mut signatures);
-                self.founded.partners()[0].name.clone()
+                let opened = self.state.operation(&operation).map(|it| it.opened_by.clone());
+                opened.unwrap_or_else(|| self.founded.partners()[0].name.clone())
             }
         };
         let act = Act::Authority(AuthorityAct::Speak(Speak { statement, signatures }));

@@ -197,7 +197,9 @@ impl Affairs {
                     Some(Membership::Expelled | Membership::Withdrawn)
                 );
                 // Where the lead is gone for good and no successor is there, whoever may lead takes it.
-                let nobody = gone && !rule.is_some_and(|rule| active(&rule.successor));
+                let lead = &self.kind(&operation.kind)?.lead;
+                let there = |name: &PartnerName| active(name) && lead.contains(name);
+                let nobody = gone && !rule.is_some_and(|rule| there(&rule.successor));
                 let orphaned = nobody && self.kind_of(operation)?.lead.contains(partner);
                 must(orphaned || rule.is_some_and(|rule| rule.successor == *partner), || {
                     format!("{partner} is no successor")

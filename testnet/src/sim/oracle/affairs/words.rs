@@ -75,11 +75,15 @@ impl Affairs {
         };
         must(subject != Some(partner), || format!("{partner} speaks on what concerns itself"))?;
         let (word, national) = (statement.word, self.is_nation(name));
-        must(word == Word::Recall || operation.verdict.is_none(), || "it was decided before".into())?;
+        // A nation lets in again what it has kept out.
+        let kept = || matches!(self.word_of(&statement.operation, name), Some(Word::Refuse | Word::Recall));
+        let lifts = national && word == Word::Permit && kept();
+        let late = operation.verdict.is_some() && word != Word::Recall && !lifts;
+        must(!late, || "it was decided before".into())?;
         must(word != Word::Recall || national, || "it is no nation, and recalls".into())?;
         let own = national && matches!(word, Word::Refuse | Word::Recall);
         let needed = self.kind_of(operation)?.authority.as_ref();
-        must(own || needed.is_some(), || "it needs no authority".into())?;
+        must(own || lifts || needed.is_some(), || "it needs no authority".into())?;
         let orders = national && word == Word::Order && needed.map(|needed| needed.as_str()) != Some(name);
         must(!orders, || "it is not the nation's to order".into())?;
         let said = self.voices.iter().filter(|voice| voice.operation == statement.operation);
@@ -182,10 +186,21 @@ impl Affairs {
         let (operation, authority, word) =
             (statement.operation, statement.authority.to_string(), statement.word);
         let number = statement.number;
-        self.voices.push(Voice { record, operation, authority: authority.clone(), partner, word, number });
-        let keeps = self.is_nation(&authority) && matches!(word, Word::Refuse | Word::Recall);
-        if !keeps || self.word_of(&operation, &authority) != Some(word) {
-            return;
+        // What a suspended nation says is no voice: it takes home its own.
+        let suspended = self.members.contains_key(&partner) && partner.as_str() == authority;
+        if !suspended {
+            self.voices.push(Voice {
+                record,
+                operation,
+                authority: authority.clone(),
+                partner,
+                word,
+                number,
+            });
+            let keeps = self.is_nation(&authority) && matches!(word, Word::Refuse | Word::Recall);
+            if !keeps || self.word_of(&operation, &authority) != Some(word) {
+                return;
+            }
         }
         for asset in self.assets.values_mut() {
             if asset.owner.as_str() == authority && asset.lent == Some(operation) {
