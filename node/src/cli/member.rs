@@ -142,18 +142,14 @@ pub(super) async fn member(context: &Context, partner: &PartnerName) -> Result<M
     })
 }
 
-/// What of the charter is lost while who says nothing with effect stays away, and `also` one more. What the others have lost
-/// already is not said again for that one.
+/// What of the charter is lost while those who say nothing with effect stay away, and `also` one more.
 fn lost(charter: &Charter, members: &[MemberView], also: Option<&PartnerName>) -> Vec<Lint> {
     let away = members.iter().filter(|member| member.membership != Membership::Active);
-    let mut gone = away.map(|member| member.partner.clone()).collect::<BTreeSet<_>>();
-    let before = if gone.is_empty() { Vec::new() } else { lint_without(charter, &gone) };
-    let Some(also) = also else { return before };
-    gone.insert(also.clone());
-    lint_without(charter, &gone).into_iter().filter(|lint| !before.contains(lint)).collect()
+    let gone = away.map(|member| &member.partner).chain(also).cloned().collect::<BTreeSet<_>>();
+    if gone.is_empty() { Vec::new() } else { lint_without(charter, &gone) }
 }
 
-/// The same as a warning.
+/// What is lost with `without`, as a warning.
 fn warn_of_lost(charter: &Charter, members: &[MemberView], without: &PartnerName) {
     let lost = lost(charter, members, Some(without));
     if !lost.is_empty() {

@@ -219,24 +219,24 @@ impl State {
         };
         // What a suspended nation says is no voice: it takes home its own, and nothing that it said before is replaced.
         let nation = charter.partner(statement.authority.as_str()).map(|partner| partner.name.clone());
-        if let Some(nation) = nation.filter(|nation| !self.is_active(nation)) {
+        let nation = nation.filter(|_| charter.is_national(&statement.authority));
+        let ground = Some(statement.ground.clone()).filter(|it| !it.is_empty());
+        if let Some(nation) = nation.as_ref().filter(|nation| !self.is_active(nation)) {
             if self.suffices(&charter, &voice) {
-                self.take_home(&nation, &id, said, Some(voice.ground).filter(|it| !it.is_empty()));
+                self.take_home(nation, &id, said, ground);
             }
             return;
         }
         let last = self.words.of(id).next_back().map(|(place, _)| place);
         self.adopt_voice(id, last.map_or(0, |place| place.saturating_add(1)), voice);
         // A nation that keeps its own out of it takes home what it has lent.
-        let keeps = matches!(statement.word, Word::Refuse | Word::Recall);
-        if keeps && charter.is_national(&statement.authority) {
+        if let Some(nation) = nation.filter(|_| matches!(statement.word, Word::Refuse | Word::Recall)) {
             let spoke = |operation: &Operation| {
                 let words = self.words_on(&charter, operation);
                 words.iter().any(|it| it.authority == statement.authority && it.word == statement.word)
             };
-            let owner = charter.partner(statement.authority.as_str()).map(|partner| partner.name.clone());
-            if let Some(owner) = owner.filter(|_| self.operations.get(&id).is_some_and(spoke)) {
-                self.take_home(&owner, &id, said, Some(statement.ground.clone()).filter(|it| !it.is_empty()));
+            if self.operations.get(&id).is_some_and(spoke) {
+                self.take_home(&nation, &id, said, ground);
             }
         }
     }

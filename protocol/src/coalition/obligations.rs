@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::{KeyView, RotationView};
 use super::member::{GivenWatch, Membership};
+use super::operation::Operation;
 use super::outcome::Stage;
 use super::state::State;
 use super::versions::Version;
@@ -83,12 +84,22 @@ impl State {
     /// judge.
     pub fn obligations(&self, partner: &PartnerName) -> Vec<Obligation> {
         let live = self.operations().filter(|operation| operation.over().is_none());
-        let (mut duties, mut successions) = (Vec::new(), Vec::new());
+        let (mut duties, mut committed, mut successions) = (Vec::new(), Vec::new(), Vec::new());
+        let add = |list: &mut Vec<Obligation>, operation: &Operation, what: &str| {
+            if list.len() < MAX_OBLIGATIONS {
+                let title = operation.open.title.clone();
+                list.push(Obligation { operation: operation.id, title, what: what.to_owned() });
+            }
+        };
         for operation in live {
             let decided = operation.decision.is_some();
             // What it changed is changed: nothing of it is left to do.
             if decided && operation.change.is_some() {
                 continue;
+            }
+            let mut open = self.commitments.of(&operation.id).filter(|it| it.end.is_none());
+            if open.any(|it| it.partner == *partner) {
+                add(&mut committed, operation, "has committed it alone, under a lease");
             }
             let Some(kind) = self.kind_of(operation) else { continue };
             let escalated = matches!(&kind.rule.fallback, Fallback::Escalate(to) if to == partner);
@@ -103,20 +114,8 @@ impl State {
                 }
                 (false, _) => continue,
             };
-            if list.len() < MAX_OBLIGATIONS {
-                let title = operation.open.title.clone();
-                list.push(Obligation { operation: operation.id, title, what: what.to_owned() });
-            }
+            add(list, operation, what);
         }
-        let committed = self.operations().filter(|operation| operation.decision.is_none());
-        let committed = committed.filter_map(|operation| {
-            let mut open = self.commitments.of(&operation.id).filter(|it| it.end.is_none());
-            open.any(|it| it.partner == *partner).then(|| Obligation {
-                operation: operation.id,
-                title: operation.open.title.clone(),
-                what: "has committed it alone, under a lease".to_owned(),
-            })
-        });
         let lent = self.assets_of(partner).filter_map(|asset| {
             let (_, operation) = self.serves(asset)?;
             let what = format!("lent it {}", asset.declared.name);

@@ -5,14 +5,18 @@
 //! records themselves remove it, because of what it said at the same time nobody knows whether it will come before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::judge::suspended_may_say;
 use super::member::{MemberRefusal, Membership};
+use super::park::Place;
 use super::refusal::Refusal;
-use super::state::{Disposition, State};
+use super::state::{Applied, Disposition, State};
 use super::view::{HELD_INDEX, OperationView};
 use crate::charter::PartnerName;
-use crate::identity::RecordId;
+use crate::feed::FeedKey;
+use crate::identity::{Hash, RecordId};
+use crate::lane::Lane;
 use crate::record::{Act, MemberAct, Record, SignedRecord};
 use crate::time::Time;
 
@@ -104,6 +108,58 @@ impl State {
             waiting: ids.into_iter().filter_map(|id| Some((id, overlay.parked(&id)?))).collect(),
         };
         (provisional, overlay)
+    }
+
+    /// A state that holds only the operations named by `held` and nothing parked, to try records on at the time `now`, at
+    /// the beginning of the next batch: in an idle coalition batch time lies far back, and the next batch will move it.
+    pub(super) fn overlay(&self, held: &[SignedRecord], now: Time) -> Self {
+        let (founded, keys) = (Arc::clone(&self.founded), Arc::clone(&self.keys));
+        let mut overlay = Self::with_keys(founded, keys, self.time.max(now));
+        overlay.epoch = self.epoch;
+        let named = held
+            .iter()
+            .flat_map(|signed| [signed.record.act.operation(), Some(signed.record.id())])
+            .flatten()
+            .chain(held.iter().flat_map(|signed| self.in_the_way(&signed.record.act)))
+            .collect::<BTreeSet<_>>();
+        for operation in named.iter().filter_map(|id| self.operations.get(id)) {
+            overlay.adopt(operation.clone());
+        }
+        self.overlay_assets(held, &mut overlay);
+        overlay.members = self.members.clone();
+        // What was counted for the copied operations is among them.
+        overlay.open.clone_from(&self.open);
+        overlay.proposals.clone_from(&self.proposals);
+        overlay.versions = self.versions.clone();
+        overlay.begin_batch();
+        self.overlay_events(held.iter().map(|signed| &signed.record), &mut overlay);
+        self.overlay_handoffs(held, &mut overlay);
+        self.overlay_disputes(held, &mut overlay);
+        self.overlay_authority(held, &mut overlay);
+        self.overlay_commitments(&mut overlay);
+        overlay
+    }
+
+    /// Takes a record that is held but not ordered, as if it came next. Its signature was verified when it was held.
+    pub(super) fn try_held(&mut self, index: u64, signed: &SignedRecord) -> Applied {
+        let mut applied = Applied {
+            disposition: Disposition::Applied,
+            decisions: Vec::new(),
+            rulings: Vec::new(),
+            released: Vec::new(),
+        };
+        let place = Place {
+            index,
+            feed: FeedKey { node: signed.record.signer, lane: Lane::Routine, incarnation: 0 },
+            length: 0,
+            hash: Hash::default(),
+        };
+        let partner = self.authenticate(&signed.record, index).map(|partner| partner.name.clone());
+        match partner.and_then(|partner| self.heed_quarantine(&signed.record.signer).map(|()| partner)) {
+            Ok(partner) => self.take(place, &partner, signed, &mut applied),
+            Err(refusal) => applied.disposition = Disposition::Refused(refusal),
+        }
+        applied
     }
 
     /// Why a record of somebody who is removed does not count; its leaving does.

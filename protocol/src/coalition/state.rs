@@ -194,7 +194,7 @@ impl State {
         Self::with_keys(founded, keys, time)
     }
 
-    fn with_keys(founded: Arc<Founded>, keys: Arc<Roster>, time: Time) -> Self {
+    pub(super) fn with_keys(founded: Arc<Founded>, keys: Arc<Roster>, time: Time) -> Self {
         let mut tree = Tree::default();
         tree.put(&Item::Coalition(founded.coalition()));
         tree.put(&Item::Time(time));
@@ -534,36 +534,6 @@ impl State {
         Disposition::Applied
     }
 
-    /// A state that holds only the operations named by `held` and nothing parked, to try records on at the time `now`, at
-    /// the beginning of the next batch: in an idle coalition batch time lies far back, and the next batch will move it.
-    pub(super) fn overlay(&self, held: &[SignedRecord], now: Time) -> Self {
-        let (founded, keys) = (Arc::clone(&self.founded), Arc::clone(&self.keys));
-        let mut overlay = Self::with_keys(founded, keys, self.time.max(now));
-        overlay.epoch = self.epoch;
-        let named = held
-            .iter()
-            .flat_map(|signed| [signed.record.act.operation(), Some(signed.record.id())])
-            .flatten()
-            .chain(held.iter().flat_map(|signed| self.in_the_way(&signed.record.act)))
-            .collect::<BTreeSet<_>>();
-        for operation in named.iter().filter_map(|id| self.operations.get(id)) {
-            overlay.adopt(operation.clone());
-        }
-        self.overlay_assets(held, &mut overlay);
-        overlay.members = self.members.clone();
-        // What was counted for the copied operations is among them.
-        overlay.open.clone_from(&self.open);
-        overlay.proposals.clone_from(&self.proposals);
-        overlay.versions = self.versions.clone();
-        overlay.begin_batch();
-        self.overlay_events(held.iter().map(|signed| &signed.record), &mut overlay);
-        self.overlay_handoffs(held, &mut overlay);
-        self.overlay_disputes(held, &mut overlay);
-        self.overlay_authority(held, &mut overlay);
-        self.overlay_commitments(&mut overlay);
-        overlay
-    }
-
     /// Takes an operation as it stands, with all that follows from it but the root.
     pub(super) fn adopt(&mut self, operation: Operation) {
         self.claims.hold(&operation);
@@ -584,28 +554,6 @@ impl State {
         if proposes {
             *self.proposals.entry(partner.clone()).or_default() += 1;
         }
-    }
-
-    /// Takes a record that is held but not ordered, as if it came next. Its signature was verified when it was held.
-    pub(super) fn try_held(&mut self, index: u64, signed: &SignedRecord) -> Applied {
-        let mut applied = Applied {
-            disposition: Disposition::Applied,
-            decisions: Vec::new(),
-            rulings: Vec::new(),
-            released: Vec::new(),
-        };
-        let place = Place {
-            index,
-            feed: FeedKey { node: signed.record.signer, lane: crate::lane::Lane::Routine, incarnation: 0 },
-            length: 0,
-            hash: Hash::default(),
-        };
-        let partner = self.authenticate(&signed.record, index).map(|partner| partner.name.clone());
-        match partner.and_then(|partner| self.heed_quarantine(&signed.record.signer).map(|()| partner)) {
-            Ok(partner) => self.take(place, &partner, signed, &mut applied),
-            Err(refusal) => applied.disposition = Disposition::Refused(refusal),
-        }
-        applied
     }
 }
 

@@ -287,10 +287,10 @@ impl State {
         operation: &Operation,
         now: Time,
     ) -> Option<String> {
-        let kind = self.kind_of(operation)?;
         if operation.over().is_some() || operation.lead == *partner || !self.is_active(partner) {
             return None;
         }
+        let kind = self.kind_of(operation)?;
         self.judge_takeover(partner, operation, &kind, now).ok()?;
         let lead = &operation.lead;
         Some(match self.is_active(lead) {
