@@ -398,9 +398,17 @@ impl Engine {
             held: self.feeds.iter().map(|feed| feed.chain.unordered()).sum(),
             custody,
             custody_since: custody_since.map(|since| since.min(now)),
+            ahead: self.ahead_of_here(),
             faults: self.faults,
             floor: self.copies.floor,
         }
+    }
+
+    /// Who says that it is more than the window ahead: what is shown here is old, or it lies.
+    fn ahead_of_here(&self) -> Vec<(NodeId, u64)> {
+        let here = self.certified + entente_hbbft::WINDOW;
+        let ahead = self.peers.iter().filter(|(_, peer)| peer.certified > here);
+        ahead.map(|(node, peer)| (*node, peer.certified)).collect()
     }
 
     /// Seats that can be reached over any path: those of connected nodes, and those that these say they are

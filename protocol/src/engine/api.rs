@@ -301,6 +301,9 @@ pub struct Status {
     pub custody: u64,
     /// When the oldest of them was written.
     pub custody_since: Option<Time>,
+    /// Connected nodes by whose word later epochs are certified than the window over those that are certified here, and
+    /// up to which.
+    pub ahead: Vec<(NodeId, u64)>,
     /// Faults seen since the start.
     pub faults: u64,
     /// The last copy of the state that was taken from others: of the log before it nothing need be there.

@@ -35,7 +35,10 @@ fn a_sleeper_returns_from_any_single_peer_and_votes_again() {
     net.cut(2, 3);
     net.record = true;
     net.start(3);
+    let ahead = [(net.node_id(0), certified)];
+    assert!(net.run_until(5_000, |net| net.status(3).ahead == ahead), "it is said to be old");
     assert!(net.run_until(30_000, |net| net.status(3).certified >= certified), "{:?}", net.status(3));
+    assert_eq!(net.status(3).ahead, []);
     let frames = net.traffic.iter().filter(|(_, to, bytes)| {
         *to == 3
             && matches!(

@@ -12,7 +12,7 @@ use crate::forge::{
     answer_with_nothing, boast, feed_of, first_frame, inbox, no_signature, notes, root_of, run, wants,
     with_liar,
 };
-use crate::net::Net;
+use crate::net::{Net, START};
 
 /// Three honest members and the liar, node 3.
 /// A word of an honest member is ordered by all three.
@@ -234,6 +234,24 @@ fn nobody_else_is_blamed_for_words_that_a_liar_puts_into_their_mouths() {
     assert!(net.faults(1).len() >= 3, "{:?}", net.faults(1));
     assert!(net.faults(0).iter().all(|(code, _)| *code != "two_processes"), "{:?}", net.faults(0));
     only_the_liar_is_blamed(&net);
+}
+
+#[test]
+fn another_process_that_starts_with_the_own_seats_key_is_noticed() {
+    let mut net = with_liar(4);
+    orders(&mut net, 0, "fine");
+    let coalition = net.founded.coalition();
+    // An earlier start's request may still be under way, a later one cannot be the own.
+    let early = HeadRequest::sign(&coalition, Seat(0), [8; 32], START, &net.keys[0].seat);
+    net.say(3, 0, &PeerMessage::HeadRequest(early));
+    net.run_for(100);
+    assert_eq!(net.faults(0), []);
+    let late = HeadRequest::sign(&coalition, Seat(0), [9; 32], net.now, &net.keys[0].seat);
+    net.say(3, 0, &PeerMessage::HeadRequest(late));
+    net.run_for(100);
+    let codes: Vec<_> = net.faults(0).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(codes, ["two_processes"]);
+    orders(&mut net, 0, "goes on");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use entente_hbbft::Seat;
 use entente_protocol::charter::{Card, DraftSpec, RoleHints, draft};
 use entente_protocol::engine::{
     Config, Effect, Engine, Event, Fault, Halt, Held, Input, NodeId, RecoverError, Restored, Snapshots,
@@ -12,6 +13,7 @@ use entente_protocol::founding::{CharterSignature, Founded, Founding};
 use entente_protocol::identity::{CoalitionId, RecordId, SecretKey};
 use entente_protocol::record::{Body, Nonce};
 use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage, serve};
+use entente_protocol::store::{Archive, Write};
 use entente_protocol::time::Time;
 use entente_protocol::wire;
 
@@ -68,9 +70,22 @@ enum Happening {
     Tick { node: usize, due: Time },
 }
 
+/// What happened to a node's disk, in order.
+#[derive(Debug, Clone)]
+pub(crate) enum Kept {
+    /// Its engine was recovered from what is there.
+    Start,
+    /// Written.
+    Write(Write),
+}
+
 pub(crate) struct Node {
     pub(crate) engine: Option<Engine>,
     pub(crate) store: Store,
+    /// Written and not durable yet; see [`Net::holds_back`].
+    pub(crate) unsynced: Vec<Write>,
+    /// If `record` is set.
+    pub(crate) journal: Vec<Kept>,
     wake: Option<Time>,
     /// Added to the time that this node is told, in ms.
     pub(crate) clock_skew: i64,
@@ -91,6 +106,8 @@ impl Node {
         Self {
             engine: None,
             store: Store::new(coalition),
+            unsynced: Vec::new(),
+            journal: Vec::new(),
             wake: None,
             clock_skew: 0,
             events: Vec::new(),
@@ -104,6 +121,9 @@ impl Node {
         }
     }
 }
+
+/// Whether a message from one node to another is lost.
+pub(crate) type Loses = Box<dyn Fn(usize, usize, &PeerMessage) -> bool>;
 
 pub(crate) struct Net {
     pub(crate) founded: Arc<Founded>,
@@ -126,10 +146,18 @@ pub(crate) struct Net {
     waiting: BTreeMap<usize, Vec<Input>>,
     /// Percent of messages that are lost although the stream stays up.
     pub(crate) loss: u64,
+    /// Messages that are lost, by sender and receiver.
+    pub(crate) loses: Option<Loses>,
     /// Nodes to which nothing gets through although their streams stay up.
     pub(crate) deaf: BTreeSet<usize>,
     /// A node, and after how many more of its effects it crashes.
     pub(crate) crash_in: Option<(usize, usize)>,
+    /// Of what such a crash finds unsynced, how many writes stay.
+    pub(crate) keeps: usize,
+    /// How many stayed.
+    pub(crate) stayed: Option<usize>,
+    /// Makes writes durable only when something leaves behind them, as the store may at its weakest.
+    pub(crate) holds_back: bool,
     /// Bytes of each message that a node has sent, by sender and receiver, if `record` is set.
     pub(crate) traffic: Vec<(usize, usize, Vec<u8>)>,
     pub(crate) record: bool,
@@ -166,8 +194,12 @@ impl Net {
             together: 0,
             waiting: BTreeMap::new(),
             loss: 0,
+            loses: None,
             deaf: BTreeSet::new(),
             crash_in: None,
+            keeps: usize::MAX,
+            stayed: None,
+            holds_back: false,
             traffic: Vec::new(),
             record: false,
             snapshots: Snapshots::DEFAULT,
@@ -214,6 +246,9 @@ impl Net {
             Engine::recover(config, &self.nodes[node].store, now).expect("the store is whole");
         self.nodes[node].engine = Some(engine);
         self.nodes[node].wake = None;
+        if self.record {
+            self.nodes[node].journal.push(Kept::Start);
+        }
         self.carry_out(node, effects, usize::MAX);
         for other in 0..self.nodes.len() {
             self.connect(node, other);
@@ -317,6 +352,7 @@ impl Net {
     /// Stops a node at once: what it holds in memory and what is under way on its streams is lost.
     pub(crate) fn crash(&mut self, node: usize) {
         self.waiting.remove(&node);
+        self.sync(node);
         if self.nodes[node].engine.take().is_none() {
             return;
         }
@@ -360,16 +396,17 @@ impl Net {
             if let Some((_, left)) = self.crash_in.as_mut().filter(|(at, _)| *at == node) {
                 if *left == 0 {
                     self.crash_in = None;
+                    self.nodes[node].unsynced.truncate(self.keeps);
+                    self.stayed = Some(self.nodes[node].unsynced.len());
                     return self.crash(node);
                 }
                 *left -= 1;
             }
+            if !matches!(effect, Effect::Persist(_) | Effect::WakeAt(_)) {
+                self.sync(node);
+            }
             match effect {
-                Effect::Persist(write) => {
-                    let store = &mut self.nodes[node].store;
-                    store.write(write);
-                    assert!(store.contradictions.is_empty(), "{:?}", store.contradictions);
-                }
+                Effect::Persist(write) => self.nodes[node].unsynced.push(write),
                 Effect::Send { to, message } => {
                     let to = self.index_of(&to);
                     let bytes = wire::encode(&message);
@@ -400,8 +437,24 @@ impl Net {
                 Effect::Halt(halt) => self.nodes[node].halted = Some(halt),
             }
         }
+        if !self.holds_back {
+            self.sync(node);
+        }
         if self.nodes[node].halted.is_some() {
             self.crash(node);
+        }
+    }
+
+    /// Makes durable all that a node has written.
+    pub(crate) fn sync(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        for write in node.unsynced.drain(..) {
+            if self.record {
+                node.journal.push(Kept::Write(write.clone()));
+            }
+            node.store.write(write);
+            let contradictions = &node.store.contradictions;
+            assert!(contradictions.is_empty(), "{contradictions:?}");
         }
     }
 
@@ -414,11 +467,26 @@ impl Net {
         if !self.is_up(from, to) {
             return;
         }
+        if self.holds_back
+            && let Ok(PeerMessage::Spoken(spoken)) = wire::decode(&bytes, MAX_MESSAGE_BYTES)
+        {
+            let store = &self.nodes[from].store;
+            let certified = store.last_certificate().expect("whole").map_or(0, |(epoch, _)| epoch);
+            let place = (spoken.epoch, Seat(from as u16), spoken.seq);
+            let durable = spoken.epoch <= certified || store.frames.contains_key(&place);
+            assert!(durable, "{place:?} left before it was durable");
+        }
         if self.record {
             self.traffic.push((from, to, bytes.clone()));
         }
         if self.deaf.contains(&to) || self.rng.chance(self.loss) {
             return;
+        }
+        if let Some(loses) = &self.loses {
+            let message = wire::decode(&bytes, MAX_MESSAGE_BYTES).expect("an engine sends good messages");
+            if loses(from, to, &message) {
+                return;
+            }
         }
         let link = self.links[&pair(from, to)];
         let extra = if self.rng.chance(self.reorder) { self.rng.below(20 * self.latency_ms + 1) } else { 0 };
