@@ -103,6 +103,8 @@ pub enum RefusalReason {
         /// Why it is refused.
         why: String,
     },
+    /// Another process with this node's key was here first, and is connected.
+    OtherProcess,
     /// Another node answered at this address.
     WrongPeer {
         /// Who was expected.
@@ -127,6 +129,7 @@ impl fmt::Display for RefusalReason {
             Self::NotEnrolled => f.write_str("is not enrolled in this coalition"),
             Self::Credential(reason) => write!(f, "credential refused: {reason}"),
             Self::Impostor { claimed, why } => write!(f, "passes itself off as {claimed}: {why}"),
+            Self::OtherProcess => f.write_str("another process with this node's key is connected"),
             Self::WrongPeer { expected } => write!(f, "another node answers where {expected} was expected"),
             Self::Malformed(what) => write!(f, "malformed handshake: {what}"),
             Self::Blocked => f.write_str("link blocked by the operator"),

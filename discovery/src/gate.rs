@@ -43,7 +43,7 @@ use crate::{
     CredentialCheck,
     config::{CoalitionSecret, keyed_hash},
     event::{Instance, Refusal, RefusalReason},
-    pairs::{Claim, Pairs},
+    pairs::{Claim, Denied, Pairs},
 };
 
 /// At most this many bytes make a credential.
@@ -97,9 +97,12 @@ impl From<RefusalReason> for GateError {
     }
 }
 
-impl From<crate::pairs::Duplicate> for GateError {
-    fn from(_: crate::pairs::Duplicate) -> Self {
-        Self::Duplicate
+impl From<Denied> for GateError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Duplicate => Self::Duplicate,
+            Denied::OtherProcess => Self::Refused(RefusalReason::OtherProcess),
+        }
     }
 }
 
@@ -327,9 +330,9 @@ impl Gate {
             Ok(()) => match self.pairs.claim(peer, we_dialled, instance, credential) {
                 Ok(claim) => match claim.settled().await {
                     Ok(()) => return Ok(claim),
-                    Err(duplicate) => duplicate.into(),
+                    Err(denied) => denied.into(),
                 },
-                Err(duplicate) => duplicate.into(),
+                Err(denied) => denied.into(),
             },
         };
         let verdict = match &error {

@@ -10,9 +10,13 @@
 //! stays; of two dialled by the same end, the one that the listener admitted first. After the window the new one replaces
 //! the old, because whoever dials again has lost it. The ends cannot disagree: the higher one claims both connections before
 //! the lower one can pass either (it is the listener of one, and the dialler of the other passes first), so its order decides.
+//!
+//! *Two processes with one key* would replace each other for ever. A restart never comes back once another has taken its
+//! place, so an instance that does is one of two that run: the one that came first is kept, and the other is refused, by
+//! name of that reason, while the first one's connection stands.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -21,6 +25,9 @@ use libp2p::{PeerId, swarm::ConnectionId};
 use tokio::sync::{Notify, mpsc};
 
 use crate::event::Instance;
+
+/// At most this many instances of a peer that gave way to another are remembered, the last ones.
+const MAX_REPLACED: usize = 8;
 
 /// The table of pairs and of blocked peers, shared by the gate, the guard and the mesh task.
 pub(crate) struct Pairs {
@@ -44,6 +51,22 @@ struct Pair {
     current: Option<Entry>,
     /// Connections that were replaced and are not closed yet.
     leaving: Vec<Entry>,
+    /// Instances whose connection was replaced by another instance's.
+    replaced: VecDeque<Instance>,
+}
+
+impl Pair {
+    /// The present connection gives way to one of `instance`.
+    fn replaced_by(&mut self, instance: Instance) -> Option<Entry> {
+        let old = self.current.take()?;
+        if old.instance != instance && !self.replaced.contains(&old.instance) {
+            if self.replaced.len() == MAX_REPLACED {
+                self.replaced.pop_front();
+            }
+            self.replaced.push_back(old.instance);
+        }
+        Some(old)
+    }
 }
 
 struct Entry {
@@ -53,6 +76,8 @@ struct Entry {
     credential: Vec<u8>,
     stage: Stage,
     since: Instant,
+    /// Of an instance that had given way to another: the other runs beside it.
+    came_back: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,26 +92,39 @@ enum Stage {
 
 /// Why a connection is not the pair's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Duplicate;
+pub(crate) enum Denied {
+    /// Another one is.
+    Duplicate,
+    /// Another process with the same key was here first, and is connected.
+    OtherProcess,
+}
 
 /// What to do with a new connection when there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
     Replace,
-    Refuse,
+    Refuse(Denied),
 }
 
 /// The rule of the module's head.
 fn decide(old: Old, new_dialled_here: bool, here_is_lower: bool) -> Decision {
-    if !old.same_instance || !old.young {
+    if !old.same_instance {
+        // One that has only claimed to be back may be an echo of a process that is gone.
+        let kept = old.came_back && old.passed;
+        return if kept { Decision::Refuse(Denied::OtherProcess) } else { Decision::Replace };
+    }
+    if !old.young {
         return Decision::Replace;
     }
     let new_dialled_by_lower = new_dialled_here == here_is_lower;
     if old.dialled_here == new_dialled_here || !new_dialled_by_lower {
-        return Decision::Refuse;
+        return Decision::Refuse(Denied::Duplicate);
     }
     // The lower end is asked last: that its dial got this far means that the higher end chose it.
-    if here_is_lower || !old.passed { Decision::Replace } else { Decision::Refuse }
+    match here_is_lower || !old.passed {
+        true => Decision::Replace,
+        false => Decision::Refuse(Denied::Duplicate),
+    }
 }
 
 /// What the rule looks at in the connection that is there.
@@ -96,6 +134,7 @@ struct Old {
     young: bool,
     dialled_here: bool,
     passed: bool,
+    came_back: bool,
 }
 
 impl Pairs {
@@ -129,14 +168,14 @@ impl Pairs {
         self.table().blocked.contains(peer)
     }
 
-    /// Claims the pair for a connection in the gate, or says that it is a duplicate.
+    /// Claims the pair for a connection in the gate, or says why it may not.
     pub(crate) fn claim(
         self: &Arc<Self>,
         peer: PeerId,
         we_dialled: bool,
         instance: Instance,
         credential: Vec<u8>,
-    ) -> Result<Claim, Duplicate> {
+    ) -> Result<Claim, Denied> {
         let mut guard = self.table();
         let table = &mut *guard;
         table.tickets += 1;
@@ -148,13 +187,13 @@ impl Pairs {
                 young: old.since.elapsed() < self.window,
                 dialled_here: old.we_dialled,
                 passed: old.stage != Stage::Gate,
+                came_back: old.came_back,
             };
-            let decision = decide(seen, we_dialled, self.local < peer);
-            if decision == Decision::Refuse {
-                return Err(Duplicate);
+            if let Decision::Refuse(denied) = decide(seen, we_dialled, self.local < peer) {
+                return Err(denied);
             }
         }
-        if let Some(old) = pair.current.take() {
+        if let Some(old) = pair.replaced_by(instance) {
             if let Stage::Live(connection) = old.stage {
                 // The mesh task may be gone, and the connection with it.
                 let _ = self.closes.send(connection);
@@ -168,6 +207,7 @@ impl Pairs {
             credential,
             stage: Stage::Gate,
             since: Instant::now(),
+            came_back: pair.replaced.contains(&instance),
         });
         drop(guard);
         self.changed.notify_waiters();
@@ -246,16 +286,16 @@ pub(crate) struct Claim {
 
 impl Claim {
     /// Waits until the connections that this one replaces are closed. Cancel-safe.
-    pub(crate) async fn settled(&self) -> Result<(), Duplicate> {
+    pub(crate) async fn settled(&self) -> Result<(), Denied> {
         loop {
             let changed = self.pairs.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             {
                 let table = self.pairs.table();
-                let pair = table.pairs.get(&self.peer).ok_or(Duplicate)?;
+                let pair = table.pairs.get(&self.peer).ok_or(Denied::Duplicate)?;
                 if pair.current.as_ref().is_none_or(|entry| entry.ticket != self.ticket) {
-                    return Err(Duplicate);
+                    return Err(Denied::Duplicate);
                 }
                 // A replaced entry still in the gate can no longer pass, so it need not be waited for.
                 if pair.leaving.iter().all(|entry| entry.stage == Stage::Gate) {
@@ -267,12 +307,12 @@ impl Claim {
     }
 
     /// The last step of the gate: the connection may enter the swarm, unless it was replaced meanwhile.
-    pub(crate) fn pass(mut self) -> Result<(), Duplicate> {
+    pub(crate) fn pass(mut self) -> Result<(), Denied> {
         let mut table = self.pairs.table();
         let current = table.pairs.get_mut(&self.peer).and_then(|pair| pair.current.as_mut());
         match current {
             Some(entry) if entry.ticket == self.ticket => entry.stage = Stage::Passed,
-            _ => return Err(Duplicate),
+            _ => return Err(Denied::Duplicate),
         }
         drop(table);
         self.passed = true;
@@ -364,8 +404,13 @@ mod tests {
     fn a_restart_and_a_late_redial_replace_whoever_dialled() {
         for bits in 0..16u8 {
             let bit = |at: u8| bits >> at & 1 > 0;
-            let old =
-                |same_instance, young| Old { same_instance, young, dialled_here: bit(0), passed: bit(1) };
+            let old = |same_instance, young| Old {
+                same_instance,
+                young,
+                dialled_here: bit(0),
+                passed: bit(1),
+                came_back: false,
+            };
             assert_eq!(decide(old(false, true), bit(2), bit(3)), Decision::Replace, "another instance");
             assert_eq!(decide(old(true, false), bit(2), bit(3)), Decision::Replace, "past the window");
         }
@@ -403,6 +448,58 @@ mod tests {
         assert!(!pairs.established(peer, ConnectionId::new_unchecked(1)), "to be closed");
         pairs.closed(peer, ConnectionId::new_unchecked(1));
         new.settled().await.expect("nothing left to wait for");
+    }
+
+    /// A connection of an instance that gets through the gate and into the swarm, if it may.
+    fn connects(pairs: &Arc<Pairs>, peer: PeerId, instance: Instance, number: usize) -> Result<(), Denied> {
+        let claim = pairs.claim(peer, false, instance, vec![])?;
+        // What it replaces is closed at once.
+        let leaving: Vec<_> = pairs.table().pairs[&peer].leaving.iter().map(|entry| entry.stage).collect();
+        for stage in leaving {
+            if let Stage::Live(connection) = stage {
+                pairs.closed(peer, connection);
+            }
+        }
+        claim.pass()?;
+        assert!(pairs.established(peer, ConnectionId::new_unchecked(number)));
+        Ok(())
+    }
+
+    #[test]
+    fn of_two_processes_with_one_key_the_first_is_kept_once_they_alternate() {
+        let (pairs, peer, _closes) = pairs();
+        assert_eq!(connects(&pairs, peer, [1; 16], 1), Ok(()));
+        assert_eq!(connects(&pairs, peer, [2; 16], 2), Ok(()), "as a restart would");
+        assert_eq!(connects(&pairs, peer, [1; 16], 3), Ok(()), "so it was none");
+        for _ in 0..3 {
+            assert_eq!(connects(&pairs, peer, [2; 16], 4), Err(Denied::OtherProcess));
+            assert_eq!(connects(&pairs, peer, [3; 16], 4), Err(Denied::OtherProcess));
+        }
+        assert!(pairs.credential(&peer, &[1; 16]).is_some(), "it is still connected");
+        // Once the first one is gone, the other is all that there is.
+        pairs.closed(peer, ConnectionId::new_unchecked(3));
+        assert_eq!(connects(&pairs, peer, [2; 16], 5), Ok(()));
+    }
+
+    #[test]
+    fn restarts_without_end_are_no_second_process_and_take_bounded_room() {
+        let (pairs, peer, _closes) = pairs();
+        for start in 0..100 {
+            assert_eq!(connects(&pairs, peer, [start; 16], usize::from(start)), Ok(()));
+        }
+        assert_eq!(pairs.table().pairs[&peer].replaced.len(), MAX_REPLACED);
+    }
+
+    #[test]
+    fn an_echo_of_a_process_that_is_gone_keeps_nobody_out() {
+        let (pairs, peer, _closes) = pairs();
+        assert_eq!(connects(&pairs, peer, [1; 16], 1), Ok(()));
+        assert_eq!(connects(&pairs, peer, [2; 16], 2), Ok(()));
+        // Its last dial comes late, and nobody is there to end it.
+        let echo = pairs.claim(peer, false, [1; 16], vec![]).expect("may come back");
+        assert_eq!(connects(&pairs, peer, [2; 16], 3), Ok(()));
+        drop(echo);
+        assert!(pairs.credential(&peer, &[2; 16]).is_some());
     }
 
     #[test]

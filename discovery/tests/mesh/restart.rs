@@ -2,7 +2,7 @@
 
 use std::net::UdpSocket;
 
-use entente_discovery::{MeshError, MeshEvent, Multiaddr, PortPolicy};
+use entente_discovery::{MeshError, MeshEvent, Multiaddr, PortPolicy, RefusalReason};
 
 use crate::harness::{Enrolled, Node, SAFETY_NET, config, named, ordered, until_paired};
 
@@ -54,6 +54,57 @@ async fn a_restart_with_the_same_key_replaces_at_once_and_its_beacon_still_arriv
         // Both directions of gossip: each end's book gets the other's newest beacon.
         new.until("a beacon of the node that stayed", |node| sequence(node, peer_a) > 0).await;
         a.until("a beacon of the new process", |node| sequence(node, peer_old) > old_sequence).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_with_one_key_the_first_stays_and_the_other_is_told_why() {
+    let enrolled = Enrolled::of([1, 2]);
+    for (stays, copied) in [(1, 2), (2, 1)] {
+        let mut a = Node::start(config(stays), &enrolled).await;
+        let with_a = |address: &Multiaddr| {
+            let mut with_a = config(copied);
+            with_a.static_peers.push(address.clone());
+            with_a
+        };
+        let address = named(&a.address().await, a.peer);
+        let mut first = Node::start(with_a(&address), &enrolled).await;
+        until_paired(&mut a, &mut first).await;
+        let instance = a.up[&first.peer];
+        let mut second = Node::start(with_a(&address), &enrolled).await;
+        // It takes the first one's place, as a restart would, until that dials again.
+        let (peer_a, copied) = (a.peer, first.peer);
+        let denied = |event: &MeshEvent| match event {
+            MeshEvent::Refused(refusal) => {
+                (refusal.reason.to_string().contains("another process with this node's key")).then_some(())
+            }
+            _ => None,
+        };
+        tokio::join!(
+            a.wait("the second process", |event| match event {
+                MeshEvent::Refused(refusal) if refusal.reason == RefusalReason::OtherProcess => {
+                    Some(assert_eq!(refusal.peer, Some(copied)))
+                }
+                _ => None,
+            }),
+            second.wait("why it is refused", denied),
+            first.until("the link", |node| node.up.contains_key(&peer_a)),
+        );
+        a.until("the first process", |node| node.up.get(&copied) == Some(&instance)).await;
+        // The link carries, and is not taken again.
+        first.mesh.send(peer_a, "still here").expect("up");
+        a.wait("its frame", |event| match event {
+            MeshEvent::Frame { bytes, .. } if bytes[..] == *b"still here" => Some(()),
+            _ => None,
+        })
+        .await;
+        a.wait("one more try", denied).await;
+        assert_eq!(a.up.get(&copied), Some(&instance));
+        // Once the first has stopped, the other one is let in.
+        first.stop().await;
+        a.until_down(copied).await;
+        until_paired(&mut a, &mut second).await;
+        assert_ne!(a.up[&copied], instance);
     }
 }
 

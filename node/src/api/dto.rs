@@ -157,6 +157,9 @@ pub struct StatusView {
     pub voting: bool,
     /// Head reports received since the start, the own included; `quorum` of them are needed to vote.
     pub reports: usize,
+    /// Connected nodes that say they are further than this one, by more epochs than may be open at once.
+    #[serde(default)]
+    pub ahead: Vec<AheadView>,
     /// Faults seen since the start.
     pub faults: u64,
     /// Whether this node's clock and batch time were further apart at the last batch than the charter allows.
@@ -168,6 +171,17 @@ pub struct StatusView {
     pub wire_version: u16,
     /// Version of the program.
     pub version: String,
+}
+
+/// A node by whose word later epochs are certified than here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AheadView {
+    /// Its partner.
+    pub partner: String,
+    /// Its key.
+    pub node: PublicKey,
+    /// The last epoch that it says is certified.
+    pub certified: u64,
 }
 
 /// Epochs.

@@ -11,7 +11,7 @@ use entente_protocol::wire::WIRE_VERSION;
 use serde_json::{Value, json};
 
 use super::dto::{
-    CoalitionView, CustodyView, EpochView, FaultView, LogView, MetricsView, OutsideView, SeatView,
+    AheadView, CoalitionView, CustodyView, EpochView, FaultView, LogView, MetricsView, OutsideView, SeatView,
     StatusView, Word,
 };
 use super::error::{Answer, ApiError};
@@ -83,6 +83,9 @@ fn view(node: &Handle, status: Status, peers: &BTreeMap<PeerId, PeerStatus>) -> 
         outside: status.outside.map(|(why, revoked)| OutsideView { why, revoked }),
         voting: status.voting,
         reports: status.reports,
+        ahead: (status.ahead.into_iter())
+            .map(|(key, certified)| AheadView { partner: node.partner_of(&key), node: key, certified })
+            .collect(),
         faults: status.faults,
         clock_astray: false,
         uptime_ms: node.metrics().uptime_ms(),

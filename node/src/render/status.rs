@@ -76,6 +76,22 @@ pub(crate) fn status(view: &StatusView, hints: &Hints) -> String {
             format!("this seat votes once {} seats have reported; {} have", view.quorum, view.reports),
         );
     }
+    if let Some(furthest) = view.ahead.iter().max_by_key(|ahead| ahead.certified) {
+        let others = match view.ahead.len() - 1 {
+            0 => String::new(),
+            1 => ", and 1 more is ahead".into(),
+            more => format!(", and {more} more are ahead"),
+        };
+        row(
+            "behind",
+            format!(
+                "what is shown here is certified up to epoch {}; {} says that it has epoch {}{others}",
+                view.epoch.certified,
+                plain(&furthest.partner),
+                furthest.certified
+            ),
+        );
+    }
     if view.clock_astray {
         let by = hints.copyable("entente peer faults");
         row(
@@ -149,7 +165,7 @@ fn retry(seat: &SeatView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::dto::{CoalitionView, CustodyView, EpochView, LogView, Word};
+    use crate::api::dto::{AheadView, CoalitionView, CustodyView, EpochView, LogView, Word};
     use entente_protocol::identity::{CoalitionId, Hash, SecretKey, hash};
     use entente_protocol::time::Time;
 
@@ -193,6 +209,7 @@ mod tests {
             outside: None,
             voting: true,
             reports: 3,
+            ahead: Vec::new(),
             faults: 0,
             clock_astray: false,
             uptime_ms: 5_000,
@@ -237,6 +254,19 @@ mod tests {
         let line = text.lines().find(|line| line.starts_with("clock")).expect("a line");
         assert!(line.contains("than the charter allows: set it"), "{line}");
         assert!(line.ends_with("entente peer faults"), "{line}");
+    }
+
+    #[test]
+    fn what_is_old_is_said_with_who_is_further() {
+        let mut view = view();
+        assert!(!status(&view, &hints()).contains("behind"));
+        let node = SecretKey::from_seed(&[8; 32]).public();
+        let ahead = |partner: &str, certified| AheadView { partner: partner.into(), node, certified };
+        view.ahead = vec![ahead("skywatch", 90), ahead("estmark", 120)];
+        let text = status(&view, &hints());
+        let line = text.lines().find(|line| line.starts_with("behind")).expect("a line");
+        let said = "certified up to epoch 4; estmark says that it has epoch 120, and 1 more is ahead";
+        assert!(line.ends_with(said), "{line}");
     }
 
     #[test]

@@ -179,6 +179,7 @@ fn refusal_code(reason: &RefusalReason) -> &'static str {
         RefusalReason::WrongSecret | RefusalReason::NotEnrolled | RefusalReason::Silent => "stranger",
         RefusalReason::Credential(_) => "credential",
         RefusalReason::Impostor { .. } => "impersonation",
+        RefusalReason::OtherProcess => "two_processes",
         RefusalReason::ForeignNetwork => "foreign_coalition",
         RefusalReason::WrongPeer { .. } => "wrong_peer",
         RefusalReason::Malformed(_) => "malformed",
@@ -195,14 +196,16 @@ fn refused(node: &Handle, refusal: Refusal) {
     match &refusal.reason {
         // Not the other's fault: the operator's own order.
         RefusalReason::Blocked => tracing::debug!(what, "link refused"),
-        RefusalReason::Impostor { claimed, .. } => {
+        RefusalReason::Impostor { .. } | RefusalReason::OtherProcess => {
             let member = refusal.peer.and_then(|peer| node.members().node(&peer));
-            let matter = Matter {
-                kind: EventKind::Impersonation,
-                against: member.and_then(|id| node.members().partner(&id)),
-                key: refusal.peer.and_then(|peer| PublicKey::from_ed25519(key_of_peer(&peer)?).ok()),
-                victim: claimed.parse().ok(),
+            let partner = member.and_then(|id| node.members().partner(&id));
+            // Whose key it is knows as little as anybody which of two processes is a copy.
+            let (against, victim) = match &refusal.reason {
+                RefusalReason::Impostor { claimed, .. } => (partner, claimed.parse().ok()),
+                _ => (None, partner),
             };
+            let key = refusal.peer.and_then(|peer| PublicKey::from_ed25519(key_of_peer(&peer)?).ok());
+            let matter = Matter { kind: EventKind::Impersonation, against, key, victim };
             node.follow().saw(matter, &what, refusal.count);
             fault(node, refusal.peer, code, what);
         }
@@ -243,6 +246,7 @@ mod tests {
             RefusalReason::NotEnrolled,
             RefusalReason::Credential(words()),
             RefusalReason::Impostor { claimed: words(), why: words() },
+            RefusalReason::OtherProcess,
             RefusalReason::WrongPeer { expected: PeerId::random() },
             RefusalReason::Malformed(words()),
             RefusalReason::Blocked,
@@ -253,9 +257,10 @@ mod tests {
             let counted = FLOODS.contains(&refusal_code(&reason));
             match reason {
                 // Reported each by itself, and the operators' own orders.
-                RefusalReason::Impostor { .. } | RefusalReason::Blocked | RefusalReason::ByPeer(_) => {
-                    assert!(!counted, "{reason}")
-                }
+                RefusalReason::Impostor { .. }
+                | RefusalReason::OtherProcess
+                | RefusalReason::Blocked
+                | RefusalReason::ByPeer(_) => assert!(!counted, "{reason}"),
                 RefusalReason::Silent
                 | RefusalReason::WrongSecret
                 | RefusalReason::ForeignNetwork
