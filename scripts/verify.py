@@ -266,7 +266,7 @@ RULE = struct(
     weights=list_of(struct(partner=TEXT, weight=U32)),
     substitutes=list_of(struct(role=ROLE, partner=TEXT, by=list_of(TEXT))),
     veto=struct(partners=list_of(TEXT), roles=list_of(ROLE)),
-    fallback=enum(fail=None, defer=None, escalate=TEXT, lesser=struct(limits=TEXT, all_of=TERMS)),
+    fallback=enum(fail=None, defer=None, escalate=TEXT, lesser=struct(limits=TEXT, all_of=TERMS), authority=TEXT),
 )
 HANDOFF_RULE = struct(offer_ms=U64, takeover=option(struct(successor=TEXT, silent_ms=option(U64), lapsed=TRUTH)))
 PHASE = struct(name=TEXT, lead=list_of(TEXT), successor=option(TEXT))

@@ -213,6 +213,9 @@ impl fmt::Display for Fallback {
             Self::Fail => f.write_str("it expires"),
             Self::Defer => f.write_str("one further window"),
             Self::Escalate(to) => write!(f, "the word of {to} decides within one further window"),
+            Self::Authority(to) => {
+                write!(f, "what the authority {to} says decides within one further window")
+            }
             Self::Lesser(lesser) => {
                 let needs = lesser.all_of.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
                 write!(f, "agreed with limits ({}), if {needs}", lesser.limits)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::term::{Measure, Terms, Threshold};
 use super::text::is_showable;
-use super::{CharterError, KindName, MAX_PARTNERS, PartnerName, ascending, bound};
+use super::{AuthorityName, CharterError, KindName, MAX_PARTNERS, PartnerName, ascending, bound};
 use crate::coalition::Verdict;
 use crate::record::Role;
 
@@ -115,6 +115,18 @@ pub enum Fallback {
     Escalate(PartnerName),
     /// It is agreed with limits if this much is met; else it has expired.
     Lesser(Lesser),
+    /// What this authority says decides within one further window of the same length; then it has expired.
+    Authority(AuthorityName),
+}
+
+impl Fallback {
+    /// The authority whose word decides then.
+    pub fn authority(&self) -> Option<&AuthorityName> {
+        match self {
+            Self::Authority(to) => Some(to),
+            _ => None,
+        }
+    }
 }
 
 /// Reads a fallback; in text one that has too much is told what that is.
@@ -123,7 +135,7 @@ fn fallback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fallback, D::E
     impl<'de> de::Visitor<'de> for Text {
         type Value = Fallback;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("\"fail\", \"defer\", { escalate = PARTNER } or { lesser = { limits, all_of } }")
+            f.write_str("\"fail\", \"defer\", { escalate = PARTNER }, { authority = AUTHORITY } or { lesser = { limits, all_of } }")
         }
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Fallback, E> {
             match text {
@@ -138,10 +150,11 @@ fn fallback<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fallback, D::E
                 let next = match key.as_str() {
                     "escalate" => Fallback::Escalate(map.next_value()?),
                     "lesser" => Fallback::Lesser(map.next_value()?),
-                    _ => return Err(de::Error::unknown_field(&key, &["escalate", "lesser"])),
+                    "authority" => Fallback::Authority(map.next_value()?),
+                    _ => return Err(de::Error::unknown_field(&key, &["escalate", "authority", "lesser"])),
                 };
                 if found.replace(next).is_some() {
-                    return Err(de::Error::custom("a fallback is either escalate or lesser, not both"));
+                    return Err(de::Error::custom("a fallback is one of escalate, authority and lesser"));
                 }
             }
             found.ok_or_else(|| de::Error::invalid_length(0, &self))

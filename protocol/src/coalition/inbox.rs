@@ -256,6 +256,10 @@ impl State {
                 Fallback::Escalate(to) if to == partner && operation.word(&kind).is_none() => {
                     (Waits::Attest, format!("escalated to this partner: its word decides; {}", text()))
                 }
+                Fallback::Authority(_) => {
+                    let why = self.asks_for_authority(partner, operation)?;
+                    (Waits::Authorize, format!("escalated, and it alone decides: {why}; {}", text()))
+                }
                 _ => return None,
             }
         } else if deficit.asks(partner) && said.is_none() && operation.may_speak(&kind, partner) {

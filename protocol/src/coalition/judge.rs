@@ -171,6 +171,9 @@ impl State {
         {
             return Err(OperationRefusal::Escalated { to: to.clone() }.into());
         }
+        if let (Stage::Escalated, Some(to)) = (operation.stage, kind.rule.fallback.authority()) {
+            return Err(OperationRefusal::ToAuthority { to: to.clone() }.into());
+        }
         if let Some(awaits) = self.judge_supersession(partner, attest, operation)? {
             return Ok(Judgement::Wait { awaits });
         }

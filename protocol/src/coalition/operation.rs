@@ -304,7 +304,7 @@ impl Operation {
     /// Whether it may be decided before its window ends: cheap, for every record.
     fn may_be_decided(&self, kind: &OperationType) -> bool {
         match self.stage {
-            Stage::Escalated => self.word(kind).is_some(),
+            Stage::Escalated => self.word(kind).is_some() || kind.rule.fallback.authority().is_some(),
             Stage::First | Stage::Deferred => {
                 is_settled(kind, self.standings(kind).map(|said| (&said.partner, said.role, said.stance)))
             }
@@ -328,7 +328,10 @@ impl Operation {
         let leave = Leave::of(mandates);
         let mut assessment = self.assess(&kind);
         let word = self.word(&kind).map(Standing::from);
-        let stance = word.as_ref().map(|word| word.stance);
+        let stance = match kind.rule.fallback.authority().filter(|_| self.stage == Stage::Escalated) {
+            Some(_) => mandates.last().and_then(Mandate::stance),
+            None => word.as_ref().map(|word| word.stance),
+        };
         let mut ending = assessment.ending(&kind, self.stage, stance, leave, window_over)?;
         let mut judged_by = &*kind;
         // Who changes a rule must satisfy what it changes that to, too.

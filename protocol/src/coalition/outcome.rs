@@ -12,7 +12,7 @@
 //! **When it is not.** An objection of a veto holder blocks while it stands. It may be superseded until the window ends,
 //! so that partners can still come to terms; if it stands then, the operation has *failed*. If no veto stands but a
 //! requirement is unmet, the rule's fallback follows: it has *expired*; or it is *deferred* by one further window; or it is
-//! *escalated*, and within one further window the word of the named partner alone decides; or it is *agreed with limits*, if a
+//! *escalated*, and within one further window the word of the named partner, or what the named authority says, alone decides; or it is *agreed with limits*, if a
 //! lesser requirement is met. Objections of others, abstentions and everything that is said in roles that do not count are shown
 //! and block nothing. One partner has one voice: its latest attestation, in one role.
 //!
@@ -88,7 +88,7 @@ pub enum Stage {
     First,
     /// A further one, because a requirement was unmet at the end of the first.
     Deferred,
-    /// A further one, in which the word of the partner named by the rule decides.
+    /// A further one, in which the word of the partner or authority named by the rule decides.
     Escalated,
 }
 
@@ -171,8 +171,9 @@ impl Assessment {
         Self { deficit, counted, observed, lesser }
     }
 
-    /// What follows now, as far as `leave` of authorities goes; `None` while it stays open. `window_over` says whether its window has ended, `word` is what the partner
-    /// that it was escalated to has said since.
+    /// What follows now, as far as `leave` of authorities goes; `None` while it stays open. `window_over` says whether its window
+    /// has ended, `word` is what the partner that it was escalated to has said since, or the authority at all
+    /// ([`Mandate::stance`]).
     pub fn ending(
         &self,
         kind: &OperationType,
@@ -206,7 +207,7 @@ impl Assessment {
         match &kind.rule.fallback {
             _ if vetoed => decided(Verdict::Failed),
             Fallback::Defer if stage == Stage::First => Some(Ending::Further(Stage::Deferred)),
-            Fallback::Escalate(_) => Some(Ending::Further(Stage::Escalated)),
+            Fallback::Escalate(_) | Fallback::Authority(_) => Some(Ending::Further(Stage::Escalated)),
             Fallback::Lesser(_) if self.lesser && allowed => decided(Verdict::Limited),
             Fallback::Fail | Fallback::Defer | Fallback::Lesser(_) => decided(Verdict::Expired),
         }

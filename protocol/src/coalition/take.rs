@@ -340,6 +340,16 @@ impl State {
             }
             Settled::Further => {
                 self.deadlines.insert((operation.closes, *id));
+                // An authority may have spoken before it was asked.
+                let kind = charter.kind(&operation.open.kind);
+                let asked = kind.and_then(|kind| kind.rule.fallback.authority());
+                if operation.stage == Stage::Escalated && asked.is_some() {
+                    let mandates =
+                        self.operations.get(id).map(|operation| self.mandates(&charter, operation));
+                    if mandates.and_then(|them| them.last()?.stance()).is_some() {
+                        return self.decide(id, None, decisions);
+                    }
+                }
             }
         }
         self.settle_claims(id);

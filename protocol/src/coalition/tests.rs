@@ -7,6 +7,7 @@ mod attacks;
 mod authority;
 mod claims;
 mod disputes;
+mod escalation;
 mod evidence;
 mod handoffs;
 mod inbox;

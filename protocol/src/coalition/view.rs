@@ -276,7 +276,10 @@ impl State {
         let closes = show_time(operation.closes);
         let authority = self.mandate_view(operation);
         let escalated = match (operation.stage, kind.map(|kind| &kind.rule.fallback)) {
-            (Stage::Escalated, Some(Fallback::Escalate(to))) => Some(to),
+            (Stage::Escalated, Some(Fallback::Escalate(to))) => Some(format!("the word of {to}")),
+            (Stage::Escalated, Some(Fallback::Authority(to))) => {
+                Some(format!("what the authority {to} says"))
+            }
             _ => None,
         };
         // What is met lacks nothing that would have to be said.
@@ -289,7 +292,7 @@ impl State {
                 format!("it was {}, and a panel annulled it", decision.verdict)
             }
             (Status::Open, _) if let Some(to) = escalated => {
-                format!("escalated: the word of {to} decides until {closes}{lacks}")
+                format!("escalated: {to} decides until {closes}{lacks}")
             }
             (Status::Agreed | Status::Failed | Status::Expired | Status::Limited | Status::Conflicted, _)
                 if let Some(decision) = &operation.decision =>

@@ -1,7 +1,7 @@
 //! A leaf of the log in words, checked against the charter.
 
 use entente_protocol::charter::{Charter, Fallback, PartnerName, show_time};
-use entente_protocol::coalition::outcome::Leave;
+use entente_protocol::coalition::outcome::{Leave, Stage};
 use entente_protocol::coalition::{Assessment, Decision, Disposition, Ending};
 use entente_protocol::founding::{CharterChain, Founded};
 use entente_protocol::identity::RecordId;
@@ -138,10 +138,18 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
     if decision.limits != kind.rule.limits(decision.verdict) {
         return Err("it states other limits than the charter".into());
     }
+    let (mandates, escalated) =
+        match kind.rule.fallback.authority().filter(|_| decision.stage == Stage::Escalated) {
+            Some(to) => match decision.mandates.split_last() {
+                Some((last, before)) if last.needed == *to => (before, Some(last)),
+                _ => return Err(format!("it was escalated to the authority {to}, and states no word of it")),
+            },
+            None => (&decision.mandates[..], None),
+        };
     // By a rule that an amendment makes, the authorities of both versions spoke; the text at hand is the later one.
     let needed = match decision.by_new_rule {
-        true => decision.mandates.last(),
-        false => decision.mandates.first(),
+        true => mandates.last(),
+        false => mandates.first(),
     };
     if needed.map(|mandate| &mandate.needed) != kind.authority.as_ref() {
         return Err(match &kind.authority {
@@ -151,7 +159,10 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
     }
     decision.mandates.iter().try_for_each(|mandate| mandate.check(charter))?;
     let leave = Leave::of(&decision.mandates);
-    let word = decision.word.as_ref().map(|word| word.stance);
+    let word = match escalated {
+        Some(mandate) => mandate.stance(),
+        None => decision.word.as_ref().map(|word| word.stance),
+    };
     match assessment.ending(kind, decision.stage, word, leave, window_over) {
         Some(Ending::Decided(verdict)) if verdict == decision.verdict => Ok(()),
         Some(Ending::Further(_)) => {

@@ -35,7 +35,10 @@ pub(super) fn authorities(charter: &Charter, lints: &mut Lints) {
     }
     for kind in &charter.operations {
         if let Some(needed) = &kind.authority {
-            need(charter, &registry, kind, needed, lints);
+            need(charter, &registry, kind, needed, For::Each, lints);
+        }
+        if let Some(to) = kind.rule.fallback.authority() {
+            need(charter, &registry, kind, to, For::Fallback, lints);
         }
     }
 }
@@ -96,30 +99,44 @@ fn parties(charter: &Charter, lints: &mut Lints) {
     }
 }
 
+/// What an authority is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// For every operation of the type, beside its rule.
+    Each,
+    /// In place of a rule that was not met.
+    Fallback,
+}
+
 fn need(
     charter: &Charter,
     registry: &Registry,
     kind: &OperationType,
     needed: &AuthorityName,
+    what: For,
     lints: &mut Lints,
 ) {
     let name = &kind.name;
+    let asks = match what {
+        For::Each => "needs",
+        For::Fallback => "escalates to",
+    };
     let Some(authority) = registry.get(needed.as_str()) else {
         let known = registry.authorities().iter().map(|authority| &authority.name).collect::<Vec<_>>();
         return lints.error(format!(
-            "{name} needs the authority {needed}, and there is none of this name; there are: {}",
+            "{name} {asks} the authority {needed}, and there is none of this name; there are: {}",
             all_of(&known)
         ));
     };
     if !may_decide(authority, name) {
         return lints.error(format!(
-            "{name} needs the authority {needed}, whose scope does not cover it: {}",
+            "{name} {asks} the authority {needed}, whose scope does not cover it: {}",
             authority.scope.operations
         ));
     }
     if charter.authority.precedence.is_none() {
         return lints.error(format!(
-            "{name} needs the authority {needed}, and which kind of authority prevails is left undecided: state for example \
+            "{name} {asks} the authority {needed}, and which kind of authority prevails is left undecided: state for example \
              precedence = [\"national\", \"alliance\", \"coalition\"] under [authority]"
         ));
     }
@@ -139,7 +156,7 @@ fn need(
     let roots = charter.members().map(|partner| partner.root).collect::<BTreeSet<_>>();
     if registry.voices_in(&authority.expression).is_disjoint(&roots) {
         lints.warning(format!(
-            "{name} needs the authority {needed}, in which no partner has a voice: its words have to be signed off line and \
+            "{name} {asks} the authority {needed}, in which no partner has a voice: its words have to be signed off line and \
              carried in"
         ));
     }
@@ -164,9 +181,14 @@ fn need(
         Some(reference) => &reference.alliance.expression,
         None => &authority.expression,
     };
-    lints.note(format!(
-        "{name} needs {needed} ({expression}) to order or permit it; a refusal by {needed}{by} stops it{over}"
-    ));
+    lints.note(match what {
+        For::Each => format!(
+            "{name} needs {needed} ({expression}) to order or permit it; a refusal by {needed}{by} stops it{over}"
+        ),
+        For::Fallback => format!(
+            "{name} escalates to {needed} ({expression}), which orders, permits or refuses it; a refusal by {needed}{by} stops it{over}"
+        ),
+    });
 }
 
 fn may_decide(authority: &Authority, kind: &KindName) -> bool {

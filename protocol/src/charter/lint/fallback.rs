@@ -20,7 +20,7 @@ pub(super) fn fallback(kind: &OperationType, lints: &mut Lints) {
             ));
         }
         Fallback::Lesser(lesser) => self::lesser(kind, lesser, lints),
-        Fallback::Escalate(_) | Fallback::Fail | Fallback::Defer => {}
+        Fallback::Escalate(_) | Fallback::Authority(_) | Fallback::Fail | Fallback::Defer => {}
     }
 }
 

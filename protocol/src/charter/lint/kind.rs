@@ -58,7 +58,7 @@ fn named(kind: &OperationType) -> BTreeSet<&PartnerName> {
     let lesser = match &rule.fallback {
         Fallback::Lesser(lesser) => terms(&lesser.all_of),
         Fallback::Escalate(to) => vec![to],
-        Fallback::Fail | Fallback::Defer => vec![],
+        Fallback::Fail | Fallback::Defer | Fallback::Authority(_) => vec![],
     };
     kind.all_roles()
         .flat_map(|role| kind.eligible(role))

@@ -103,12 +103,21 @@ pub(super) fn reach(kind: &OperationType, lints: &mut Lints) {
             (Comes::Escalated, Fallback::Escalate(to)) => {
                 lints.note(format!("{name}: {who} alone can leave it to the word of {to}, {how}"));
             }
+            (Comes::Escalated, Fallback::Authority(to)) => {
+                lints.note(format!("{name}: {who} alone can leave it to the authority {to}, {how}"));
+            }
             _ => {}
         }
     }
     if let Fallback::Escalate(to) = &rule.fallback {
         lints.note(format!(
             "{name}: where its rule is not met when the window ends, {to} alone decides it, within one further window"
+        ));
+    }
+    if let Some(to) = rule.fallback.authority() {
+        lints.note(format!(
+            "{name}: where its rule is not met when the window ends, what the authority {to} says decides it, within one further \
+             window"
         ));
     }
     if !groups.keys().any(|(comes, _)| *comes == Comes::Blocked) {
@@ -152,6 +161,7 @@ fn comes(kind: &OperationType, against: &Against<'_>, tries: &mut usize) -> Opti
         Fallback::Escalate(to) if against.silent.iter().chain(&against.objecting).all(|it| *it != to) => {
             Comes::Escalated
         }
+        Fallback::Authority(_) => Comes::Escalated,
         Fallback::Lesser(lesser) if can_be_met(kind, &lesser.all_of.ways(), 0, against, tries)? => {
             Comes::Limited
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Lints;
 use crate::authority::Registry;
 use crate::charter::text::{all_of, either};
-use crate::charter::{Charter, Effect, Fallback, OperationType, Partner, PartnerName};
+use crate::charter::{AuthorityName, Charter, Effect, Fallback, OperationType, Partner, PartnerName};
 use crate::coalition::outcome::{Against, lacks_without};
 
 pub(super) fn look(charter: &Charter, gone: &BTreeSet<PartnerName>, lints: &mut Lints) {
@@ -58,6 +58,9 @@ fn left(kind: &OperationType, gone: &[&PartnerName], lints: &mut Lints) -> Left 
     match &rule.fallback {
         Fallback::Escalate(to) if !gone.contains(&to) => {
             Left::Fallback(lacks, format!("the word of {to} alone decides"))
+        }
+        Fallback::Authority(to) => {
+            Left::Fallback(lacks, format!("what the authority {to} says alone decides"))
         }
         Fallback::Lesser(lesser) => match lints.can(kind, &lesser.all_of.ways(), 0, &against) {
             Some(true) => {
@@ -143,17 +146,24 @@ fn authority(
     gone: &[&PartnerName],
     lints: &mut Lints,
 ) {
-    let Some(needed) = &kind.authority else { return };
-    let Some(authority) = registry.get(needed.as_str()) else { return };
     let is_gone = |partner: &&Partner| gone.contains(&&partner.name);
     let roots = charter.members().filter(is_gone).map(|partner| partner.root).collect::<BTreeSet<_>>();
     let others = registry.keys().into_iter().filter(|key| !roots.contains(key)).collect();
-    if let Err(deficit) = registry.evaluate(&authority.expression, &others) {
+    let lacks = |name: &AuthorityName| {
+        registry.evaluate(&registry.get(name.as_str())?.expression, &others).err().map(|it| it.to_string())
+    };
+    let (name, without) = (&kind.name, all_of(gone));
+    if let Some(needed) = &kind.authority
+        && let Some(lacks) = lacks(needed)
+    {
         lints.error(format!(
-            "{}: without {} it can never be agreed: it needs {needed}, which {deficit}",
-            kind.name,
-            all_of(gone)
+            "{name}: without {without} it can never be agreed: it needs {needed}, which {lacks}"
         ));
+    }
+    if let Some(to) = kind.rule.fallback.authority()
+        && let Some(lacks) = lacks(to)
+    {
+        lints.warning(format!("{name}: without {without} what is left to {to} expires: it {lacks}"));
     }
 }
 

@@ -82,10 +82,13 @@ fn what_is_wrong_with_a_text_is_named() {
         Charter::from_toml(&text.replacen(from, to, 1)).expect_err("refused").to_string()
     };
     let more = refused("fallback = \"fail\"", "fallback = { escalate = \"sudria\", foo = 1 }");
-    assert!(more.contains("unknown field `foo`, expected `escalate` or `lesser`"), "{more}");
+    assert!(
+        more.contains("unknown field `foo`, expected one of `escalate`, `authority`, `lesser`"),
+        "{more}"
+    );
     let both = "fallback = { escalate = \"sudria\", lesser = { limits = \"x\", all_of = [] } }";
     let both = refused("fallback = \"fail\"", both);
-    assert!(both.contains("a fallback is either escalate or lesser, not both"), "{both}");
+    assert!(both.contains("a fallback is one of escalate, authority and lesser"), "{both}");
     let two = refused("[authority]\n", "[authority]\nprecedence = [\"national\", \"alliance\"]\n");
     assert!(two.contains("each kind of authority once: \"national\", \"alliance\", \"coalition\""), "{two}");
     let mut twice = charter(&FOUR);

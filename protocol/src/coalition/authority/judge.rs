@@ -2,7 +2,7 @@
 
 use super::{AuthorityRefusal, MAX_ALLIANCE_VERSIONS, MAX_WORDS_PER_PARTNER};
 use crate::authority::{SignedAlliance, Word};
-use crate::charter::PartnerName;
+use crate::charter::{AuthorityName, OperationType, PartnerName};
 use crate::coalition::judge::Judgement;
 use crate::coalition::member::MemberRefusal;
 use crate::coalition::refusal::{Part, Refusal};
@@ -86,14 +86,17 @@ impl State {
         }
         let kind = charter.kind(&operation.open.kind);
         let after = operation.kind_after();
-        let needs = kind.into_iter().chain(after).any(|kind| kind.authority.is_some());
+        let asks = |kind: &OperationType, of: &dyn Fn(&AuthorityName) -> bool| {
+            kind.authority.iter().chain(kind.rule.fallback.authority()).any(of)
+        };
+        let needs = kind.into_iter().chain(after).any(|kind| asks(kind, &|_| true));
         let own = national && matches!(word, Word::Refuse | Word::Recall);
         if !needs && !own && !lifts {
             let kind = kind.map(|kind| kind.name.clone());
             let kind = kind.ok_or_else(|| Refusal::UndeclaredType { kind: operation.open.kind.clone() })?;
             return Err(AuthorityRefusal::NotNeeded { kind }.into());
         }
-        let needed = kind.into_iter().chain(after).any(|kind| kind.authority.as_ref() == Some(name));
+        let needed = kind.into_iter().chain(after).any(|kind| asks(kind, &|asked| asked == name));
         if national && word == Word::Order && !needed {
             return Err(AuthorityRefusal::NotToOrder { authority: name.clone() }.into());
         }

@@ -8,9 +8,10 @@ use super::{Speaker, Voice};
 use crate::authority::{self, Authority, AuthorityKind, Expression, Registry, Ruling, Scope, Word, prevails};
 use crate::charter::{AuthorityName, Charter, OperationType};
 use crate::coalition::operation::Operation;
+use crate::coalition::outcome::Stage;
 use crate::coalition::state::State;
 use crate::identity::{PublicKey, RecordId};
-use crate::record::Change;
+use crate::record::{Change, Stance};
 
 /// What an authority says on an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +74,15 @@ impl Mandate {
             return Ok(());
         }
         Err(format!("its words give \"{ruling}\", and it states \"{}\"", self.ruling))
+    }
+
+    /// What it amounts to where it alone decides; none while it waits.
+    pub fn stance(&self) -> Option<Stance> {
+        match self.ruling.decision {
+            authority::Decision::Allowed => Some(Stance::Endorse),
+            authority::Decision::Refused => Some(Stance::Object),
+            authority::Decision::Waits => None,
+        }
     }
 
     /// Whether it is stopped.
@@ -160,7 +170,17 @@ impl State {
 
     /// Whether the authority that `kind`, the type of `operation`, needs by `charter` lets it be; none where it needs none.
     fn mandate_by(&self, charter: &Charter, kind: &OperationType, operation: &Operation) -> Option<Mandate> {
-        let needed = kind.authority.clone()?;
+        Some(self.mandate_of(charter, kind, operation, kind.authority.clone()?))
+    }
+
+    /// Whether `needed` lets an operation of type `kind` be.
+    fn mandate_of(
+        &self,
+        charter: &Charter,
+        kind: &OperationType,
+        operation: &Operation,
+        needed: AuthorityName,
+    ) -> Mandate {
         let registry = self.registry(charter);
         let words = self.words_in(&registry, charter, operation);
         let said = words
@@ -183,11 +203,11 @@ impl State {
                 Ok(_) => "needs one word: some order and some permit".to_owned(),
             }
         });
-        Some(Mandate { needed, ruling, words, lacks })
+        Mandate { needed, ruling, words, lacks }
     }
 
     /// The mandates that an operation needs: that of its type, and of an amendment also that which the charter would ask for
-    /// that it makes.
+    /// that it makes; last that of the authority that it is escalated to.
     pub(in crate::coalition) fn mandates(&self, charter: &Charter, operation: &Operation) -> Vec<Mandate> {
         let Some(kind) = charter.kind(&operation.open.kind) else { return Vec::new() };
         let mut mandates = self.mandate_by(charter, kind, operation).into_iter().collect::<Vec<_>>();
@@ -199,6 +219,11 @@ impl State {
             && (kind_after.authority != kind.authority || amendment.authority.is_some())
         {
             mandates.extend(self.mandate_by(&after, kind_after, operation));
+        }
+        if operation.stage == Stage::Escalated
+            && let Some(to) = kind.rule.fallback.authority()
+        {
+            mandates.push(self.mandate_of(charter, kind, operation, to.clone()));
         }
         mandates
     }

@@ -23,7 +23,7 @@ pub struct AuthorityView {
     pub scope: String,
     /// The partners whose officers have a voice in it.
     pub voices: Vec<PartnerName>,
-    /// The operation types that need it.
+    /// The operation types that need it, or are escalated to it.
     pub needed_by: Vec<KindName>,
     /// Of an alliance the version of its document in force.
     pub version: Option<u32>,
@@ -118,7 +118,9 @@ impl State {
                 needed_by: charter
                     .operations
                     .iter()
-                    .filter(|kind| kind.authority.as_ref() == Some(name))
+                    .filter(|kind| {
+                        kind.authority.as_ref() == Some(name) || kind.rule.fallback.authority() == Some(name)
+                    })
                     .map(|kind| kind.name.clone())
                     .collect(),
                 version: reference.map(|reference| self.in_force(charter, reference).version),

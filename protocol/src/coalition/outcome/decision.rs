@@ -123,6 +123,9 @@ impl Decision {
                 format!("committed alone, and {conflicts}")
             }
             (Some(word), _) => format!("{windows}, and the word of {} decides: {word}", word.partner),
+            (None, Verdict::Agreed | Verdict::Failed) if self.stage == Stage::Escalated => {
+                format!("{windows}, and what an authority says decides; {}", self.deficit)
+            }
             (None, _) if self.stage == Stage::Escalated => {
                 format!(
                     "{windows}, and the window ended without a word of whom it was escalated to; {}",

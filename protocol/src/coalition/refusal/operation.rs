@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::charter::text::either;
-use crate::charter::{BodyError, PartnerName};
+use crate::charter::{AuthorityName, BodyError, PartnerName};
 use crate::identity::RecordId;
 use crate::lane::Lane;
 
@@ -96,6 +96,14 @@ pub enum OperationRefusal {
     Withdrawn {
         /// What it names.
         named: RecordId,
+    },
+    /// The first window is over, and only what an authority says counts now.
+    #[error(
+        "the operation is escalated to the authority {to}: only what that orders, permits or refuses decides now"
+    )]
+    ToAuthority {
+        /// Who decides.
+        to: AuthorityName,
     },
 }
 
