@@ -103,11 +103,17 @@ impl State {
             }
             let Some(kind) = self.kind_of(operation) else { continue };
             let escalated = matches!(&kind.rule.fallback, Fallback::Escalate(to) if to == partner);
+            let asked = kind.rule.fallback.authority().is_some()
+                && operation.stage == Stage::Escalated
+                && self.asks_for_authority(partner, operation).is_some();
             let (list, what) = match (operation.lead == *partner, decided) {
                 (true, false) => (&mut duties, "leads it, and it is not decided"),
                 (true, true) => (&mut duties, "leads it, and it is agreed"),
                 (false, false) if operation.stage == Stage::Escalated && escalated => {
                     (&mut duties, "is to decide it, which was escalated")
+                }
+                (false, false) if asked => {
+                    (&mut duties, "has a voice in the authority that is to decide it, and has not spoken")
                 }
                 (false, _) if kind.successor(operation.phase) == Some(partner) => {
                     (&mut successions, "takes it over where its lead is silent or gone")

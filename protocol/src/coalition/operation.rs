@@ -334,14 +334,18 @@ impl Operation {
         };
         let mut ending = assessment.ending(&kind, self.stage, stance, leave, window_over)?;
         let mut judged_by = &*kind;
+        let (mut by_stage, mut by_word) = (self.stage, word);
         // Who changes a rule must satisfy what it changes that to, too.
         let after = self.kind_after().filter(|_| ending == Ending::Decided(Verdict::Agreed)).cloned();
         if let Some(after) = &after {
             assessment = self.assess(after);
             // The word of whom the old rule escalates to is none by the new one, unless that escalates to the same.
             let same = after.rule.fallback == kind.rule.fallback && self.stage == Stage::Escalated;
-            let (stage, stance) = if same { (self.stage, stance) } else { (Stage::First, None) };
-            ending = match assessment.ending(after, stage, stance, leave, window_over)? {
+            if !same {
+                (by_stage, by_word) = (Stage::First, None);
+            }
+            let stance = stance.filter(|_| same);
+            ending = match assessment.ending(after, by_stage, stance, leave, window_over)? {
                 Ending::Further(_) => Ending::Decided(Verdict::Expired),
                 decided @ Ending::Decided(_) => decided,
             };
@@ -372,8 +376,8 @@ impl Operation {
             concerns: self.concerns().cloned(),
             changed: None,
             by_new_rule: after.is_some(),
-            stage: self.stage,
-            word,
+            stage: by_stage,
+            word: by_word,
             counted: assessment.counted,
             deficit: assessment.deficit,
             mandates: mandates.to_vec(),

@@ -8,7 +8,7 @@ use entente_hbbft::plant;
 use super::items::Item;
 use super::judge::{Judgement, too_many_parked};
 use super::operation::{Led, Settled};
-use super::outcome::Stage;
+use super::outcome::{Leave, Stage};
 use super::park::{Place, Waiting};
 use super::refusal::OperationRefusal;
 use super::state::released;
@@ -340,13 +340,13 @@ impl State {
             }
             Settled::Further => {
                 self.deadlines.insert((operation.closes, *id));
-                // An authority may have spoken before it was asked.
+                // An authority may have spoken before it was asked. What another one withholds still has the window.
                 let kind = charter.kind(&operation.open.kind);
                 let asked = kind.and_then(|kind| kind.rule.fallback.authority());
                 if operation.stage == Stage::Escalated && asked.is_some() {
                     let mandates =
                         self.operations.get(id).map(|operation| self.mandates(&charter, operation));
-                    if mandates.and_then(|them| them.last()?.stance()).is_some() {
+                    if mandates.is_some_and(|mandates| Leave::of(&mandates) != Leave::Awaited) {
                         return self.decide(id, None, decisions);
                     }
                 }

@@ -1,8 +1,8 @@
 //! A leaf of the log in words, checked against the charter.
 
-use entente_protocol::charter::{Charter, Fallback, PartnerName, show_time};
+use entente_protocol::charter::{Charter, Effect, Fallback, KindName, PartnerName, show_time};
 use entente_protocol::coalition::outcome::{Leave, Stage};
-use entente_protocol::coalition::{Assessment, Decision, Disposition, Ending};
+use entente_protocol::coalition::{Assessment, Decision, Disposition, Ending, Verdict};
 use entente_protocol::founding::{CharterChain, Founded};
 use entente_protocol::identity::RecordId;
 use entente_protocol::leaf::{EntryLeaf, EpochRecord, Leaf};
@@ -125,6 +125,9 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
         }
     }
     let assessment = Assessment::of(kind, decision.counted.iter().cloned());
+    if decision.verdict == Verdict::Conflicted {
+        return conflicted(decision, charter, &assessment);
+    }
     let window_over = decision.decided_by.is_none();
     if assessment.counted != decision.counted || assessment.deficit != decision.deficit {
         return Err("the attestations that it counts do not give the deficit that it states".into());
@@ -138,7 +141,7 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
     if decision.limits != kind.rule.limits(decision.verdict) {
         return Err("it states other limits than the charter".into());
     }
-    let (mandates, escalated) =
+    let (asked, escalated) =
         match kind.rule.fallback.authority().filter(|_| decision.stage == Stage::Escalated) {
             Some(to) => match decision.mandates.split_last() {
                 Some((last, before)) if last.needed == *to => (before, Some(last)),
@@ -146,16 +149,15 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
             },
             None => (&decision.mandates[..], None),
         };
-    // By a rule that an amendment makes, the authorities of both versions spoke; the text at hand is the later one.
-    let needed = match decision.by_new_rule {
-        true => mandates.last(),
-        false => mandates.first(),
-    };
-    if needed.map(|mandate| &mandate.needed) != kind.authority.as_ref() {
-        return Err(match &kind.authority {
-            Some(needed) => format!("it needs the authority {needed}, and states no word of it"),
-            None => format!("{} needs no authority", kind.name),
-        });
+    if let Some(needed) =
+        kind.authority.as_ref().filter(|needed| asked.iter().all(|it| it.needed != **needed))
+    {
+        return Err(format!("it needs the authority {needed}, and states no word of it"));
+    }
+    // An amendment needs the authorities of both versions, and the text at hand is that of one.
+    let amends = kind.effect == Some(Effect::Amend);
+    if let Some(other) = asked.iter().find(|it| !amends && Some(&it.needed) != kind.authority.as_ref()) {
+        return Err(format!("{} does not need the authority {}", kind.name, other.needed));
     }
     decision.mandates.iter().try_for_each(|mandate| mandate.check(charter))?;
     let leave = Leave::of(&decision.mandates);
@@ -173,4 +175,31 @@ fn check(decision: &Decision, charter: &Charter) -> Result<(), String> {
         }
         None => Err(format!("it states {}, but the rule leaves the operation open", decision.verdict)),
     }
+}
+
+/// Whether the leases and partners that others are said to have a right by stand in the charter. Who holds what is in the log.
+fn conflicted(decision: &Decision, charter: &Charter, assessment: &Assessment) -> Result<(), String> {
+    if assessment.counted != decision.counted || assessment.deficit != decision.deficit {
+        return Err("the attestations that it counts do not give the deficit that it states".into());
+    }
+    let bare = decision.word.is_none() && decision.mandates.is_empty() && decision.limits.is_none();
+    if decision.conflicts.is_empty() || decision.decided_by.is_none() || !bare {
+        return Err("it is in conflict, and does not say with whom alone".into());
+    }
+    for conflict in &decision.conflicts {
+        if charter.partner(conflict.partner.as_str()).is_none() {
+            return Err(format!(
+                "{} is no partner, and is said to have a right to what it claims",
+                conflict.partner
+            ));
+        }
+        let grants = |name: &KindName| {
+            let mut leases = charter.operations.iter().flat_map(|kind| &kind.leases);
+            leases.any(|lease| lease.name == *name && lease.partner == conflict.partner)
+        };
+        if let Some(lease) = conflict.lease.as_ref().filter(|name| !grants(name)) {
+            return Err(format!("{} has no lease {lease}", conflict.partner));
+        }
+    }
+    Ok(())
 }

@@ -128,7 +128,7 @@ impl Decision {
             }
             (None, _) if self.stage == Stage::Escalated => {
                 format!(
-                    "{windows}, and the window ended without a word of whom it was escalated to; {}",
+                    "{windows}, and the window ended before whom it was escalated to decided it; {}",
                     self.deficit
                 )
             }

@@ -188,6 +188,9 @@ fn the_word_of_whom_the_old_rule_escalates_to_is_none_by_the_new_rule() {
     let window = bench.state.operation(&proposal).expect("known").closes;
     bench.state.advance(window);
     assert_eq!(bench.verdict(proposal), Some(Verdict::Expired));
+    // What is stated is what the later rule, by which it was judged, looked at.
+    let decision = bench.state.operation(&proposal).and_then(|it| it.decision.clone()).expect("decided");
+    assert_eq!((decision.by_new_rule, decision.stage, &decision.word), (true, Stage::First, &None));
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn an_authority_that_keeps_silent_lets_it_expire() {
     let decision = bench.ends(operation).decisions.remove(0);
     assert_eq!((decision.verdict, decision.stage), (Verdict::Expired, Stage::Escalated));
     assert!(
-        decision.explain()[1].contains("without a word of whom it was escalated to"),
+        decision.explain()[1].contains("before whom it was escalated to decided it"),
         "{:?}",
         decision.explain()
     );
@@ -111,6 +111,39 @@ fn an_authority_may_speak_before_it_is_asked_and_decides_nothing_until_then() {
         let decision = bench.say("estmark", operation, Supporting, Endorse).decisions.remove(0);
         assert_eq!((decision.verdict, decision.stage), (Verdict::Agreed, Stage::First));
     }
+}
+
+#[test]
+fn what_another_authority_withholds_has_the_further_window_too() {
+    let two = || {
+        let mut charter = escalating(true);
+        let mut wing = charter.authority.authorities[0].clone();
+        wing.name = authority("wing");
+        charter.authority.authorities.push(wing);
+        let airlift = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
+        airlift.expect("there").authority = Some(authority("wing"));
+        charter.sort();
+        let mut bench = Bench::new(found(charter));
+        let operation = bench.open();
+        bench.say("norden", operation, Lead, Endorse);
+        bench.commands("norden", operation, Word::Order);
+        bench.commands("vigil", operation, Word::Order);
+        assert_eq!(bench.ends(operation).decisions, [], "the wing has not spoken");
+        (bench, operation)
+    };
+    let (mut bench, operation) = two();
+    let number = u32::try_from(bench.index).expect("few");
+    for partner in ["norden", "sudria"] {
+        let act = speak(statement(operation, "wing", Word::Permit, number));
+        let signed = bench.act(partner, &format!("wing {partner}"), act);
+        bench.apply(&signed);
+    }
+    let decision = bench.state.operation(&operation).and_then(|it| it.decision.clone()).expect("decided");
+    assert_eq!((decision.verdict, decision.stage), (Verdict::Agreed, Stage::Escalated));
+    let (mut bench, operation) = two();
+    let decision = bench.ends(operation).decisions.remove(0);
+    assert_eq!(decision.verdict, Verdict::Expired);
+    assert!(decision.explain()[1].contains("authority: waits for wing"), "{:?}", decision.explain());
 }
 
 #[test]
