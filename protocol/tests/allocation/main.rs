@@ -7,8 +7,11 @@ mod bodies;
 mod damage;
 #[path = "../engine/rng.rs"]
 mod rng;
+#[expect(dead_code, reason = "vectors have samples that no body has")]
 #[path = "../decoders/samples.rs"]
 mod samples;
+#[path = "../decoders/walk.rs"]
+mod walk;
 
 use entente_protocol::wire::MAX_OBJECT_BYTES;
 use peak_alloc::PeakAlloc;

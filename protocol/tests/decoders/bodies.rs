@@ -12,14 +12,14 @@ use std::sync::LazyLock;
 use entente_hbbft::{Brief, Committee, Digest, Seat, SeatSet};
 use entente_protocol::authority::{MAX_ALLIANCE_BYTES, SignedAlliance};
 use entente_protocol::charter::{Card, Charter, KindName, PartnerName, lint, parse_time, show_time};
-use entente_protocol::coalition::{Decision, find_id};
+use entente_protocol::coalition::{Decision, MAX_ITEM_BYTES, Page, PageError, Taking, find_id};
 use entente_protocol::credential::{
     Chain, MAX_CHAIN_BYTES, MAX_REVOCATION_BYTES, MAX_ROTATION_BYTES, RootNow, SignedRevocation,
     SignedRotation,
 };
-use entente_protocol::feed::{Head, Lane, MAX_RUN_BYTES, Run};
+use entente_protocol::feed::{BodyBytes, Head, Lane, MAX_RUN_BYTES, Run};
 use entente_protocol::founding::{
-    Accession, CharterSignature, CoalitionSecret, FoundedFile, Founding, Proposed,
+    Accession, CharterChain, CharterSignature, CoalitionSecret, FoundedFile, Founding, Proposed,
 };
 use entente_protocol::frontier::{Basis, Contribution, MAX_INCARNATIONS};
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId, SecretKey, Signature, hash};
@@ -41,13 +41,14 @@ use serde::de::DeserializeOwned;
 pub(crate) type Claim = fn(&[u8]) -> bool;
 
 /// Every body under the name of its fuzz target.
-pub(crate) const BODIES: [(&str, Claim); 25] = [
+pub(crate) const BODIES: [(&str, Claim); 27] = [
     ("peer_message", peer_message),
     ("vote_frame", vote_frame),
     ("body", body),
     ("run", run),
     ("contribution", contribution),
     ("leaf", leaf),
+    ("item", item),
     ("decision", decision),
     ("certificate", certificate),
     ("checkpoint", checkpoint),
@@ -55,6 +56,7 @@ pub(crate) const BODIES: [(&str, Claim); 25] = [
     ("receipt", receipt),
     ("policy", policy_file),
     ("charter", charter),
+    ("charter_chain", charter_chain),
     ("charter_toml", charter_toml),
     ("card_toml", card_toml),
     ("credential", credential),
@@ -122,6 +124,9 @@ fn peer_message(bytes: &[u8]) -> bool {
         }
         Some(PeerMessage::Frame(frame)) => checks_of(frame),
         Some(PeerMessage::Spoken(spoken)) => brief(spoken),
+        Some(PeerMessage::State { page, .. }) => {
+            let _ = Taking::new(Hash::default()).take(page);
+        }
         _ => {}
     }
     message.is_some()
@@ -220,6 +225,16 @@ fn leaf(bytes: &[u8]) -> bool {
     true
 }
 
+/// A piece of the state, as the one item of a page.
+fn item(bytes: &[u8]) -> bool {
+    let page = Page { branches: vec![], items: vec![BodyBytes(bytes.to_vec())] };
+    let mut taking = Taking::new(Hash::default());
+    let refused = taking.take(&page).expect_err("no page has this root");
+    assert!(taking.taken() == 0 && taking.pending() == 1, "what is refused changes nothing");
+    assert!(refused == PageError::Malformed || bytes.len() <= MAX_ITEM_BYTES);
+    refused == PageError::Root
+}
+
 fn decision(bytes: &[u8]) -> bool {
     let Ok(decision) = Decision::decode(bytes) else { return false };
     assert_eq!(decision.encode(), bytes);
@@ -261,7 +276,7 @@ fn receipt(bytes: &[u8]) -> bool {
     assert_eq!(receipt.encode().as_bytes(), bytes);
     let _ = receipt.verify(&COSIGNERS);
     leaf(receipt.leaf());
-    founding(receipt.founding());
+    charter_chain(receipt.founding());
     true
 }
 
@@ -391,7 +406,20 @@ fn authority_toml(bytes: &[u8]) -> bool {
     read == 1
 }
 
-/// The founding as it stands in a receipt.
+/// The charter's versions as they stand in a receipt: each leads from the one before, as far as they are sound.
+fn charter_chain(bytes: &[u8]) -> bool {
+    let chain: Option<CharterChain> = decoded(bytes, MAX_EXTRA_BYTES);
+    if let Some(chain) = &chain {
+        let (first, last) = (&chain.founding.charter, chain.last());
+        assert_eq!(chain.version(&first.hash()).as_ref(), Some(first));
+        assert!(last.version as usize <= first.version as usize + chain.amendments.len());
+        assert_eq!(chain.version(&last.hash()), Some(last));
+        let _ = (chain.founding.verify(), chain.founding.missing());
+    }
+    chain.is_some()
+}
+
+/// A founding in bytes.
 fn founding(bytes: &[u8]) -> bool {
     let founding: Option<Founding> = decoded(bytes, MAX_EXTRA_BYTES);
     if let Some(founding) = &founding {

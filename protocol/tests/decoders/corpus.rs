@@ -36,3 +36,23 @@ fn the_corpus_is_what_the_samples_give() {
         );
     }
 }
+
+#[test]
+fn every_fuzz_target_has_a_corpus_and_its_place_in_the_documentation() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).expect(file);
+    let (manifest, documentation) = (read("fuzz/Cargo.toml"), read("../docs/testing.md"));
+    let targets = manifest.split("[[bin]]\nname = \"").skip(1).filter_map(|bin| bin.split('"').next());
+    let targets: Vec<_> = targets.collect();
+    for (body, _) in BODIES {
+        assert!(targets.contains(&body), "no target {body}");
+    }
+    for target in targets {
+        assert!(read(&format!("fuzz/fuzz_targets/{target}.rs")).contains(target), "{target}");
+        assert!(folder.join("fuzz/corpus").join(target).is_dir(), "no corpus of {target}");
+        assert!(
+            documentation.contains(&format!("| `{target}` | ")),
+            "docs/testing.md does not name {target}"
+        );
+    }
+}

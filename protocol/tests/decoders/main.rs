@@ -9,4 +9,6 @@ mod properties;
 #[path = "../engine/rng.rs"]
 mod rng;
 mod samples;
+mod variants;
 mod vectors;
+mod walk;

@@ -52,9 +52,12 @@ fn every_valid_input_is_accepted_and_no_beginning_of_one_is() {
 
 #[test]
 fn every_decoder_refuses_one_byte_more_than_its_limit() {
-    use entente_protocol::ledger::{note::MAX_NOTE_BYTES, receipt::MAX_RECEIPT_BYTES};
+    use entente_protocol::ledger::{
+        note::MAX_NOTE_BYTES,
+        receipt::{MAX_EXTRA_BYTES, MAX_RECEIPT_BYTES},
+    };
     use entente_protocol::{
-        authority, charter, credential, founding, frontier, leaf, record, replicate, vote,
+        authority, charter, coalition, credential, founding, frontier, leaf, record, replicate, vote,
     };
     let limits = [
         ("peer_message", replicate::MAX_MESSAGE_BYTES),
@@ -62,6 +65,8 @@ fn every_decoder_refuses_one_byte_more_than_its_limit() {
         ("body", record::MAX_BODY_BYTES),
         ("contribution", frontier::MAX_CONTRIBUTION_BYTES),
         ("leaf", leaf::MAX_LEAF_BYTES),
+        ("item", coalition::MAX_ITEM_BYTES),
+        ("charter_chain", MAX_EXTRA_BYTES),
         ("credential", credential::MAX_CHAIN_BYTES),
         ("alliance", authority::MAX_ALLIANCE_BYTES),
         ("revocation", credential::MAX_REVOCATION_BYTES),

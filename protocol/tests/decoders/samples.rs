@@ -6,7 +6,9 @@ use entente_hbbft::{BoolSet, Brief, Digest, Frame, Message, Round, Seat};
 use entente_protocol::authority::{
     self, AllianceDocument, AuthorityKind, Expression, Extent, Scope, Signatures, SignedAlliance, Word,
 };
-use entente_protocol::charter::{Amendment, Card, Charter, DraftSpec, Partner, RoleHints, draft};
+use entente_protocol::charter::{
+    Amendment, Card, Charter, DraftSpec, Partner, PartnerName, RoleHints, draft,
+};
 use entente_protocol::coalition::Page;
 use entente_protocol::coalition::{
     About, AuthorityWord, Candidate, Conflict, Decision, Deficit, Disposition, JudgeWord, Mandate, Need,
@@ -23,7 +25,7 @@ use entente_protocol::founding::{
     Accession, CharterChain, CharterSignature, CoalitionSecret, FoundedFile, Founding, Proposed,
 };
 use entente_protocol::frontier::Contribution;
-use entente_protocol::identity::{CoalitionId, EvidenceId, Hash, RecordId, SecretKey, hash};
+use entente_protocol::identity::{CoalitionId, EvidenceId, Hash, PublicKey, RecordId, SecretKey, hash};
 use entente_protocol::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
 use entente_protocol::ledger::checkpoint::Checkpoint;
 use entente_protocol::ledger::cosignature::{Certificate, Cosignature, Cosigners, TreeHead};
@@ -42,14 +44,24 @@ use entente_protocol::vote::{HeadReport, HeadRequest, VoteFeed, VoteFrame};
 use entente_protocol::wire;
 
 use crate::bodies::{BASIS, coalition};
+use crate::walk::reachable;
 
 // Also read from the test of allocations, whose own folder is another.
 #[path = "samples/acts.rs"]
 mod acts;
+#[path = "samples/charters.rs"]
+mod charters;
+#[path = "samples/items.rs"]
+mod items;
+#[path = "samples/proven.rs"]
+mod proven;
 
 use acts::*;
 
 pub(crate) use acts::bodies;
+pub(crate) use charters::full_charter;
+pub(crate) use items::items;
+pub(crate) use proven::*;
 
 /// 2026-11-24T13:05:09.999Z.
 const NOW: Time = Time(1_795_525_509_999);
@@ -60,8 +72,12 @@ fn feed() -> (CoalitionId, FeedKey) {
     (coalition(), FeedKey { node: key("a").public(), lane: Lane::Routine, incarnation: 0 })
 }
 
-fn key(label: &str) -> SecretKey {
+pub(crate) fn key(label: &str) -> SecretKey {
     SecretKey::from_seed(&hash("decoders/key", &[label.as_bytes()]).0)
+}
+
+pub(crate) fn public(label: &str) -> PublicKey {
+    key(label).public()
 }
 
 fn id(label: &str) -> RecordId {
@@ -256,6 +272,13 @@ pub(crate) fn leaves() -> Vec<(&'static str, Leaf)> {
         Leaf::Entry(EntryLeaf { feed, length: 7, hash: hash("decoders/entry", &[]), record, disposition })
     };
     let refusal = Refusal::UnknownSigner { signer: key("stranger").public() };
+    let keyed = EpochRecord {
+        coin: CoinMode::Threshold,
+        key_version: 1,
+        dealings: Some(hash("decoders/dealings", &[])),
+        activation: Some(9),
+        ..epoch_record()
+    };
     vec![
         ("entry, applied", entry(Some(id("record")), Disposition::Applied)),
         ("entry, said before", entry(Some(id("record")), Disposition::Duplicate { first: 3 })),
@@ -266,7 +289,15 @@ pub(crate) fn leaves() -> Vec<(&'static str, Leaf)> {
         ("decision of a conflict", Leaf::Decision(Box::new(conflicted()))),
         ("ruling", Leaf::Ruling(Box::new(ruled()))),
         ("epoch", Leaf::Epoch(Box::new(epoch_record()))),
+        ("epoch with a coin of keys", Leaf::Epoch(Box::new(keyed))),
     ]
+}
+
+/// A refusal for each variant of all that one can hold.
+pub(crate) fn refusals() -> Vec<(String, Refusal)> {
+    let (_, made) = reachable::<Refusal>(&[vec![]]);
+    let refusal = |(name, bytes): (_, Vec<u8>)| (name, wire::decode(&bytes, bytes.len()).expect("made up"));
+    made.into_iter().map(refusal).collect()
 }
 
 /// A log of three leaves whose last is `last`; the head at [`NOW`] and the path of the last leaf.
@@ -407,7 +438,7 @@ fn card(partner: &str) -> Card {
         .expect("a sound card")
 }
 
-fn charter() -> Charter {
+pub(crate) fn charter() -> Charter {
     let spec = DraftSpec {
         name: "corridor".parse().expect("a name"),
         created: NOW,
@@ -445,82 +476,8 @@ fn receipt() -> Receipt {
     let names = founded.partners().iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>();
     let keys = [0, 1, 2].map(|seat: usize| partner_key(names[seat], "seat"));
     let certificate = certified(head, &founded.coalition(), keys);
-    let chain = CharterChain { founding, amendments: vec![] };
+    let (_, chain) = chains().swap_remove(1);
     Receipt::new(leaf, wire::encode(&chain), 2, path, &certificate, &cosigners).expect("a sound receipt")
-}
-
-/// Three links, each narrower than the one before.
-fn a_chain() -> Chain {
-    let link = |issuer: &str, subject: &str, depth: u8| Delegation {
-        operations: Extent::only(["airlift", "closure"].map(|name| name.parse().expect("a name"))),
-        not_before: Some(NOW),
-        last_epoch: Some(70_000 + u64::from(depth)),
-        depth,
-        ..Delegation::direct(
-            coalition(),
-            key(issuer).public(),
-            key(subject).public(),
-            "norden".parse().expect("a name"),
-            Capability::Officer,
-            NOW.plus(86_400_000),
-        )
-    };
-    let steps = [("root", "officer", 2), ("officer", "deputy", 1), ("deputy", "watch", 0)];
-    Chain(steps.map(|(issuer, subject, depth)| link(issuer, subject, depth).sign(&key(issuer))).to_vec())
-}
-
-/// Two versions of one document, the first signed by two of its parties, the second by nobody.
-fn alliances() -> [SignedAlliance; 2] {
-    let named = |name: &str| Expression::Named(name.parse().expect("a name"));
-    let of = |needs, members: &[Expression]| {
-        Expression::threshold(needs, members.to_vec(), &members[..1]).expect("canonical")
-    };
-    let nations = PARTNERS.map(named);
-    let document = AllianceDocument {
-        name: "pact".parse().expect("a name"),
-        version: 1,
-        previous: None,
-        expression: of(2, &nations[..3]),
-        scope: Scope { operations: Extent::only(["airlift".parse().expect("a name")]) },
-        parties: PARTNERS.map(|name| (name.parse().expect("a name"), key(name).public())).into(),
-    };
-    let next = AllianceDocument {
-        version: 2,
-        previous: Some(document.hash()),
-        expression: of(2, &[of(1, &nations[..2]), of(2, &nations[2..]), Expression::Key(key("d").public())]),
-        ..document.clone()
-    };
-    let mut first = SignedAlliance::new(document);
-    ["norden", "estmark"].iter().for_each(|name| first.sign(&key(name)));
-    [first, SignedAlliance::new(next)]
-}
-
-fn revocations() -> Vec<SignedRevocation> {
-    let sign = |target| {
-        Revocation {
-            coalition: coalition(),
-            partner: "norden".parse().expect("a name"),
-            issuer: key("root").public(),
-            reason: "lost at sea".into(),
-            target,
-        }
-        .sign(&key("root"))
-    };
-    let chain = a_chain();
-    let link = &chain.0[1].delegation;
-    vec![sign(Target::Key(link.subject)), sign(Target::Delegation(link.hash()))]
-}
-
-fn a_rotation() -> SignedRotation {
-    let mut signed = SignedRotation::new(RootRotation {
-        coalition: coalition(),
-        partner: "norden".parse().expect("a name"),
-        number: 1,
-        old: key("root").public(),
-        new: key("new root").public(),
-    });
-    ["root", "new root"].iter().for_each(|name| signed.sign(&key(name)));
-    signed
 }
 
 fn texts<T: ToString>(texts: &[T]) -> Vec<Vec<u8>> {
@@ -537,6 +494,7 @@ pub(crate) fn of(name: &str) -> Vec<Vec<u8>> {
         "run" => vec![wire::encode(&a_run())],
         "contribution" => contributions().iter().map(|(_, contribution)| contribution.encode()).collect(),
         "leaf" => leaves().iter().map(|(_, leaf)| leaf.encode()).collect(),
+        "item" => items().iter().map(|(_, item)| wire::encode(item)).collect(),
         "decision" => vec![decision().encode()],
         "certificate" => vec![wire::encode(&epoch_proof().certificate)],
         "checkpoint" => {
@@ -550,8 +508,11 @@ pub(crate) fn of(name: &str) -> Vec<Vec<u8>> {
         }
         "receipt" => texts(&[receipt().encode()]),
         "policy" => texts(&["3\nnorden\nsudria\nestmark\nskywatch", "1\nalone"]),
-        "charter" => vec![charter().encode()],
-        "charter_toml" => texts(&[charter().to_toml()]),
+        "charter" => vec![charter().encode(), full_charter().encode(), joining().0.charter.encode()],
+        "charter_chain" => chains().iter().map(|(_, chain)| wire::encode(chain)).collect(),
+        "charter_toml" => {
+            texts(&[charter(), full_charter(), joining().0.charter].map(|charter| charter.to_toml()))
+        }
         "card_toml" => texts(&PARTNERS.map(card).map(|card| card.to_toml())[..2]),
         "credential" => {
             let stated = signatures(&charter()).swap_remove(0).delegations;

@@ -4,11 +4,17 @@
 //! encoder of [`annotate`] makes of the sample; an invalid one gives the error that it names. `ENTENTE_WRITE=1` writes the
 //! files anew, which is right only when the wire format has changed and says so.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::path::PathBuf;
 
+use entente_protocol::charter::Charter;
+use entente_protocol::coalition::{Page, PageError, Refusal, Taking};
+use entente_protocol::feed::BodyBytes;
+use entente_protocol::founding::CharterChain;
 use entente_protocol::frontier::Contribution;
-use entente_protocol::leaf::Leaf;
+use entente_protocol::identity::Hash;
+use entente_protocol::leaf::{Leaf, MAX_LEAF_BYTES};
+use entente_protocol::ledger::receipt::MAX_EXTRA_BYTES;
 use entente_protocol::record::Body;
 use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage};
 use entente_protocol::vote::{MAX_VOTE_FRAME_BYTES, VoteFrame};
@@ -19,6 +25,8 @@ use serde::de::DeserializeOwned;
 use crate::annotate::{Line, annotate, bytes_of};
 use crate::bodies::BASIS;
 use crate::samples;
+
+mod proven;
 
 /// Bytes of one line of hex.
 const ROW_BYTES: usize = 32;
@@ -36,6 +44,14 @@ const BODY: Decoder =
     |bytes| Body::decode(bytes).map(|body| body.encode()).map_err(|error| error.to_string());
 const LEAF: Decoder =
     |bytes| Leaf::decode(bytes).map(|leaf| leaf.encode()).map_err(|error| error.to_string());
+/// As the one item of a page, which tells what is none from what is one.
+const ITEM: Decoder = |bytes| {
+    let page = Page { branches: vec![], items: vec![BodyBytes(bytes.to_vec())] };
+    match Taking::new(Hash::default()).take(&page) {
+        Err(PageError::Root) => Ok(bytes.to_vec()),
+        taken => Err(taken.expect_err("no page has this root").to_string()),
+    }
+};
 const CONTRIBUTION: Decoder = |bytes| {
     Contribution::decode(bytes, &BASIS)
         .map(|contribution| contribution.encode())
@@ -49,9 +65,9 @@ struct Vector {
     wrong: Option<usize>,
 }
 
-fn valid<T: Serialize>(samples: &[(&str, T)]) -> Vec<Vector> {
+fn valid<N: ToString, T: Serialize>(samples: &[(N, T)]) -> Vec<Vector> {
     let vector =
-        |(name, value): &(&str, T)| Vector { name: (*name).to_owned(), lines: annotate(value), wrong: None };
+        |(name, value): &(N, T)| Vector { name: name.to_string(), lines: annotate(value), wrong: None };
     samples.iter().map(vector).collect()
 }
 
@@ -284,6 +300,68 @@ fn leaves_of_the_log() {
 }
 
 #[test]
+fn refusals() {
+    let decoder = |bytes: &[u8]| {
+        // What it says is for people: it is there, whatever it holds.
+        let again = again::<Refusal>(bytes, MAX_LEAF_BYTES)?;
+        let refusal: Refusal = wire::decode(bytes, MAX_LEAF_BYTES).expect("decoded before");
+        assert!(!refusal.to_string().is_empty());
+        Ok(again)
+    };
+    let valid = valid(&samples::refusals());
+    let too_long = named(&valid, "Refusal: TooLong");
+    let mut invalid = too_long.misfits();
+    invalid.extend([
+        odd("no variant 32", &[32]),
+        too_long.but("TooLong.what", "Part", &[16], "a part that there is not"),
+    ]);
+    check(
+        "refusal.txt",
+        "why records are refused (Refusal), one for each variant",
+        decoder,
+        &valid,
+        &invalid,
+    );
+}
+
+#[test]
+fn items_of_the_state() {
+    let valid = valid(&samples::items());
+    let item = named(&valid, "Item: Asset");
+    let mut invalid = item.misfits();
+    invalid.push(odd("no variant 22", &[22]));
+    check("item.txt", "items of the state (Item)", ITEM, &valid, &invalid);
+}
+
+#[test]
+fn charter_chains() {
+    let valid = valid(&samples::chains());
+    let decoder = |bytes: &[u8]| again::<CharterChain>(bytes, MAX_EXTRA_BYTES);
+    check(
+        "charter_chain.txt",
+        "a charter's versions as in a receipt (CharterChain)",
+        decoder,
+        &valid,
+        &valid[0].misfits(),
+    );
+}
+
+#[test]
+fn charters() {
+    let decoder = |bytes: &[u8]| {
+        Charter::decode(bytes).map(|charter| charter.encode()).map_err(|error| error.to_string())
+    };
+    let valid = valid(&[
+        ("a founding charter", samples::charter()),
+        ("all that one can state", samples::full_charter()),
+    ]);
+    let charter = &valid[0];
+    let mut invalid = charter.misfits();
+    invalid.push(charter.but("operations[0].precedence", "Lane", &[4], "a lane that there is not"));
+    check("charter.txt", "charters (Charter)", decoder, &valid, &invalid);
+}
+
+#[test]
 fn contributions() {
     let samples = samples::contributions();
     let valid = valid(&samples);
@@ -307,7 +385,7 @@ fn contributions() {
 
 #[test]
 fn the_two_encoders_agree_on_every_sample() {
-    fn agree<T: Serialize>(samples: &[(&str, T)]) {
+    fn agree<N: Display, T: Serialize>(samples: &[(N, T)]) {
         for (name, value) in samples {
             assert_eq!(bytes_of(&annotate(value)), wire::encode(value), "{name}");
         }
@@ -317,4 +395,7 @@ fn the_two_encoders_agree_on_every_sample() {
     agree(&samples::bodies());
     agree(&samples::leaves());
     agree(&samples::contributions());
+    agree(&samples::items());
+    agree(&samples::refusals());
+    agree(&samples::chains());
 }

@@ -29,13 +29,16 @@ pub(super) fn declare() -> Act {
     Act::Asset(AssetAct::Declare(Declare { name, kind, label: "40 beds, two theatres".into() }))
 }
 
-pub(super) fn contribute() -> Act {
-    let to = PARTNERS[..2].iter().map(|name| name.parse().expect("a name")).collect();
+pub(super) fn to_leads() -> Control {
+    Control::Lead(PARTNERS[..2].iter().map(|name| name.parse().expect("a name")).collect())
+}
+
+pub(super) fn contribute(control: Control) -> Act {
     Act::Asset(AssetAct::Contribute(Contribute {
         asset: id("asset"),
         operation: id("operation"),
         caveat: Some("until sunset".into()),
-        control: Control::Lead(to),
+        control,
     }))
 }
 
@@ -43,34 +46,9 @@ pub(super) fn recall() -> Act {
     Act::Asset(AssetAct::Recall(Recall { asset: id("asset"), ground: Some("needed at home".into()) }))
 }
 
-pub(super) fn propose() -> Act {
-    let change = Change::Suspend(PARTNERS[1].parse().expect("a name"));
-    let kind = "suspension".parse().expect("a name");
+pub(super) fn propose(kind: &str, change: fn(PartnerName) -> Change) -> Act {
+    let (kind, change) = (kind.parse().expect("a name"), change(PARTNERS[1].parse().expect("a name")));
     Act::Member(MemberAct::Propose(Propose { kind, change, reason: "two copies of one node".into() }))
-}
-
-/// A version with which a partner joins, what its root says of it, and the amendment that makes it.
-pub(super) fn joining() -> (Proposed, Accession, Amendment) {
-    let charter = charter();
-    let mut wanted = charter.clone();
-    wanted.operations[0].window_ms += 1;
-    wanted.operations.remove(2);
-    // A partner joins with it.
-    let root = key("ostvik/root");
-    let public = |purpose: &str| key(&format!("ostvik/{purpose}")).public();
-    wanted.admitted.push(Partner {
-        name: "ostvik".parse().expect("a name"),
-        root: root.public(),
-        officers: vec![public("officer")],
-        seat: public("seat"),
-        nodes: vec![public("node")],
-        credentials_until: NOW.plus(86_400_000),
-    });
-    let next = charter.next_version(&wanted).expect("a sound change");
-    let proposed = Proposed { coalition: charter.id(), charter: next };
-    let accession = Accession::sign(&proposed, &root).expect("admitted");
-    let amendment = charter.amendment_with(&wanted, vec![accession.clone()]).expect("a sound change");
-    (proposed, accession, amendment)
 }
 
 pub(super) fn amend() -> Act {
@@ -125,10 +103,10 @@ pub(super) fn handoff(act: HandoffAct) -> Act {
     Act::Handoff(act)
 }
 
-pub(super) fn offer() -> Act {
+pub(super) fn offer(what: Handed) -> Act {
     handoff(HandoffAct::Offer(Offer {
         operation: id("operation"),
-        what: Handed::Role(Role::Lead),
+        what,
         to: "sudria".parse().expect("a name"),
         phase: Some("rescue".parse().expect("a name")),
         note: Some("all found".into()),
@@ -241,10 +219,13 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
         ("signed, revoke", signed(Act::Key(KeyAct::Revoke(Box::new(revocations().swap_remove(0)))))),
         ("signed, rotate", signed(Act::Key(KeyAct::Rotate(Box::new(a_rotation()))))),
         ("signed, declare", signed(declare())),
-        ("signed, contribute", signed(contribute())),
+        ("signed, contribute", signed(contribute(to_leads()))),
+        ("signed, contribute and keep control", signed(contribute(Control::Owner))),
         ("signed, recall", signed(recall())),
         ("signed, amend", signed(amend())),
-        ("signed, propose", signed(propose())),
+        ("signed, propose", signed(propose("suspension", Change::Suspend))),
+        ("signed, propose to reinstate", signed(propose("reinstatement", Change::Reinstate))),
+        ("signed, propose to expel", signed(propose("expulsion", Change::Expel))),
         (
             "signed, withdraw",
             signed(Act::Member(MemberAct::Withdraw { ground: "our mandate has ended".into() })),
@@ -254,7 +235,8 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
         ("signed, confirm", signed(confirm())),
         ("signed, withdraw", signed(withdraw())),
         ("signed, vote", signed(vote())),
-        ("signed, offer", signed(offer())),
+        ("signed, offer", signed(offer(Handed::Role(Role::Lead)))),
+        ("signed, offer of the whole", signed(offer(Handed::Whole))),
         ("signed, accept", signed(accept(Acknowledged::Each(acknowledged())))),
         (
             "signed, accept by digest",
