@@ -7,6 +7,7 @@ It shares no code with Entente and takes nothing on trust but the coalition's id
     entente policy export -o policy.txt
     entente --json feed PARTNER LANE > feed.json
     scripts/verify.py receipt.tlog-proof --coalition co-... --policy policy.txt --feed feed.json
+    scripts/verify.py --vectors protocol/tests/vectors
 
 Needs Python 3.9 and the package `cryptography`. Exits with 0 if everything holds, with 1 and a reason if anything does not.
 """
@@ -171,10 +172,6 @@ def read_truth(reader):
     return value == 1
 
 
-def read_rest(reader):
-    return reader.take(len(reader.data) - reader.at)
-
-
 def option(of):
     def read(reader):
         return of[0](reader) if read_truth(reader) else None
@@ -246,7 +243,6 @@ KEY, SIGNATURE = array(32, tag=1), array(64, tag=1)
 BYTES = read_bytes, lambda value: write_integer(len(value)) + value
 TEXT = read_text, lambda value: BYTES[1](value.encode())
 TRUTH = read_truth, lambda value: bytes([value])
-REST = read_rest, lambda value: value
 LANE = names("flash", "immediate", "priority", "routine")
 ROLE = enum(lead=None, supporting=None, observing=None, declared=TEXT)
 STANCE = names("endorse", "object", "abstain")
@@ -316,8 +312,9 @@ CHARTER = struct(
     partners=list_of(PARTNER), admitted=list_of(PARTNER), operations=list_of(OPERATION_TYPE), capabilities=list_of(CAPABILITY), integrity=INTEGRITY,
     authority=AUTHORITY_RULES,
 )
+KEY_CAPABILITY = names("officer", "seat", "node")
 DELEGATION = struct(
-    coalition=HASH, issuer=KEY, subject=KEY, partner=TEXT, capabilities=list_of(names("officer", "seat", "node")),
+    coalition=HASH, issuer=KEY, subject=KEY, partner=TEXT, capabilities=list_of(KEY_CAPABILITY),
     operations=option(list_of(TEXT)), not_before=option(U64), not_after=U64, last_epoch=option(U64), depth=U8
 )
 CHAIN = list_of(struct(delegation=DELEGATION, signature=SIGNATURE))
@@ -337,11 +334,11 @@ ASSET_ACT = enum(
     Contribute=struct(asset=HASH, operation=HASH, caveat=option(TEXT), control=enum(Owner=None, Lead=list_of(TEXT))),
     Recall=struct(asset=HASH, ground=option(TEXT)),
 )
+EVENT_KIND = names(
+    "impersonation", "forced-disclosure", "equivocation", "flood", "withholding", "replay", "declared-failure"
+)
 MATTER = struct(
-    kind=names(
-        "impersonation", "forced-disclosure", "equivocation", "flood", "withholding", "replay", "declared-failure"
-    ),
-    against=option(TEXT), key=option(KEY), victim=option(TEXT),
+    kind=EVENT_KIND, against=option(TEXT), key=option(KEY), victim=option(TEXT),
 )
 ON_EVENT = struct(event=HASH, ground=option(TEXT))
 INTEGRITY_ACT = enum(
@@ -353,6 +350,12 @@ INTEGRITY_ACT = enum(
 RULING = names("uphold", "annul", "remand")
 WORD = names("order", "permit", "refuse", "recall")
 OPEN = struct(kind=TEXT, title=TEXT, body=map_of(TEXT, TEXT), precedence=option(LANE))
+SPEAK = struct(operation=HASH, authority=TEXT, word=WORD, ground=TEXT, number=U32, signatures=SIGNATURES)
+REVOCATION = struct(
+    coalition=HASH, partner=TEXT, issuer=KEY, reason=TEXT, target=enum(Key=KEY, Delegation=HASH), signature=SIGNATURE
+)
+ROTATION = struct(coalition=HASH, partner=TEXT, number=U32, old=KEY, new=KEY, signatures=SIGNATURES)
+LEASE_ACT = enum(Open=struct(open=OPEN, seen=U64), Commit=struct(operation=HASH, seen=U64))
 ACT = enum(
     Open=OPEN,
     Attest=struct(
@@ -389,23 +392,15 @@ ACT = enum(
     ),
     Withdraw=struct(operation=HASH, attestation=HASH),
     Authority=enum(
-        Speak=struct(
-            operation=HASH, authority=TEXT, word=WORD, ground=TEXT, number=U32, signatures=SIGNATURES
-        ),
+        Speak=SPEAK,
         Publish=struct(alliance=ALLIANCE, signatures=SIGNATURES),
     ),
     Key=enum(
         Grant=CHAIN,
-        Revoke=struct(
-            coalition=HASH, partner=TEXT, issuer=KEY, reason=TEXT, target=enum(Key=KEY, Delegation=HASH),
-            signature=SIGNATURE,
-        ),
-        Rotate=struct(
-            coalition=HASH, partner=TEXT, number=U32, old=KEY, new=KEY,
-            signatures=list_of(struct(key=KEY, signature=SIGNATURE)),
-        ),
+        Revoke=REVOCATION,
+        Rotate=ROTATION,
     ),
-    Lease=enum(Open=struct(open=OPEN, seen=U64), Commit=struct(operation=HASH, seen=U64)),
+    Lease=LEASE_ACT,
 )
 RECORD = struct(coalition=HASH, nonce=array(16), signer=KEY, act=ACT)
 BRANCH = struct(hash=HASH, digests=list_of(HASH), signature=SIGNATURE)
@@ -418,6 +413,144 @@ BODY = enum(
     Fork=struct(feed=FEED_KEY, length=U64, low=BRANCH, high=BRANCH),
     Equivocation=struct(feed=VOTE_FEED, seq=U32, low=FRAME_STUB, high=FRAME_STUB),
     Incident=struct(matter=MATTER, text=TEXT, count=U64, first=U64, last=U64),
+)
+
+VERDICT = names("agreed", "failed", "expired", "agreed-with-limits", "conflicted")
+
+# "Refusals"
+OVER = names("Failed", "Expired", "Conflicted", "Concluded", "Annulled")
+MEMBERSHIP = names("Active", "Suspended", "Expelled", "Withdrawn")
+EFFECT = names("Suspend", "Reinstate", "Expel", "Amend")
+ITEM_KIND = names("Caveat", "Objection", "Asset", "Offer", "Dispute")
+HANDOFF_END = names("Accepted", "Taken", "Declined", "Reclaimed", "Expired", "Lapsed")
+PURPOSE = names("Root", "Officer", "Seat", "Node")
+ROTATION_LACK = enum(SameRoot=None, Signatures=None, Stranger=KEY, New=KEY, Old=KEY)
+UNSOUND = names("NoCapability", "OperationTypes", "Depth", "LastEpoch")
+GAP = names("Circle", "Issuer", "Partner")
+DIMENSION = names("Capabilities", "Operations", "NotBefore", "NotAfter", "LastEpoch", "Depth")
+PART = names(
+    "Kind", "Title", "Fields", "FieldName", "Field", "Caveat", "Evidence", "Label", "Ground", "Controllers", "Reason",
+    "Report", "Commitments", "Incident", "Note", "Acknowledged",
+)
+ASSET_REFUSAL = enum(
+    NotAnAsset=struct(named=HASH), NotOwner=struct(partner=TEXT, owner=TEXT, name=TEXT),
+    NameTaken=struct(owner=TEXT, name=TEXT, declared=HASH), TooMany=struct(owner=TEXT, most=U64),
+    Lent=struct(name=TEXT, operation=HASH), AtHome=struct(name=TEXT),
+    OperationOver=struct(operation=HASH, over=OVER, since=U64), Held=struct(operation=HASH, dispute=HASH),
+    NoPart=struct(partner=TEXT, operation=HASH), TooManyLendings=struct(partner=TEXT, most=U64),
+    Controllers=struct(name=TEXT), KeptOut=struct(partner=TEXT, operation=HASH, word=WORD, index=U64),
+)
+AMENDMENT_ERROR = enum(
+    OtherVersion=struct(previous=HASH, version=U32, current=HASH), Malformed=struct(what=TEXT),
+    OtherResult=struct(found=HASH, stated=HASH), Lint=struct(errors=list_of(TEXT)), Unchangeable=struct(what=TEXT),
+    Accession=struct(error=TEXT), Unsigned=struct(partners=list_of(TEXT)), Same=None,
+)
+MEMBER_REFUSAL = enum(
+    NotActive=struct(partner=TEXT, membership=MEMBERSHIP, since=U64),
+    WrongEffect=struct(kind=TEXT, declared=option(EFFECT), meant=TEXT), OwnCause=struct(partner=TEXT),
+    UnknownPartner=struct(partner=TEXT), NothingToDo=struct(partner=TEXT, membership=MEMBERSHIP, effect=EFFECT),
+    TooManyProposals=struct(partner=TEXT, most=U64), OtherAmender=struct(kind=TEXT, other=TEXT),
+    OlderWatch=struct(officer=KEY, start=U64), Amendment=AMENDMENT_ERROR,
+    NotItsOfficer=struct(officer=KEY, partner=TEXT), FarWatch=struct(start=U64, now=U64),
+    TooManyWatches=struct(partner=TEXT, most=U64),
+)
+INTEGRITY_REFUSAL = enum(
+    NotAnEvent=struct(named=HASH), UnknownPartner=struct(named=TEXT), NotSeenByNodes=struct(kind=EVENT_KIND),
+    Uncounted=None, TooMany=struct(partner=TEXT, most=U64), IsSubject=struct(partner=TEXT, event=HASH),
+    OwnReport=struct(partner=TEXT, event=HASH), AlreadySaid=struct(partner=TEXT, event=HASH),
+    NotReporter=struct(partner=TEXT, reporter=TEXT, event=HASH), Confirmed=struct(event=HASH, index=U64),
+    Withdrawn=struct(event=HASH, index=U64), NotConfirmed=struct(event=HASH), Lifted=struct(event=HASH, index=U64),
+    NotDeclared=struct(kind=EVENT_KIND, measure=names("suspend", "lift")), NothingToLift=struct(event=HASH),
+    MayNotVote=struct(partner=TEXT, voters=list_of(TEXT)), Quarantined=struct(key=KEY, event=HASH, since=U64),
+)
+HANDOFF_REFUSAL = enum(
+    NotAnOffer=struct(named=HASH), OperationOver=struct(operation=HASH, over=OVER, since=U64),
+    NotLead=struct(partner=TEXT, lead=TEXT, operation=HASH), NotHeld=struct(partner=TEXT, role=ROLE),
+    NothingToHand=ROLE, NotEligible=struct(to=TEXT, role=ROLE, eligible=list_of(TEXT)), NoPartner=struct(to=TEXT),
+    ToItself=struct(partner=TEXT), PhaseWithoutLead=None, NotNextPhase=struct(named=TEXT, next=option(TEXT)),
+    NotAgreed=struct(operation=HASH), AlreadyPast=struct(expires=U64),
+    OfferOpen=struct(partner=TEXT, to=TEXT, offer=HASH), TooManyOffers=struct(partner=TEXT, most=U64),
+    NotOpen=struct(handoff_end=HANDOFF_END, since=U64), NotOfferedTo=struct(partner=TEXT, to=TEXT),
+    NotOfferer=struct(partner=TEXT, start=TEXT),
+    NotAcknowledged=struct(missing=list_of(struct(record=HASH, item_kind=ITEM_KIND, partner=TEXT)), more=U64),
+    OtherItems=struct(found=HASH, open=U64), Unsorted=None, NoTakeover=struct(kind=TEXT),
+    NotSuccessor=struct(partner=TEXT, successor=TEXT),
+    LeadAnswers=struct(lead=TEXT, silence=option(struct(since=U64, silent_ms=U64)), lapsed=option(U64)),
+    Disputed=struct(operation=HASH, dispute=HASH), HandedOver=struct(partner=TEXT, role=ROLE),
+    TakenOver=struct(partner=TEXT, by=TEXT),
+)
+DISPUTE_REFUSAL = enum(
+    NotDisputable=struct(named=HASH), NotADispute=struct(named=HASH), NoDisputes=struct(kind=TEXT),
+    NoPart=struct(partner=TEXT, operation=HASH), Ground=struct(declared=list_of(TEXT)),
+    TooEarly=struct(subject=HASH, about=names("operation", "handoff", "attestation")), TooLate=struct(until=U64),
+    Already=struct(dispute=HASH, is_open=TRUTH), Annulled=struct(operation=HASH),
+    TooMany=struct(partner=TEXT, most=U64), NoJudges=struct(panel=list_of(TEXT), threshold=U32),
+    NotOpen=struct(ruling=option(RULING), since=U64), NotJudge=struct(partner=TEXT, panel=list_of(TEXT)),
+    Party=struct(partner=TEXT), CannotRemand=None, OlderWord=struct(partner=TEXT, number=U32, last=U32),
+    TooManyWords=struct(partner=TEXT, most=U32), Follows=struct(operation=HASH, dispute=option(HASH)),
+)
+AUTHORITY_REFUSAL = enum(
+    Unknown=struct(name=TEXT, known=list_of(TEXT)), NoVoice=struct(partner=TEXT, authority=TEXT),
+    Stranger=struct(key=KEY, authority=TEXT), Signatures=struct(reason=TEXT), Number=struct(key=KEY, last=U32),
+    Older=struct(partner=TEXT, last=U32), NotToOrder=struct(authority=TEXT), NotNeeded=struct(kind=TEXT),
+    NotANation=struct(authority=TEXT), Decided=struct(operation=HASH, word=WORD, since=U64),
+    Over=struct(operation=HASH, since=U64), NoGround=WORD, TooMany=struct(partner=TEXT, most=U64),
+    NotReferred=struct(name=TEXT), VersionKnown=struct(name=TEXT, version=U32, same=TRUTH),
+    Gap=struct(name=TEXT, version=U32, latest=U32), Document=struct(reason=TEXT),
+    TooManyVersions=struct(name=TEXT, most=U64),
+)
+OPERATION_REFUSAL = enum(
+    LaneAbove=struct(lane=LANE, most=LANE), Escalated=struct(to=TEXT),
+    UnknownField=struct(name=TEXT, fields=list_of(TEXT)), MissingField=struct(name=TEXT),
+    BadValue=struct(name=TEXT, why=TEXT), BadInterval=struct(start=TEXT, until=TEXT),
+    Taken=struct(claim=TEXT, holder=HASH, partner=TEXT, title=TEXT), NotRaised=struct(asked=LANE, declared=LANE),
+    MayNotRaise=struct(partner=TEXT, may=list_of(TEXT)), EvidenceOrder=None,
+    NothingToWithdraw=struct(partner=TEXT, named=HASH), Withdrawn=struct(named=HASH),
+    ToAuthority=struct(to=TEXT),
+)
+CREDENTIAL_ERROR = enum(
+    Length=U64, UnknownRoot=struct(issuer=KEY), UnknownPartner=struct(partner=TEXT),
+    NotDeclared=struct(subject=KEY, partner=TEXT, capability=KEY_CAPABILITY), WrongCoalition=struct(named=HASH),
+    WrongCapability=struct(found=list_of(KEY_CAPABILITY), wanted=KEY_CAPABILITY),
+    WrongOperation=struct(extent=EXTENT, wanted=TEXT), Unsound=struct(link=U64, reason=UNSOUND),
+    BrokenLink=struct(link=U64, reason=GAP), Widened=struct(link=U64, dimension=DIMENSION),
+    BadSignature=struct(link=U64), NotYetValid=struct(not_before=U64, now=U64), Expired=struct(not_after=U64, now=U64),
+    EpochPassed=struct(last_epoch=U64, epoch=U64),
+)
+REVOCATION_ERROR = enum(
+    Chain=CREDENTIAL_ERROR, WrongCoalition=struct(named=HASH), WrongPartner=struct(named=TEXT, partner=TEXT),
+    NotInChain=None, NotAbove=struct(issuer=KEY, link=U64), Reason=None, BadSignature=struct(issuer=KEY),
+)
+KEY_REFUSAL = enum(
+    Revoked=struct(key=KEY, partner=TEXT, index=U64, by=HASH),
+    Credential=struct(partner=TEXT, credential_error=CREDENTIAL_ERROR),
+    Bound=struct(key=KEY, partner=TEXT, extent=EXTENT), EmptyChain=None, UnknownPartner=struct(partner=TEXT),
+    NotGranted=KEY_CAPABILITY, NotThroughOfficer=struct(issuer=KEY, link=U64),
+    Taken=struct(key=KEY, partner=TEXT, purpose=PURPOSE), Granted=struct(key=KEY),
+    Removed=struct(link=U64, index=U64, by=HASH), TooMany=struct(partner=TEXT, capability=KEY_CAPABILITY, most=U64),
+    NoPlaces=struct(partner=TEXT, most=U64), TooManyGrants=struct(partner=TEXT, most=U64, by_officers=TRUTH),
+    Revocation=REVOCATION_ERROR, NothingRevoked=struct(partner=TEXT), RotationElsewhere=struct(named=HASH),
+    NotTheRoot=struct(named=KEY, partner=TEXT, root=KEY), RotationNumber=struct(found=U32, expected=U32, partner=TEXT),
+    RotationUnsigned=struct(partner=TEXT, rotation_lack=ROTATION_LACK), TooManyRotations=struct(partner=TEXT, most=U64),
+)
+LEASE_REFUSAL = enum(
+    Leased=struct(claim=TEXT, lease=TEXT, partner=TEXT), NothingClaimed=struct(kind=TEXT),
+    NotHeld=struct(partner=TEXT, claim=TEXT, holder=option(TEXT)), Already=struct(partner=TEXT, record=HASH),
+    TooManyConflicts=struct(partner=TEXT, most=U64),
+)
+REFUSAL = enum(
+    Malformed=None, UnknownNode=struct(node=KEY), ForeignCoalition=struct(named=HASH), UnknownSigner=struct(signer=KEY),
+    BadSignature=struct(signer=KEY), CredentialExpired=struct(partner=TEXT, not_after=U64),
+    TooLong=struct(part=PART, found=U64, most=U64), Unshowable=PART, UndeclaredType=struct(kind=TEXT),
+    MayNotOpen=struct(partner=TEXT, eligible=list_of(TEXT)), TooManyOpen=struct(partner=TEXT, most=U64),
+    RoleNotHeld=struct(partner=TEXT, role=ROLE, held=list_of(ROLE)), NotAnOperation=struct(named=HASH),
+    Closed=struct(operation=HASH, verdict=option(VERDICT), since=U64),
+    AlreadyAttested=struct(partner=TEXT, standing=HASH), SupersedesNotOwn=struct(partner=TEXT, named=HASH),
+    SupersedesReplaced=struct(named=HASH, standing=HASH), TooManyAttestations=struct(partner=TEXT, most=U64),
+    TooManyParked=struct(partner=TEXT, awaits=HASH, most=U64), NeverApplied=struct(awaits=HASH),
+    NotYetApplied=struct(awaits=HASH), Asset=ASSET_REFUSAL, Member=MEMBER_REFUSAL, Integrity=INTEGRITY_REFUSAL,
+    Handoff=HANDOFF_REFUSAL, Dispute=DISPUTE_REFUSAL, Authority=AUTHORITY_REFUSAL, Operation=OPERATION_REFUSAL,
+    Key=KEY_REFUSAL, InvalidForkProof=None, InvalidEquivocation=None, Lease=LEASE_REFUSAL,
 )
 
 # "The log" and "Receipts"
@@ -441,10 +574,10 @@ MANDATE = struct(
 LEAF = enum(
     Entry=struct(
         feed=FEED_KEY, length=U64, hash=HASH, record=option(HASH),
-        disposition=enum(Applied=None, Duplicate=U64, Refused=REST, Parked=HASH, Void=U64),
+        disposition=enum(Applied=None, Duplicate=U64, Refused=REFUSAL, Parked=HASH, Void=U64),
     ),
     Decision=struct(
-        operation=HASH, kind=TEXT, title=TEXT, verdict=names("agreed", "failed", "expired", "agreed-with-limits", "conflicted"),
+        operation=HASH, kind=TEXT, title=TEXT, verdict=VERDICT,
         limits=option(TEXT), decided_at=U64, decided_by=option(U64), charter_version=U32,
         charter=HASH, concerns=option(TEXT), changed=option(TRUTH),
         by_new_rule=TRUTH, stage=names("first", "deferred", "escalated"), word=option(STANDING), counted=list_of(STANDING), deficit=DEFICIT,
@@ -636,15 +769,55 @@ def verify_feed(page, charter, coalition):
     return feed, hashes, records
 
 
+# The files of golden vectors, and what each holds.
+VECTORS = {
+    "body": BODY, "leaf": LEAF, "refusal": REFUSAL, "charter": CHARTER, "charter_chain": CHARTER_CHAIN,
+    "amendment": AMENDMENT, "credential": CHAIN, "revocation": REVOCATION, "rotation": ROTATION, "word": SPEAK,
+    "lease": LEASE_ACT,
+}
+# What an encoding alone shows to be wrong; the rest is for whoever knows what it is about.
+MISFITS = ("malformed: it ends too early", "not the canonical encoding")
+
+
+def verify_vectors(folder):
+    """Reads every valid vector, and refuses every invalid one whose encoding is at fault. How many of each."""
+    read = refused = 0
+    for name, of in VECTORS.items():
+        with open(f"{folder}/{name}.txt", encoding="utf-8") as file:
+            vectors = file.read().split("\n== ")[1:]
+        for vector in vectors:
+            title, *lines = vector.split("\n")
+            error = next((line[7:] for line in lines if line.startswith("error: ")), None)
+            data = bytes.fromhex("".join(line.split("#")[0] for line in lines if not line.startswith("error: ")))
+            what = f"{name}.txt, {title}"
+            if error is None:
+                decode(of, data, what)
+                read += 1
+            elif error in MISFITS or error.endswith("left over behind the value"):
+                try:
+                    decode(of, data, what)
+                except Refused:
+                    refused += 1
+                else:
+                    raise Refused(f"{what}: it was read, and should not be")
+    return read, refused
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("receipt", help="a .tlog-proof file")
-    arguments.add_argument("--coalition", required=True, help="the coalition that you know: co-...")
+    arguments.add_argument("receipt", nargs="?", help="a .tlog-proof file")
+    arguments.add_argument("--coalition", help="the coalition that you know: co-...")
+    arguments.add_argument("--vectors", help="the folder of the golden vectors: reads these instead")
     arguments.add_argument("--policy", help="the file of `entente policy export`")
     arguments.add_argument("--feed", action="append", default=[], help="the file of `entente --json feed`; may be given again")
     arguments.add_argument("--operation", action="store_true", help="print only the id of the operation that was decided")
     asked = arguments.parse_args()
+    if not asked.vectors and not (asked.receipt and asked.coalition):
+        arguments.error("a receipt and --coalition, or --vectors")
     try:
+        if asked.vectors:
+            print("vectors     {} read, {} refused".format(*verify_vectors(asked.vectors)))
+            return
         coalition = prefixed(asked.coalition, "co-", 32)
         with open(asked.receipt, "rb") as file:
             charter, (kind, leaf), proven = verify_receipt(file.read(), coalition)
