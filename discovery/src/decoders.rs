@@ -1,7 +1,7 @@
 //! What must hold for any bytes that the mesh reads; for tests and fuzz targets. Each function says whether it accepts them.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use futures::io::Cursor;
 use futures::{AsyncRead, AsyncWrite, FutureExt as _};
@@ -46,7 +46,11 @@ pub fn frame_reader(bytes: &[u8]) -> bool {
     // Each event takes four bytes at least, so the channel never fills and the reader never waits.
     let (events, mut received) = mpsc::channel(bytes.len() / 4 + 2);
     let pulse = Pulse::default();
-    link::read_frames(peer, Cursor::new(bytes), &events, &pulse).now_or_never().expect("all bytes are there");
+    let mut reading = pin!(link::read_frames(peer, Cursor::new(bytes), &events, &pulse));
+    // It lets others have their turn at each beat, which has four bytes, and waits for nothing else.
+    let mut context = Context::from_waker(Waker::noop());
+    let ended = (0..bytes.len() / 4 + 1).any(|_| reading.as_mut().poll(&mut context).is_ready());
+    assert!(ended, "all bytes are there");
     let mut rest = bytes;
     let mut accepted = false;
     while let Some((length, behind)) = rest.split_first_chunk::<4>() {
@@ -118,11 +122,17 @@ pub fn book(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::process::Command;
+
+    use peak_alloc::PeakAlloc;
 
     use super::*;
     use crate::{BookEntry, Multiaddr};
 
     type Claim = fn(&[u8]) -> bool;
+
+    #[global_allocator]
+    static PEAK: PeakAlloc = PeakAlloc;
 
     fn address(text: &str) -> Multiaddr {
         text.parse().expect("an address")
@@ -131,6 +141,7 @@ mod tests {
     fn samples() -> [(&'static str, Claim, Vec<Vec<u8>>); 5] {
         let frames = [&3u32.to_be_bytes()[..], b"one", &5u32.to_be_bytes(), b"three"].concat();
         let fault = [&frames[..], &u32::MAX.to_be_bytes()].concat();
+        let beats = [&[0; 8], &frames[..], &[0; 4]].concat();
         let hello_bytes = [&[1][..], &[7; 16], &[1]].concat();
         let shown = [&[7; 16][..], &4u32.to_be_bytes(), b"word"].concat();
         let refused = [&[2, 4][..], b"why\n", &[0; 15]].concat();
@@ -140,12 +151,27 @@ mod tests {
         let key = libp2p::identity::Keypair::ed25519_from_bytes([7; 32]).expect("a seed");
         let entry = BookEntry { peer: key.public().to_peer_id(), addresses, sequence: 9 };
         [
-            ("frame_reader", frame_reader, vec![frames, fault]),
+            ("frame_reader", frame_reader, vec![frames, fault, beats]),
             ("hello", hello, vec![hello_bytes]),
             ("gate", credential, vec![shown, [0; 20].to_vec(), refused]),
             ("beacon", beacon, vec![beacon_bytes]),
             ("book", book, vec![encode_book(&[entry]), encode_book(&[])]),
         ]
+    }
+
+    /// Every beginning, every bit flipped, a byte more, and each length at its greatest.
+    fn damaged(sample: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        let beginnings = (0..sample.len()).map(|end| sample[..end].to_vec());
+        let flipped = (0..8 * sample.len()).map(|bit| {
+            let mut damaged = sample.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            damaged
+        });
+        let huge = (0..sample.len()).flat_map(|at| {
+            let lengths = [&[253, 0, 0, 0, 0, 0, 0, 0, 1][..], &[252, 0, 0, 4, 0], &[0, 4, 0, 0]];
+            lengths.map(|length| [&sample[..at], length, &sample[at + 1..]].concat())
+        });
+        beginnings.chain(flipped).chain(huge).chain([[sample, &[0]].concat()])
     }
 
     #[test]
@@ -161,21 +187,61 @@ mod tests {
                 }
                 let found = std::fs::read(&file).expect("the corpus");
                 assert!(found == *sample, "{} differs; ENTENTE_WRITE=1 writes it", file.display());
-                // Every beginning, every bit flipped, a byte more, and each length at its greatest.
-                for end in 0..sample.len() {
-                    claim(&sample[..end]);
+                for input in damaged(sample) {
+                    claim(&input);
                 }
-                for bit in 0..8 * sample.len() {
-                    let mut damaged = sample.clone();
-                    damaged[bit / 8] ^= 1 << (bit % 8);
-                    claim(&damaged);
-                }
-                for at in 0..sample.len() {
-                    let huge = [&[253][..], &u64::MAX.to_le_bytes()].concat();
-                    claim(&[&sample[..at], &huge, &sample[at + 1..]].concat());
-                }
-                claim(&[&sample[..], &[0]].concat());
             }
+        }
+    }
+
+    /// As much as the largest input of all holds, of the smallest elements that there are.
+    fn stuffed() -> impl Iterator<Item = Vec<u8>> {
+        let frames: [&[u8]; 5] = [&[0], &[1], &[0, 0, 0, 1, 7], &[1, 0, 0], &[0, 0, 0, 0]];
+        frames.into_iter().map(|unit| unit.repeat(MAX_FRAME_BYTES / unit.len()))
+    }
+
+    /// What an announced length may make a decoder allocate ahead of its content: a frame, and what the reader has of its own.
+    const AHEAD_BYTES: usize = 2 * MAX_FRAME_BYTES;
+    /// For each byte of input, what it makes and what the queue keeps of it: a frame takes five bytes, and its event a place.
+    const BYTES_PER_BYTE: usize = 64;
+
+    #[test]
+    fn a_decoder_allocates_in_proportion_to_its_input_whatever_lengths_are_announced() {
+        // What the whole process allocates is counted, so this runs in one of its own.
+        if std::env::var_os("ENTENTE_ALONE").is_none() {
+            let (_, module) = module_path!().split_once("::").expect("a module of this crate");
+            let name = "a_decoder_allocates_in_proportion_to_its_input_whatever_lengths_are_announced";
+            let alone = Command::new(std::env::current_exe().expect("this program"))
+                .args(["--exact", &format!("{module}::{name}"), "--test-threads=1", "--nocapture"])
+                .env("ENTENTE_ALONE", "1")
+                .output()
+                .expect("this program runs");
+            let said = String::from_utf8_lossy(&alone.stdout);
+            assert!(alone.status.success() && said.contains("1 passed"), "{said}");
+            return println!("{said}");
+        }
+        let stuffed: Vec<_> = stuffed().collect();
+        for (name, claim, samples) in samples() {
+            // What is made once and kept is not counted.
+            assert!(claim(&samples[0]), "{name}");
+            let damaged = samples.iter().flat_map(|sample| damaged(sample));
+            let (mut most, mut greatest) = (0, 0);
+            for input in damaged.chain(stuffed.iter().cloned()) {
+                let before = PEAK.current_usage();
+                PEAK.reset_peak_usage();
+                claim(&input);
+                let bytes = PEAK.peak_usage().saturating_sub(before);
+                let limit = AHEAD_BYTES + BYTES_PER_BYTE * input.len();
+                assert!(
+                    bytes <= limit,
+                    "{name}: {bytes} bytes for {} of {:?}..",
+                    input.len(),
+                    &input[..input.len().min(64)]
+                );
+                most = most.max(bytes);
+                greatest = greatest.max(bytes.saturating_sub(AHEAD_BYTES) / input.len().max(1));
+            }
+            println!("{name}: at most {most} bytes at once, {greatest} per byte beyond the allowance");
         }
     }
 }

@@ -52,11 +52,18 @@ fn query<T: DeserializeOwned>(text: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::process::Command;
+
+    use entente_protocol::wire::MAX_OBJECT_BYTES;
+    use peak_alloc::PeakAlloc;
 
     use super::*;
 
-    #[test]
-    fn no_input_of_the_local_api_makes_it_panic() {
+    #[global_allocator]
+    static PEAK: PeakAlloc = PeakAlloc;
+
+    /// What the corpus has, each of which something takes.
+    fn valid() -> Vec<Vec<u8>> {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/fuzz/corpus/api");
         let mut valid = std::fs::read_dir(corpus)
             .expect("the corpus")
@@ -64,19 +71,78 @@ mod tests {
             .collect::<Vec<_>>();
         valid.sort();
         assert!(valid.len() >= 8 && valid.iter().all(|input| api(input)));
-        // Every bit of every input flipped, every beginning of it, and every two of them behind each other.
+        valid
+    }
+
+    /// Every beginning of it, every bit flipped, and it with a greatest length in each place.
+    fn damaged(input: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        let beginnings = (0..input.len()).map(|end| input[..end].to_vec());
+        let flipped = (0..8 * input.len()).map(|bit| {
+            let mut damaged = input.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            damaged
+        });
+        let huge = (0..input.len()).flat_map(|at| {
+            let lengths = [&[253, 0, 0, 0, 0, 0, 0, 0, 1][..], &[252, 0, 0, 4, 0], &[0, 0, 4, 0]];
+            lengths.map(|length| [&input[..at], length, &input[at + 1..]].concat())
+        });
+        beginnings.chain(flipped).chain(huge)
+    }
+
+    #[test]
+    fn no_input_of_the_local_api_makes_it_panic() {
+        let valid = valid();
+        // Damage to every input, and every two of them behind each other.
         for input in &valid {
-            for end in 0..input.len() {
-                api(&input[..end]);
-            }
-            for bit in 0..8 * input.len() {
-                let mut damaged = input.clone();
-                damaged[bit / 8] ^= 1 << (bit % 8);
+            for damaged in damaged(input) {
                 api(&damaged);
             }
             for other in &valid {
                 api(&[&input[..], other].concat());
             }
         }
+    }
+
+    /// What an announced length may make a decoder allocate ahead of its content: the codec stops at the limit of an object.
+    const AHEAD_BYTES: usize = 2 * MAX_OBJECT_BYTES;
+    /// Bytes allocated at once for each byte of input: a note takes four bytes at least and its place in a list more.
+    const BYTES_PER_BYTE: usize = 16;
+
+    #[test]
+    fn the_local_api_allocates_in_proportion_to_its_input_whatever_lengths_are_announced() {
+        // What the whole process allocates is counted, so this runs in one of its own.
+        if std::env::var_os("ENTENTE_ALONE").is_none() {
+            let (_, module) = module_path!().split_once("::").expect("a module of this crate");
+            let name = "the_local_api_allocates_in_proportion_to_its_input_whatever_lengths_are_announced";
+            let alone = Command::new(std::env::current_exe().expect("this program"))
+                .args(["--exact", &format!("{module}::{name}"), "--test-threads=1", "--nocapture"])
+                .env("ENTENTE_ALONE", "1")
+                .output()
+                .expect("this program runs");
+            let said = String::from_utf8_lossy(&alone.stdout);
+            assert!(alone.status.success() && said.contains("1 passed"), "{said}");
+            return println!("{said}");
+        }
+        // As much as a large request holds, of the smallest elements that there are.
+        let units: [&[u8]; 8] = [&[0], &[1], &[0, 0, 0, 0], &[1, 0, 0, 0, 7], b"%00", b"a&", b"a=1&", b"[{"];
+        let stuffed = units.map(|unit| unit.repeat(MAX_OBJECT_BYTES / 2 / unit.len()));
+        let (mut most, mut greatest) = (0, 0);
+        let valid = valid();
+        for input in valid.iter().flat_map(|input| damaged(input)).chain(stuffed) {
+            let before = PEAK.current_usage();
+            PEAK.reset_peak_usage();
+            api(&input);
+            let bytes = PEAK.peak_usage().saturating_sub(before);
+            let limit = AHEAD_BYTES + BYTES_PER_BYTE * input.len();
+            assert!(
+                bytes <= limit,
+                "{bytes} bytes for {} of {:?}..",
+                input.len(),
+                &input[..input.len().min(64)]
+            );
+            most = most.max(bytes);
+            greatest = greatest.max(bytes.saturating_sub(AHEAD_BYTES) / input.len().max(1));
+        }
+        println!("at most {most} bytes at once, {greatest} per byte beyond the allowance");
     }
 }
