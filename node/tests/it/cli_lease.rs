@@ -125,6 +125,14 @@ fn who_reaches_nobody_commits_under_its_lease_and_is_told_later_what_became_of_i
         &["op", "story", &over],
         &["commits it provisionally, under no lease", "a dispute is opened by rule"],
     );
+    // Whoever has the receipt sees whose lease it was.
+    let file = alone.hosts.file("over.tlog-proof").display().to_string();
+    alone.run(&["receipt", &over, "-o", &file]).done();
+    let coalition = alone.hosts.coalition().to_string();
+    alone.says(
+        &["verify", &file, "--coalition", &coalition],
+        &["VERIFIED", "conflicted", "is leased to sudria (lease south)"],
+    );
     alone.says(&["dispute", "list"], &["rule, for sudria"]);
     alone.says(&["inbox"], &["undo", "over"]);
     // In reach it is told at once.

@@ -18,6 +18,7 @@
 //!
 //! A decision is final; later attestations are refused.
 
+mod check;
 mod decision;
 mod deficit;
 mod fill;

@@ -42,7 +42,7 @@ use crate::founding::fixture::{
     CREATED, FOUR, UNTIL, attest, charter, found, four, key, name, node_feed, open, record, stranger,
 };
 use crate::identity::{CoalitionId, Hash, RecordId, hash};
-use crate::record::{Act, Attest, Body, Due, Nonce, Open, Record, Role, SignedRecord, Stance};
+use crate::record::{Act, Attest, Body, Change, Due, Nonce, Open, Record, Role, SignedRecord, Stance};
 use crate::time::Time;
 use crate::wire;
 
@@ -89,7 +89,32 @@ impl Bench {
 
     fn apply_body(&mut self, body: &Body) -> Applied {
         let context = self.context("norden");
-        self.state.apply_bytes(&context, &body.encode())
+        let applied = self.state.apply_bytes(&context, &body.encode());
+        applied.decisions.iter().for_each(|decision| self.assert_proves(decision));
+        applied
+    }
+
+    /// Goes on to `time`.
+    fn advance(&mut self, time: Time) -> Advanced {
+        let advanced = self.state.advance(time);
+        advanced.decisions.iter().for_each(|decision| self.assert_proves(decision));
+        advanced
+    }
+
+    /// Who has a decision and the charter that it names finds nothing wrong with it.
+    fn assert_proves(&self, decision: &Decision) {
+        let versions = (1..=self.state.last_charter().version).filter_map(|version| {
+            let charter = self.state.charter_at(version)?;
+            (self.state.charter_hash(version) == decision.charter).then_some(charter)
+        });
+        let operation = self.state.operation(&decision.operation);
+        let drafted = match operation.and_then(|operation| operation.change.as_ref()) {
+            Some(Change::Amend(amendment)) if decision.by_new_rule => self.state.drafted(amendment),
+            _ => None,
+        };
+        for charter in versions.map(|charter| &**charter).chain(&drafted) {
+            assert_eq!(decision.check(charter), Ok(()), "{}", decision.explain().join("\n"));
+        }
     }
 
     fn apply(&mut self, signed: &SignedRecord) -> Applied {

@@ -74,7 +74,7 @@ fn an_asset_of_an_operation_that_came_to_nothing_is_its_owners_again() {
     let asset = bench.does("sudria", "1", declare("lift-7"));
     let operation = bench.open();
     bench.does("sudria", "2", contribute(asset, operation, Control::Lead(vec![name("norden")])));
-    bench.state.advance(bench.state.time().plus(7 * HOUR_MS));
+    bench.advance(bench.state.time().plus(7 * HOUR_MS));
     assert_eq!(bench.verdict(operation), Some(Verdict::Expired));
     assert_eq!(bench.controller(asset), "sudria");
     let next = bench.open();
@@ -300,7 +300,7 @@ fn no_sequence_of_records_moves_anothers_asset() {
                     continue;
                 }
                 1 => {
-                    bench.state.advance(bench.state.time().plus(rng.below(3) * HOUR_MS));
+                    bench.advance(bench.state.time().plus(rng.below(3) * HOUR_MS));
                     continue;
                 }
                 _ => {}

@@ -182,11 +182,11 @@ fn the_word_of_whom_the_old_rule_escalates_to_is_none_by_the_new_rule() {
     });
     let proposal = bench.does("norden", "stricter", propose("amendment", Change::Amend(Box::new(stricter))));
     let window = bench.state.operation(&proposal).expect("known").closes;
-    bench.state.advance(window);
+    bench.advance(window);
     bench.say("norden", proposal, Supporting, Endorse);
     assert_eq!(bench.verdict(proposal), None, "its word satisfies the old rule alone");
     let window = bench.state.operation(&proposal).expect("known").closes;
-    bench.state.advance(window);
+    bench.advance(window);
     assert_eq!(bench.verdict(proposal), Some(Verdict::Expired));
     // What is stated is what the later rule, by which it was judged, looked at.
     let decision = bench.state.operation(&proposal).and_then(|it| it.decision.clone()).expect("decided");
@@ -318,7 +318,7 @@ fn a_remand_waits_for_no_claim_that_somebody_else_has_now() {
     assert!(!bench.state.operation(&first).expect("known").claims.is_empty());
     bench.say("norden", first, Lead, Object);
     let closes = bench.state.operation(&first).expect("known").closes;
-    bench.state.advance(closes);
+    bench.advance(closes);
     assert_eq!(bench.verdict(first), Some(Verdict::Failed));
     let second = claiming(&mut bench, "second");
     let dispute = bench.does("sudria", "dispute", disputes(first));

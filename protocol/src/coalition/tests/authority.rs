@@ -195,7 +195,7 @@ fn a_nation_that_refuses_stops_it_where_nations_prevail_and_keeps_its_own_out_ev
         assert_eq!(by(&bench, other), Some(operation));
         if verdict == Verdict::Failed {
             assert_eq!(bench.verdict(operation), None, "words may change until the window ends");
-            bench.state.advance(bench.state.time().plus(6 * HOUR_MS));
+            bench.advance(bench.state.time().plus(6 * HOUR_MS));
         }
         assert_eq!(bench.verdict(operation), Some(verdict));
         assert_eq!(bench.mandate(operation), says);
@@ -318,7 +318,7 @@ fn what_says_nothing_is_refused_with_its_reason() {
     bench.speaks("sudria", operation, "sudria", Word::Refuse);
     let text = bench.mandate(operation);
     assert_eq!(text, "sudria (national) refuses it: no flights at night");
-    bench.state.advance(bench.state.time().plus(6 * HOUR_MS));
+    bench.advance(bench.state.time().plus(6 * HOUR_MS));
     let refused = bench.authority_refusal("sudria", speak(statement(operation, "sudria", Word::Recall, 1)));
     assert!(matches!(refused, AuthorityRefusal::Over { .. }), "{refused}");
 }
@@ -597,7 +597,7 @@ fn any_words_in_any_order_give_what_a_count_says() {
             }
             None => {
                 assert!(!allowed, "{said:?}");
-                bench.state.advance(bench.state.time().plus(6 * HOUR_MS));
+                bench.advance(bench.state.time().plus(6 * HOUR_MS));
                 let verdict = bench.verdict(operation).expect("the window is over");
                 if expected == Some(false) {
                     assert_eq!(verdict, Verdict::Failed);

@@ -112,7 +112,7 @@ fn claims_are_free_again_when_their_operation_fails_and_stay_when_it_is_agreed()
     assert_eq!(agreed.say("estmark", id, Supporting, Endorse).decisions[0].verdict, Verdict::Agreed);
     assert!(matches!(agreed.refusal(&second), Refusal::Operation(OperationRefusal::Taken { .. })));
     let end = bench.state.operation(&id).expect("known").closes;
-    bench.state.advance(end);
+    bench.advance(end);
     assert_eq!(bench.apply(&second).disposition, Disposition::Applied);
     // A replica that takes the state knows who has what.
     let items = bench.state.items().iter().map(wire::encode).collect::<Vec<_>>();

@@ -314,7 +314,7 @@ fn a_remanded_operation_takes_attestations_for_one_new_window_and_is_decided_ane
     assert!(bench.supersede("estmark", id, Supporting, Endorse).decisions.is_empty());
     let mut other = bench.clone();
     assert!(bench.supersede("norden", id, Lead, Abstain).decisions.is_empty());
-    let decision = bench.state.advance(closes).decisions.remove(0);
+    let decision = bench.advance(closes).decisions.remove(0);
     assert_eq!((decision.verdict, decision.decided_by), (Verdict::Expired, None));
     bench.assert_root();
     let decision = other.state.advance(closes).decisions.remove(0);
@@ -362,7 +362,7 @@ fn an_annulled_attestation_counts_no_more_in_what_is_decided_later() {
     assert_eq!(bench.status(id), Status::Agreed, "what was decided stays decided");
     bench.ruled(whole, Remand);
     let closes = bench.state.operation(&id).expect("known").closes;
-    assert_eq!(bench.state.advance(closes).decisions[0].verdict, Verdict::Expired);
+    assert_eq!(bench.advance(closes).decisions[0].verdict, Verdict::Expired);
     bench.assert_root();
 }
 
@@ -441,7 +441,7 @@ fn without_enough_words_the_declared_default_holds_and_is_a_ruling_too() {
         let late = bench.act("delphin", "2", rules(dispute, Annul));
         assert!(bench.state.check(&late, Time(expires.0 - 1)).is_ok());
         assert!(bench.state.check(&late, expires).is_err());
-        let mut advanced = bench.state.advance(expires);
+        let mut advanced = bench.advance(expires);
         let ruled = advanced.rulings.pop().expect("a ruling");
         assert_eq!((ruled.ruling, ruled.ruled_by, ruled.words.len()), (ruling, None, 2));
         assert_eq!(ruled.check(bench.state.charter()), Ok(()));

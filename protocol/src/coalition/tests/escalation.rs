@@ -33,7 +33,7 @@ impl Bench {
     /// Lets the window of an operation end.
     fn ends(&mut self, operation: RecordId) -> Advanced {
         let closes = self.state.operation(&operation).expect("known").closes;
-        self.state.advance(closes)
+        self.advance(closes)
     }
 
     fn escalated(&mut self) -> RecordId {

@@ -99,7 +99,7 @@ impl Bench {
     }
 
     pub(super) fn pass_time(&mut self, span_ms: u64) {
-        self.state.advance(self.state.time().plus(span_ms));
+        self.advance(self.state.time().plus(span_ms));
     }
 
     fn view_of(&self, id: RecordId) -> OperationView {
@@ -396,9 +396,9 @@ fn an_offer_ends_by_decline_reclaim_time_or_with_its_operation() {
     assert!(bench.state.check(&late, begun.plus(HOUR_MS - 1)).is_ok());
     assert!(bench.state.check(&late, begun.plus(HOUR_MS)).is_err());
     assert_eq!(bench.state.deadlines().next(), Some((begun.plus(HOUR_MS), third)));
-    bench.state.advance(begun.plus(HOUR_MS - 1));
+    bench.advance(begun.plus(HOUR_MS - 1));
     assert_eq!(bench.end(third), None);
-    bench.state.advance(begun.plus(HOUR_MS + 5));
+    bench.advance(begun.plus(HOUR_MS + 5));
     bench.assert_root();
     let end = bench.state.handoff(&third).and_then(|it| it.end.clone()).expect("over");
     assert_eq!((end.how, end.at, end.index), (HandoffEnd::Expired, begun.plus(HOUR_MS), None));
@@ -412,9 +412,9 @@ fn an_offer_ends_by_decline_reclaim_time_or_with_its_operation() {
     // With the operation all that is open lapses.
     let role = bench.does("estmark", "12", offers(id, Handed::Role(Supporting), "sudria"));
     let closes = bench.state.operation(&id).expect("known").closes;
-    bench.state.advance(Time(closes.0 - 1));
+    bench.advance(Time(closes.0 - 1));
     let last = bench.does("norden", "13", offers(id, LEAD, "sudria"));
-    bench.state.advance(closes);
+    bench.advance(closes);
     assert_eq!((bench.verdict(id), bench.end(last)), (Some(Verdict::Expired), Some(HandoffEnd::Lapsed)));
     assert_eq!(bench.end(role), Some(HandoffEnd::Expired));
     bench.assert_root();

@@ -381,7 +381,7 @@ fn nobody_joins_but_by_its_own_word_on_what_is_agreed_and_nobody_speaks_before()
             }
             if rng.below(20) == 0 {
                 let time = one.state.time().plus(rng.below(4 * HOUR_MS));
-                let advanced = one.state.advance(time);
+                let advanced = one.advance(time);
                 assert_eq!(two.state.advance(time), advanced, "seed {seed} step {step}");
                 joins.decided(&advanced.decisions);
             }

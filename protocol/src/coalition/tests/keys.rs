@@ -503,7 +503,7 @@ fn what_an_officer_is_delegated_for_binds_it() {
         |error| Disposition::Refused(KeyRefusal::Credential { partner: name("sudria"), error }.into());
     let (now, not_before) = (bench.state.time(), bench.state.time().plus(1000));
     assert_eq!(bench.opens(&bound, "early"), credential(CredentialError::NotYetValid { not_before, now }));
-    bench.state.advance(not_before);
+    bench.advance(not_before);
     assert_eq!(bench.opens(&bound, "now"), Disposition::Applied);
     let propose = Propose {
         kind: "suspension".parse().expect("a name"),
@@ -565,7 +565,7 @@ fn a_key_whose_time_runs_out_is_granted_again_and_the_longer_chain_counts() {
     longer.not_after = Time(UNTIL.0 + 10);
     bench.carries("longer", grant(&chain([(longer, &key("sudria", "root"))])));
     assert_eq!(bench.state.credentials_until(&name("sudria")), Time(UNTIL.0 + 10));
-    bench.state.advance(Time(UNTIL.0 + 1));
+    bench.advance(Time(UNTIL.0 + 1));
     let of = |bench: &mut Bench, whose: &str| {
         let signed = by(&founded, &key(whose, "officer"), "after", opening("airlift"));
         bench.state.check(&signed, bench.state.time())
@@ -574,7 +574,7 @@ fn a_key_whose_time_runs_out_is_granted_again_and_the_longer_chain_counts() {
     assert!(
         matches!(of(&mut bench, "norden"), Err(Refusal::CredentialExpired { not_after, .. }) if not_after == UNTIL)
     );
-    bench.state.advance(Time(UNTIL.0 + 11));
+    bench.advance(Time(UNTIL.0 + 11));
     let not_after = Time(UNTIL.0 + 10);
     let expired = Refusal::CredentialExpired { partner: name("sudria"), not_after };
     assert_eq!(of(&mut bench, "sudria"), Err(expired));

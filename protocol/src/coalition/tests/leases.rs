@@ -195,7 +195,7 @@ fn a_commitment_is_superseded_by_a_veto_by_silence_and_by_a_lesser_outcome() {
     // By what is in its hands it may not act any more.
     let under = bench.view(id).under_lease.expect("committed");
     assert_eq!((under.met, under.lacks.as_str()), (false, "norden objects as lead"));
-    bench.state.advance(bench.state.operation(&id).expect("open").closes);
+    bench.advance(bench.state.operation(&id).expect("open").closes);
     let end = bench.became(id).expect("ended");
     assert_eq!((end.how, end.verdict, end.by), (Committed::Superseded, Verdict::Failed, None));
     let now = bench.state.time();
@@ -210,7 +210,7 @@ fn a_commitment_is_superseded_by_a_veto_by_silence_and_by_a_lesser_outcome() {
     assert_eq!(waits(&bench, "sudria", now.plus(24 * HOUR_MS + 1)), [], "told for a day");
     // What it had is free again.
     let next = bench.goes_alone("sudria", "2", "bravo");
-    bench.state.advance(bench.state.operation(&next).expect("open").closes);
+    bench.advance(bench.state.operation(&next).expect("open").closes);
     assert_eq!(
         bench.became(next).map(|end| (end.how, end.verdict)),
         Some((Committed::Superseded, Verdict::Expired))
@@ -346,7 +346,7 @@ fn a_remand_decides_a_conflict_anew_with_what_is_free_and_its_own_to_ask_for() {
         let first = bench.goes_alone("estmark", "1", corridor);
         let id = bench.goes_alone("sudria", "2", corridor);
         let dispute = bench.became(id).and_then(|end| end.dispute).expect("a dispute");
-        bench.state.advance(bench.state.time().plus(HOUR_MS));
+        bench.advance(bench.state.time().plus(HOUR_MS));
         // The first has come to nothing meanwhile.
         bench.say("norden", first, Lead, Object);
         let mut ended = bench.clone();
@@ -365,13 +365,13 @@ fn a_remand_decides_a_conflict_anew_with_what_is_free_and_its_own_to_ask_for() {
         let mut bench = Bench::new(found(charter));
         bench.goes_alone("estmark", "1", corridor);
         let id = bench.goes_alone("sudria", "2", corridor);
-        bench.state.advance(bench.state.time().plus(HOUR_MS));
+        bench.advance(bench.state.time().plus(HOUR_MS));
         bench.rule(dispute_of(&bench, id), "borea", Ruling::Remand);
         bench.rule(dispute_of(&bench, id), "vigil", Ruling::Remand).expect("two equal words");
         assert_eq!(bench.view(id).claims.len(), has, "{corridor}");
         bench.say("sudria", id, Supporting, Endorse);
         bench.say("norden", id, Lead, Endorse);
-        bench.state.advance(bench.state.time().plus(3 * HOUR_MS));
+        bench.advance(bench.state.time().plus(3 * HOUR_MS));
         assert_eq!(bench.verdict(id), Some(Verdict::Agreed));
         assert_eq!(bench.how(id), Some(Committed::Conflicted));
         bench.assert_root();
@@ -399,7 +399,7 @@ fn an_operation_that_is_there_is_committed_by_the_holder_of_all_that_it_claims()
         bench.lease_refusal("sudria", "3", commits(id)),
         LeaseRefusal::Already { partner: name("sudria"), record: commitment }
     );
-    bench.state.advance(bench.state.operation(&id).expect("open").closes);
+    bench.advance(bench.state.operation(&id).expect("open").closes);
     assert_eq!(bench.how(commitment), Some(Committed::Superseded));
     // Who could not hear that it was decided is told what became of what it did.
     let late = bench.does("sudria", "4", Act::Open(lift("4", "bravo")));
@@ -475,7 +475,7 @@ fn conflicts_in_dispute_are_bounded_and_panels_make_room() {
     // What is its own it may commit all the same, and so may others what is not theirs.
     bench.goes_alone("sudria", "own", "bravo");
     bench.goes_alone("vigil", "other", "charlie");
-    bench.state.advance(bench.state.time().plus(2 * HOUR_MS));
+    bench.advance(bench.state.time().plus(2 * HOUR_MS));
     bench.goes_alone("sudria", "later", "charlie");
 }
 

@@ -238,7 +238,7 @@ fn a_watch_begins_when_it_says_and_one_to_come_takes_nothing_from_who_is_on_watc
     bench.does("sudria", "5", watch(first, hours(8)));
     assert_eq!(bench.on_watch("sudria", hours(9)), Some((first, true)));
     // What has begun is not begun before, and no date is mistyped by years.
-    bench.state.advance(hours(5));
+    bench.advance(hours(5));
     let refused = bench.member_refusal("sudria", "6", watch(second, hours(3)));
     assert_eq!(refused, MemberRefusal::OlderWatch { officer: first, from: hours(4) });
     let far = bench.state.time().plus(MAX_WATCH_AHEAD_MS + 1);
@@ -310,7 +310,7 @@ fn no_sequence_of_proposals_and_withdrawals_breaks_the_rules_of_membership() {
                     Some(partner)
                 }
                 5 => {
-                    bench.state.advance(bench.state.time().plus(rng.below(20) * HOUR_MS));
+                    bench.advance(bench.state.time().plus(rng.below(20) * HOUR_MS));
                     None
                 }
                 _ if proposals.is_empty() => None,

@@ -81,8 +81,8 @@ fn what_waits_too_long_is_refused_with_the_reason() {
     assert_eq!(bench.apply(&lost_link).disposition, Disposition::Parked { awaits: nowhere });
     let (begun, longest) = (bench.state.time(), bench.state.charter().longest_window_ms());
     let mut ended_at = |end: Time| {
-        assert_eq!(bench.state.advance(Time(end.0 - 1)).released, []);
-        let [released] = bench.state.advance(end).released.try_into().expect("one waits so long");
+        assert_eq!(bench.advance(Time(end.0 - 1)).released, []);
+        let [released] = bench.advance(end).released.try_into().expect("one waits so long");
         (released.record, released.disposition)
     };
     // What names an operation waits until its window ends; what names nothing known, as long as any can be open.
@@ -111,7 +111,7 @@ fn parking_is_bounded_per_partner_and_does_not_touch_others() {
     let other = stray(&bench, "estmark", 0);
     assert!(matches!(bench.apply(&other).disposition, Disposition::Parked { .. }));
     // Room again once some have gone.
-    bench.state.advance(bench.state.time().plus(bench.state.charter().longest_window_ms()));
+    bench.advance(bench.state.time().plus(bench.state.charter().longest_window_ms()));
     assert!(matches!(bench.apply(&more).disposition, Disposition::Parked { .. }));
 }
 
@@ -205,7 +205,7 @@ fn one_word_each_gives_the_same_verdict_in_every_order() {
                 bench.assert_root();
             }
             assert_eq!(bench.state.parked_count(), 0, "case {case} order {order}");
-            decided += bench.state.advance(CREATED.plus(7 * HOUR_MS)).decisions.len();
+            decided += bench.advance(CREATED.plus(7 * HOUR_MS)).decisions.len();
             assert_eq!(decided, 1, "case {case} order {order}");
             assert_eq!(bench.verdict(id), Some(expected), "case {case} order {order}");
             bench.assert_root();
@@ -287,7 +287,7 @@ fn no_sequence_of_records_panics_lets_replicas_differ_or_counts_an_observer() {
             }
             if rng.below(10) == 0 {
                 let time = one.state.time().plus(rng.below(2 * HOUR_MS));
-                let advanced = one.state.advance(time);
+                let advanced = one.advance(time);
                 assert_eq!(two.state.advance(time), advanced, "seed {seed} step {step}");
                 joins.decided(&advanced.decisions);
                 decisions.extend(advanced.decisions);
@@ -398,7 +398,7 @@ fn ids_and_the_root_are_pinned() {
     let word = bench.word("sudria", opening.record.id(), Supporting, Endorse);
     bench.apply(&opening);
     bench.apply(&word);
-    bench.state.advance(CREATED.plus(7 * HOUR_MS));
+    bench.advance(CREATED.plus(7 * HOUR_MS));
     let pinned = [
         genesis.to_string(),
         opening.record.id().to_string(),

@@ -79,8 +79,8 @@ fn a_veto_blocks_while_it_stands_and_fails_the_operation_at_the_end() {
     assert_eq!(applied.decisions[0].verdict, Verdict::Agreed);
     // It does not: failed when the window ends.
     let closes = bench.state.operation(&id).expect("known").closes;
-    assert!(bench.state.advance(Time(closes.0 - 1)).decisions.is_empty());
-    let decision = bench.state.advance(closes).decisions.remove(0);
+    assert!(bench.advance(Time(closes.0 - 1)).decisions.is_empty());
+    let decision = bench.advance(closes).decisions.remove(0);
     assert_eq!((decision.verdict, decision.decided_by), (Verdict::Failed, None));
     assert_eq!(decision.deficit.vetoed_by, [name("sudria")]);
     bench.assert_root();
@@ -106,7 +106,7 @@ fn nobody_is_raced_out_of_a_veto_and_silence_delays_but_never_blocks() {
     vetoed.say("sudria", id, Supporting, Object);
     let closes = vetoed.state.operation(&id).expect("known").closes;
     assert_eq!(vetoed.state.advance(closes).decisions[0].verdict, Verdict::Failed);
-    let decision = bench.state.advance(closes).decisions.remove(0);
+    let decision = bench.advance(closes).decisions.remove(0);
     assert_eq!(decision.verdict, Verdict::Agreed);
     assert_eq!(decision.deficit.veto_unused, [name("sudria")]);
     assert!(decision.explain()[1].contains("veto by sudria not used"));
@@ -118,7 +118,7 @@ fn an_unmet_requirement_expires_with_its_deficit() {
     let id = bench.open();
     bench.say("norden", id, Lead, Endorse);
     bench.say("estmark", id, Supporting, Abstain);
-    let decision = bench.state.advance(CREATED.plus(7 * HOUR_MS)).decisions.remove(0);
+    let decision = bench.advance(CREATED.plus(7 * HOUR_MS)).decisions.remove(0);
     assert_eq!(decision.verdict, Verdict::Expired);
     assert_eq!(decision.deficit.to_string(), "needs 2 of supporting: estmark (abstains) and sudria");
     assert_eq!(decision.decided_at, CREATED.plus(7 * HOUR_MS));
@@ -160,7 +160,7 @@ fn a_partner_in_two_roles_has_one_voice() {
 fn windows_that_end_together_are_decided_in_a_fixed_order_before_the_batch() {
     let mut bench = Bench::four();
     let first = bench.open();
-    bench.state.advance(CREATED.plus(2000));
+    bench.advance(CREATED.plus(2000));
     let others = BTreeSet::from([bench.open(), bench.open(), bench.open()]);
     let mut expected = vec![first];
     expected.extend(&others);
@@ -175,5 +175,5 @@ fn windows_that_end_together_are_decided_in_a_fixed_order_before_the_batch() {
         applied.disposition,
         Disposition::Refused(Refusal::Closed { verdict: Some(Verdict::Expired), .. })
     ));
-    assert_eq!(bench.state.advance(CREATED), Advanced::default(), "time never goes back");
+    assert_eq!(bench.advance(CREATED), Advanced::default(), "time never goes back");
 }

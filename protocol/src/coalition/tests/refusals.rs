@@ -45,9 +45,9 @@ fn what_is_not_authentic_is_refused_with_its_reason() {
 #[test]
 fn a_credential_is_judged_by_batch_time() {
     let mut bench = Bench::four();
-    bench.state.advance(UNTIL);
+    bench.advance(UNTIL);
     let last = bench.open();
-    bench.state.advance(UNTIL.plus(1));
+    bench.advance(UNTIL.plus(1));
     let late = bench.word("sudria", last, Supporting, Endorse);
     let expired = |who: &str| Refusal::CredentialExpired { partner: name(who), not_after: UNTIL };
     assert_eq!(bench.state.check(&late, CREATED), Err(expired("sudria")));
@@ -60,7 +60,7 @@ fn a_credential_is_judged_by_batch_time() {
     let mut charter = charter(&FOUR);
     charter.partners[2].credentials_until = CREATED.plus(24 * HOUR_MS);
     let mut bench = Bench::new(found(charter));
-    bench.state.advance(CREATED.plus(24 * HOUR_MS + 1));
+    bench.advance(CREATED.plus(24 * HOUR_MS + 1));
     let id = bench.open();
     let late = bench.word("sudria", id, Supporting, Endorse);
     assert!(matches!(

@@ -58,7 +58,7 @@ fn a_replica_that_takes_the_state_in_pages_goes_on_as_if_it_had_applied_all() {
             }
             if rng.below(10) == 0 {
                 let time = one.state.time().plus(rng.below(2 * HOUR_MS));
-                let advanced = one.state.advance(time);
+                let advanced = one.advance(time);
                 assert_eq!(advanced, two.state.advance(time), "seed {seed} step {step}");
                 joins.decided(&advanced.decisions);
             }

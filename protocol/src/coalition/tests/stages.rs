@@ -18,7 +18,7 @@ fn a_deferred_operation_has_one_further_window_and_then_expires() {
     let id = bench.open();
     bench.say("norden", id, Lead, Endorse);
     let first = closes(&bench, id);
-    assert_eq!(bench.state.advance(first), Advanced::default());
+    assert_eq!(bench.advance(first), Advanced::default());
     assert_eq!(closes(&bench, id), first.plus(6 * HOUR_MS));
     bench.assert_root();
     let view = bench.state.view(&id, first).expect("known");
@@ -31,7 +31,7 @@ fn a_deferred_operation_has_one_further_window_and_then_expires() {
         (applied.decisions[0].verdict, applied.decisions[0].stage),
         (Verdict::Agreed, Stage::Deferred)
     );
-    let decision = late.state.advance(first.plus(6 * HOUR_MS)).decisions.remove(0);
+    let decision = late.advance(first.plus(6 * HOUR_MS)).decisions.remove(0);
     assert_eq!((decision.verdict, decision.stage), (Verdict::Expired, Stage::Deferred));
     assert!(decision.explain()[1].starts_with("the further window ended; needs 2 of supporting"));
     assert!(late.state.deadlines().next().is_none());
@@ -39,9 +39,9 @@ fn a_deferred_operation_has_one_further_window_and_then_expires() {
     // After an outage longer than both windows the further one is whole: whoever was away has a say.
     let mut idle = with(Fallback::Defer);
     let id = idle.open();
-    assert_eq!(idle.state.advance(CREATED.plus(48 * HOUR_MS)).decisions, []);
+    assert_eq!(idle.advance(CREATED.plus(48 * HOUR_MS)).decisions, []);
     assert_eq!(closes(&idle, id), CREATED.plus(54 * HOUR_MS));
-    let decisions = idle.state.advance(CREATED.plus(54 * HOUR_MS)).decisions;
+    let decisions = idle.advance(CREATED.plus(54 * HOUR_MS)).decisions;
     assert_eq!(
         decisions.iter().map(|it| (it.verdict, it.stage)).collect::<Vec<_>>(),
         [(Verdict::Expired, Stage::Deferred)]
@@ -54,7 +54,7 @@ fn an_escalated_operation_is_decided_by_the_word_of_one_partner_alone() {
     let id = bench.open();
     bench.say("norden", id, Lead, Endorse);
     bench.say("sudria", id, Supporting, Endorse);
-    assert_eq!(bench.state.advance(closes(&bench, id)).decisions, []);
+    assert_eq!(bench.advance(closes(&bench, id)).decisions, []);
     let view = bench.state.view(&id, bench.state.time()).expect("known");
     assert!(
         view.explanation.starts_with("escalated: the word of sudria decides until"),
@@ -68,7 +68,7 @@ fn an_escalated_operation_is_decided_by_the_word_of_one_partner_alone() {
     );
     // What it said before was said as one of many.
     let mut silent = bench.clone();
-    let decision = silent.state.advance(closes(&silent, id)).decisions.remove(0);
+    let decision = silent.advance(closes(&silent, id)).decisions.remove(0);
     assert_eq!((decision.verdict, decision.word), (Verdict::Expired, None));
     for (stance, verdict) in [(Endorse, Verdict::Agreed), (Object, Verdict::Failed)] {
         let mut bench = bench.clone();
@@ -88,7 +88,7 @@ fn a_lesser_outcome_is_agreed_with_its_limits() {
     let mut bench = with(Fallback::Lesser(Lesser { limits: "one aircraft".into(), all_of }));
     let (met, unmet) = (bench.open(), bench.open());
     bench.say("sudria", met, Supporting, Endorse);
-    let decisions = bench.state.advance(CREATED.plus(7 * HOUR_MS)).decisions;
+    let decisions = bench.advance(CREATED.plus(7 * HOUR_MS)).decisions;
     let of = |id| decisions.iter().find(|decision| decision.operation == id).expect("decided");
     assert_eq!(of(unmet).verdict, Verdict::Expired);
     assert_eq!((of(met).verdict, of(met).limits.as_deref()), (Verdict::Limited, Some("one aircraft")));
@@ -111,7 +111,7 @@ fn a_stand_in_counts_when_the_other_abstains_or_stays_away_and_never_before_that
     assert!(objects.say("norden", id, Lead, Object).decisions.is_empty());
     let end = closes(&bench, id);
     assert_eq!(objects.state.advance(end).decisions[0].verdict, Verdict::Expired);
-    assert_eq!(bench.state.advance(end).decisions[0].verdict, Verdict::Agreed);
+    assert_eq!(bench.advance(end).decisions[0].verdict, Verdict::Agreed);
     let other = bench.open();
     let said = bench.word("sudria", other, Lead, Endorse);
     assert!(matches!(bench.refusal(&said), Refusal::RoleNotHeld { .. }));

@@ -103,7 +103,7 @@ fn evidence_and_grounds_are_kept_with_the_outcome_and_bounded() {
     let refused =
         record(&bench.founded, "estmark", "no", with(Object, Some("no crew rest"), files[..1].to_vec()));
     bench.apply(&refused);
-    let decision = bench.state.advance(CREATED.plus(7 * HOUR_MS)).decisions.remove(0);
+    let decision = bench.advance(CREATED.plus(7 * HOUR_MS)).decisions.remove(0);
     let mut lines = decision.explain();
     lines[2..].sort();
     assert_eq!(

@@ -50,7 +50,7 @@ fn no_sequence_of_records_rules_without_a_panel_undoes_a_ruling_or_moves_the_lea
                 }
                 0 | 1 => {
                     let time = bench.state.time().plus(rng.below(HOUR_MS));
-                    let advanced = bench.state.advance(time);
+                    let advanced = bench.advance(time);
                     assert_eq!(other.state.advance(time), advanced);
                     for it in &advanced.rulings {
                         assert_eq!(it.ruled_by, None);
