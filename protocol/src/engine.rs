@@ -305,7 +305,7 @@ impl Engine {
 
     /// A signature that does not hold is laid at the door of who sent it, never of whose it claims to be.
     fn forged(&mut self, node: NodeId, what: String) {
-        self.fault(Some(node), self.seat_of(&node), "bad_signature", what);
+        self.fault(Some(node), self.sole_seat_of(&node), "bad_signature", what);
     }
 
     fn halt(&mut self, halt: Halt) {
@@ -322,6 +322,12 @@ impl Engine {
     /// The seat that a connected node says it holds.
     fn seat_of(&self, node: &NodeId) -> Option<Seat> {
         self.peers.get(node)?.seat
+    }
+
+    /// The seat that a node says it holds, where no other node of its partner can: what comes from there comes from the seat.
+    /// Of several one holds it, and any other may say that it does.
+    fn sole_seat_of(&self, node: &NodeId) -> Option<Seat> {
+        self.seat_of(node).filter(|seat| matches!(&self.seat_nodes[seat.index()][..], [_]))
     }
 
     /// The connected nodes that say they hold a seat.

@@ -385,7 +385,7 @@ impl Engine {
                     "cosignature of seat {} is not of epoch {epoch}, under which it was sent",
                     seat.0
                 );
-                self.fault(Some(node), self.seat_of(&node), "malformed", what);
+                self.fault(Some(node), self.sole_seat_of(&node), "malformed", what);
             }
         }
     }

@@ -77,7 +77,7 @@ impl Engine {
         };
         let Some(record) = record else {
             let what = "an epoch's record that its certificate does not prove".to_owned();
-            return self.fault(Some(node), self.seat_of(&node), "bad_proof", what);
+            return self.fault(Some(node), self.sole_seat_of(&node), "bad_proof", what);
         };
         self.catchup.checked = Some(proof.certificate.clone());
         self.compare_lives(&proof, &record.committed);

@@ -289,7 +289,7 @@ impl Engine {
             return self.ask_missing();
         }
         // The stream vouches for what comes from its author: its signature is for those that it is shown to.
-        let direct = Some(seat) != self.own_seat() && self.seat_of(&node) == Some(seat);
+        let direct = Some(seat) != self.own_seat() && self.sole_seat_of(&node) == Some(seat);
         if !direct && !frame.verify(&self.coalition, &self.seats[seat.index()]) {
             return self.forged(node, format!("frame {} of seat {} in epoch {epoch}", frame.seq, seat.0));
         }

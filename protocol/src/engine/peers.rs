@@ -296,7 +296,7 @@ impl Engine {
             Ok(message) => message,
             Err(error) => {
                 let what = format!("message of {} bytes: {error}", bytes.len());
-                return self.fault(Some(peer), self.seat_of(&peer), "malformed", what);
+                return self.fault(Some(peer), self.sole_seat_of(&peer), "malformed", what);
             }
         };
         match message {

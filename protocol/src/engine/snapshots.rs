@@ -220,7 +220,7 @@ impl Engine {
         }
         let Some(record) = proof.verify(&self.coalition, &self.cosigners) else {
             let what = "a copy of the state whose epoch's record its certificate does not prove".to_owned();
-            return self.fault(Some(node), self.seat_of(&node), "bad_proof", what);
+            return self.fault(Some(node), self.sole_seat_of(&node), "bad_proof", what);
         };
         self.compare_lives(&proof, &record.committed);
         // Who submitted them waits to hear at which index they were ordered, and only the epochs themselves say that.
@@ -252,7 +252,7 @@ impl Engine {
         }
         if let Err(error) = incoming.taking.take(page) {
             let what = format!("page of the state of epoch {epoch}: {error}");
-            return self.fault(Some(node), self.seat_of(&node), "bad_state", what);
+            return self.fault(Some(node), self.sole_seat_of(&node), "bad_state", what);
         }
         incoming.last = self.now;
         let complete = incoming.taking.is_complete();

@@ -219,7 +219,7 @@ impl Engine {
         }
         let Some(votes) = votes.spelled(seat, proposed, &self.echoed(&feed, seq)) else {
             let what = format!("frame {seq} of epoch {epoch} in brief does not follow the chain");
-            return self.fault(Some(node), Some(seat), "malformed", what);
+            return self.fault(Some(node), self.sole_seat_of(&node), "malformed", what);
         };
         let previous = self.hash_before(&feed, seq);
         self.on_frame(node, VoteFrame { feed, seq, previous, votes, signature });

@@ -255,6 +255,38 @@ fn another_process_that_starts_with_the_own_seats_key_is_noticed() {
 }
 
 #[test]
+fn a_second_node_of_a_partner_speaks_for_its_seat_to_nobody() {
+    let mut net = Net::with_seconds(4, &[0], 10);
+    net.start_all();
+    net.run_for(1_000);
+    net.puppet(4);
+    let claim = |_: &Net| Have { whole: true, linked: vec![0xFF], seat: Some(Seat(0)), ..Have::default() };
+    for to in 1..4 {
+        let have = claim(&net);
+        net.say(4, to, &PeerMessage::Have(have));
+    }
+    // Words that the seat has not signed, and a frame in brief that follows nothing.
+    let digest = Digest::of(b"nothing");
+    let mut frame = first_frame(&net, 0, 1, Frame::pack([Message::Propose(digest)]));
+    frame.signature = no_signature();
+    for to in 1..4 {
+        net.say(4, to, &PeerMessage::Frame(frame.clone()));
+    }
+    net.run_for(50);
+    let certified: Vec<usize> = (0..4).collect();
+    let id = net.note(0, "of the seat itself").expect("taken");
+    let done = net.run_until(30_000, |net| certified.iter().all(|&node| net.ordered(node).contains(&id)));
+    assert!(done, "the true words of the seat are shut out");
+    for node in 1..4 {
+        let faults = net.convictions(node);
+        assert!(!faults.is_empty(), "node {node} has noticed nothing");
+        for fault in faults {
+            assert_eq!((fault.node, fault.seat), (Some(net.node_id(4)), None), "{fault:?}");
+        }
+    }
+}
+
+#[test]
 fn a_stranger_a_gap_and_a_false_start_of_a_feed_are_refused_and_named() {
     let mut net = with_liar(10);
     let feed = feed_of(&net, 3, Lane::Routine);

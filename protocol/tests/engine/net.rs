@@ -39,13 +39,21 @@ impl Keys {
 
 /// A coalition of `n` partners named p00, p01, ..., which is the order of seats.
 pub(crate) fn found(n: u8) -> (Arc<Founded>, Vec<Keys>) {
-    let keys: Vec<Keys> = (0..n).map(Keys::of).collect();
+    found_with(n, &[])
+}
+
+/// The same, and each of `seconds` has one more node, whose keys come behind the others.
+fn found_with(n: u8, seconds: &[u8]) -> (Arc<Founded>, Vec<Keys>) {
+    let mut keys: Vec<Keys> = (0..n).map(Keys::of).collect();
     let cards: Vec<Card> = keys
         .iter()
         .enumerate()
         .map(|(i, keys)| {
             let name = format!("p{i:02}").parse().expect("a name");
-            let (officers, nodes) = (vec![keys.officer.public()], vec![keys.node.public()]);
+            let second = seconds.iter().position(|partner| usize::from(*partner) == i);
+            let second = second.map(|place| Keys::of(n + place as u8).node.public());
+            let nodes = std::iter::once(keys.node.public()).chain(second).collect();
+            let officers = vec![keys.officer.public()];
             Card::sign(name, officers, keys.seat.public(), nodes, None, &keys.root).expect("a good card")
         })
         .collect();
@@ -62,6 +70,7 @@ pub(crate) fn found(n: u8) -> (Arc<Founded>, Vec<Keys>) {
         let signature = CharterSignature::sign(&charter, &keys.root).expect("its root");
         founding.merge(signature).expect("a good signature");
     }
+    keys.extend((0..seconds.len()).map(|place| Keys::of(n + place as u8)));
     (Arc::new(founding.verify().expect("all have signed")), keys)
 }
 
@@ -176,9 +185,17 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
 
 impl Net {
     pub(crate) fn new(n: u8, seed: u64) -> Self {
-        let (founded, keys) = found(n);
+        Self::of(found(n), seed)
+    }
+
+    /// With one more node, behind the others, for each of `seconds`.
+    pub(crate) fn with_seconds(n: u8, seconds: &[u8], seed: u64) -> Self {
+        Self::of(found_with(n, seconds), seed)
+    }
+
+    fn of((founded, keys): (Arc<Founded>, Vec<Keys>), seed: u64) -> Self {
         let coalition = founded.coalition();
-        let nodes = (0..n).map(|_| Node::new(coalition)).collect();
+        let nodes = keys.iter().map(|_| Node::new(coalition)).collect();
         Self {
             founded,
             keys,
