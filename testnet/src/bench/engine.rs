@@ -354,7 +354,7 @@ impl Net {
         for effect in effects {
             let node = &mut self.nodes[from];
             if !matches!(effect, Effect::Persist(_) | Effect::WakeAt(_)) {
-                node.disk.sync(|_| {});
+                node.disk.sync(|_, _| {});
             }
             match effect {
                 Effect::Persist(write) => {

@@ -37,16 +37,16 @@ impl Disk {
         self.unsynced.push(write);
     }
 
-    /// Makes durable all that was written; `seen` hears of each.
-    pub(crate) fn sync(&mut self, mut seen: impl FnMut(&Write)) {
+    /// Makes durable all that was written; `seen` hears of each, and what was durable before it.
+    pub(crate) fn sync(&mut self, mut seen: impl FnMut(&Contents, &Write)) {
         for write in self.unsynced.drain(..) {
-            seen(&write);
+            seen(&self.durable, &write);
             self.durable.write(write);
         }
     }
 
     /// Power is lost: of what was not synced a prefix is kept.
-    pub(super) fn crash(&mut self, rng: &mut Rng, seen: impl FnMut(&Write)) -> Lost {
+    pub(super) fn crash(&mut self, rng: &mut Rng, seen: impl FnMut(&Contents, &Write)) -> Lost {
         let written = self.unsynced.len();
         let kept = rng.index(written + 1);
         self.unsynced.truncate(kept);

@@ -8,9 +8,13 @@
 //! than stated.
 
 mod affairs;
+mod contributions;
 mod evidence;
+mod grounds;
+mod held;
 mod pace;
 mod recount;
+mod sent;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +22,7 @@ use std::sync::Arc;
 use entente_hbbft::Seat;
 use entente_protocol::coalition::State;
 use entente_protocol::engine::{Fault, Halt, Held, Holding, Refused, Ticket};
-use entente_protocol::feed::FeedKey;
+use entente_protocol::feed::{FeedKey, Head};
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
 use entente_protocol::ledger::cosignature::Certificate;
@@ -31,6 +35,7 @@ use super::disk::Contents;
 use super::history::History;
 use super::members::Member;
 use super::summary::Counts;
+use held::Entries;
 use pace::Pace;
 use recount::Recount;
 
@@ -62,6 +67,7 @@ pub(super) struct Oracle {
     certified: BTreeMap<u64, Certificate>,
     frames: BTreeMap<(Seat, u64, u32), Hash>,
     entries: BTreeMap<(FeedKey, u64), Hash>,
+    held: Entries,
     submitted: BTreeMap<Ticket, (usize, [u8; 32])>,
     pub(super) promises: BTreeSet<Promise>,
     /// By log index: the record that processes were told is there.
@@ -120,6 +126,7 @@ impl Oracle {
             certified: BTreeMap::new(),
             frames: BTreeMap::new(),
             entries: BTreeMap::new(),
+            held: Entries::new(coalition),
             submitted: BTreeMap::new(),
             promises: BTreeSet::new(),
             told: BTreeMap::new(),
@@ -161,14 +168,19 @@ impl Oracle {
         self.empty_in_a_row
     }
 
-    /// What an engine has written became durable.
-    pub(super) fn durable(&mut self, process: usize, member: usize, write: &Write) {
+    /// What an engine has written becomes durable; `disk` is what was durable before.
+    pub(super) fn durable(&mut self, process: usize, member: usize, disk: &Contents, write: &Write) {
         if self.liar[member] {
             return;
         }
         match write {
             Write::Batch(batch) => self.batch(process, batch),
-            Write::Run { run, .. } => self.recount.held(run),
+            Write::Run { run, heads } => {
+                self.recount.held(run);
+                if let Err(what) = self.held.written(run, heads) {
+                    self.fail(format!("process {process} {what}"));
+                }
+            }
             Write::Certificate { epoch, certificate } => self.certificate(process, *epoch, certificate),
             Write::Proof(proof) => self.proof(process, proof),
             Write::Snapshot(snapshot) => {
@@ -200,6 +212,9 @@ impl Oracle {
                 }
             }
             Write::Frame(frame) => {
+                if frame.feed.seat.index() == member {
+                    self.speaks(process, disk, frame);
+                }
                 let stored = self.stored.entry((process, frame.feed.epoch, frame.feed.seat)).or_default();
                 *stored += 1;
                 let most = most_frames(self.seat_keys.len());
@@ -238,6 +253,7 @@ impl Oracle {
                 let is_empty = !recount::orders_any(batch);
                 self.empty += u64::from(is_empty);
                 self.empty_in_a_row = if is_empty { self.empty_in_a_row + 1 } else { 0 };
+                self.held.ordered(batch);
                 self.log.insert(batch.epoch, Arc::new(batch.clone()));
             }
         }
@@ -262,47 +278,6 @@ impl Oracle {
         self.certified.insert(epoch, certificate.clone());
     }
 
-    /// A member whose engine speaks for itself sends something; `disk` is what is durable there.
-    pub(super) fn sends(&mut self, member: usize, disk: &Contents, message: &PeerMessage) {
-        if self.faulty[member] {
-            return self.rolled_back_sends(member, message);
-        }
-        match message {
-            PeerMessage::Frame(frame) if frame.feed.seat.index() == member => {
-                let place = (frame.feed.seat, frame.feed.epoch, frame.seq);
-                let hash = frame.hash();
-                let durable = disk.frames.get(&(frame.feed.epoch, frame.feed.seat, frame.seq));
-                if durable.is_none_or(|durable| durable.hash() != hash) {
-                    self.fail(format!("member {member} sends frame {place:?} before it is durable"));
-                }
-                if self.frames.insert(place, hash).is_some_and(|before| before != hash) {
-                    self.fail(format!("member {member} said two frames at {place:?}"));
-                }
-            }
-            PeerMessage::Run(run) if run.feed.node == self.nodes[member] => {
-                for head in run.heads() {
-                    let place = (run.feed, head.length);
-                    if disk.entries.get(&place).is_none_or(|entry| entry.hash != head.hash) {
-                        self.fail(format!(
-                            "member {member} sends own entry {} before it is durable",
-                            head.length
-                        ));
-                    }
-                    if self.entries.insert(place, head.hash).is_some_and(|before| before != head.hash) {
-                        self.fail(format!("member {member} said two entries at length {}", head.length));
-                    }
-                }
-            }
-            PeerMessage::Cosign(cosign) if cosign.seat.index() == member => {
-                let own = disk.batches.get(&cosign.epoch);
-                if own.is_none_or(|own| own.root != cosign.head.root || own.size() != cosign.head.size) {
-                    self.fail(format!("member {member} cosigns epoch {} before it is durable", cosign.epoch));
-                }
-            }
-            _ => {}
-        }
-    }
-
     /// A process that does not lie sends something to another.
     pub(super) fn posts(&mut self, from: usize, to: usize, message: &PeerMessage, now: Time) {
         if let Some(what) = self.pace.count(from, to, message, now) {
@@ -318,22 +293,6 @@ impl Oracle {
     /// A member starts; all correct seats have certified `floor`.
     pub(super) fn starts(&mut self, member: usize, floor: u64) {
         self.floors.insert(member, floor);
-    }
-
-    /// Also one that was rolled back says nothing new in epochs that all others had certified when it started.
-    fn rolled_back_sends(&mut self, member: usize, message: &PeerMessage) {
-        let PeerMessage::Frame(frame) = message else { return };
-        if self.liar[member] || frame.feed.seat.index() != member {
-            return;
-        }
-        let place = (frame.feed.seat, frame.feed.epoch, frame.seq);
-        let differs = self.frames.insert(place, frame.hash()).is_some_and(|before| before != frame.hash());
-        if differs {
-            self.contradicts.insert(member);
-        }
-        if differs && self.floors.get(&member).is_some_and(|floor| frame.feed.epoch <= *floor) {
-            self.fail(format!("member {member} says another frame at {place:?}, which all had certified"));
-        }
     }
 
     pub(super) fn submitted(&mut self, ticket: Ticket, process: usize, body: &[u8]) {
@@ -398,6 +357,31 @@ impl Oracle {
         let lost: Vec<_> = lost.map(|promise| (promise.feed.lane, promise.length)).take(3).collect();
         if !lost.is_empty() {
             self.failures.push(format!("process {process} has lost what it acknowledged: {lost:?}"));
+        }
+    }
+
+    /// A process tells that it holds an entry of its own.
+    pub(super) fn told_held(
+        &mut self,
+        process: usize,
+        member: usize,
+        disk: &Contents,
+        feed: &FeedKey,
+        length: u64,
+    ) {
+        let hash = disk.entries.get(&(*feed, length)).map(|entry| entry.hash);
+        let holds = hash.is_some_and(|hash| self.held.holds(disk, feed, &Head { length, hash }));
+        if !holds && !self.liar[member] {
+            self.fail(format!(
+                "process {process} tells that it holds entry {length}, which is not on its disk"
+            ));
+        }
+    }
+
+    /// What a member has cosigned it holds.
+    pub(super) fn covers(&mut self, member: usize, disk: &Contents) {
+        if let Err(what) = self.held.still_covers(member, disk) {
+            self.fail(format!("member {member}, which has cosigned it, {what}"));
         }
     }
 

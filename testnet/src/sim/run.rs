@@ -74,6 +74,7 @@ pub(super) fn play_at_most(history: History, planted: &'static str, most_steps: 
     run.hostile();
     run.judge();
     run.look();
+    run.hold_what_is_cosigned();
     let mut world = run.world;
     world.oracle.check_tree();
     world.counts.merge(world.oracle.records());
@@ -145,6 +146,14 @@ impl Run {
             if let Some(engine) = &process.engine {
                 oracle.holds(number, &engine.holdings());
             }
+        }
+    }
+
+    /// Looks at what all hold of the whole log that they have cosigned.
+    fn hold_what_is_cosigned(&mut self) {
+        let World { processes, oracle, history, .. } = &mut self.world;
+        for process in processes.iter().filter(|process| !history.is_faulty(process.member)) {
+            oracle.covers(process.member, &process.disk.durable);
         }
     }
 

@@ -244,7 +244,7 @@ impl World {
             Ok(restored) => {
                 let disk = &mut self.processes[process].disk;
                 restored.writes.into_iter().for_each(|write| disk.write(write));
-                disk.sync(|_| {});
+                disk.sync(|_, _| {});
                 self.processes[process].halted = None;
                 self.start(process);
                 true
@@ -311,7 +311,8 @@ impl World {
             return;
         }
         let at = &mut self.processes[process];
-        let lost = at.disk.crash(&mut self.rng, |write| self.oracle.durable(process, at.member, write));
+        let lost =
+            at.disk.crash(&mut self.rng, |disk, write| self.oracle.durable(process, at.member, disk, write));
         self.counts.add(Count::Crash, 1);
         self.counts.add(Count::UnsyncedWrite, lost.writes as u64);
         self.counts.add(Count::TornCommit, u64::from(lost.torn));
@@ -391,7 +392,7 @@ impl World {
             }
             if !matches!(effect, Effect::Persist(_) | Effect::WakeAt(_)) {
                 let at = &mut self.processes[process];
-                at.disk.sync(|write| self.oracle.durable(process, at.member, write));
+                at.disk.sync(|disk, write| self.oracle.durable(process, at.member, disk, write));
             }
             match effect {
                 Effect::Persist(write) => {
@@ -437,6 +438,10 @@ impl World {
             Event::Fault(fault) => {
                 self.counts.add(Count::Fault(fault.code), 1);
                 self.oracle.accused(process, member, &fault);
+            }
+            Event::Held { feed, length, .. } => {
+                let disk = &self.processes[process].disk.durable;
+                self.oracle.told_held(process, member, disk, &feed, length);
             }
             Event::Ordered { id, index, .. } => self.ordered(process, id, index),
             Event::Taken { .. } => self.counts.add(Count::Taken, 1),

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::affairs::Affairs;
-use super::evidence::Evidence;
+use super::contributions::Basis;
+use super::evidence::{Evidence, hashed};
+use super::grounds::digest_of;
 use ed25519_dalek::{Signature, VerifyingKey};
 use entente_hbbft::Seat;
 use entente_protocol::charter::Charter;
 use entente_protocol::coalition::{Disposition, Refusal};
 use entente_protocol::feed::{FeedKey, Head, Lane, Run};
-use entente_protocol::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
+use entente_protocol::frontier::Contribution;
 use entente_protocol::identity::{CoalitionId, Hash, PublicKey};
 use entente_protocol::leaf::{EntryLeaf, Leaf, MAX_LEAF_BYTES};
 use entente_protocol::ledger::cosignature::Certificate;
@@ -31,9 +33,15 @@ pub(super) struct Recount {
     size: u64,
     time: Time,
     step_ms: u64,
+    quota: [u64; 4],
+    /// By epoch.
+    bases: BTreeMap<u64, Basis>,
     pub(super) evidence: Evidence,
     pub(super) affairs: Affairs,
 }
+
+/// Lanes, each of which has as many feeds.
+pub(super) const LANES: usize = 4;
 
 /// The incarnations of a node that may be ordered, if there are not very many nodes.
 const MOST_INCARNATIONS: u32 = 16;
@@ -56,6 +64,16 @@ fn enrolled(
     let start = |feed: &FeedKey| Head { length: 0, hash: feed.root(coalition) };
     let heads = feeds.iter().map(|feed| ordered.get(feed).copied().unwrap_or(start(feed))).collect();
     (feeds, heads)
+}
+
+/// The order of feeds in a batch: lane by lane, in each from the same place on, which a hash of the agreed seats and
+/// the epoch draws.
+fn turns(feeds: usize, epoch: u64, agreed: &[u16]) -> Vec<usize> {
+    let drawn = hashed("entente/order/v1", &[&wire::encode(&(epoch, agreed))]);
+    let drawn = drawn[..8].iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let each = feeds / LANES;
+    let first = (drawn % each.max(1) as u64) as usize;
+    (0..LANES).flat_map(|lane| (0..each).map(move |place| lane * each + (first + place) % each)).collect()
 }
 
 /// Whether a batch has an entry among its leaves.
@@ -87,7 +105,9 @@ impl Recount {
         let evidence = Evidence::new(coalition, seats);
         let (seats, f) = (seats.len(), (seats.len() - 1) / 3);
         let nodes = nodes.to_vec();
-        Self {
+        let quota = &charter.quota;
+        let quota = [quota.flash, quota.immediate, quota.priority, quota.routine].map(u64::from);
+        let mut recount = Self {
             coalition,
             seats,
             f,
@@ -98,9 +118,31 @@ impl Recount {
             size: 0,
             time: charter.created,
             step_ms: charter.step_ms,
+            quota,
+            bases: BTreeMap::new(),
             evidence,
             affairs: Affairs::new(coalition, charter),
-        }
+        };
+        recount.rest((0..seats as u16).map(Seat).collect());
+        recount
+    }
+
+    /// What the next epoch stands on; `last` are those whose contributions the last one agreed on.
+    fn rest(&mut self, last: BTreeSet<Seat>) {
+        let (epoch, quota) = (self.epoch + 1, self.quota);
+        let (feeds, committed) = (self.feeds.clone(), self.committed.clone());
+        let frozen = feeds.iter().map(|feed| self.evidence.is_frozen(feed)).collect();
+        self.bases.insert(epoch, Basis { epoch, feeds, committed, frozen, quota, last });
+    }
+
+    /// What an epoch stands on, if the one before is known.
+    pub(super) fn basis(&self, epoch: u64) -> Option<&Basis> {
+        self.bases.get(&epoch)
+    }
+
+    /// How many seats there are, a quorum of them, and so many that one is honest.
+    pub(super) fn thresholds(&self) -> (usize, usize, usize) {
+        (self.seats, self.seats - self.f, self.weak())
     }
 
     /// Entries that some honest member holds.
@@ -131,11 +173,11 @@ impl Recount {
         if seats.len() != batch.agreed.len() || seats.len() < self.seats - self.f {
             return Err(format!("{} contributions of {} seats", batch.agreed.len(), self.seats));
         }
-        let agreed: Vec<Contribution> = batch
-            .agreed
-            .iter()
-            .map(|(_, bytes)| wire::decode(bytes, MAX_CONTRIBUTION_BYTES).map_err(|error| error.to_string()))
-            .collect::<Result<_, _>>()?;
+        let basis = self.basis(batch.epoch).ok_or("it stands on no epoch")?;
+        let valid = |(seat, bytes): &(Seat, Vec<u8>)| {
+            basis.valid(bytes).map_err(|what| format!("agreed on what seat {} contributes: {what}", seat.0))
+        };
+        let agreed: Vec<Contribution> = batch.agreed.iter().map(valid).collect::<Result<_, _>>()?;
         let cut = self.cut(&agreed)?;
         let time = self.batch_time(agreed.iter().map(|contribution| contribution.clock).collect());
         if time != batch.time {
@@ -148,6 +190,7 @@ impl Recount {
         self.epoch = batch.epoch;
         self.size = batch.size();
         self.time = time;
+        self.rest(seats);
         Ok(())
     }
 
@@ -216,22 +259,21 @@ impl Recount {
                 return Err(format!("feed {feed} is cut at {} and ordered up to {reached}", head.length));
             }
         }
-        let mut once = pieces.clone();
-        once.sort();
-        once.dedup();
-        let lanes: Vec<Lane> = pieces.iter().map(|&feed| self.feeds[feed].lane).collect();
-        if once.len() != pieces.len() || !lanes.is_sorted() {
-            return Err(format!("feeds are ordered {pieces:?}"));
+        let agreed: Vec<u16> = batch.agreed.iter().map(|(seat, _)| seat.0).collect();
+        let turns = turns(self.feeds.len(), batch.epoch, &agreed);
+        let due: Vec<usize> = turns.into_iter().filter(|feed| pieces.contains(feed)).collect();
+        if due != pieces {
+            return Err(format!("feeds are ordered {pieces:?}, and their turns are {due:?}"));
         }
         // What this batch has frozen is frozen in its record.
         let heads =
             self.feeds.iter().zip(cut).map(|(feed, head)| (*feed, *head, self.evidence.is_frozen(feed)));
         let committed: Vec<_> = heads.filter(|(_, head, frozen)| head.length > 0 || *frozen).collect();
-        let agreed: Vec<Seat> = record.agreed.iter().map(|(seat, _)| *seat).collect();
+        let digests = batch.agreed.iter().map(|(seat, bytes)| (*seat, digest_of(bytes)));
         let stated_of = (record.coalition, record.epoch, record.time, usize::from(record.seats));
         if record.committed != committed
             || stated_of != (self.coalition, batch.epoch, batch.time, self.seats)
-            || agreed != batch.agreed.iter().map(|(seat, _)| *seat).collect::<Vec<_>>()
+            || record.agreed != digests.collect::<Vec<_>>()
         {
             return Err("the epoch record does not state what was agreed".into());
         }
@@ -286,5 +328,28 @@ impl Recount {
             key.verify_strict(text.as_bytes(), &signature).map_err(|error| error.to_string())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each lane is one piece, the flash lane first, and every lane begins at the same place, which epoch and seats draw.
+    #[test]
+    fn turns_rotate_each_lane_by_epoch_and_seats() {
+        let mut firsts = BTreeSet::new();
+        for epoch in 0..40 {
+            for agreed in [&[0, 1, 2][..], &[0, 1, 3]] {
+                let turns = turns(20, epoch, agreed);
+                let first = turns[0];
+                let due = (0..4).flat_map(|lane| (0..5).map(move |place| lane * 5 + (first + place) % 5));
+                assert!(first < 5 && turns == due.collect::<Vec<_>>(), "{turns:?}");
+                firsts.insert(first);
+            }
+        }
+        assert_eq!(firsts.len(), 5);
+        // `entente/order/v1`, a zero byte, the epoch and the seats: by sha256sum.
+        assert_eq!(turns(20, 1, &[0, 1, 2])[0], 1);
     }
 }
