@@ -104,6 +104,14 @@ pub(super) struct Wish {
     pub(super) all_restart: bool,
 }
 
+impl Wish {
+    /// Whether it asks for a kind of hostility.
+    fn is_hostile(&self) -> bool {
+        let Self { seats: _, way, theme, roll_back, plain, all_busy, all_restart } = *self;
+        way.is_some() || theme.is_some() || roll_back.is_some() || plain || all_busy || all_restart
+    }
+}
+
 /// How a correct seat comes back with an old store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Past {
@@ -128,6 +136,15 @@ const POWERS: u64 = 60;
 const JOINS: u64 = 40;
 /// Of a hundred histories of keys, leases and authorities, an alliance has a voice in so many.
 const PACTS: u64 = 40;
+/// Of a hundred histories of few enough seats, drawn without a wish, so many have a crowd of authors without a seat.
+const CROWDS: u64 = 8;
+/// Most authors of a crowd: more than there are seats, so that most of all who write may lie.
+const MOST_AUTHORS: u64 = 10;
+const SEATS_OF_A_CROWD: usize = 7;
+/// Of a hundred authors of a crowd so many lie, in one of these ways, which take no seat.
+const LYING_AUTHORS: u64 = 80;
+const WAYS_OF_AUTHORS: [Way; 6] =
+    [Way::Forks, Way::ForkPerPeer, Way::Twins, Way::Boasts, Way::Replays, Way::PartialDelivery, Way::Silence];
 /// In larger coalitions talk costs more time than it finds.
 const SEATS_OF_AFFAIRS: usize = 10;
 /// Most rounds of talk once all are well again.
@@ -152,6 +169,10 @@ impl History {
         });
         let f = (seats - 1) / 3;
         let further = if rng.chance(25) { rng.between(1, 2) as usize } else { 0 };
+        // From a stream of their own: all other histories stay as they are.
+        let crowd = &mut Rng::new(seed, 331);
+        let crowded = crowd.chance(CROWDS) && !wish.is_hostile() && seats <= SEATS_OF_A_CROWD;
+        let further = if crowded { crowd.between(3, MOST_AUTHORS) as usize } else { further };
         let members = seats + further;
         let mut order: Vec<usize> = (0..seats).collect();
         rng.shuffle(&mut order);
@@ -166,7 +187,10 @@ impl History {
         }
         // Of authors without a seat any number may be faulty.
         for member in seats..members {
-            if rng.chance(50) {
+            if crowded {
+                let lies = crowd.chance(LYING_AUTHORS);
+                liars.extend(lies.then(|| (member, *crowd.pick(&WAYS_OF_AUTHORS))));
+            } else if rng.chance(50) {
                 liars.push((member, Way::Forks));
             }
         }

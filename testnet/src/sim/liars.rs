@@ -6,18 +6,23 @@
 
 mod boasts;
 mod both_ways;
+mod branches;
 mod clocks;
 mod contributions;
 mod false_claims;
 mod favours;
-mod floods;
+mod fork_per_peer;
 mod forks;
+mod future_flood;
 mod hollow;
 mod partial;
+mod repeats;
 mod replays;
 mod restless;
 mod silence;
 mod tongues;
+mod torn;
+mod twins;
 mod two_contributions;
 mod unbacked;
 mod unsigned;
@@ -29,6 +34,8 @@ use entente_protocol::identity::CoalitionId;
 use entente_protocol::replicate::PeerMessage;
 use entente_protocol::store::Write;
 use entente_protocol::time::Time;
+
+pub(super) use twins::Twins;
 
 use super::members::Member;
 use super::rng::Rng;
@@ -222,11 +229,11 @@ impl Way {
             Self::WithheldReady => Box::new(withholds::Withholds::new(liars, rng)),
             Self::WrongDigests => Box::new(wrong_digests::WrongDigests::new(liars, rng)),
             Self::FalseClaims => Box::new(false_claims::FalseClaims::new(rng)),
-            Self::Forks => Box::new(forks::Forks::two(liars, rng)),
-            Self::ForkPerPeer => Box::new(forks::Forks::one_each(liars)),
+            Self::Forks => Box::new(forks::Forks::new(liars, rng)),
+            Self::ForkPerPeer => Box::new(fork_per_peer::ForkPerPeer::new(liars)),
             Self::FarClock => Box::new(clocks::FarClock),
-            Self::FutureFlood => Box::new(floods::FutureFlood),
-            Self::Repeats => Box::new(floods::Repeats::default()),
+            Self::FutureFlood => Box::new(future_flood::FutureFlood),
+            Self::Repeats => Box::new(repeats::Repeats::default()),
             Self::Replays => Box::new(replays::Replays::default()),
             Self::PartialDelivery => Box::new(partial::Partial::new(rng)),
             Self::Boasts => Box::new(boasts::Boasts),
@@ -234,7 +241,7 @@ impl Way {
             Self::Silence => Box::new(silence::Silence::new(rng)),
             Self::Unsigned => Box::new(unsigned::Unsigned::new(liars, rng)),
             Self::Hollow => Box::new(hollow::Hollow::new(rng)),
-            Self::Torn => Box::new(two_contributions::TwoContributions::torn(liars, rng)),
+            Self::Torn => Box::new(torn::Torn::new(liars, rng)),
             Self::Favours => Box::new(favours::Favours::new(liars)),
             Self::Twins => return None,
         })

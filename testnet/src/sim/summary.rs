@@ -29,6 +29,8 @@ pub(super) enum Count {
     Certified,
     Ordered,
     Liar(&'static str),
+    /// Histories in which more than two authors without a seat lie.
+    Crowd,
     /// Histories under a plan of the scheduler's.
     Theme(&'static str),
     /// Records of the coalition that were ordered, by kind and fate.
@@ -59,6 +61,7 @@ impl Count {
             Self::Certified => "certified".into(),
             Self::Ordered => "ordered".into(),
             Self::Liar(way) => format!("liar:{way}"),
+            Self::Crowd => "lying_crowd".into(),
             Self::Theme(theme) => format!("theme:{theme}"),
             Self::Record(kind, fate) => format!("record:{kind}:{fate}"),
             Self::Fault(code) => format!("reported:{code}"),
@@ -171,7 +174,7 @@ const MEANT_SEEDS: u64 = 2_000;
 /// So many histories of a thousand at least lie in each way, and are under each plan.
 const LEAST_OF_EACH: u64 = 3;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 63] = [
+const MINIMA: [(Count, u64); 64] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -187,6 +190,7 @@ const MINIMA: [(Count, u64); 63] = [
     (Count::Double, 1_000),
     (Count::Certified, 5_000),
     (Count::Ordered, 50_000),
+    (Count::Crowd, 20),
     (Count::Fault("equivocation"), 10),
     (Count::Record("open", APPLIED), 800),
     (Count::Record("attest", APPLIED), 1_000),

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::disk::{Contents, Disk};
 use super::history::History;
-use super::liars::{Liar, Liars, Way};
+use super::liars::{Liar, Liars, Twins, Way};
 use super::members::{Member, START, found, found_with_course, found_with_pact, found_with_powers};
 use super::oracle::Oracle;
 use super::rng::Rng;
@@ -186,6 +186,8 @@ impl World {
         for (member, _) in twins.into_iter().filter(|(_, way)| way.is_twin()) {
             world.add_twin(member);
         }
+        let authors = world.history.liars.iter().filter(|(liar, _)| *liar >= world.history.seats).count();
+        world.counts.add(Count::Crowd, u64::from(authors > 2));
         world
     }
 
@@ -195,15 +197,13 @@ impl World {
         let disk = Disk::new(self.founded.coalition());
         let skew = self.processes[member].skew;
         self.processes.push(Process::new(member, disk, skew, None));
-        let pair = [member, twin];
         self.processes[member].apart.insert(twin);
         self.processes[twin].apart.insert(member);
-        for other in (0..twin).filter(|other| *other != member) {
-            // Whoever talks to both shows each what the other said.
-            let parted = if self.rng.chance(10) { None } else { Some(pair[self.rng.index(2)]) };
-            if let Some(parted) = parted {
-                self.processes[parted].apart.insert(other);
-                self.processes[other].apart.insert(parted);
+        let parted = Twins::new((0..twin).filter(|other| *other != member), &mut self.rng);
+        for (copy, others) in [member, twin].into_iter().zip(parted.apart) {
+            for other in others {
+                self.processes[copy].apart.insert(other);
+                self.processes[other].apart.insert(copy);
             }
         }
     }

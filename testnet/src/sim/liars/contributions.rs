@@ -22,16 +22,9 @@ pub(super) struct Contributions {
     instead: BTreeMap<Digest, (Digest, Vec<u8>)>,
     /// Those that nobody hears of.
     withheld: BTreeSet<Digest>,
-    /// Whether no broadcast of them is to end: the second audience hears no ECHO of its own, and all a READY for what
-    /// nobody holds.
-    torn: bool,
 }
 
 impl Contributions {
-    pub(super) fn torn() -> Self {
-        Self { torn: true, ..Self::default() }
-    }
-
     /// Takes what the engine has written; `edit` changes an own contribution for the last of so many audiences.
     pub(super) fn wrote(
         &mut self,
@@ -39,6 +32,18 @@ impl Contributions {
         write: &Write,
         audiences: usize,
         edit: impl FnOnce(&mut Contribution),
+    ) {
+        self.wrote_and_said(me, write, audiences, edit, |_, message| Some(message));
+    }
+
+    /// The same, where `say` changes or leaves out votes for an audience, by its number.
+    pub(super) fn wrote_and_said(
+        &mut self,
+        me: &Me<'_>,
+        write: &Write,
+        audiences: usize,
+        edit: impl FnOnce(&mut Contribution),
+        say: impl Fn(usize, Message) -> Option<Message>,
     ) {
         match write {
             Write::Payload { epoch, digest, bytes } => {
@@ -49,17 +54,12 @@ impl Contributions {
                 if let Some(digest) = frame.votes.proposal() {
                     self.change(frame.feed.epoch, digest, edit);
                 }
-                let (instead, withheld, torn) = (&self.instead, &self.withheld, self.torn);
+                let (instead, withheld) = (&self.instead, &self.withheld);
                 let shown = |digest: Digest| instead.get(&digest).map_or(digest, |(other, _)| *other);
                 self.tongues.wrote(me, write, audiences, |audience, _, message| {
+                    let Some(message) = say(audience, message) else { return Vec::new() };
                     vec![match message {
                         Message::Propose(digest) if withheld.contains(&digest) => return Vec::new(),
-                        Message::Ready { proposer, digest } if torn && proposer == me.seat() => {
-                            Message::Ready { proposer, digest: Digest::of(&digest.0) }
-                        }
-                        Message::Echo { proposer, .. } if torn && proposer == me.seat() && audience == 1 => {
-                            return Vec::new();
-                        }
                         _ if audience + 1 < audiences => message,
                         Message::Propose(digest) => Message::Propose(shown(digest)),
                         Message::Echo { proposer, digest } => {

@@ -1,4 +1,4 @@
-//! Floods: frames of epochs that nobody has begun, frames of rounds that nobody has reached, and the same again.
+//! Floods others with first frames of epochs within and beyond the window, and with votes of rounds that nobody has reached.
 
 use entente_hbbft::{Digest, Frame, Message, Round, Seat};
 use entente_protocol::replicate::PeerMessage;
@@ -10,7 +10,6 @@ use crate::sim::rng::Rng;
 /// Frames of a flood at a time.
 const BURST: usize = 20;
 
-/// Signs first frames of epochs within and beyond the window, with votes of rounds far ahead.
 pub(super) struct FutureFlood;
 
 impl Liar for FutureFlood {
@@ -39,41 +38,6 @@ impl Liar for FutureFlood {
                 key,
             );
             said.push((*rng.pick(&others), PeerMessage::Frame(frame)));
-        }
-        said
-    }
-}
-
-/// Says in its chain again and again what it has said: every frame is followed by votes that are not new.
-#[derive(Default)]
-pub(super) struct Repeats {
-    /// The last own frame in the newest epoch, and the last that repeats it.
-    last: Option<(VoteFrame, VoteFrame)>,
-}
-
-impl Liar for Repeats {
-    fn wrote(&mut self, me: &Me<'_>, write: &entente_protocol::store::Write) {
-        if let entente_protocol::store::Write::Frame(frame) = write
-            && frame.feed.seat == me.seat()
-        {
-            self.last = Some((frame.clone(), frame.clone()));
-        }
-    }
-
-    fn murmur(&mut self, me: &Me<'_>, _rng: &mut Rng) -> Vec<(usize, PeerMessage)> {
-        let (Some((last, previous)), Some(key)) = (&mut self.last, &me.keys.seat) else { return Vec::new() };
-        let mut said = Vec::new();
-        for _ in 0..BURST {
-            let next = VoteFrame::sign(
-                &me.coalition,
-                last.feed,
-                previous.seq + 1,
-                previous.hash(),
-                last.votes.clone(),
-                key,
-            );
-            said.extend(me.others().map(|to| (to, PeerMessage::Frame(next.clone()))));
-            *previous = next;
         }
         said
     }
