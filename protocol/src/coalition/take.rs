@@ -45,10 +45,7 @@ impl State {
         applied.disposition = match judged {
             Err(refusal) => Disposition::Refused(refusal),
             Ok(Judgement::Duplicate { first }) => Disposition::Duplicate { first },
-            Ok(Judgement::Wait { awaits }) if plant::is("not-parked") => {
-                Disposition::Refused(Refusal::NotYetApplied { awaits })
-            }
-            Ok(Judgement::Wait { awaits }) => {
+            Ok(Judgement::Wait { awaits }) if !plant::is("not-parked") => {
                 if self.parked.is_full(partner) {
                     Disposition::Refused(too_many_parked(partner, awaits))
                 } else {
@@ -63,7 +60,8 @@ impl State {
                     Disposition::Parked { awaits }
                 }
             }
-            Ok(Judgement::Apply) => {
+            // With the bug also what waits for a record that is not there.
+            Ok(Judgement::Apply | Judgement::Wait { .. }) => {
                 self.commit(&place, partner, id, &signed.record, place.index, applied);
                 self.release(id, place.index, applied);
                 if let Some(dispute) = self.brought_about(&id) {

@@ -116,7 +116,7 @@ pub(super) const ALL: [Plant; 22] = [
     plant("time-cap", "f + 1 clocks throw batch time forward").way(Way::FarClock),
     plant("due-once", "a due is written once only"),
     plant("fast-due", "a fast clock writes due for ever").theme(Theme::Calm),
-    plant("not-parked", "an entry that names one not yet applied is refused"),
+    plant("not-parked", "an entry has its effect before the one that it names"),
     plant("thawed", "what stands in a frozen feed behind the proof has its effect").way(Way::Forks),
     plant("proof-unwritten", "proofs are kept and never written").way(Way::ForkPerPeer),
     plant("votes-below-floor", "a seat votes in epochs that others have certified and forgotten")
