@@ -31,6 +31,7 @@ use history::{History, Wish};
 use liars::Way;
 use plants::Plant;
 use run::{Outcome, play};
+use world::World;
 
 /// What to run.
 #[derive(Debug, Clone, Default)]
@@ -175,6 +176,13 @@ impl Tally {
         self.traces.push((seed, outcome.trace));
         self.failures.extend(outcome.failure.map(|what| (seed, what)));
     }
+}
+
+/// The digest of all that is drawn for a history before anything happens in it, in hex: who is there, who lies and how, the
+/// weather and all deeds and blows, whatever the protocol then makes of them.
+pub fn plan(options: &Options) -> Result<String, OptionsError> {
+    let history = History::draw(options.first, options.wish()?).without(&options.without);
+    Ok(data_encoding::HEXLOWER.encode(&World::new(history, 0).plan()))
 }
 
 /// Runs histories over as many threads as there are cores; `progress` hears of each.

@@ -105,6 +105,7 @@ pub(super) struct World {
     snapshots: Snapshots,
     tickets: u64,
     trace: Sha256,
+    plan: [u8; 32],
 }
 
 /// When the state is copied: often enough for a history of a few dozen epochs to see it.
@@ -162,6 +163,7 @@ impl World {
             snapshots: drawn_snapshots(&mut Rng::new(history.seed, 9)),
             tickets: 0,
             trace: Sha256::new(),
+            plan: [0; 32],
             processes: Vec::new(),
             founded,
             members,
@@ -186,9 +188,17 @@ impl World {
         for (member, _) in twins.into_iter().filter(|(_, way)| way.is_twin()) {
             world.add_twin(member);
         }
+        // Where the stream of draws now stands tells what liars have drawn.
+        let drawn = format!("{:?} {timing:?} {:?} {:?}", world.history, world.snapshots, world.rng);
+        world.plan = Sha256::digest(drawn).into();
         let authors = world.history.liars.iter().filter(|(liar, _)| *liar >= world.history.seats).count();
         world.counts.add(Count::Crowd, u64::from(authors > 2));
         world
+    }
+
+    /// The digest of all that was drawn before anything happens.
+    pub(super) fn plan(&self) -> [u8; 32] {
+        self.plan
     }
 
     /// A second process with a member's keys; each of the two talks to some of the others, to all of them together.
