@@ -143,7 +143,7 @@ const MOST_AUTHORS: u64 = 10;
 const SEATS_OF_A_CROWD: usize = 7;
 /// Of a hundred authors of a crowd so many lie, in one of these ways, which take no seat.
 const LYING_AUTHORS: u64 = 80;
-const WAYS_OF_AUTHORS: [Way; 6] =
+const WAYS_OF_AUTHORS: [Way; 7] =
     [Way::Forks, Way::ForkPerPeer, Way::Twins, Way::Boasts, Way::Replays, Way::PartialDelivery, Way::Silence];
 /// In larger coalitions talk costs more time than it finds.
 const SEATS_OF_AFFAIRS: usize = 10;
