@@ -83,7 +83,8 @@ async fn of_two_processes_with_one_key_the_first_stays_and_the_other_is_told_why
         tokio::join!(
             a.wait("the second process", |event| match event {
                 MeshEvent::Refused(refusal) if refusal.reason == RefusalReason::OtherProcess => {
-                    Some(assert_eq!(refusal.peer, Some(copied)))
+                    assert_eq!(refusal.peer, Some(copied));
+                    Some(())
                 }
                 _ => None,
             }),

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use entente_protocol::authority::Follow;
+use entente_protocol::charter::MAX_NODES;
 
 use super::liars::Way;
 use super::rng::Rng;
@@ -172,7 +173,8 @@ impl History {
         // From a stream of their own: all other histories stay as they are.
         let crowd = &mut Rng::new(seed, 331);
         let crowded = crowd.chance(CROWDS) && !wish.is_hostile() && seats <= SEATS_OF_A_CROWD;
-        let further = if crowded { crowd.between(3, MOST_AUTHORS) as usize } else { further };
+        let crowd_of = crowd.between(3, MOST_AUTHORS) as usize;
+        let further = if crowded { crowd_of.min(seats * (MAX_NODES - 1)) } else { further };
         let members = seats + further;
         let mut order: Vec<usize> = (0..seats).collect();
         rng.shuffle(&mut order);

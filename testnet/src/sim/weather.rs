@@ -1,6 +1,6 @@
 //! The scheduler: how long each message takes, which are lost, doubled or held back, and by what plan.
 //!
-//! It sees every message, and with them the coins, which are public.
+//! It sees every message and what each says. Which coin a round will have it does not look up, although it could.
 
 use entente_hbbft::{Message, Seat, Vote};
 use entente_protocol::replicate::PeerMessage;
@@ -47,7 +47,7 @@ pub(super) enum Theme {
     EarlyZero,
     /// Two halves hear each other late.
     Halves,
-    /// Votes for the coin's value come late to half of the members, votes against it to the others.
+    /// Votes for 1 come late to half of the members, votes for 0 to the others: whichever the coin is, one half waits for it.
     PlayCoins,
     /// One seat's contribution comes late, and entries come late to another: this one alone has not claimed them once
     /// they are left behind.

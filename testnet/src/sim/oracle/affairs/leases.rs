@@ -139,7 +139,8 @@ impl Affairs {
         }
     }
 
-    /// Or nothing, where others have a right to it; then there is a dispute about it, if somebody is left to judge.
+    /// Or nothing, where others have a right to it; then there is a dispute about it, if enough who are no party and
+    /// active are left to judge.
     fn contest(&mut self, id: &RecordId, wronged: Vec<PartnerName>) {
         let Some(first) = wronged.first().cloned() else { return };
         let Some(operation) = self.operations.get_mut(id) else { return };
@@ -150,7 +151,8 @@ impl Affairs {
         let kind = self.charter.operations.iter().find(|kind| kind.name.as_str() == operation.kind);
         let rule = kind.and_then(|kind| kind.dispute.as_ref());
         let judged = rule.is_some_and(|rule| {
-            rule.panel.iter().filter(|judge| !parties.contains(*judge)).count() >= rule.threshold as usize
+            let judges = |name: &&PartnerName| !parties.contains(*name) && !self.members.contains_key(*name);
+            rule.panel.iter().filter(judges).count() >= rule.threshold as usize
         });
         if judged {
             self.disputes.insert(dispute_about(id), (first, *id));
