@@ -85,7 +85,7 @@ pub(crate) enum Kept {
     /// Its engine was recovered from what is there.
     Start,
     /// Written.
-    Write(Write),
+    Write(Box<Write>),
 }
 
 pub(crate) struct Node {
@@ -467,7 +467,7 @@ impl Net {
         let node = &mut self.nodes[node];
         for write in node.unsynced.drain(..) {
             if self.record {
-                node.journal.push(Kept::Write(write.clone()));
+                node.journal.push(Kept::Write(Box::new(write.clone())));
             }
             node.store.write(write);
             let contradictions = &node.store.contradictions;

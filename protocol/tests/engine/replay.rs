@@ -32,8 +32,11 @@ impl<'a> Replay<'a> {
         let own = Seat(node as u16);
         let disk = Memory::new(net.founded.coalition());
         let frames = net.nodes[node].journal.iter().filter_map(|kept| match kept {
-            Kept::Write(Write::Frame(frame)) if frame.feed.seat == own => frame.votes.proposal(),
-            _ => None,
+            Kept::Write(write) => match &**write {
+                Write::Frame(frame) if frame.feed.seat == own => frame.votes.proposal(),
+                _ => None,
+            },
+            Kept::Start => None,
         });
         let proposed = frames.collect();
         let committee = Committee::new(net.founded.committee_size()).expect("a good size");
