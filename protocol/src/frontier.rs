@@ -495,4 +495,137 @@ mod tests {
         // All agree that much time has passed: it is caught up at once.
         assert_eq!(time(5_000, &[900_000, 900_001, 900_002]), 900_000);
     }
+
+    /// Where f = 0, `weak` is two: one seat that claims anything moves no feed, whatever its seat.
+    fn a_liar_alone_steers_no_cut_of_two_or_three() {
+        let basis = basis(1, 100);
+        let lie = |_: usize, length: u64| Some(hash("lie", &[&length.to_le_bytes()]));
+        let lies = [
+            Contribution::compose(&basis, Time(1), |_| 110, lie),
+            // True as far as the others hold it, and beyond.
+            Contribution::compose(
+                &basis,
+                Time(1),
+                |_| 110,
+                |index, length| if length <= 13 { Some(at(index, length)) } else { lie(index, length) },
+            ),
+        ];
+        for seats in [2, 3] {
+            let committee = Committee::new(seats.into()).expect("seats");
+            for (liar, lie) in (0..seats).flat_map(|liar| lies.iter().map(move |lie| (liar, lie))) {
+                let word = |seat| if seat == liar { lie.clone() } else { holding(&basis, |_| 13) };
+                let agreed: BTreeMap<_, _> = (0..seats).map(|seat| (Seat(seat), word(seat))).collect();
+                // With the liar's true word two name 11 and 12; of three seats two honest ones name 13 as well.
+                let length = match (seats, lie == &lies[1]) {
+                    (3, _) => 13,
+                    (_, true) => 12,
+                    (_, false) => 10,
+                };
+                for (index, head) in cut(&basis, &committee, &agreed).into_iter().enumerate() {
+                    let hash = if length == 10 { Hash::default() } else { at(index, length) };
+                    assert_eq!(head, Head { length, hash }, "seat {liar} of {seats} lies");
+                }
+            }
+        }
+    }
+
+    /// Whatever f liars say, time stays within what the others say; with one bad clock more it moves by a step at most.
+    fn high_clocks_do_not_throw_time_forward() {
+        for seats in 2..=16_u16 {
+            let committee = Committee::new(seats.into()).expect("seats");
+            for agreed in committee.quorum()..=committee.size() {
+                for high in 0..=committee.faulty() + 1 {
+                    let clocks = (0..agreed).map(|i| Time(if i < high { 900_000 } else { 5_000 + i as u64 }));
+                    let time = batch_time(Time(4_900), 1_000, &committee, clocks).0;
+                    let most = if high <= committee.faulty() { 5_000 + agreed as u64 } else { 5_900 };
+                    assert!((4_900..=most).contains(&time), "{high} high of {agreed} of {seats}: {time}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_liars_cannot_steer_they_steer_with_the_rules_bugs() {
+        let claims: [(&str, fn()); 2] = [
+            ("cut-at-f", a_liar_alone_steers_no_cut_of_two_or_three),
+            ("time-cap", high_clocks_do_not_throw_time_forward),
+        ];
+        for (name, claim) in claims {
+            assert!(plant::is_caught_by(name, claim), "{name} is planted and its claim holds");
+        }
+    }
+
+    #[test]
+    fn low_clocks_of_liars_slow_a_catch_up_to_a_step_an_epoch_and_no_slower() {
+        for seats in 2..=16_u16 {
+            let committee = Committee::new(seats.into()).expect("seats");
+            for agreed in committee.quorum()..=committee.size() {
+                for low in 0..=committee.faulty() {
+                    // Just behind, long ago, and one step on.
+                    for lie in [4_900, 0, 5_900] {
+                        let mut time = Time(4_900);
+                        for _ in 0..50 {
+                            let clocks = (0..agreed).map(|i| Time(if i < low { lie } else { 900_000 }));
+                            let next = batch_time(time, 1_000, &committee, clocks);
+                            assert!(
+                                next >= time.plus(1_000) || next == Time(900_000),
+                                "{low} low of {agreed} of {seats}"
+                            );
+                            time = next;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_slow_clock_of_two_stops_time_and_so_do_f_liars_and_one_elsewhere() {
+        for (seats, agreed, low) in [(2, 2, 1), (4, 3, 2), (7, 5, 3)] {
+            let committee = Committee::new(seats).expect("seats");
+            let time = |low| {
+                batch_time(
+                    Time(5_000),
+                    1_000,
+                    &committee,
+                    (0..agreed).map(|i| Time(if i < low { 4_000 } else { 9_000 })),
+                )
+            };
+            assert_eq!(time(low), Time(5_000));
+            assert!(time(low - 1) >= Time(6_000), "and no fewer do");
+        }
+    }
+
+    /// Where the limit of bytes bites, all pairs of a feed go in or none: a part is invalid, whatever else is there.
+    #[test]
+    fn a_feed_of_which_a_part_of_the_pairs_is_left_out_makes_a_contribution_invalid() {
+        let basis = basis(200, 1 << 16);
+        let all = |_: usize| 10 + 60_000;
+        let whole = holding(&basis, all);
+        assert!(whole.claims.len() < basis.feeds.len(), "the limit bites");
+        let left_out =
+            basis.turn().find(|index| !whole.claims.iter().any(|claims| usize::from(claims.feed) == *index));
+        let left_out = left_out.expect("some feed");
+        let pairs = holding(&basis, |index| if index == left_out { all(index) } else { 10 }).claims.remove(0);
+        let room = MAX_CONTRIBUTION_BYTES - whole.encode().len();
+        let fits = |heads: &[(u64, Hash)]| {
+            wire::encode(&FeedClaims { feed: pairs.feed, heads: heads.to_vec() }).len() <= room
+        };
+        let last = pairs.heads.len() - 1;
+        let count =
+            (0..=last + 1).rfind(|count| fits(&pairs.heads[last + 1 - count..])).expect("none has room");
+        assert!((1..pairs.heads.len()).contains(&count), "{count} pairs would have room");
+        // The highest of them, every other one, and the lowest with the top.
+        let highest = pairs.heads[last + 1 - count..].to_vec();
+        let every_other = pairs.heads.iter().copied().skip(1).step_by(2).take(count).collect();
+        let with_top = [&pairs.heads[..count - 1], &pairs.heads[last..]].concat();
+        for heads in [highest, every_other, with_top] {
+            let mut part = whole.clone();
+            let place = part.claims.partition_point(|claims| claims.feed < pairs.feed);
+            part.claims.insert(place, FeedClaims { feed: pairs.feed, heads });
+            let bytes = part.encode();
+            assert!(bytes.len() <= MAX_CONTRIBUTION_BYTES);
+            assert_eq!(Contribution::decode(&bytes, &basis), Err(ContributionError::Lengths(pairs.feed)));
+        }
+    }
 }

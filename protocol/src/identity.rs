@@ -30,7 +30,7 @@ pub enum ParseError {
         /// Expected length in bytes.
         bytes: usize,
     },
-    /// The bytes are no point of the curve.
+    /// The bytes are not the encoding of a point of the curve, or of one of small order.
     #[error("not a valid ed25519 public key")]
     Key,
 }
@@ -234,10 +234,10 @@ pub enum Algorithm {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// A key from its 32 bytes, if they are a point of the curve and not one of small order.
+    /// A key from its 32 bytes, if they are the one encoding of a point of the curve, and not of one of small order.
     pub fn from_ed25519(bytes: [u8; 32]) -> Result<Self, ParseError> {
         let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).map_err(|_| ParseError::Key)?;
-        if key.is_weak() { Err(ParseError::Key) } else { Ok(Self(bytes)) }
+        if key.is_weak() || !is_canonical(&bytes) { Err(ParseError::Key) } else { Ok(Self(bytes)) }
     }
 
     /// The 32 bytes of the ed25519 key.
@@ -268,6 +268,12 @@ impl PublicKey {
     fn from_wire(bytes: [u8; 33]) -> Result<Self, ParseError> {
         Self::from_ed25519(without_algorithm(&bytes)?)
     }
+}
+
+/// Whether the coordinate of a compressed point is below p = 2^255 - 19. With the wrong sign of zero only points of small order
+/// have another encoding then.
+fn is_canonical(bytes: &[u8; 32]) -> bool {
+    bytes[0] < 0xed || bytes[1..31].iter().any(|&byte| byte != 0xff) || bytes[31] & 0x7f != 0x7f
 }
 
 fn with_algorithm<const N: usize, const M: usize>(bytes: &[u8; N]) -> [u8; M] {
@@ -382,7 +388,13 @@ fn tagged(domain: &str, message: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[path = "../tests/engine/scalar.rs"]
+mod scalar;
+
+#[cfg(test)]
 mod tests {
+    use ed25519_dalek::{Verifier as _, VerifyingKey};
+
     use super::*;
     use crate::wire;
 
@@ -423,5 +435,97 @@ mod tests {
         let mut identity = [0; 32];
         identity[0] = 1;
         assert_eq!(PublicKey::from_ed25519(identity), Err(ParseError::Key));
+    }
+
+    /// Whether the checks of RFC 8032 alone, without the strict ones, take it.
+    fn loosely(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        VerifyingKey::from_bytes(key).is_ok_and(|key| key.verify(message, &signature).is_ok())
+    }
+
+    /// All encodings of the eight points of small order, those with a coordinate beyond the field among them.
+    fn small_order() -> Vec<[u8; 32]> {
+        let eighth = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).expect("hex");
+        let top = |low: u8| [&[low][..], &[255; 30], &[127]].concat();
+        let low = |low: u8| [&[low][..], &[0; 31]].concat();
+        let points = [
+            low(0),
+            low(1),
+            eighth("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+            eighth("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+            top(0xec),
+            top(0xed),
+            top(0xee),
+        ];
+        let both = |point: Vec<u8>| {
+            let point: [u8; 32] = point.try_into().expect("32 bytes");
+            let mut other = point;
+            other[31] ^= 128;
+            [point, other]
+        };
+        points.into_iter().flat_map(both).collect()
+    }
+
+    fn number(bytes: &[u8]) -> [u64; 4] {
+        let limbs: Vec<u64> =
+            bytes.chunks(8).map(|limb| limb.iter().rfold(0, |n, b| n << 8 | u64::from(*b))).collect();
+        limbs.try_into().expect("32 bytes")
+    }
+
+    #[test]
+    fn a_signature_made_by_hand_holds_and_with_the_order_added_to_s_it_does_not() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let public = *key.public().as_ed25519();
+        let of_other = *key.sign_raw(b"other").as_ed25519();
+        let nonce = scalar::nonce_of(&key.seed(), b"other");
+        let signature = scalar::sign_with(&key.seed(), &public, &nonce, &of_other[..32], b"word");
+        assert!(key.public().verify_raw(b"word", &Signature(signature)), "another nonce is as good");
+        assert_ne!(signature, *key.sign_raw(b"word").as_ed25519());
+        let mut beyond = signature;
+        beyond[32..].copy_from_slice(&scalar::bytes(scalar::add(number(&signature[32..]), scalar::ORDER)));
+        assert!(!key.public().verify_raw(b"word", &Signature(beyond)));
+    }
+
+    #[test]
+    fn no_signature_holds_whose_r_or_key_is_of_small_order() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let public = *key.public().as_ed25519();
+        let (seed, good) = (key.seed(), key.sign_raw(b"other"));
+        let nonce = scalar::nonce_of(&seed, b"other");
+        let (mut rs, mut keys) = (0, 0);
+        for point in small_order() {
+            // Without a nonce R is the neutral point, which leaves S = k·a: an equation that holds.
+            let signature = scalar::sign_with(&seed, &public, &[0], &point, b"word");
+            rs += u32::from(loosely(&public, b"word", &signature));
+            assert!(!key.public().verify_raw(b"word", &Signature(signature)), "R {point:?}");
+            // Under such a key, S = r holds for one message in eight at least, whoever makes it.
+            assert_eq!(PublicKey::from_ed25519(point), Err(ParseError::Key));
+            let r = &good.as_ed25519()[..32];
+            for message in 0..64_u8 {
+                let signature = [r, &scalar::bytes(scalar::times(&nonce, scalar::ONE))]
+                    .concat()
+                    .try_into()
+                    .expect("64 bytes");
+                keys += u32::from(loosely(&point, &[message], &signature));
+                assert!(!PublicKey(point).verify_raw(&[message], &Signature(signature)), "A {point:?}");
+            }
+        }
+        assert!(rs > 0 && keys > 64, "{rs} and {keys} of them are taken without the strict checks");
+    }
+
+    #[test]
+    fn a_key_has_one_encoding() {
+        // y = p + 2 and so on, as many as fit below 2^255: whatever lies on the curve there has another encoding as well.
+        let mut others = 0;
+        for low in 0xed..=0xff_u8 {
+            for top in [127, 255] {
+                let mut bytes = [255; 32];
+                (bytes[0], bytes[31]) = (low, top);
+                let point = VerifyingKey::from_bytes(&bytes).is_ok_and(|key| !key.is_weak());
+                others += u32::from(point);
+                assert_eq!(PublicKey::from_ed25519(bytes), Err(ParseError::Key), "{bytes:?}");
+            }
+        }
+        assert!(others > 0, "some are points of no small order");
     }
 }

@@ -46,7 +46,7 @@ fn records(net: &Net, node: usize) -> Vec<EpochRecord> {
 }
 
 /// Since which index nodes hold a feed to be frozen, if they agree.
-fn frozen_at(net: &Net, nodes: std::ops::Range<usize>, feed: &FeedKey) -> Option<u64> {
+pub(crate) fn frozen_at(net: &Net, nodes: std::ops::Range<usize>, feed: &FeedKey) -> Option<u64> {
     let at = |node| net.engine(node).state().frozen().get(feed).map(|frozen| frozen.ordered.index);
     let first = at(nodes.start)?;
     nodes.into_iter().all(|node| at(node) == Some(first)).then_some(first)
@@ -73,7 +73,7 @@ fn settle(net: &mut Net, nodes: std::ops::Range<usize>) {
 
 /// The proof freezes the feed everywhere at one index, records say so from that epoch on, and exactly what stands in the
 /// feed behind the proof is void. Returns how much that is.
-fn check_frozen(net: &Net, nodes: std::ops::Range<usize>, feed: &FeedKey) -> usize {
+pub(crate) fn check_frozen(net: &Net, nodes: std::ops::Range<usize>, feed: &FeedKey) -> usize {
     let frozen = frozen_at(net, nodes.clone(), feed).expect("frozen at all, at one index");
     let first = nodes.start;
     for node in nodes {

@@ -1,11 +1,14 @@
 //! Authors that fork their record feeds.
 
-use entente_protocol::feed::{Head, Lane};
+use entente_protocol::feed::{Branch, ForkProof, Head, Lane, Run, verify_head};
+use entente_protocol::identity::Signature;
 use entente_protocol::record::Body;
 use entente_protocol::replicate::{PeerMessage, Want};
+use entente_protocol::wire;
 
 use crate::forge::{feed_of, inbox, notes, root_of, run, with_liar};
 use crate::net::Net;
+use crate::scalar;
 
 fn with_author(seed: u64) -> (Net, Head) {
     let net = with_liar(seed);
@@ -107,7 +110,7 @@ fn a_branch_per_peer_orders_nothing_of_it_and_holds_nobody_up() {
 }
 
 /// Signed single entries of a branch, each body of `bytes`.
-fn branch(net: &Net, root: Head, count: usize, bytes: usize, mark: u8) -> Vec<entente_protocol::feed::Run> {
+fn branch(net: &Net, root: Head, count: usize, bytes: usize, mark: u8) -> Vec<Run> {
     let mut from = root;
     (0..count)
         .map(|_| {
@@ -166,4 +169,65 @@ fn a_third_branch_does_not_keep_a_node_from_the_one_that_was_cut() {
     all_agree(&net);
     let feed = feed_of(&net, 3, Lane::Routine);
     assert_eq!(net.nodes[2].store.entries.get(&(feed, 20)), net.nodes[0].store.entries.get(&(feed, 20)));
+}
+
+/// The same run, its head signed over another nonce.
+fn signed_again(net: &Net, run: &Run) -> Run {
+    let head = *run.heads().last().expect("there are bodies");
+    let coalition = net.founded.coalition();
+    let place = wire::encode(&(coalition, run.feed, head));
+    let message = [b"entente/head/v1\0", &place[..]].concat();
+    let key = &net.keys[3].node;
+    let (other, nonce) = (key.sign_raw(b"another nonce"), scalar::nonce_of(&key.seed(), b"another nonce"));
+    let r = &other.as_ed25519()[..32];
+    let signature = scalar::sign_with(&key.seed(), run.feed.node.as_ed25519(), &nonce, r, &message);
+    let signature = Signature::from_ed25519(signature);
+    assert!(verify_head(&coalition, &run.feed, &head, &signature) && signature != run.signature);
+    Run { signature, ..run.clone() }
+}
+
+/// An honest author that restarts without its randomness, or a liar at no cost, signs one head twice: that is one word.
+#[test]
+fn two_signatures_of_one_head_convict_nobody_and_order_one_entry() {
+    for seed in 5..10 {
+        let (mut net, root) = with_author(seed);
+        let feed = feed_of(&net, 3, Lane::Routine);
+        let (whole, head) = notes(&net, 3, Lane::Routine, root, &["a", "b", "c"]);
+        let again = signed_again(&net, &whole);
+        // The same head under a run of another extent.
+        let (first, middle) = notes(&net, 3, Lane::Routine, root, &["a", "b"]);
+        let (rest, _) = notes(&net, 3, Lane::Routine, middle, &["c"]);
+        let rest = signed_again(&net, &rest);
+        net.say(3, 0, &PeerMessage::Run(whole.clone()));
+        net.say(3, 1, &PeerMessage::Run(again.clone()));
+        net.say(3, 2, &PeerMessage::Run(first));
+        net.say(3, 2, &PeerMessage::Run(rest));
+        net.run_for(seed);
+        // Each hears the other signature, too, before it is ordered and after.
+        for _ in 0..2 {
+            for to in 0..3 {
+                net.say(3, to, &PeerMessage::Run(again.clone()));
+                net.say(3, to, &PeerMessage::Run(whole.clone()));
+            }
+            net.run_for(2_000);
+        }
+        settle(&mut net);
+        net.crash(0);
+        net.start(0);
+        let id = net.note(0, "and on").expect("taken");
+        assert!(net.run_until(20_000, |net| (0..3).all(|node| net.ordered(node).contains(&id))));
+        settle(&mut net);
+        all_agree(&net);
+        let kept = |node: usize| net.nodes[node].store.entries[&(feed, 3)].clone();
+        assert_ne!(kept(0).signature, kept(1).signature, "each keeps the one that it took first");
+        for node in 0..3 {
+            assert_eq!(kept(node).hash, head.hash);
+            assert_eq!(net.engine(node).committed(&feed), Some(head));
+            assert_eq!(net.convictions(node), []);
+            assert!(net.nodes[node].store.forks.is_empty());
+        }
+        let branch = |run: &Run| Branch { hash: head.hash, digests: Vec::new(), signature: run.signature };
+        let proof = ForkProof::new(feed, head.length, [branch(&whole), branch(&again)]);
+        assert!(!proof.verify(&net.founded.coalition()), "two signatures of one head prove nothing");
+    }
 }

@@ -1,0 +1,110 @@
+//! When a seat contributes.
+
+use entente_hbbft::Message;
+use entente_protocol::feed::Lane;
+use entente_protocol::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
+use entente_protocol::replicate::PeerMessage;
+use entente_protocol::store::Archive as _;
+use entente_protocol::wire;
+
+use crate::forge::feed_of;
+use crate::net::Net;
+
+const GAP_MS: u64 = 60_000;
+
+/// All that a seat has said in an epoch, as far as a node holds it.
+fn said(net: &Net, node: usize, seat: usize, epoch: u64) -> Vec<Message> {
+    let frames = net.nodes[node].store.frames.values();
+    let frames = frames.filter(|frame| (frame.feed.seat.index(), frame.feed.epoch) == (seat, epoch));
+    frames.flat_map(|frame| frame.votes.messages()).collect()
+}
+
+/// A node's own contribution to an open epoch.
+fn contribution(net: &Net, node: usize, epoch: u64) -> Option<Contribution> {
+    let digest = said(net, node, node, epoch).into_iter().find_map(|message| match message {
+        Message::Propose(digest) => Some(digest),
+        _ => None,
+    })?;
+    let bytes = net.nodes[node].store.payload(epoch, &digest).expect("memory is whole").expect("durable");
+    Some(wire::decode(&bytes, MAX_CONTRIBUTION_BYTES).expect("a contribution"))
+}
+
+#[test]
+fn a_lone_seat_starts_once_a_gap() {
+    let epochs = |gap_ms| {
+        let mut net = Net::new(1, 1);
+        net.timing.start_gap_ms = gap_ms;
+        net.start_all();
+        let mut ids = Vec::new();
+        for i in 0..100 {
+            ids.push(net.note(0, &format!("word {i}")).expect("taken"));
+            net.run_for(GAP_MS / 20);
+        }
+        net.run_for(GAP_MS);
+        assert_eq!(net.ordered(0), ids);
+        net.status(0).applied
+    };
+    assert_eq!(epochs(0), 100);
+    // Five gaps and what came in the last of them.
+    assert_eq!(epochs(GAP_MS), 6);
+}
+
+/// Four seats, of which the last `eager` keep no gap.
+fn with_eager(eager: usize) -> Net {
+    let mut net = Net::new(4, 2);
+    for node in 0..4 {
+        net.timing.start_gap_ms = if node < 4 - eager { GAP_MS } else { 0 };
+        net.start(node);
+    }
+    net.run_for(1_000);
+    let id = net.note(3, "the first starts all").expect("taken");
+    assert!(net.run_until(2_000, |net| (0..4).all(|node| net.ordered(node) == [id])));
+    net
+}
+
+#[test]
+fn contributions_of_weak_seats_waive_the_gap_and_fewer_do_not() {
+    let mut net = with_eager(2);
+    for i in 0..10 {
+        let id = net.note(3, &format!("word {i}")).expect("taken");
+        let done = net.run_until(2_000, |net| (0..4).all(|node| net.ordered(node).contains(&id)));
+        assert!(done, "word {i}: {:#?}", net.status(0));
+    }
+    assert!(net.status(0).applied >= 11, "each was an epoch of its own");
+
+    let mut net = with_eager(1);
+    let start = net.now;
+    let id = net.note(3, "waits for the others' gap").expect("taken");
+    assert!(net.run_until(2 * GAP_MS, |net| (0..4).all(|node| net.ordered(node).contains(&id))));
+    let waited = net.now.since(start);
+    assert!((GAP_MS / 2..GAP_MS + 2_000).contains(&waited), "{waited} ms");
+}
+
+/// An epoch that was agreed without its claim has left an entry behind, which its seat does not claim again by itself;
+/// after a restart it does, because it does not know any more what it has claimed.
+#[test]
+fn an_entry_claimed_in_vain_before_a_restart_is_claimed_again_after_it() {
+    let mut net = Net::new(4, 3);
+    net.start_all();
+    net.run_for(1_000);
+    let feed = feed_of(&net, 0, Lane::Routine);
+    net.loses =
+        Some(Box::new(move |_, _, message| matches!(message, PeerMessage::Run(run) if run.feed == feed)));
+    let alone = net.note(0, "held by its author alone").expect("taken");
+    net.run_for(100);
+    let claims = |net: &Net, epoch| {
+        let head = net.nodes[0].store.entries[&(feed, 1)].hash;
+        let claims = contribution(net, 0, epoch)?.claims;
+        Some(claims.iter().any(|claims| claims.heads.contains(&(1, head))))
+    };
+    assert_eq!(claims(&net, 1), Some(true));
+    let other = net.note(1, "held by all").expect("taken");
+    assert!(net.run_until(5_000, |net| (0..4).all(|node| net.ordered(node) == [other])));
+    net.run_for(60_000);
+    assert_eq!((net.status(0).applied, claims(&net, 2)), (1, None), "nothing new calls for an epoch");
+    net.crash(0);
+    net.start(0);
+    assert!(net.run_until(5_000, |net| claims(net, 2) == Some(true)), "{:?}", net.status(0));
+    net.loses = None;
+    assert!(net.run_until(20_000, |net| (0..4).all(|node| net.ordered(node).contains(&alone))));
+}
