@@ -375,7 +375,8 @@ impl Engine {
         }
         let certified = self.certified;
         let peer = self.peers.get_mut(&node).expect("checked by the caller");
-        if have.applied > peer.applied {
+        let ahead = have.applied > peer.applied;
+        if ahead {
             peer.applied = have.applied;
             peer.claims_more(Subject::Frames(self.applied + 1), now, &timing);
         }
@@ -420,6 +421,10 @@ impl Engine {
             let (feed, committed) = (self.feeds[index].key, self.feeds[index].chain.committed().length);
             let from = committed.min(head.length.saturating_sub(1));
             self.ask(node, Want::Entries { feed, from, to: Some(head) });
+        }
+        if ahead {
+            // It holds what the cuts up to there name, and says so of enrolled feeds alone.
+            self.try_apply();
         }
         self.ask_missing();
         // Whoever lacks what is known here is told at the next gossip.

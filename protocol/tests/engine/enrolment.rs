@@ -22,7 +22,7 @@ fn net(seed: u64) -> Net {
 }
 
 /// The officer of another partner carries it, whomever it concerns.
-fn carry(net: &mut Net, from: usize, act: KeyAct) -> RecordId {
+pub(crate) fn carry(net: &mut Net, from: usize, act: KeyAct) -> RecordId {
     let officer = &net.keys[from].officer;
     let nonce = Nonce([net.rng.below(256) as u8; 16]);
     let record =
@@ -44,7 +44,7 @@ fn enrols(net: &Net, of: usize, node: usize) -> KeyAct {
     KeyAct::Grant(Chain(vec![delegation.sign(root)]))
 }
 
-fn takes_back(net: &Net, of: usize, node: usize) -> KeyAct {
+pub(crate) fn takes_back(net: &Net, of: usize, node: usize) -> KeyAct {
     let root = &net.keys[of].root;
     let revocation = Revocation {
         coalition: net.founded.coalition(),

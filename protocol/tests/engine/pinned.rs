@@ -1,12 +1,25 @@
 //! What a decided cut names is fetched, stored and served, whatever has become of its author or how full its feed is.
 
+use entente_protocol::coalition::Disposition;
 use entente_protocol::feed::{FeedKey, Lane, MAX_RUN_ENTRIES, MAX_UNORDERED_ENTRIES};
+use entente_protocol::leaf::Leaf;
 use entente_protocol::record::Body;
 use entente_protocol::replicate::PeerMessage;
 
+use crate::enrolment::{carry, takes_back};
 use crate::evidence::{check_frozen, frozen_at};
 use crate::forge::{feed_of, notes, root_of, run, with_liar};
 use crate::net::Net;
+
+/// What became of an entry.
+fn fate(net: &Net, node: usize, feed: &FeedKey, length: u64) -> Vec<Disposition> {
+    let leaves = net.nodes[node].store.leaves();
+    let entry = |leaf: &&[u8]| match Leaf::decode(leaf).expect("a leaf") {
+        Leaf::Entry(entry) if entry.feed == *feed && entry.length == length => Some(entry.disposition),
+        _ => None,
+    };
+    leaves.iter().filter_map(entry).collect()
+}
 
 fn all_certify(net: &mut Net, epoch: u64) {
     let done = net.run_until(30_000, |net| (0..3).all(|node| net.status(node).certified >= epoch));
@@ -82,6 +95,28 @@ fn an_entry_under_a_cut_is_fetched_after_its_feed_was_frozen() {
         assert!(frozen_at(&net, 0..2, &feed).is_some(), "both that hold it have frozen the feed");
         gets_it_at_last(&mut net, &feed, starts_again);
         assert_eq!(check_frozen(&net, 0..3, &feed), 1, "the entry stands behind the proof, as a void leaf");
+    }
+}
+
+#[test]
+fn an_entry_under_a_cut_is_fetched_after_its_author_was_revoked() {
+    for starts_again in [false, true] {
+        let (mut net, feed) = lacking_until_struck(2, |net| {
+            let act = takes_back(net, 3, 3);
+            carry(net, 0, act);
+        });
+        for node in [0, 1] {
+            assert_eq!(
+                net.engine(node).committed(&feed),
+                None,
+                "both that hold it have no such feed any more"
+            );
+        }
+        gets_it_at_last(&mut net, &feed, starts_again);
+        for node in 0..3 {
+            let fate = fate(&net, node, &feed, 2);
+            assert!(matches!(fate[..], [Disposition::Refused(_)]), "judged by its index: {fate:?}");
+        }
     }
 }
 
