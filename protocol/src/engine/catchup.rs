@@ -12,7 +12,7 @@ use std::collections::btree_map::Entry;
 
 use entente_hbbft::{Digest, Seat};
 
-use super::peers::Subject;
+use super::peers::{Asked, Subject};
 use super::{Engine, Halt, NodeId};
 use crate::ledger::cosignature::Certificate;
 use crate::replicate::{EpochProof, Want};
@@ -152,6 +152,13 @@ impl Engine {
         }
         let epoch = self.applied + 1;
         let Some(proven) = self.catchup.proven.get(&epoch) else { return };
+        // Contributions come behind the record of their epoch, in the same answer.
+        let comes = |asked: &Asked| {
+            asked.until > self.now && matches!(asked.want, Want::Epochs { from } if from <= epoch)
+        };
+        if self.asked.get(&Subject::Epochs).is_some_and(comes) {
+            return;
+        }
         let lacking: Vec<Digest> = proven.lacking().collect();
         let holders = self.peers_where(|peer| peer.certified >= epoch);
         for digest in lacking {

@@ -85,7 +85,7 @@ pub(super) enum Subject {
 pub(super) struct Asked {
     pub(super) peer: NodeId,
     /// Only the answer to this ends the wait: that to an earlier want may come late, or twice.
-    want: Want,
+    pub(super) want: Want,
     pub(super) until: Time,
     /// Whether anything came of it.
     progress: bool,
@@ -431,14 +431,16 @@ impl Engine {
         self.changed();
     }
 
-    /// Pushes what this node alone can vouch for: own entries, frames and cosignatures that the peer lacks.
+    /// Pushes what this node alone can vouch for: own entries, frames and cosignatures that the peer lacks. Entries that are ordered are
+    /// held by others too: who lacks some of them asks, unless it takes a copy of the state.
     fn push_own(&mut self, node: NodeId) {
         for index in 0..self.feeds.len() {
             let feed = &self.feeds[index];
             let peer = &self.peers[&node];
             let from = peer.held(index);
             let contested = peer.contests.contains_key(&index);
-            if self.is_own(&feed.key) && feed.chain.head().length > from && !contested {
+            let lacks = (feed.chain.committed().length..feed.chain.head().length).contains(&from);
+            if self.is_own(&feed.key) && lacks && !contested {
                 let want = Want::Entries { feed: feed.key, from, to: None };
                 self.serve(node, want);
             }

@@ -3,6 +3,8 @@
 //! Guarantees: an answer is at most [`SERVE_BYTES`] and ends with [`PeerMessage::Served`], after which the peer asks
 //! for the rest; entries are given in runs that end where their author signed, so each can be checked by itself.
 
+use std::collections::BTreeSet;
+
 use entente_hbbft::Digest;
 
 use super::message::{EpochProof, PeerMessage, Want};
@@ -118,7 +120,9 @@ fn epochs(
             Err(error) => return Err(missing_nodes(index, error)),
         };
         let proof = EpochProof { certificate: certificate.clone(), index, leaf, path };
-        let payloads = batch.agreed.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        // Seats that contribute the same are given it once.
+        let contributions = batch.agreed.into_iter().map(|(_, bytes)| bytes).collect::<BTreeSet<_>>();
+        let payloads = contributions.iter().map(Vec::len).sum::<usize>();
         let bytes = wire::encode(&proof).len() + payloads;
         // One at least, or the asker would never get on.
         if bytes > budget && epoch > from {
@@ -126,8 +130,7 @@ fn epochs(
         }
         budget = budget.saturating_sub(bytes);
         messages.push(PeerMessage::Epoch(proof));
-        let contributions = batch.agreed.into_iter();
-        messages.extend(contributions.map(|(_, bytes)| PeerMessage::Payload { epoch, bytes }));
+        messages.extend(contributions.into_iter().map(|bytes| PeerMessage::Payload { epoch, bytes }));
     }
     Ok(())
 }

@@ -63,7 +63,7 @@ fn a_sleeper_that_crashes_on_the_way_goes_on_from_where_it_was() {
     while_away(&mut net, 40);
     let certified = net.status(0).certified;
     let mut crashes = 0;
-    for effects in (3..).step_by(7) {
+    for effects in (3..).step_by(4) {
         net.crash_in = Some((3, effects));
         net.start(3);
         if net.run_until(20_000, |net| net.nodes[3].engine.is_none()) {

@@ -120,6 +120,18 @@ impl Engine {
     pub(in crate::engine) fn ask_now(&mut self) {
         self.ask_due = false;
         self.retry_at = None;
+        self.ask_for_copy();
+        self.ask_for_entries();
+        self.ask_for_contested();
+        self.ask_for_branches();
+        self.ask_for_frames();
+        self.ask_for_payloads();
+        self.ask_for_epochs();
+        self.ask_for_cosignatures();
+    }
+
+    /// Entries that peers say they hold; none while a copy of the state is taken, which takes the place of most.
+    fn ask_for_entries(&mut self) {
         let mut wanted: BTreeMap<usize, u64> = BTreeMap::new();
         for peer in self.peers.values() {
             for (&index, &length) in &peer.known {
@@ -132,7 +144,8 @@ impl Engine {
             let held = feed.chain.head().length;
             // Of a forked feed only what a cut names is of use.
             let forked = self.is_forked(index);
-            if most <= held || self.is_own(&feed.key) || forked || !feed.chain.has_room(1, 0) {
+            let spared = self.is_taking() || forked;
+            if most <= held || self.is_own(&feed.key) || spared || !feed.chain.has_room(1, 0) {
                 self.asked.remove(&Subject::Feed(index));
                 continue;
             }
@@ -140,13 +153,6 @@ impl Engine {
             let from = self.peers_where(|peer| peer.held(index) > held);
             self.ask_one(Subject::Feed(index), &from, &[], want);
         }
-        self.ask_for_contested();
-        self.ask_for_branches();
-        self.ask_for_frames();
-        self.ask_for_payloads();
-        self.ask_for_copy();
-        self.ask_for_epochs();
-        self.ask_for_cosignatures();
     }
 
     /// Own entries that a peer says it holds and the store lacks: they would show that the store was rolled back.
