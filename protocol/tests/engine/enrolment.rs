@@ -9,7 +9,8 @@ use entente_protocol::store::Archive as _;
 use entente_protocol::time::Time;
 
 use crate::catchup::while_away;
-use crate::net::{Net, START};
+use crate::coalition::START;
+use crate::net::Net;
 
 const UNTIL: Time = Time(START.0 + 900 * 86_400_000);
 

@@ -8,11 +8,12 @@ use entente_protocol::replicate::{Cosign, Have, MAX_MESSAGE_BYTES, PeerMessage, 
 use entente_protocol::vote::{HeadReport, HeadRequest};
 use entente_protocol::wire;
 
+use crate::coalition::START;
 use crate::forge::{
     answer_with_nothing, boast, feed_of, first_frame, inbox, no_signature, notes, root_of, run, wants,
     with_liar,
 };
-use crate::net::{Net, START};
+use crate::net::Net;
 
 /// Three honest members and the liar, node 3.
 /// A word of an honest member is ordered by all three.
@@ -127,7 +128,7 @@ fn who_never_answers_does_not_hold_up_those_who_ask_others_too() {
         net.say(3, 0, &PeerMessage::Have(Have { feeds: vec![(feed, head)], ..Have::default() }));
         orders(&mut net, 1, &format!("word {i}"));
     }
-    let spent = net.now.since(crate::net::START);
+    let spent = net.now.since(crate::coalition::START);
     assert!(spent < 30_000, "twenty words took {spent} ms");
 }
 

@@ -13,8 +13,8 @@ use entente_protocol::time::Time;
 use entente_protocol::vote::{HeadReport, HeadRequest, MAX_REPORTED_HEADS, VoteFeed, VoteHead};
 use entente_protocol::wire;
 
+use crate::coalition::found;
 use crate::forge::no_signature;
-use crate::net::found;
 
 fn fits(message: &PeerMessage) {
     let bytes = wire::encode(message);

@@ -7,6 +7,7 @@ mod brief;
 mod catchup;
 mod claims;
 mod clocks;
+mod coalition;
 mod contributions;
 mod delays;
 mod enrolment;

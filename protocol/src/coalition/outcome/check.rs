@@ -10,15 +10,14 @@ impl Decision {
     /// # Errors
     /// What contradicts the charter, in words.
     pub fn check(&self, charter: &Charter) -> Result<(), String> {
-        let decision = self;
         let kind = charter
-            .kind(decision.kind.as_str())
-            .ok_or_else(|| format!("the charter declares no operation type {}", decision.kind))?;
-        let kind = match &decision.concerns {
+            .kind(self.kind.as_str())
+            .ok_or_else(|| format!("the charter declares no operation type {}", self.kind))?;
+        let kind = match &self.concerns {
             Some(subject) => &kind.without(subject),
             None => kind,
         };
-        for standing in &decision.counted {
+        for standing in &self.counted {
             if !kind.may_act(&standing.partner, standing.role) {
                 return Err(format!(
                     "{} may not act as {} in {}",
@@ -26,34 +25,34 @@ impl Decision {
                 ));
             }
         }
-        let assessment = Assessment::of(kind, decision.counted.iter().cloned());
-        if decision.verdict == Verdict::Conflicted {
-            return conflicted(decision, charter, &assessment);
+        let assessment = Assessment::of(kind, self.counted.iter().cloned());
+        if self.verdict == Verdict::Conflicted {
+            return conflicted(self, charter, &assessment);
         }
-        let window_over = decision.decided_by.is_none();
-        if assessment.counted != decision.counted || assessment.deficit != decision.deficit {
+        let window_over = self.decided_by.is_none();
+        if assessment.counted != self.counted || assessment.deficit != self.deficit {
             return Err("the attestations that it counts do not give the deficit that it states".into());
         }
-        if let Some(word) = &decision.word {
+        if let Some(word) = &self.word {
             let decides = matches!(&kind.rule.fallback, Fallback::Escalate(to) if *to == word.partner);
             if !decides || word.role == Role::Observing || !kind.may_act(&word.partner, word.role) {
                 return Err(format!("the word of {} decides nothing in {}", word.partner, kind.name));
             }
         }
-        if decision.limits != kind.rule.limits(decision.verdict) {
+        if self.limits != kind.rule.limits(self.verdict) {
             return Err("it states other limits than the charter".into());
         }
         let (asked, escalated) = match kind
             .rule
             .fallback
             .authority()
-            .filter(|_| decision.stage == Stage::Escalated)
+            .filter(|_| self.stage == Stage::Escalated)
         {
-            Some(to) => match decision.mandates.split_last() {
+            Some(to) => match self.mandates.split_last() {
                 Some((last, before)) if last.needed == *to => (before, Some(last)),
                 _ => return Err(format!("it was escalated to the authority {to}, and states no word of it")),
             },
-            None => (&decision.mandates[..], None),
+            None => (&self.mandates[..], None),
         };
         if let Some(needed) =
             kind.authority.as_ref().filter(|needed| asked.iter().all(|it| it.needed != **needed))
@@ -65,21 +64,21 @@ impl Decision {
         if let Some(other) = asked.iter().find(|it| !amends && Some(&it.needed) != kind.authority.as_ref()) {
             return Err(format!("{} does not need the authority {}", kind.name, other.needed));
         }
-        decision.mandates.iter().try_for_each(|mandate| mandate.check(charter))?;
-        let leave = Leave::of(&decision.mandates);
+        self.mandates.iter().try_for_each(|mandate| mandate.check(charter))?;
+        let leave = Leave::of(&self.mandates);
         let word = match escalated {
             Some(mandate) => mandate.stance(),
-            None => decision.word.as_ref().map(|word| word.stance),
+            None => self.word.as_ref().map(|word| word.stance),
         };
-        match assessment.ending(kind, decision.stage, word, leave, window_over) {
-            Some(Ending::Decided(verdict)) if verdict == decision.verdict => Ok(()),
+        match assessment.ending(kind, self.stage, word, leave, window_over) {
+            Some(Ending::Decided(verdict)) if verdict == self.verdict => Ok(()),
             Some(Ending::Further(_)) => {
-                Err(format!("it states {}, but the rule begins a further window", decision.verdict))
+                Err(format!("it states {}, but the rule begins a further window", self.verdict))
             }
             Some(Ending::Decided(verdict)) => {
-                Err(format!("it states {}, but the rule gives {verdict}", decision.verdict))
+                Err(format!("it states {}, but the rule gives {verdict}", self.verdict))
             }
-            None => Err(format!("it states {}, but the rule leaves the operation open", decision.verdict)),
+            None => Err(format!("it states {}, but the rule leaves the operation open", self.verdict)),
         }
     }
 }
