@@ -1,13 +1,14 @@
-//! When a seat contributes.
+//! When a seat contributes, and which contributions are none.
 
-use entente_hbbft::Message;
+use entente_hbbft::{Digest, Frame, Message, Seat};
 use entente_protocol::feed::Lane;
-use entente_protocol::frontier::{Contribution, MAX_CONTRIBUTION_BYTES};
+use entente_protocol::frontier::{Basis, Contribution, FeedClaims, MAX_CONTRIBUTION_BYTES, MAX_INCARNATIONS};
+use entente_protocol::identity::hash;
 use entente_protocol::replicate::PeerMessage;
 use entente_protocol::store::Archive as _;
 use entente_protocol::wire;
 
-use crate::forge::feed_of;
+use crate::forge::{feed_of, first_frame, with_liar};
 use crate::net::Net;
 
 const GAP_MS: u64 = 60_000;
@@ -107,4 +108,37 @@ fn an_entry_claimed_in_vain_before_a_restart_is_claimed_again_after_it() {
     assert!(net.run_until(5_000, |net| claims(net, 2) == Some(true)), "{:?}", net.status(0));
     net.loses = None;
     assert!(net.run_until(20_000, |net| (0..4).all(|node| net.ordered(node).contains(&alone))));
+}
+
+#[test]
+fn a_contribution_with_a_part_of_a_feeds_pairs_is_not_echoed_and_its_seat_is_named() {
+    // All pairs of five entries, and some.
+    for beyond in [&[1, 2, 4, 5][..], &[4, 5], &[1, 2, 5], &[2], &[1, 2, 4, 5, 8]] {
+        let good = beyond == [1, 2, 4, 5];
+        let mut net = with_liar(4);
+        let nodes: Vec<_> = net.founded.nodes().map(|(key, _)| key).collect();
+        let feeds = Basis::feeds_of(&nodes, MAX_INCARNATIONS, []);
+        let index = feeds.iter().position(|key| *key == feed_of(&net, 3, Lane::Routine)).expect("enrolled");
+        // Nobody holds these: that makes no contribution invalid.
+        let heads = beyond.iter().map(|&length| (length, hash("test", &[&[length as u8]]))).collect();
+        let claims = vec![FeedClaims { feed: index as u16, heads }];
+        let bytes = Contribution { clock: net.now, claims }.encode();
+        let digest = Digest::of(&bytes);
+        let frame = first_frame(&net, 3, 1, Frame::pack([Message::Propose(digest)]));
+        for to in 0..3 {
+            net.say(3, to, &PeerMessage::Payload { epoch: 1, bytes: bytes.clone() });
+            net.say(3, to, &PeerMessage::Frame(frame.clone()));
+        }
+        net.run_for(1_000);
+        let echo = Message::Echo { proposer: Seat(3), digest };
+        for node in 0..3 {
+            assert_eq!(said(&net, node, node, 1).contains(&echo), good, "{beyond:?}");
+            let named = net.convictions(node);
+            assert!(named.iter().all(|fault| fault.seat == Some(Seat(3))), "{named:?}");
+            assert_eq!(named.iter().any(|fault| fault.code == "contribution"), !good, "{beyond:?}");
+            assert!(!good || named.is_empty(), "{named:?}");
+        }
+        let id = net.note(0, "honest").expect("taken");
+        assert!(net.run_until(20_000, |net| (0..3).all(|node| net.ordered(node).contains(&id))));
+    }
 }
