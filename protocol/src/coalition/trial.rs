@@ -91,6 +91,9 @@ pub struct WordLine {
     /// Why.
     #[serde(default)]
     pub ground: Option<String>,
+    /// In the further window, if there is one, instead of the first.
+    #[serde(default)]
+    pub later: bool,
 }
 
 /// Why nothing could be tried.
@@ -244,10 +247,17 @@ pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
             return Ok(trial.held(&still));
         }
     }
-    for line in script.words.iter().cloned().chain(needed_by(&kind, script)) {
-        trial.explanation.extend(stage.authorize(id, &kind, &line, &mut trial.steps));
-    }
-    for (number, lines) in script.lines(&kind, &returning, short.is_some()).into_iter().enumerate() {
+    let words = script.words.iter().cloned().chain(needed_by(&kind, script));
+    let (later, now) = words.partition::<Vec<_>, _>(|line| line.later);
+    let windows = [now, later].into_iter().zip(script.lines(&kind, &returning, short.is_some()));
+    for (number, (words, lines)) in windows.enumerate() {
+        for line in &words {
+            let (told, decision) = stage.authorize(id, &kind, line, &mut trial.steps);
+            trial.explanation.extend(told);
+            if let Some(decision) = decision {
+                return Ok(trial.decided(draft, decision));
+            }
+        }
         for line in &lines {
             if let Some(decision) = stage.say(&kind, id, line, &mut trial.steps) {
                 return Ok(trial.decided(draft, decision));
@@ -292,7 +302,9 @@ impl Script {
         }
         let own = |line: &&WordLine| {
             let name = line.authority.as_str();
-            draft.authority.stated(name).is_none() && self.absent.iter().any(|away| away.as_str() == name)
+            !line.later
+                && draft.authority.stated(name).is_none()
+                && self.absent.iter().any(|away| away.as_str() == name)
         };
         match self.words.iter().find(own) {
             Some(WordLine { authority, word: Some(word), .. }) => {
@@ -435,5 +447,5 @@ fn the_kind(draft: &Charter, script: &Script) -> Result<(OperationType, Option<C
 fn needed_by(kind: &OperationType, script: &Script) -> Option<WordLine> {
     let needed = kind.authority.clone()?;
     let silent = script.words.iter().all(|line| line.authority != needed);
-    silent.then_some(WordLine { authority: needed, word: Some(Word::Permit), ground: None })
+    silent.then_some(WordLine { authority: needed, word: Some(Word::Permit), ground: None, later: false })
 }

@@ -22,7 +22,7 @@ const MAX_SCRIPT_BYTES: usize = 64 * 1024;
 pub(crate) struct Simulate {
     /// A draft, or a founding with signatures
     file: PathBuf,
-    /// What is said, as TOML: type, by, about, absent, returns, [body], [[say]] with partner, stance, role, caveat, later, and [[words]] with authority, word, ground
+    /// What is said, as TOML: type, by, about, absent, returns, [body], [[say]] with partner, stance, role, caveat, later, and [[words]] with authority, word, ground, later
     records: Option<PathBuf>,
     /// The operation type; needed only where the charter declares several
     #[arg(long = "type", value_name = "TYPE")]
@@ -48,6 +48,9 @@ pub(crate) struct Simulate {
     /// What an authority says: pact:refuse, or pact:silent; may be given several times
     #[arg(long = "authority", value_name = "NAME:WORD", value_parser = word)]
     words: Vec<WordLine>,
+    /// What an authority says in the further window, if there is one
+    #[arg(long, value_name = "NAME:WORD", value_parser = word)]
+    authority_later: Vec<WordLine>,
     /// A value of its body: corridor=alfa; may be given several times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse::pair)]
     values: Vec<(String, String)>,
@@ -70,7 +73,12 @@ fn word(text: &str) -> Result<WordLine, String> {
         || format!("{text:?} is not of the form NAME:WORD, as pact:order, pact:refuse or pact:silent");
     let (authority, word) = text.split_once(':').ok_or_else(wrong)?;
     let word = if word == "silent" { None } else { Some(word.parse()?) };
-    Ok(WordLine { authority: authority.parse().map_err(|error| format!("{error}"))?, word, ground: None })
+    Ok(WordLine {
+        authority: authority.parse().map_err(|error| format!("{error}"))?,
+        word,
+        ground: None,
+        later: false,
+    })
 }
 
 impl Simulate {
@@ -97,6 +105,9 @@ impl Simulate {
         script.say.extend(self.says.iter().cloned());
         script.say.extend(self.later.iter().cloned().map(|line| Line { later: true, ..line }));
         script.words.extend(self.words.iter().cloned());
+        script
+            .words
+            .extend(self.authority_later.iter().cloned().map(|line| WordLine { later: true, ..line }));
         script.body.extend(self.values.iter().cloned());
         let trial = trial(&charter, &script).map_err(|why| {
             let file = quoted(&self.file);

@@ -6,6 +6,7 @@ use super::Lints;
 use crate::authority::{Authority, AuthorityKind, Extent, Registry};
 use crate::charter::text::{all_of, either};
 use crate::charter::{AuthorityName, Charter, Effect, KindName, OperationType};
+use crate::identity::PublicKey;
 
 pub(super) fn authorities(charter: &Charter, lints: &mut Lints) {
     for stated in &charter.authority.authorities {
@@ -83,7 +84,7 @@ fn own(charter: &Charter, registry: &Registry, stated: &Authority, lints: &mut L
 fn parties(charter: &Charter, lints: &mut Lints) {
     for reference in &charter.authority.alliances {
         let alliance = &reference.alliance;
-        let strange = |(name, key): &(&AuthorityName, &crate::identity::PublicKey)| {
+        let strange = |(name, key): &(&AuthorityName, &PublicKey)| {
             charter.partner(name.as_str()).is_some_and(|partner| partner.root != **key)
         };
         let strange = alliance.parties.iter().filter(strange).map(|(name, _)| name).collect::<Vec<_>>();
@@ -181,6 +182,7 @@ fn need(
         Some(reference) => &reference.alliance.expression,
         None => &authority.expression,
     };
+    let expression = registry.named(expression);
     lints.note(match what {
         For::Each => format!(
             "{name} needs {needed} ({expression}) to order or permit it; a refusal by {needed}{by} stops it{over}"
@@ -189,6 +191,16 @@ fn need(
             "{name} escalates to {needed} ({expression}), which orders, permits or refuses it; a refusal by {needed}{by} stops it{over}"
         ),
     });
+}
+
+/// What an authority lacks to speak without the voices of these roots; nothing if it can, or is not declared.
+pub(super) fn lacks_voices(
+    registry: &Registry,
+    name: &AuthorityName,
+    without: &BTreeSet<PublicKey>,
+) -> Option<String> {
+    let others = registry.keys().into_iter().filter(|key| !without.contains(key)).collect();
+    registry.evaluate(&registry.get(name.as_str())?.expression, &others).err().map(|it| it.to_string())
 }
 
 fn may_decide(authority: &Authority, kind: &KindName) -> bool {

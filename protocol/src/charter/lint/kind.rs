@@ -45,7 +45,7 @@ pub(super) fn operation(charter: &Charter, kind: &OperationType, lints: &mut Lin
     }
     super::course::course(charter, kind, lints);
     if lints.errors() == before {
-        super::reach::reach(kind, lints);
+        super::reach::reach(charter, kind, lints);
     }
 }
 

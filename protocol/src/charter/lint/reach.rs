@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::authority::lacks_voices;
 use super::{Lints, MAX_TRIES};
 use crate::charter::text::{all_of, either};
-use crate::charter::{Fallback, OperationType, PartnerName};
+use crate::charter::{Charter, Fallback, OperationType, PartnerName};
 use crate::coalition::outcome::{Against, can_be_met, lacks};
 
 /// Most partners whose pairs are looked at.
@@ -46,7 +47,7 @@ impl By {
     }
 }
 
-pub(super) fn reach(kind: &OperationType, lints: &mut Lints) {
+pub(super) fn reach(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
     let (name, rule) = (&kind.name, &kind.rule);
     let ways = rule.ways();
     match lints.can(kind, &ways, rule.quorum, &Against::default()) {
@@ -72,11 +73,19 @@ pub(super) fn reach(kind: &OperationType, lints: &mut Lints) {
         lints
             .warning(format!("{name}: requires no endorsement, so silence until the window ends is consent"));
     }
+    let registry = charter.first_registry().ok();
+    // Who does not go along does not speak through the authority either.
+    let speaks = |against: &Against<'_>| {
+        let (Some(registry), Some(to)) = (&registry, rule.fallback.authority()) else { return true };
+        let away = against.silent.iter().chain(&against.objecting);
+        let away = away.filter_map(|name| charter.partner(name.as_str())).map(|it| it.root).collect();
+        lacks_voices(registry, to, &away).is_none()
+    };
     let people = people(kind);
     let mut groups: BTreeMap<(Comes, By), Vec<&PartnerName>> = BTreeMap::new();
     let mut waited_for = kind.veto_holders();
     for partner in people.iter().copied() {
-        let tried = |against| comes(kind, &against, &mut MAX_TRIES.clone()).unwrap_or(Comes::Agreed);
+        let tried = |against| comes(kind, &speaks, &against, &mut MAX_TRIES.clone()).unwrap_or(Comes::Agreed);
         let silent = tried(Against { silent: vec![partner], ..Against::default() });
         let objecting = tried(Against { objecting: vec![partner], ..Against::default() });
         if silent != Comes::Agreed {
@@ -121,7 +130,7 @@ pub(super) fn reach(kind: &OperationType, lints: &mut Lints) {
         ));
     }
     if !groups.keys().any(|(comes, _)| *comes == Comes::Blocked) {
-        let pairs = match pairs(kind, &people) {
+        let pairs = match pairs(kind, &speaks, &people) {
             None => String::new(),
             Some(pairs) if pairs.is_empty() => ", nor can any two".into(),
             Some(pairs) => format!("; {} together can", in_words(&pairs)),
@@ -147,8 +156,16 @@ fn people(kind: &OperationType) -> Vec<&PartnerName> {
     people
 }
 
+/// Whether the authority that it falls back to, if there is one, can speak against these.
+type Speaks<'a> = &'a dyn Fn(&Against<'_>) -> bool;
+
 /// What comes of it; `None` where that takes more than `tries`.
-fn comes(kind: &OperationType, against: &Against<'_>, tries: &mut usize) -> Option<Comes> {
+fn comes(
+    kind: &OperationType,
+    speaks: Speaks<'_>,
+    against: &Against<'_>,
+    tries: &mut usize,
+) -> Option<Comes> {
     let rule = &kind.rule;
     let holders = kind.veto_holders();
     if against.objecting.iter().any(|partner| holders.contains(partner)) {
@@ -161,18 +178,26 @@ fn comes(kind: &OperationType, against: &Against<'_>, tries: &mut usize) -> Opti
         Fallback::Escalate(to) if against.silent.iter().chain(&against.objecting).all(|it| *it != to) => {
             Comes::Escalated
         }
-        Fallback::Authority(_) => Comes::Escalated,
+        Fallback::Authority(_) if speaks(against) => Comes::Escalated,
         Fallback::Lesser(lesser) if can_be_met(kind, &lesser.all_of.ways(), 0, against, tries)? => {
             Comes::Limited
         }
-        Fallback::Lesser(_) | Fallback::Escalate(_) | Fallback::Fail | Fallback::Defer => Comes::Blocked,
+        Fallback::Lesser(_)
+        | Fallback::Escalate(_)
+        | Fallback::Authority(_)
+        | Fallback::Fail
+        | Fallback::Defer => Comes::Blocked,
     })
 }
 
 type Pair<'a> = (&'a PartnerName, &'a PartnerName);
 
 /// The pairs that can block it together, where nobody can alone; `None` where that is not told.
-fn pairs<'a>(kind: &'a OperationType, people: &[&'a PartnerName]) -> Option<Vec<Pair<'a>>> {
+fn pairs<'a>(
+    kind: &'a OperationType,
+    speaks: Speaks<'_>,
+    people: &[&'a PartnerName],
+) -> Option<Vec<Pair<'a>>> {
     if people.len() > MAX_PAIRED {
         return None;
     }
@@ -187,7 +212,7 @@ fn pairs<'a>(kind: &'a OperationType, people: &[&'a PartnerName]) -> Option<Vec<
                 Against { silent: vec![], objecting: vec![one, other] },
             ];
             for against in &both {
-                if comes(kind, against, &mut tries)? == Comes::Blocked {
+                if comes(kind, speaks, against, &mut tries)? == Comes::Blocked {
                     pairs.push((one, other));
                     break;
                 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Lints;
+use super::authority::lacks_voices;
 use crate::authority::Registry;
 use crate::charter::text::{all_of, either};
 use crate::charter::{AuthorityName, Charter, Effect, Fallback, OperationType, Partner, PartnerName};
@@ -148,10 +149,7 @@ fn authority(
 ) {
     let is_gone = |partner: &&Partner| gone.contains(&&partner.name);
     let roots = charter.members().filter(is_gone).map(|partner| partner.root).collect::<BTreeSet<_>>();
-    let others = registry.keys().into_iter().filter(|key| !roots.contains(key)).collect();
-    let lacks = |name: &AuthorityName| {
-        registry.evaluate(&registry.get(name.as_str())?.expression, &others).err().map(|it| it.to_string())
-    };
+    let lacks = |name: &AuthorityName| lacks_voices(registry, name, &roots);
     let (name, without) = (&kind.name, all_of(gone));
     if let Some(needed) = &kind.authority
         && let Some(lacks) = lacks(needed)

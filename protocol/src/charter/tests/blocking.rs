@@ -1,6 +1,7 @@
 //! Who can keep what from being agreed, and fallbacks that come to nothing.
 
 use super::*;
+use crate::authority::{Authority, AuthorityKind, Expression, KindPrecedence, Scope};
 
 fn lints(severity: Severity, change: &dyn Fn(&mut OperationType)) -> String {
     let mut charter = charter(&FOUR);
@@ -45,6 +46,36 @@ fn the_linter_says_who_alone_can_block_what() {
             vec![Substitute { role: Role::Lead, partner: name("norden"), by: vec![name("sudria")] }];
     });
     assert!(stood_in.contains("norden alone can block it, by objecting; while it is away"), "{stood_in}");
+}
+
+#[test]
+fn who_leaves_it_to_an_authority_that_cannot_speak_without_it_blocks_it() {
+    let notes = |needs: u32| {
+        let mut charter = charter(&FOUR);
+        let roots = ["norden", "estmark"].map(|it| charter.partner(it).expect("a partner").root.into());
+        charter.authority.precedence = Some(KindPrecedence::default());
+        charter.authority.authorities.push(Authority {
+            name: "command".parse().expect("a name"),
+            kind: AuthorityKind::Coalition,
+            scope: Scope::default(),
+            expression: Expression::threshold(needs, roots.to_vec(), &[]).expect("sound"),
+        });
+        charter.operations[0].rule = OutcomeRule {
+            required: vec![Role::Lead],
+            fallback: Fallback::Authority("command".parse().expect("a name")),
+            ..OutcomeRule::default()
+        };
+        charter.sort();
+        messages(&charter, Severity::Note).join("\n")
+    };
+    let both = notes(2);
+    assert!(both.contains("airlift: norden alone can block it, by withholding"), "{both}");
+    let either = notes(1);
+    assert!(either.contains("airlift: norden alone can leave it to the authority command, by"), "{either}");
+    assert!(
+        either.contains("airlift: nobody alone can block it; estmark with norden together can"),
+        "{either}"
+    );
 }
 
 #[test]

@@ -140,21 +140,23 @@ impl Stage {
         self.state.apply(&context, &Body::Signed(signed.clone()))
     }
 
-    /// Says a word of an authority, which whoever opened the operation carries; what follows beyond the outcome.
+    /// Says a word of an authority, which whoever opened the operation carries; what follows beyond the outcome, and the decision, if
+    /// that makes one.
     pub(super) fn authorize(
         &mut self,
         operation: RecordId,
         kind: &OperationType,
         line: &WordLine,
         steps: &mut Vec<Step>,
-    ) -> Option<String> {
+    ) -> (Option<String>, Option<Decision>) {
         let name = &line.authority;
         let Some(word) = line.word else {
             steps.push(Step { after_ms: self.after_ms(), what: format!("{name} says nothing") });
-            return None;
+            return (None, None);
         };
         let ground = line.ground.clone().unwrap_or_else(|| "tried".into());
-        let statement = Statement { operation, authority: name.clone(), word, ground, number: 1 };
+        let number = u32::try_from(self.said).unwrap_or(u32::MAX);
+        let statement = Statement { operation, authority: name.clone(), word, ground, number };
         let rules = &self.founded.charter().authority;
         let mut signatures = Signatures::default();
         let own = self.founded.charter().partner(name.as_str()).map(|partner| partner.name.clone());
@@ -169,7 +171,7 @@ impl Stage {
         };
         let act = Act::Authority(AuthorityAct::Speak(Speak { statement, signatures }));
         let signed = self.sign(&by, self.said, act);
-        let applied = self.apply(&signed);
+        let mut applied = self.apply(&signed);
         let refused = match &applied.disposition {
             Disposition::Refused(refusal) => format!(", which is refused: {refusal}"),
             _ => String::new(),
@@ -180,10 +182,10 @@ impl Stage {
         let home = if keeps_out { "; what it lent to it goes home" } else { "" };
         let what = format!("{name} {} it{refused}{home}", word.does());
         steps.push(Step { after_ms: self.after_ms(), what });
-        let told = keeps_out && kind.authority.is_none();
-        told.then(|| {
+        let told = (keeps_out && kind.authority.is_none()).then(|| {
             format!("{name} keeps its own out of it: the assets that it lent to it go home, and the others go on without them")
-        })
+        });
+        (told, applied.decisions.pop())
     }
 
     /// Says a line; replaces what the partner said before. The decision, if that makes one.

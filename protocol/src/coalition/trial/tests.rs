@@ -58,6 +58,7 @@ fn words_of_authorities_are_tried_by_the_declared_precedence() {
             authority: name.parse().expect("a name"),
             word: *word,
             ground: None,
+            later: false,
         });
         trial(&draft, &Script { words: words.collect(), ..script(&[], &[]) }).expect("tried")
     };
@@ -88,6 +89,7 @@ fn what_an_authority_lacks_and_what_a_nation_takes_home_is_told() {
         authority: authority.parse().expect("a name"),
         word,
         ground: Some("no crews".into()),
+        later: false,
     };
     let silent = Script { words: vec![word("command", None)], ..script(&[], &[]) };
     let silent = trial(&draft, &silent).expect("tried");
@@ -198,8 +200,53 @@ fn what_contradicts_itself_is_not_tried() {
     assert_eq!(opens, "norden is absent, so it cannot open anything");
     let returns = refused(&Script { returns: vec![name("sudria")], ..script(&[], &[]) });
     assert_eq!(returns, "sudria is not absent, so it cannot return");
-    let word =
-        WordLine { authority: "sudria".parse().expect("a name"), word: Some(Word::Refuse), ground: None };
+    let word = WordLine {
+        authority: "sudria".parse().expect("a name"),
+        word: Some(Word::Refuse),
+        ground: None,
+        later: false,
+    };
     let word = refused(&Script { words: vec![word], ..script(&["sudria"], &[]) });
     assert_eq!(word, "sudria is absent, so it cannot say refuse");
+}
+
+#[test]
+fn what_is_escalated_is_decided_by_what_the_authority_says_in_the_further_window() {
+    let mut draft = charter(&FOUR);
+    let roots = ["norden", "estmark"].map(|it| draft.partner(it).expect("a partner").root.into());
+    draft.authority.precedence = Some(crate::authority::KindPrecedence::default());
+    draft.authority.authorities.push(Authority {
+        name: "command".parse().expect("a name"),
+        kind: crate::authority::AuthorityKind::Coalition,
+        scope: crate::authority::Scope::default(),
+        expression: crate::authority::Expression::threshold(2, roots.to_vec(), &[]).expect("sound"),
+    });
+    let airlift = draft.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift").expect("declared");
+    airlift.rule.fallback = crate::charter::Fallback::Authority("command".parse().expect("a name"));
+    let with = |words: &[(Word, bool)]| {
+        let words = words.iter().map(|(word, later)| WordLine {
+            authority: "command".parse().expect("a name"),
+            word: Some(*word),
+            ground: Some("the road is closed".into()),
+            later: *later,
+        });
+        let script = Script { words: words.collect(), ..script(&["sudria"], &[]) };
+        let trial = trial(&draft, &script).expect("tried");
+        (trial.verdict, trial.after_ms / 3_600_000, trial)
+    };
+    let (verdict, hours, silent) = with(&[]);
+    assert_eq!((verdict, hours), (End::Decided(Verdict::Expired), 12), "{silent:?}");
+    assert!(
+        silent.steps.iter().any(|step| step.what.contains("what the authority command says decides")),
+        "{silent:?}"
+    );
+    for (word, verdict) in [(Word::Order, Verdict::Agreed), (Word::Refuse, Verdict::Failed)] {
+        let (decided, hours, later) = with(&[(word, true)]);
+        assert_eq!((decided, hours), (End::Decided(verdict), 6), "{later:?}");
+        let (decided, hours, before) = with(&[(word, false)]);
+        assert_eq!((decided, hours), (End::Decided(verdict), 6), "{before:?}");
+    }
+    // It changes its mind.
+    let (verdict, _, changed) = with(&[(Word::Refuse, true), (Word::Order, false)]);
+    assert_eq!(verdict, End::Decided(Verdict::Agreed), "what it had said before decides: {changed:?}");
 }
