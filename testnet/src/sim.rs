@@ -5,6 +5,7 @@
 //! crashes, cuts, clocks, and up to f members that lie (see `liars`). The oracle (see `oracle`) recomputes what it
 //! checks. Then a quorum of correct seats heals, and all that was acknowledged must be ordered within a budget.
 
+mod coins;
 pub(crate) mod disk;
 mod history;
 mod liars;
@@ -68,12 +69,6 @@ pub enum OptionsError {
     /// No such bug.
     #[error("no planted bug is named {0:?}; there are: {1}")]
     Plant(String, String),
-    /// A bug that no history can show.
-    #[error(
-        "{0} is caught by scripted schedules alone (docs/testing.md says why); run them: \
-         cargo test -p entente-hbbft --test claims planted"
-    )]
-    Scripted(String),
     /// The bugs are not in this build.
     #[error("this build has no planted bugs; build the testnet with the feature `plant`")]
     NotPlanted,
@@ -102,9 +97,6 @@ impl Options {
 
     fn plant(&self) -> Result<Option<Plant>, OptionsError> {
         let Some(name) = &self.plant else { return Ok(None) };
-        if plants::SCRIPTED.contains(&name.as_str()) {
-            return Err(OptionsError::Scripted(name.clone()));
-        }
         let found = Plant::named(name).ok_or_else(|| {
             let names: Vec<_> = plants::ALL.iter().map(|plant| plant.name).collect();
             OptionsError::Plant(name.clone(), names.join(", "))

@@ -126,7 +126,7 @@ pub(super) enum Past {
 }
 
 /// Longest time for which a history is hostile, in ms.
-const MAX_HOSTILE_MS: u64 = 60_000;
+pub(super) const MAX_HOSTILE_MS: u64 = 60_000;
 /// Of so many histories of four or five seats, one of which can be spared, one has a seat that sleeps for thousands of epochs.
 const SLEEPERS: u64 = 15;
 /// Of a hundred histories so many are of the coalition's affairs as well.
@@ -146,6 +146,8 @@ const SEATS_OF_A_CROWD: usize = 7;
 const LYING_AUTHORS: u64 = 80;
 const WAYS_OF_AUTHORS: [Way; 7] =
     [Way::Forks, Way::ForkPerPeer, Way::Twins, Way::Boasts, Way::Replays, Way::PartialDelivery, Way::Silence];
+/// Of a hundred histories drawn without a wish, coins are played in so many.
+const KNOWN_COINS: u64 = 2;
 /// In larger coalitions talk costs more time than it finds.
 const SEATS_OF_AFFAIRS: usize = 10;
 /// Most rounds of talk once all are well again.
@@ -155,6 +157,12 @@ const HOUR_MS: i64 = 3_600_000;
 impl History {
     /// Draws the history of a seed.
     pub(super) fn draw(seed: u64, wish: Wish) -> Self {
+        // From a stream of their own, here and below: all other histories stay as they are.
+        let known = &mut Rng::new(seed, 386);
+        let drawn = known.chance(KNOWN_COINS) && !wish.is_hostile() && wish.seats.is_none();
+        if drawn || wish.theme == Some(Theme::KnownCoins) {
+            return Self::of_known_coins(seed, known);
+        }
         let rng = &mut Rng::new(seed, 1);
         let seats = wish.seats.unwrap_or_else(|| match (rng.below(100), wish.way.is_some()) {
             (0..=59, true) => 4,
@@ -170,7 +178,6 @@ impl History {
         });
         let f = (seats - 1) / 3;
         let further = if rng.chance(25) { rng.between(1, 2) as usize } else { 0 };
-        // From a stream of their own: all other histories stay as they are.
         let crowd = &mut Rng::new(seed, 331);
         let crowded = crowd.chance(CROWDS) && !wish.is_hostile() && seats <= SEATS_OF_A_CROWD;
         let crowd_of = crowd.between(3, MOST_AUTHORS) as usize;
@@ -324,7 +331,8 @@ impl History {
     }
 }
 
-fn work(rng: &mut Rng, members: usize) -> What {
+/// Something that a member says.
+pub(super) fn work(rng: &mut Rng, members: usize) -> What {
     let member = rng.index(members);
     match rng.below(10) {
         0..=4 => What::Notes { member, count: 1 },

@@ -16,6 +16,7 @@ mod forks;
 mod future_flood;
 mod hollow;
 mod partial;
+mod plays_coins;
 mod repeats;
 mod replays;
 mod restless;
@@ -29,11 +30,14 @@ mod unsigned;
 mod withholds;
 mod wrong_digests;
 
-use entente_hbbft::Seat;
+use std::collections::BTreeMap;
+
+use entente_hbbft::{Message, Seat};
 use entente_protocol::identity::CoalitionId;
 use entente_protocol::replicate::PeerMessage;
 use entente_protocol::store::Write;
 use entente_protocol::time::Time;
+use entente_protocol::vote::VoteFrame;
 
 pub(super) use twins::Twins;
 
@@ -51,6 +55,8 @@ pub(super) struct Me<'a> {
     /// The last epoch that it knows to be certified.
     pub(super) certified: u64,
     pub(super) nodes: &'a [Member],
+    /// What the engine of each process has said of its own seat, delivered or not, by epoch and place.
+    pub(super) said: Vec<&'a BTreeMap<(u64, u32), VoteFrame>>,
 }
 
 impl Me<'_> {
@@ -65,6 +71,16 @@ impl Me<'_> {
 
     fn is_own_run(&self, message: &PeerMessage) -> bool {
         matches!(message, PeerMessage::Run(run) if run.feed.node == self.keys.node.public())
+    }
+
+    /// All that a member's seat has said in an epoch.
+    fn said_by(&self, member: usize, epoch: u64) -> impl Iterator<Item = Message> {
+        let frames = self
+            .said
+            .get(member)
+            .into_iter()
+            .flat_map(move |said| said.range((epoch, 0)..=(epoch, u32::MAX)));
+        frames.flat_map(|(_, frame)| frame.votes.messages())
     }
 
     fn others(&self) -> impl Iterator<Item = usize> + use<> {
@@ -126,6 +142,8 @@ pub(super) struct Liars {
     pub(super) seed: u64,
     /// The scheduler's, who is on their side.
     pub(super) target: usize,
+    /// All who lie, and how.
+    pub(super) all: Vec<(usize, Way)>,
 }
 
 /// The ways to lie.
@@ -152,9 +170,11 @@ pub(super) enum Way {
     Hollow,
     Torn,
     Favours,
+    PlaysCoins,
 }
 
 impl Way {
+    /// Those that any liar may have; [`Way::PlaysCoins`] takes two, and a scheduler that plays with them.
     pub(super) const ALL: [Self; 21] = [
         Self::TwoContributions,
         Self::BothWays,
@@ -203,6 +223,7 @@ impl Way {
             Self::Hollow => "hollow",
             Self::Torn => "torn",
             Self::Favours => "favours",
+            Self::PlaysCoins => "plays-coins",
         }
     }
 
@@ -243,6 +264,7 @@ impl Way {
             Self::Hollow => Box::new(hollow::Hollow::new(rng)),
             Self::Torn => Box::new(torn::Torn::new(liars, rng)),
             Self::Favours => Box::new(favours::Favours::new(liars)),
+            Self::PlaysCoins => Box::new(plays_coins::PlaysCoins::new(liars)),
             Self::Twins => return None,
         })
     }

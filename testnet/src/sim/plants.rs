@@ -7,10 +7,6 @@ use super::history::{Past, Wish};
 use super::liars::Way;
 use super::weather::Theme;
 
-/// Bugs that no history can show that heals in the end, caught by scripted schedules: votes are refused by the own round and not by
-/// that which others have reached; no CONF where the coin is real.
-pub(super) const SCRIPTED: [&str; 2] = ["own-round-window", "no-conf"];
-
 /// A bug, and where to look for it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plant {
@@ -90,7 +86,7 @@ impl Plant {
 }
 
 /// All of them.
-pub(super) const ALL: [Plant; 21] = [
+pub(super) const ALL: [Plant; 23] = [
     plant("echo-quorum", "READY upon one ECHO too few").way(Way::TwoContributions),
     plant("bare-bval", "READYs for different digests count together as BVAL(1)").seats(4).way(Way::Torn),
     plant("stops-after-term", "a seat says nothing more once it has decided")
@@ -101,6 +97,9 @@ pub(super) const ALL: [Plant; 21] = [
         .seats(7)
         .way(Way::Favours)
         .theme(Theme::Behind),
+    plant("own-round-window", "votes are refused by the own round, not by that which others have reached")
+        .theme(Theme::KnownCoins),
+    plant("no-conf", "no CONF where the coin is real").theme(Theme::KnownCoins),
     plant("repeats-stored", "frames that repeat what was said are stored").way(Way::Repeats),
     plant("send-before-persist", "a frame leaves before it is durable"),
     plant("echo-volatile", "ECHO for a payload that is not durable").way(Way::Silence).all_restart(),

@@ -174,7 +174,7 @@ const MEANT_SEEDS: u64 = 2_000;
 /// So many histories of a thousand at least lie in each way, and are under each plan.
 const LEAST_OF_EACH: u64 = 3;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 64] = [
+const MINIMA: [(Count, u64); 65] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -191,6 +191,7 @@ const MINIMA: [(Count, u64); 64] = [
     (Count::Certified, 5_000),
     (Count::Ordered, 50_000),
     (Count::Crowd, 20),
+    (Count::Theme("known-coins"), LEAST_OF_EACH),
     (Count::Fault("equivocation"), 10),
     (Count::Record("open", APPLIED), 800),
     (Count::Record("attest", APPLIED), 1_000),

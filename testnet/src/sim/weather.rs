@@ -1,10 +1,11 @@
 //! The scheduler: how long each message takes, which are lost, doubled or held back, and by what plan.
 //!
-//! It sees every message and what each says. Which coin a round will have it does not look up, although it could.
+//! It sees every message and what each says, and knows whom liars play coins with.
 
 use entente_hbbft::{Message, Seat, Vote};
 use entente_protocol::replicate::PeerMessage;
 
+use super::coins::Players;
 use super::liars::Way;
 use super::rng::Rng;
 
@@ -56,9 +57,12 @@ pub(super) enum Theme {
     Uncertified,
     /// One member hears the votes of all but one other late, if they do not lie.
     Behind,
+    /// Coins are reckoned with: what two liars that play them do not want to be heard comes once all is over.
+    KnownCoins,
 }
 
 impl Theme {
+    /// Those of any history; [`Theme::KnownCoins`] takes liars of its own.
     pub(super) const ALL: [Self; 10] = [
         Self::Random,
         Self::Calm,
@@ -85,6 +89,7 @@ impl Theme {
             Self::LoneStarter => "lone-starter",
             Self::Uncertified => "uncertified",
             Self::Behind => "behind",
+            Self::KnownCoins => "known-coins",
         }
     }
 }
@@ -98,7 +103,8 @@ impl Weather {
         let (low, high) = *rng.pick(&[(1, 3), (1, 40), (20, 80), (5, 400), (200, 900)]);
         let mut row = |_| (0..members).map(|_| rng.between(low, high)).collect();
         let latency = (0..members).map(&mut row).collect();
-        let calm = theme == Theme::Calm;
+        // Coins are played by delays alone.
+        let calm = matches!(theme, Theme::Calm | Theme::KnownCoins);
         let of = |rng: &mut Rng, list: &[u64]| if calm { 0 } else { *rng.pick(list) };
         Self {
             latency,
@@ -115,15 +121,28 @@ impl Weather {
         }
     }
 
-    /// The delays, in ms, after which copies of a message arrive: none if it is lost.
-    pub(super) fn delays(&self, rng: &mut Rng, from: usize, to: usize, message: &PeerMessage) -> Vec<u64> {
+    /// The delays, in ms, after which copies of a message arrive: none if it is lost. What is kept from `players` comes
+    /// after `left`.
+    pub(super) fn delays(
+        &self,
+        rng: &mut Rng,
+        (from, to): (usize, usize),
+        message: &PeerMessage,
+        players: Option<Players>,
+        left: u64,
+    ) -> Vec<u64> {
         if rng.chance(self.loss) {
             return Vec::new();
         }
         let copies = 1 + u64::from(rng.chance(self.double));
         let mut one = || {
             let extra = if rng.chance(self.reorder) { rng.below(self.reorder_ms + 1) } else { 0 };
-            let held = if self.holds(from, to, message) { rng.below(self.hold_ms) } else { 0 };
+            let kept = players.is_some_and(|players| players.keep(from, to, message));
+            let held = match (kept, self.holds(from, to, message)) {
+                (true, _) => left,
+                (_, true) => rng.below(self.hold_ms),
+                _ => 0,
+            };
             self.latency[from][to] + extra + held
         };
         (0..copies).map(|_| one()).collect()
@@ -136,7 +155,7 @@ impl Weather {
 
     fn holds(&self, from: usize, to: usize, message: &PeerMessage) -> bool {
         match self.theme {
-            Theme::Random | Theme::Calm => false,
+            Theme::Random | Theme::Calm | Theme::KnownCoins => false,
             Theme::Starve => {
                 let target = self.target % self.latency.len();
                 from == target || to == target

@@ -178,6 +178,7 @@ impl World {
                     members: world.members.len(),
                     seed: world.history.seed,
                     target: world.history.weather.target,
+                    all: world.history.liars.clone(),
                 };
                 way.liar(&liars, &mut world.rng)
             });

@@ -7,15 +7,14 @@
 use std::collections::BTreeMap;
 
 use entente_hbbft::{BoolSet, Digest, Message, Seat, SeatSet};
+use entente_protocol::identity::CoalitionId;
 use entente_protocol::store::Archive as _;
 use entente_protocol::vote::VoteFrame;
 use sha2::{Digest as _, Sha256};
 
 use super::contributions::Basis;
+use crate::sim::coins::{FIXED, common};
 use crate::sim::disk::Contents;
-
-/// Rounds whose coin is fixed: the first is whether the proposer was in the last agreed set, the second the opposite.
-const FIXED: u16 = 2;
 
 /// What the frames of an epoch say, by proposer.
 #[derive(Clone, Default)]
@@ -113,6 +112,7 @@ impl Said {
 
 /// A seat that votes, among how many, in an epoch that stands on a basis.
 pub(super) struct Voter<'a> {
+    pub(super) coalition: CoalitionId,
     pub(super) own: Seat,
     pub(super) quorum: usize,
     pub(super) weak: usize,
@@ -176,7 +176,7 @@ impl Voter<'_> {
                 let others = others.filter(|(seat, _)| **seat != own).count();
                 others >= weak
                     || (0..=round.0).any(|round| {
-                        self.coin(proposer, round).is_none_or(|coin| coin == value)
+                        self.coin(proposer, round) == value
                             && self.accepts(said, proposer, round, value)
                             && said.closing(proposer, round, value).len() >= quorum
                     })
@@ -187,15 +187,18 @@ impl Voter<'_> {
 
     /// READY of all seats, each before any BVAL(0) in its chain, where the first coin is 1.
     fn by_all(&self, before: &Said, said: &Said, proposer: Seat) -> bool {
-        self.coin(proposer, 0) == Some(true)
+        self.coin(proposer, 0)
             && said.most_readies(proposer) == self.seats
             && !said.late.contains(proposer)
             && !seats(&before.bval, &(proposer, 0, false)).contains(self.own)
     }
 
-    /// The coin of a round where it is fixed.
-    fn coin(&self, proposer: Seat, round: u16) -> Option<bool> {
-        (round < FIXED).then(|| self.basis.last.contains(&proposer) == (round == 0))
+    /// The coin of a round. The first is whether the proposer was in the last agreed set, the second the opposite.
+    fn coin(&self, proposer: Seat, round: u16) -> bool {
+        match round < FIXED {
+            true => self.basis.last.contains(&proposer) == (round == 0),
+            false => common(&self.coalition, self.basis.epoch, proposer, round),
+        }
     }
 
     /// Whether `quorum` have voted for a value in a round.
@@ -215,7 +218,7 @@ impl Voter<'_> {
             if round < FIXED { SeatSet::EMPTY } else { seats(&said.conf, &(proposer, round, BoolSet::Both)) };
         [false, true].into_iter().all(|value| self.accepts(said, proposer, round, value))
             && no.union(yes).union(both).len() >= self.quorum
-            && self.coin(proposer, round).is_none_or(|coin| coin == estimate)
+            && self.coin(proposer, round) == estimate
     }
 
     /// How many contributions are decided to be in.
@@ -244,7 +247,7 @@ mod tests {
 
     use entente_hbbft::{Frame, Round};
     use entente_protocol::frontier::Contribution;
-    use entente_protocol::identity::{CoalitionId, Hash, SecretKey};
+    use entente_protocol::identity::{Hash, SecretKey};
     use entente_protocol::store::Write;
     use entente_protocol::time::Time;
     use entente_protocol::vote::VoteFeed;
@@ -310,7 +313,7 @@ mod tests {
             *seq += 1;
         }
         let basis = basis();
-        let voter = Voter { own: Seat(0), quorum: 3, weak: 2, seats: 4, basis: &basis };
+        let voter = Voter { coalition: COALITION, own: Seat(0), quorum: 3, weak: 2, seats: 4, basis: &basis };
         voter.check(&disk, &frame(0, seqs.get(&0).copied().unwrap_or(0), &[message])).is_ok()
     }
 
@@ -402,17 +405,27 @@ mod tests {
 
     #[test]
     fn where_the_coin_is_real_a_round_is_left_by_conf() {
-        let voted: &[Message] = &[bval(2, true), aux(2, true)];
-        let conf = Message::Conf { proposer: OF, round: Round(2), values: BoolSet::One };
+        assert!(!common(&COALITION, 5, OF, 2), "the coin");
+        let conf = |values| Message::Conf { proposer: OF, round: Round(2), values };
+        let voted: &[Message] = &[bval(2, false), aux(2, false)];
         let all: &[(u16, &[Message])] = &[(1, voted), (2, voted), (3, voted)];
-        assert!(may_say(true, all, conf));
-        assert!(!may_say(true, &all[..2], conf));
-        assert!(!may_say(true, all, term(2, true)));
-        let closed: &[Message] = &[bval(2, true), aux(2, true), conf];
+        assert!(may_say(true, all, conf(BoolSet::Zero)));
+        assert!(!may_say(true, &all[..2], conf(BoolSet::Zero)));
+        assert!(!may_say(true, all, term(2, false)));
+        let closed: &[Message] = &[bval(2, false), aux(2, false), conf(BoolSet::Zero)];
         let all: &[(u16, &[Message])] = &[(1, closed), (2, closed), (3, closed)];
-        assert!(may_say(true, all, term(2, true)) && may_say(true, all, bval(3, true)));
-        assert!(!may_say(true, all, bval(3, false)));
-        let both = Message::Conf { proposer: OF, round: Round(2), values: BoolSet::Both };
-        assert!(!may_say(true, all, both), "0 has too few votes");
+        assert!(may_say(true, all, term(2, false)) && may_say(true, all, bval(3, false)));
+        assert!(!may_say(true, all, bval(3, true)));
+        assert!(!may_say(true, all, conf(BoolSet::Both)), "1 has too few votes");
+        // The other value alone is the next estimate and decides nothing.
+        let other: &[Message] = &[bval(2, true), aux(2, true), conf(BoolSet::One)];
+        let all: &[(u16, &[Message])] = &[(1, other), (2, other), (3, other)];
+        assert!(may_say(true, all, bval(3, true)));
+        assert!(!may_say(true, all, bval(3, false)) && !may_say(true, all, term(2, true)));
+        // Where both have votes it is the coin.
+        let both: &[Message] = &[bval(2, false), bval(2, true), aux(2, true), conf(BoolSet::Both)];
+        let all: &[(u16, &[Message])] = &[(1, both), (2, both), (3, both)];
+        assert!(may_say(true, all, bval(3, false)) && !may_say(true, all, bval(3, true)));
+        assert!(!may_say(true, all, term(2, false)));
     }
 }

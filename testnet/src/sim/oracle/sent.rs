@@ -21,9 +21,10 @@ impl Oracle {
 
     fn is_grounded(&mut self, disk: &Contents, frame: &VoteFrame) -> Result<(), String> {
         let (own, epoch) = (frame.feed.seat, frame.feed.epoch);
+        let coalition = self.coalition;
         let basis = self.recount.basis(epoch).ok_or("it votes, and nobody has the epoch before")?;
         let (seats, quorum, weak) = self.recount.thresholds();
-        Voter { own, quorum, weak, seats, basis }.check(disk, frame)?;
+        Voter { coalition, own, quorum, weak, seats, basis }.check(disk, frame)?;
         let Some(digest) = frame.votes.proposal() else { return Ok(()) };
         let bytes = disk.payload(epoch, &digest).ok().flatten().ok_or("what it proposes is not durable")?;
         let held = &mut self.held;

@@ -9,6 +9,7 @@ use sha2::Digest as _;
 
 use super::{Happening, MAX_QUEUED_BYTES, World, pair};
 use crate::sim::liars::{Liar, Me};
+use crate::sim::members::START;
 use crate::sim::rng::Rng;
 use crate::sim::summary::Count;
 
@@ -36,6 +37,7 @@ impl World {
                 .copied()
                 .unwrap_or(0),
             nodes: &self.members,
+            said: self.processes.iter().map(|process| &process.said).collect(),
         };
         let given = act(&mut *liar, &me, &mut self.rng);
         self.processes[process].liar = Some(liar);
@@ -108,7 +110,8 @@ impl World {
         } else {
             let whole = self.spelled(from, message).pop();
             let said = whole.as_ref().unwrap_or(message);
-            self.history.weather.delays(&mut self.rng, sender, receiver, said)
+            let since = self.now.since(START);
+            self.history.delays(&mut self.rng, sender, receiver, said, since)
         };
         match delays.len() {
             0 => self.counts.add(Count::Loss, 1),
