@@ -341,8 +341,15 @@ MATTER = struct(
     kind=EVENT_KIND, against=option(TEXT), key=option(KEY), victim=option(TEXT),
 )
 ON_EVENT = struct(event=HASH, ground=option(TEXT))
+SHOWN = enum(
+    Credential=CHAIN,
+    Cosignature=struct(seat=U16, head=struct(size=U64, root=HASH, time_s=U64), signature=SIGNATURE),
+    Commitment=struct(exhibit=names("credential", "message"), digest=HASH, length=U64),
+)
 INTEGRITY_ACT = enum(
-    Report=struct(matter=MATTER, text=TEXT, evidence=list_of(HASH), proof=option(HASH), since=option(U64)),
+    Report=struct(
+        matter=MATTER, text=TEXT, evidence=list_of(HASH), proof=option(HASH), since=option(U64), shown=option(SHOWN)
+    ),
     Confirm=ON_EVENT,
     Withdraw=ON_EVENT,
     Vote=struct(event=HASH, measure=names("suspend", "lift"), ground=option(TEXT)),
@@ -412,7 +419,7 @@ BODY = enum(
     Due=struct(about=HASH, deadline=U64),
     Fork=struct(feed=FEED_KEY, length=U64, low=BRANCH, high=BRANCH),
     Equivocation=struct(feed=VOTE_FEED, seq=U32, low=FRAME_STUB, high=FRAME_STUB),
-    Incident=struct(matter=MATTER, text=TEXT, count=U64, first=U64, last=U64),
+    Incident=struct(matter=MATTER, text=TEXT, count=U64, first=U64, last=U64, shown=option(SHOWN)),
 )
 
 VERDICT = names("agreed", "failed", "expired", "agreed-with-limits", "conflicted")
@@ -430,7 +437,7 @@ GAP = names("Circle", "Issuer", "Partner")
 DIMENSION = names("Capabilities", "Operations", "NotBefore", "NotAfter", "LastEpoch", "Depth")
 PART = names(
     "Kind", "Title", "Fields", "FieldName", "Field", "Caveat", "Evidence", "Label", "Ground", "Controllers", "Reason",
-    "Report", "Commitments", "Incident", "Note", "Acknowledged",
+    "Report", "Commitments", "Incident", "Note", "Acknowledged", "Shown",
 )
 ASSET_REFUSAL = enum(
     NotAnAsset=struct(named=HASH), NotOwner=struct(partner=TEXT, owner=TEXT, name=TEXT),

@@ -97,7 +97,7 @@ pub fn credential(bytes: &[u8]) -> bool {
         assert!(bytes.starts_with(&[&instance[..], &length, credential].concat()));
     }
     let verdict = gate::read_verdict(&mut Cursor::new(bytes)).now_or_never().expect("all bytes are there");
-    if let Err(GateError::Refused(reason)) = &verdict {
+    if let Err(GateError::Refused { reason, .. }) = &verdict {
         assert!(!reason.to_string().contains(char::is_control), "a reason is safe to show");
     }
     read.is_ok() || verdict.is_ok()

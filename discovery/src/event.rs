@@ -79,6 +79,9 @@ pub struct Refusal {
     pub inbound: bool,
     /// Why.
     pub reason: RefusalReason,
+    /// The credential that it showed, the first of these times that are known to be its; at most
+    /// [`crate::MAX_CREDENTIAL_BYTES`].
+    pub credential: Option<Vec<u8>>,
     /// How many refusals of this kind from this source this one stands for.
     pub count: u64,
 }
@@ -186,8 +189,15 @@ impl Refusals {
         }
         match self.rows.get_mut(&key) {
             Some(row) => {
-                let waited = row.waiting.take().map_or(0, |waiting| waiting.count);
-                row.waiting = Some(Refusal { count: waited + refusal.count, ..refusal });
+                let (waited, shown) = match row.waiting.take() {
+                    // What another peer showed does not go with this one.
+                    Some(waiting) => {
+                        (waiting.count, waiting.credential.filter(|_| waiting.peer == refusal.peer))
+                    }
+                    None => (0, None),
+                };
+                let credential = shown.or(refusal.credential);
+                row.waiting = Some(Refusal { count: waited + refusal.count, credential, ..refusal });
                 None
             }
             None => {
@@ -225,6 +235,7 @@ mod tests {
             peer: None,
             inbound: true,
             reason: RefusalReason::Silent,
+            credential: None,
             count: 1,
         }
     }
@@ -240,6 +251,26 @@ mod tests {
         let later = refusals.next().expect("something waits");
         assert_eq!(refusals.due(later).iter().map(|refusal| refusal.count).collect::<Vec<_>>(), [9]);
         assert_eq!(refusals.next(), None);
+    }
+
+    #[test]
+    fn the_first_credential_of_those_that_are_merged_is_told() {
+        let (mut refusals, start) = (Refusals::default(), Instant::now());
+        let showing =
+            |credential: Option<u8>| Refusal { credential: credential.map(|byte| vec![byte]), ..refusal(1) };
+        let told = refusals.take(showing(Some(1)), start).expect("at once");
+        assert_eq!(told.credential, Some(vec![1]));
+        for credential in [None, Some(2), Some(3)] {
+            assert_eq!(refusals.take(showing(credential), start), None);
+        }
+        let due = refusals.due(start + REFUSAL_MERGE);
+        assert_eq!((due[0].count, due[0].credential.clone()), (3, Some(vec![2])));
+        // Whoever is told of last shows its own.
+        refusals.take(showing(Some(4)), start + REFUSAL_MERGE);
+        let peer = Some(PeerId::random());
+        refusals.take(Refusal { peer, ..showing(Some(5)) }, start + REFUSAL_MERGE);
+        let due = refusals.due(start + 2 * REFUSAL_MERGE);
+        assert_eq!((due[0].peer, due[0].credential.clone()), (peer, Some(vec![5])));
     }
 
     #[test]

@@ -81,8 +81,12 @@ pub(crate) enum GateReport {
 /// Why the gate let a connection not pass.
 #[derive(Debug, Error)]
 pub(crate) enum GateError {
-    #[error("{0}")]
-    Refused(RefusalReason),
+    #[error("{reason}")]
+    Refused {
+        reason: RefusalReason,
+        /// What the other end showed, if it came that far.
+        credential: Option<Vec<u8>>,
+    },
     #[error("there is a connection with this peer")]
     Duplicate,
     #[error("this is the node's own address")]
@@ -93,7 +97,7 @@ pub(crate) enum GateError {
 
 impl From<RefusalReason> for GateError {
     fn from(reason: RefusalReason) -> Self {
-        Self::Refused(reason)
+        Self::Refused { reason, credential: None }
     }
 }
 
@@ -101,7 +105,7 @@ impl From<Denied> for GateError {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::Duplicate => Self::Duplicate,
-            Denied::OtherProcess => Self::Refused(RefusalReason::OtherProcess),
+            Denied::OtherProcess => RefusalReason::OtherProcess.into(),
         }
     }
 }
@@ -171,11 +175,12 @@ impl Gate {
         let inbound = point.is_listener();
         tracing::debug!(%peer, %remote, inbound, %error, "gate closed");
         let report = match error {
-            GateError::Refused(reason) => GateReport::Refused(Refusal {
+            GateError::Refused { reason, credential } => GateReport::Refused(Refusal {
                 remote,
                 peer: Some(peer),
                 inbound,
                 reason: reason.clone(),
+                credential: credential.clone(),
                 count: 1,
             }),
             GateError::Duplicate if !inbound => GateReport::Known { address: remote, peer },
@@ -327,7 +332,7 @@ impl Gate {
         };
         let error: GateError = match checked {
             Err(reason) => reason.into(),
-            Ok(()) => match self.pairs.claim(peer, we_dialled, instance, credential) {
+            Ok(()) => match self.pairs.claim(peer, we_dialled, instance, credential.clone()) {
                 Ok(claim) => match claim.settled().await {
                     Ok(()) => return Ok(claim),
                     Err(denied) => denied.into(),
@@ -350,7 +355,10 @@ impl Gate {
             stream.read(&mut [0]).await
         };
         let _ = tokio::time::timeout(REFUSAL_LINGER, tell).await;
-        Err(error)
+        Err(match error {
+            GateError::Refused { reason, .. } => GateError::Refused { reason, credential: Some(credential) },
+            other => other,
+        })
     }
 
     async fn write_credential(&self, stream: &mut SubstreamBox) -> Result<(), GateError> {

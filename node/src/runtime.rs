@@ -29,6 +29,7 @@ use crate::api;
 use crate::storage::{Identity, Store, StoreError};
 
 pub mod clock;
+pub mod exhibits;
 pub mod faults;
 pub mod follow;
 mod handle;

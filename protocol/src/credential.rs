@@ -469,7 +469,11 @@ impl Chain {
     }
 
     /// Whether each link lies within the one before it, leaving signatures aside.
-    fn follow(&self, root: &PublicKey, coalition: &CoalitionId) -> Result<&Delegation, CredentialError> {
+    pub(crate) fn follow(
+        &self,
+        root: &PublicKey,
+        coalition: &CoalitionId,
+    ) -> Result<&Delegation, CredentialError> {
         let (Some(first), Some(last)) = (self.0.first(), self.leaf()) else {
             return Err(CredentialError::Length(0));
         };

@@ -299,8 +299,12 @@ impl Engine {
     }
 
     fn fault(&mut self, node: Option<NodeId>, seat: Option<Seat>, code: &'static str, what: String) {
+        self.tell_fault(Fault { node, seat, code, what, shown: None });
+    }
+
+    fn tell_fault(&mut self, fault: Fault) {
         self.faults += 1;
-        self.notify(Event::Fault(Fault { node, seat, code, what }));
+        self.notify(Event::Fault(fault));
     }
 
     /// A signature that does not hold is laid at the door of who sent it, never of whose it claims to be.
@@ -342,9 +346,13 @@ impl Engine {
 
     /// A seat did what it must not. Its node is named where the partner has only one.
     fn seat_fault(&mut self, seat: Seat, code: &'static str, what: String) {
+        self.fault(self.sole_node_of(seat), Some(seat), code, what);
+    }
+
+    /// The node of a seat whose partner has one.
+    fn sole_node_of(&self, seat: Seat) -> Option<NodeId> {
         let nodes = self.seat_nodes.get(seat.index()).map_or(&[][..], Vec::as_slice);
-        let node = if let [node] = nodes { Some(*node) } else { None };
-        self.fault(node, Some(seat), code, what);
+        if let [node] = nodes { Some(*node) } else { None }
     }
 
     /// The coalition's state as of the last applied epoch.

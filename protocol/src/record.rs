@@ -14,6 +14,7 @@ mod key;
 mod lease;
 mod member;
 mod role;
+mod shown;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,6 +33,7 @@ pub use key::KeyAct;
 pub use lease::{Commit, LeaseAct, LeasedOpen};
 pub use member::{Change, MAX_REASON_BYTES, MemberAct, Propose, Watch};
 pub use role::{MAX_ROLE_BYTES, Role, RoleName};
+pub use shown::{Exhibit, MAX_SHOWN_BYTES, Shown};
 
 pub use dispute::{DisputeAct, OpenDispute, Rule, Ruling};
 pub use handoff::{

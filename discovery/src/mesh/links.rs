@@ -235,6 +235,7 @@ impl MeshTask {
                 peer: Some(peer),
                 inbound: true,
                 reason: reason.clone(),
+                credential: Some(credential),
                 count: 1,
             });
             self.cut(peer, &reason.to_string());

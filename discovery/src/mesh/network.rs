@@ -67,9 +67,14 @@ impl MeshTask {
                     self.pairs.denied(peer);
                 }
                 let reason = denial(&cause);
-                let refusal =
-                    Refusal { remote: send_back_addr, peer: peer_id, inbound: true, reason, count: 1 };
-                self.refuse(refusal);
+                self.refuse(Refusal {
+                    remote: send_back_addr,
+                    peer: peer_id,
+                    inbound: true,
+                    reason,
+                    credential: None,
+                    count: 1,
+                });
             }
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
             _ => {}

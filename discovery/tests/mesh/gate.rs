@@ -9,7 +9,7 @@ use std::{
 };
 
 use entente_discovery::{
-    CoalitionSecret, MAX_PENDING_PER_SOURCE, MeshEvent, Multiaddr, PeerId, RefusalReason,
+    CoalitionSecret, MAX_PENDING_PER_SOURCE, MeshEvent, Multiaddr, PeerId, Refusal, RefusalReason,
 };
 use futures::{AsyncReadExt, AsyncWriteExt};
 use libp2p::{
@@ -26,10 +26,13 @@ use tokio::net::UdpSocket;
 use crate::harness::{Enrolled, Node, SAFETY_NET, config, keypair, named, peer_id, until_paired};
 
 async fn refusal(node: &mut Node, inbound: bool) -> (Option<PeerId>, RefusalReason) {
+    let Refusal { peer, reason, .. } = told(node, inbound).await;
+    (peer, reason)
+}
+
+async fn told(node: &mut Node, inbound: bool) -> Refusal {
     node.wait("a refusal", |event| match event {
-        MeshEvent::Refused(refusal) if refusal.inbound == inbound => {
-            Some((refusal.peer, refusal.reason.clone()))
-        }
+        MeshEvent::Refused(refusal) if refusal.inbound == inbound => Some(refusal.clone()),
         _ => None,
     })
     .await
@@ -112,15 +115,15 @@ async fn refused(
     change: impl FnOnce(&mut entente_discovery::MeshConfig),
     listener_enrols: &[u8],
     dialler_enrols: &[u8],
-) -> (Option<RefusalReason>, String, RefusalReason) {
+) -> (Option<RefusalReason>, String, Refusal) {
     let mut a = Node::start(config(1), &Enrolled::of(listener_enrols.iter().copied())).await;
     let mut other = config(2);
     other.listen.clear();
     other.static_peers.push(a.address().await);
     change(&mut other);
     let mut b = Node::start(other, &Enrolled::of(dialler_enrols.iter().copied())).await;
-    let (peer, at_listener) = refusal(&mut a, true).await;
-    assert_eq!(peer, Some(peer_id(2)));
+    let at_listener = told(&mut a, true).await;
+    assert_eq!(at_listener.peer, Some(peer_id(2)));
     let last_error = tokio::time::timeout(SAFETY_NET, async {
         loop {
             let peers = b.mesh.peers().await.expect("runs");
@@ -146,7 +149,7 @@ async fn refused(
 async fn a_wrong_secret_is_refused_in_silence() {
     let (at_dialler, error, at_listener) =
         refused(|other| other.secret = CoalitionSecret::new([8; 32]), &[1, 2], &[1, 2]).await;
-    assert_eq!(at_listener, RefusalReason::WrongSecret);
+    assert_eq!((at_listener.reason, at_listener.credential), (RefusalReason::WrongSecret, None));
     assert_eq!(at_dialler, None, "the dialler is told nothing");
     assert!(error.contains("hung up"), "{error}");
 }
@@ -154,20 +157,21 @@ async fn a_wrong_secret_is_refused_in_silence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foreign_network_with_a_copied_secret_is_refused() {
     let (_, _, at_listener) = refused(|other| other.network = [8; 32], &[1, 2], &[1, 2]).await;
-    assert_eq!(at_listener, RefusalReason::ForeignNetwork);
+    assert_eq!((at_listener.reason, at_listener.credential), (RefusalReason::ForeignNetwork, None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_credential_is_told_to_who_knows_the_secret() {
     let (_, error, at_listener) = refused(|other| other.credential = b"old".to_vec(), &[1, 2], &[1, 2]).await;
-    assert_eq!(at_listener, RefusalReason::Credential("expired yesterday".into()));
+    assert_eq!(at_listener.reason, RefusalReason::Credential("expired yesterday".into()));
+    assert_eq!(at_listener.credential, Some(b"old".to_vec()), "the refusal carries what was shown");
     assert!(error.contains("expired yesterday"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_not_enrolled_is_refused_though_it_knows_the_secret() {
     let (_, error, at_listener) = refused(|_| {}, &[1], &[1, 2]).await;
-    assert_eq!(at_listener, RefusalReason::NotEnrolled);
+    assert_eq!(at_listener.reason, RefusalReason::NotEnrolled);
     assert!(error.contains("not enrolled"), "{error}");
 }
 

@@ -1,22 +1,26 @@
 //! `entente integrity`: misuse of the coalition, reported, confirmed and followed.
 
+use std::path::Path;
+
 use clap::{Args, Subcommand};
 use entente_protocol::charter::PartnerName;
 use entente_protocol::coalition::{IntegrityView, MIN_PREFIX_CHARS, Part};
+use entente_protocol::credential::{Chain, MAX_CHAIN_TOML_BYTES};
 use entente_protocol::identity::{EvidenceId, Hash, PublicKey, RecordId};
 use entente_protocol::record::{
-    Act, Confirm, EventKind, IntegrityAct, MAX_COMMITMENTS, Matter, Measure, Report as ReportAct, Vote,
-    Withdraw,
+    Act, Confirm, EventKind, IntegrityAct, MAX_COMMITMENTS, Matter, Measure, Report as ReportAct, Shown,
+    Vote, Withdraw,
 };
 use entente_protocol::time::Time;
 
 use super::charter::amend::in_force;
+use super::op::evidence::commitment;
 use super::op::{Officer, Saying, texts};
 use super::{Context, now, parse};
 use crate::api::dto::EvidenceView;
 use crate::client::segment;
 use crate::errors::CliError;
-use crate::render;
+use crate::{files, render};
 
 /// The command that shows what stands.
 const LIST: &str = "integrity list";
@@ -58,9 +62,10 @@ pub(super) struct Report {
     /// What happened, on one line
     #[arg(long)]
     text: String,
-    /// A commitment to evidence that is kept elsewhere: a salted SHA-256 in base32; several times
-    #[arg(long, value_name = "HASH")]
-    evidence: Vec<Hash>,
+    /// What was shown: a file with a credential, which the report carries; or any other file, which stays where it is and is
+    /// committed to by its SHA-256, or sha256:HEX, or a hash in base32; several times
+    #[arg(long, value_name = "FILE")]
+    evidence: Vec<String>,
     /// The evidence that proves it, or the beginning of its id: see `entente evidence list`
     #[arg(long, value_name = "ID")]
     proof: Option<String>,
@@ -142,10 +147,11 @@ impl Report {
         let command = context.hint(&format!("integrity report --kind {} --text TEXT", self.kind));
         texts::check_not_empty("text", &self.text, &command)?;
         texts::check(Part::Report, "text", &self.text, &command)?;
-        if Part::Commitments.check_length(self.evidence.len()).is_err() {
+        let (commitments, shown) = self.shown()?;
+        if Part::Commitments.check_length(commitments.len()).is_err() {
             return Err(CliError::usage(
                 "there are too many commitments",
-                format!("there are {}, and at most {MAX_COMMITMENTS} are allowed", self.evidence.len()),
+                format!("there are {}, and at most {MAX_COMMITMENTS} are allowed", commitments.len()),
                 "commit to a list of them with one hash",
             ));
         }
@@ -167,10 +173,44 @@ impl Report {
         };
         let (against, victim) = (self.against.clone(), self.to.clone());
         let matter = Matter { kind: self.kind, against, key: self.with_key, victim };
-        let (text, evidence, since) = (self.text.clone(), self.evidence.clone(), self.since);
-        let act = IntegrityAct::Report(ReportAct { matter, text, evidence, proof, since });
+        let (text, since) = (self.text.clone(), self.since);
+        let act =
+            IntegrityAct::Report(ReportAct { matter, text, evidence: commitments, proof, since, shown });
         self.saying.say(context, Act::Integrity(act), LIST).await
     }
+
+    /// The commitments to what is named as evidence, and the credential among it.
+    fn shown(&self) -> Result<(Vec<Hash>, Option<Box<Shown>>), CliError> {
+        let (mut commitments, mut shown) = (Vec::new(), None);
+        for argument in &self.evidence {
+            let Some(chain) = credential(Path::new(argument)) else {
+                // A file has the word before a hash that looks like its name.
+                let hash = argument.parse().ok().filter(|_| !Path::new(argument).exists());
+                commitments.push(hash.map_or_else(|| commitment(argument), Ok)?);
+                continue;
+            };
+            let carried = Shown::Credential(chain);
+            let next = "report each by itself, or commit to it by sha256:HEX";
+            if shown.is_some() {
+                let why = format!("a report carries one, and {} is another", render::plain(argument));
+                return Err(CliError::usage("there are several credentials", why, next));
+            }
+            if let Err(refusal) = Part::Shown.check_length(carried.encoded_len()) {
+                let what = format!("{} is too large a credential", render::plain(argument));
+                return Err(CliError::usage(what, refusal, next));
+            }
+            shown = Some(Box::new(carried));
+        }
+        Ok((commitments, shown))
+    }
+}
+
+/// The credential that a file holds, in text as `authority delegate` writes it, or in bytes as it is shown in a handshake.
+fn credential(path: &Path) -> Option<Chain> {
+    let bytes = files::read(path, MAX_CHAIN_TOML_BYTES).ok()?;
+    let text = std::str::from_utf8(&bytes).ok();
+    text.and_then(|text| Chain::from_toml(text).ok())
+        .or_else(|| Chain::decode(&bytes).ok().filter(|chain| !chain.0.is_empty()))
 }
 
 /// The evidence that `text` names: a whole id, or the beginning of one that is listed.

@@ -2,7 +2,7 @@
 
 mod attest;
 mod commit;
-mod evidence;
+pub(super) mod evidence;
 mod follow;
 mod open;
 mod speak;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use entente_protocol::coalition::{IntegrityView, WordView};
+use data_encoding::HEXLOWER;
+use entente_protocol::coalition::{ExhibitView, IntegrityView, WordView};
 use entente_protocol::time::Time;
 
 use super::age::moment;
@@ -66,6 +67,21 @@ fn word(word: &WordView) -> String {
     format!("{} ({}, {}){ground}", word.partner, short(&word.id), place(word.index))
 }
 
+/// What was shown, by kind.
+fn exhibit(exhibit: &ExhibitView) -> String {
+    match exhibit {
+        ExhibitView::Credential { not_after, signed, .. } => {
+            let signed = if *signed { "signed" } else { "not signed" };
+            format!("a credential, {signed}, until {not_after}")
+        }
+        ExhibitView::Cosignature { size, root, .. } => format!("a cosignature of {size} leaves, root {root}"),
+        ExhibitView::Commitment { exhibit, digest, length } => {
+            let hex = HEXLOWER.encode(&digest.0);
+            format!("a {exhibit} of {length} bytes, not carried: sha256 {hex}")
+        }
+    }
+}
+
 /// One event in full.
 pub(crate) fn page(event: &IntegrityView, now: Time, hints: &Hints) -> String {
     let urgent = if event.urgent { "  URGENT" } else { "" };
@@ -96,6 +112,14 @@ pub(crate) fn page(event: &IntegrityView, now: Time, hints: &Hints) -> String {
         rows.push(row("proof", format!("evidence {proof}")));
     }
     rows.extend(event.evidence.iter().map(|hash| row("evidence", format!("commitment {hash}"))));
+    if let Some(shown) = &event.shown {
+        rows.push(row("shown", exhibit(&shown.exhibit)));
+        rows.push(row("proves", plain(&shown.proves)));
+        rows.push(row("but", plain(&shown.limits)));
+        if shown.merged > 0 {
+            rows.push(row("merged", format!("{} more times; what was shown then is not kept", shown.merged)));
+        }
+    }
     rows.extend(event.confirmed.iter().map(|said| row("confirmed", format!("by {}", word(said)))));
     let votes = event.votes.iter();
     rows.extend(votes.map(|vote| row("vote", format!("to {}: {}", vote.measure, word(&vote.word)))));

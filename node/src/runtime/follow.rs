@@ -16,8 +16,9 @@ use thiserror::Error;
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 use super::clock;
+use super::exhibits::Seen;
 use super::faults::{FAULT_INTERVAL, Faults, Told};
-use super::incidents::Incidents;
+use super::incidents::{Due, Incidents};
 use crate::api::dto::{DecisionView, EventView, FaultView};
 
 /// Events that one follower may lag behind.
@@ -192,10 +193,10 @@ impl Follow {
         self.decided.tell(&decision.operation, decision);
     }
 
-    /// Counts a fault, and tells log and followers when it is its turn; `epoch` is the last that was applied when it was seen.
-    pub(super) fn fault(&self, fault: FaultView, epoch: Option<u64>) {
+    /// Counts a fault, with what was seen of it, and tells log and followers when it is its turn; `epoch` is the last that was applied when it was seen.
+    pub(super) fn fault(&self, fault: FaultView, seen: Option<Seen>, epoch: Option<u64>) {
         let (at, now) = (clock::now(), Instant::now());
-        self.incidents(|incidents| incidents.fault(&fault, at, now));
+        self.incidents(|incidents| incidents.fault(&fault, seen, at, now));
         let told = self.lock_faults().take(fault, at, now);
         match told {
             Some(told) => self.tell_fault(told, epoch),
@@ -234,12 +235,12 @@ impl Follow {
     }
 
     /// Counts what was seen `count` times, to be filed.
-    pub(super) fn saw(&self, matter: Matter, text: &str, count: u64) {
-        self.incidents(|incidents| incidents.saw(matter, text, count, clock::now(), Instant::now()));
+    pub(super) fn saw(&self, matter: Matter, text: &str, seen: Option<Seen>, count: u64) {
+        self.incidents(|incidents| incidents.saw(matter, text, seen, count, clock::now(), Instant::now()));
     }
 
     /// What is to be filed now.
-    pub(super) fn incidents_due(&self) -> Vec<Incident> {
+    pub(super) fn incidents_due(&self) -> Vec<Due> {
         self.lock_incidents().due(Instant::now())
     }
 

@@ -3,7 +3,7 @@
 //! Guarantees: the first time that something is seen it is filed at once, what follows is counted and filed at most once per
 //! [`INCIDENT_INTERVAL`] and matter, with its number; what the engine does not take waits for the next interval. Nothing is
 //! lost but what a crash takes of counts that were not filed. Matters are bounded; what is seen beyond is counted as a matter
-//! of its kind of which no more is known.
+//! of its kind of which no more is known. What was shown the first of the times that an incident counts goes with it.
 //!
 //! What can be seen: who shows a credential in another's name; members (and strangers in all) whose faults of one kind come
 //! at more than the charter's `flood_per_minute`; a seat that cosigned another root. Forks and equivocations are written as
@@ -14,11 +14,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use entente_protocol::charter::PartnerName;
-use entente_protocol::identity::PublicKey;
-use entente_protocol::record::{EventKind, Incident, MAX_INCIDENT_BYTES, Matter};
+use entente_protocol::identity::{Hash, PublicKey};
+use entente_protocol::record::{EventKind, Incident, MAX_INCIDENT_BYTES, Matter, Shown};
 use entente_protocol::time::Time;
 
 use super::Handle;
+use super::exhibits::{self, Seen};
 use crate::api::dto::FaultView;
 
 /// What is seen of one matter is filed at most this often.
@@ -60,7 +61,16 @@ struct Row {
     count: u64,
     first: Time,
     last: Time,
+    /// The first since it was filed.
+    seen: Option<Seen>,
     filed: Option<Instant>,
+}
+
+/// What is to be filed.
+pub(super) struct Due {
+    pub(super) incident: Incident,
+    /// What opens the commitment that it carries.
+    opens: Option<Vec<u8>>,
 }
 
 struct Window {
@@ -77,28 +87,37 @@ impl Incidents {
     }
 
     /// Counts what was seen `count` times.
-    pub(super) fn saw(&mut self, matter: Matter, text: &str, count: u64, at: Time, now: Instant) {
+    pub(super) fn saw(
+        &mut self,
+        matter: Matter,
+        text: &str,
+        seen: Option<Seen>,
+        count: u64,
+        at: Time,
+        now: Instant,
+    ) {
         self.matters.retain(|_, row| row.count > 0 || row.filed.is_some_and(|filed| is_recent(filed, now)));
         let crowds = self.matters.len() >= MAX_MATTERS && !self.matters.contains_key(&matter);
         let matter = if crowds { Matter::unknown(matter.kind) } else { matter };
-        let new = || Row { text: String::new(), count: 0, first: at, last: at, filed: None };
+        let new = || Row { text: String::new(), count: 0, first: at, last: at, seen: None, filed: None };
         let row = self.matters.entry(matter).or_insert_with(new);
         if row.count == 0 {
             (row.first, row.last) = (at, at);
         }
         row.text = showable(text);
         row.count = row.count.saturating_add(count);
+        row.seen = row.seen.take().or(seen);
         // The clock may have been set back.
         (row.first, row.last) = (row.first.min(at), row.last.max(at));
     }
 
     /// Counts a fault of a member, or of no member.
-    pub(super) fn fault(&mut self, fault: &FaultView, at: Time, now: Instant) {
+    pub(super) fn fault(&mut self, fault: &FaultView, seen: Option<Seen>, at: Time, now: Instant) {
         let partner = fault.partner.as_deref().and_then(|name| name.parse::<PartnerName>().ok());
         let key = fault.node.filter(|_| partner.is_some());
         if fault.code == "contradiction" && partner.is_some() {
             let matter = Matter { kind: EventKind::Equivocation, against: partner, key, victim: None };
-            return self.saw(matter, &fault.what, fault.count, at, now);
+            return self.saw(matter, &fault.what, seen, fault.count, at, now);
         }
         let Some(code) = FLOODS.into_iter().find(|code| *code == fault.code) else { return };
         self.rates.retain(|_, window| now.saturating_duration_since(window.begun) < FLOOD_WINDOW);
@@ -113,25 +132,27 @@ impl Incidents {
         window.over = true;
         let text = format!("more than {} faults a minute, {code}: {}", self.flood_per_minute, fault.what);
         let matter = Matter { kind: EventKind::Flood, against: partner, key, victim: None };
-        self.saw(matter, &text, count, at, now);
+        self.saw(matter, &text, seen, count, at, now);
     }
 
     /// What is to be filed now; [`Incidents::give_back`] takes what could not be.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Incident> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Due> {
         let due = self.matters.iter_mut().filter(|(_, row)| row.count > 0 && !row.rests(now));
         due.map(|(matter, row)| {
             row.filed = Some(now);
             let (count, first, last) = (std::mem::take(&mut row.count), row.first, row.last);
-            Incident { matter: matter.clone(), text: row.text.clone(), count, first, last }
+            let (shown, opens) = row.seen.take().map(Seen::into_shown).unzip();
+            let (matter, text, opens) = (matter.clone(), row.text.clone(), opens.flatten());
+            Due { incident: Incident { matter, text, count, first, last, shown }, opens }
         })
         .collect()
     }
 
     /// What could not be filed is filed with what comes, after another interval.
     pub(super) fn give_back(&mut self, incident: Incident, now: Instant) {
-        let Incident { matter, text, count, first, last } = incident;
-        self.saw(matter.clone(), &text, count, first, now);
-        self.saw(matter, &text, 0, last, now);
+        let Incident { matter, text, count, first, last, shown } = incident;
+        self.saw(matter.clone(), &text, shown.map(Seen::Decoded), count, first, now);
+        self.saw(matter, &text, None, 0, last, now);
     }
 
     /// When `due` has something next.
@@ -188,7 +209,10 @@ pub(super) async fn run(node: Handle) {
             _ = stopped.wait_for(Option::is_some) => return,
         };
         let due = if is_due { node.follow().incidents_due() } else { Vec::new() };
-        for incident in due {
+        for Due { incident, opens } in due {
+            if let (Some(Shown::Commitment { digest, .. }), Some(opens)) = (&incident.shown, opens) {
+                keep(&node, *digest, opens).await;
+            }
             let (kind, count) = (incident.matter.kind, incident.count);
             match node.file(incident.clone()).await {
                 Ok(held) => {
@@ -200,6 +224,15 @@ pub(super) async fn run(node: Handle) {
                 }
             }
         }
+    }
+}
+
+/// Keeps what opens a commitment; without it the incident says as much, and the node can show less.
+async fn keep(node: &Handle, digest: Hash, opens: Vec<u8>) {
+    let store = node.store().path().to_owned();
+    let kept = tokio::task::spawn_blocking(move || exhibits::keep(&store, &digest, &opens)).await;
+    if let Ok(Err(error)) = kept {
+        tracing::warn!(%digest, error, "what was shown is committed to and could not be kept");
     }
 }
 
@@ -221,33 +254,34 @@ mod tests {
     #[test]
     fn the_first_is_filed_at_once_and_later_ones_once_per_interval_with_their_number() {
         let (mut incidents, start) = (Incidents::new(10), Instant::now());
-        incidents.saw(about(1), "one", 1, Time(5), start);
+        incidents.saw(about(1), "one", None, 1, Time(5), start);
         assert_eq!(incidents.next(start), Some(start));
-        let [first] = &incidents.due(start)[..] else { panic!("one") };
+        let [Due { incident: first, .. }] = &incidents.due(start)[..] else { panic!("one") };
         assert_eq!((first.count, first.first, first.last), (1, Time(5), Time(5)));
         for number in 0..1000 {
-            incidents.saw(about(1), "again", 2, Time(6 + number), start);
+            incidents.saw(about(1), "again", None, 2, Time(6 + number), start);
         }
         assert!(incidents.due(start).is_empty());
         let later = incidents.next(start).expect("something waits");
         assert_eq!(later, start + INCIDENT_INTERVAL);
         let due = incidents.due(later);
+        let due = due.into_iter().map(|due| due.incident).collect::<Vec<_>>();
         assert_eq!((due[0].count, due[0].first, due[0].last), (2000, Time(6), Time(1005)));
         // Not taken: it comes with what follows.
         incidents.give_back(due[0].clone(), later);
-        incidents.saw(about(1), "more", 1, Time(2000), later);
+        incidents.saw(about(1), "more", None, 1, Time(2000), later);
         assert!(incidents.due(later).is_empty());
-        let again = incidents.due(later + INCIDENT_INTERVAL);
-        assert_eq!((again[0].count, again[0].first, again[0].last), (2001, Time(6), Time(2000)));
+        let again = &incidents.due(later + INCIDENT_INTERVAL)[0].incident;
+        assert_eq!((again.count, again.first, again.last), (2001, Time(6), Time(2000)));
     }
 
     #[test]
     fn matters_are_bounded_and_none_is_lost() {
         let (mut incidents, now) = (Incidents::new(10), Instant::now());
         for number in 0..200 {
-            incidents.saw(about(number), "seen", 3, Time(1), now);
+            incidents.saw(about(number), "seen", None, 3, Time(1), now);
         }
-        let due = incidents.due(now);
+        let due = incidents.due(now).into_iter().map(|due| due.incident).collect::<Vec<_>>();
         assert_eq!(due.len(), MAX_MATTERS + 1);
         assert_eq!(due.iter().map(|incident| incident.count).sum::<u64>(), 600);
     }
@@ -257,14 +291,14 @@ mod tests {
         let (mut incidents, start) = (Incidents::new(100), Instant::now());
         for minute in 0..5 {
             let now = start + FLOOD_WINDOW * minute;
-            (0..100).for_each(|_| incidents.fault(&fault(Some("borea"), "malformed", 1), Time(1), now));
+            (0..100).for_each(|_| incidents.fault(&fault(Some("borea"), "malformed", 1), None, Time(1), now));
         }
-        (0..200).for_each(|_| incidents.fault(&fault(Some("borea"), "gap", 1), Time(1), start));
+        (0..200).for_each(|_| incidents.fault(&fault(Some("borea"), "gap", 1), None, Time(1), start));
         assert_eq!(incidents.next(start), None);
         let now = start + FLOOD_WINDOW * 10;
-        (0..150).for_each(|_| incidents.fault(&fault(Some("borea"), "malformed", 1), Time(1), now));
-        incidents.fault(&fault(None, "stranger", 101), Time(1), now);
-        let due = incidents.due(now);
+        (0..150).for_each(|_| incidents.fault(&fault(Some("borea"), "malformed", 1), None, Time(1), now));
+        incidents.fault(&fault(None, "stranger", 101), None, Time(1), now);
+        let due = incidents.due(now).into_iter().map(|due| due.incident).collect::<Vec<_>>();
         assert_eq!(due.len(), 2);
         assert!(due.iter().all(|it| it.matter.kind == EventKind::Flood && !it.text.contains('\u{1b}')));
         let of = |against: Option<&str>| {
@@ -277,13 +311,33 @@ mod tests {
     #[test]
     fn many_handshakes_with_a_credential_that_does_not_hold_are_a_flood() {
         let (mut incidents, now) = (Incidents::new(100), Instant::now());
-        (0..101).for_each(|_| incidents.fault(&fault(Some("borea"), "credential", 1), Time(1), now));
-        incidents.fault(&fault(None, "credential", 150), Time(1), now);
-        let due = incidents.due(now);
+        (0..101).for_each(|_| incidents.fault(&fault(Some("borea"), "credential", 1), None, Time(1), now));
+        incidents.fault(&fault(None, "credential", 150), None, Time(1), now);
+        let due = incidents.due(now).into_iter().map(|due| due.incident).collect::<Vec<_>>();
         let mut filed = due.iter().map(|it| (it.matter.against.is_some(), it.count)).collect::<Vec<_>>();
         filed.sort_unstable();
         assert_eq!(filed, [(false, 150), (true, 101)]);
         assert!(due.iter().all(|it| it.text.contains("more than 100 faults a minute, credential: ")));
+    }
+
+    #[test]
+    fn the_first_that_is_shown_goes_with_what_is_filed_and_comes_back_with_what_could_not_be() {
+        let (mut incidents, start) = (Incidents::new(10), Instant::now());
+        let seen = |byte| Some(Seen::Credential(vec![0xff, byte]));
+        let shown = |byte| seen(byte).map(|seen| seen.into_shown().0);
+        incidents.saw(about(1), "without", None, 1, Time(1), start);
+        incidents.saw(about(1), "first", seen(1), 1, Time(2), start);
+        incidents.saw(about(1), "second", seen(2), 5, Time(3), start);
+        let due = incidents.due(start).remove(0);
+        assert_eq!((&due.incident.shown, due.incident.count), (&shown(1), 7));
+        assert_eq!(due.opens, Some(vec![0xff, 1]));
+        incidents.give_back(due.incident, start);
+        incidents.saw(about(1), "third", seen(3), 1, Time(4), start);
+        let due = incidents.due(start + INCIDENT_INTERVAL).remove(0);
+        assert_eq!((due.incident.shown, due.incident.count), (shown(1), 8));
+        incidents.saw(about(1), "fourth", seen(4), 1, Time(5), start);
+        let due = incidents.due(start + 2 * INCIDENT_INTERVAL).remove(0);
+        assert_eq!((due.incident.shown, due.incident.count), (shown(4), 1));
     }
 
     #[test]

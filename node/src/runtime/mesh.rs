@@ -19,6 +19,7 @@ use entente_protocol::wire;
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument as _;
 
+use super::exhibits::Seen;
 use super::faults::Lines;
 use super::rate::Rate;
 use super::{BOOK, Handle, Stopped};
@@ -92,7 +93,7 @@ pub(super) async fn run(mut events: mpsc::Receiver<MeshEvent>, engine: mpsc::Sen
                 node.metrics().bytes_in.fetch_add(bytes.len() as u64, Relaxed);
                 if bytes.len() > MAX_MESSAGE_BYTES {
                     let what = format!("message of {} bytes, at most {MAX_MESSAGE_BYTES}", bytes.len());
-                    fault(&node, Some(peer), "malformed", what);
+                    faults(&node, Some(peer), "malformed", what, Some(Seen::Message(bytes.to_vec())), 1);
                     continue;
                 }
                 if is_head_request(&bytes) && !of(&mut allowed, id, now).head_requests.take(now) {
@@ -188,7 +189,8 @@ fn refusal_code(reason: &RefusalReason) -> &'static str {
     }
 }
 
-fn refused(node: &Handle, refusal: Refusal) {
+fn refused(node: &Handle, mut refusal: Refusal) {
+    let seen = refusal.credential.take().map(Seen::Credential);
     let code = refusal_code(&refusal.reason);
     let way = if refusal.inbound { "from" } else { "to" };
     let times = if refusal.count > 1 { format!(" ({} times)", refusal.count) } else { String::new() };
@@ -206,23 +208,23 @@ fn refused(node: &Handle, refusal: Refusal) {
             };
             let key = refusal.peer.and_then(|peer| PublicKey::from_ed25519(key_of_peer(&peer)?).ok());
             let matter = Matter { kind: EventKind::Impersonation, against, key, victim };
-            node.follow().saw(matter, &what, refusal.count);
+            node.follow().saw(matter, &what, seen, refusal.count);
             fault(node, refusal.peer, code, what);
         }
-        _ => faults(node, refusal.peer, code, what, refusal.count),
+        _ => faults(node, refusal.peer, code, what, seen, refusal.count),
     }
 }
 
 fn fault(handle: &Handle, peer: Option<PeerId>, code: &str, what: String) {
-    faults(handle, peer, code, what, 1);
+    faults(handle, peer, code, what, None, 1);
 }
 
 /// Tells of a fault that stands for so many.
-fn faults(handle: &Handle, peer: Option<PeerId>, code: &str, what: String, count: u64) {
+fn faults(handle: &Handle, peer: Option<PeerId>, code: &str, what: String, seen: Option<Seen>, count: u64) {
     let node = peer.and_then(|peer| handle.members().node(&peer));
     let partner = node.map(|node| handle.partner_of(&node));
     let fault = FaultView { count, ..FaultView::new(partner, node, None, code, what) };
-    handle.follow().fault(fault, None);
+    handle.follow().fault(fault, seen, None);
 }
 
 #[cfg(test)]

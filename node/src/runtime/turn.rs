@@ -23,6 +23,7 @@ use entente_protocol::time::Time;
 use entente_protocol::wire;
 use tokio::sync::{mpsc, oneshot};
 
+use super::exhibits::Seen;
 use super::faults::Lines;
 use super::follow::Place;
 use super::serve::{Asked, Serving};
@@ -414,7 +415,7 @@ impl Turn {
     }
 
     fn fault(&self, fault: Fault) {
-        let Fault { node, seat, code, what } = fault;
+        let Fault { node, seat, code, what, shown } = fault;
         let epoch = self.engine.status(clock::now()).applied;
         let partners = self.node.founded().partners();
         let of_seat =
@@ -423,7 +424,8 @@ impl Turn {
         let member = node.and_then(|node| self.node.members().partner(&node));
         let partner = member.map(|partner| partner.to_string()).or(of_seat);
         let fault = FaultView::new(partner, node, seat.map(|seat| seat.0), code, what);
-        self.node.follow().fault(fault, Some(epoch));
+        let seen = shown.map(|shown| Seen::Decoded(*shown));
+        self.node.follow().fault(fault, seen, Some(epoch));
     }
 }
 

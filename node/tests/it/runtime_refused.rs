@@ -7,7 +7,7 @@ use entente_discovery::{CoalitionSecret, CredentialCheck, Mesh, MeshConfig, Mesh
 use entente_hbbft::Seat;
 use entente_node::api::dto::{EventView, FaultView, StatusView};
 use entente_node::runtime::{Node, clock};
-use entente_protocol::coalition::IntegrityView;
+use entente_protocol::coalition::{ExhibitView, IntegrityView};
 use entente_protocol::credential::{Capability, Chain, Delegation};
 use entente_protocol::founding::Founded;
 use entente_protocol::identity::SecretKey;
@@ -196,7 +196,8 @@ async fn an_impostor_with_a_copied_name_and_a_stale_key_is_reported_by_the_node_
         Capability::Node,
         ended,
     );
-    let credential = Chain(vec![delegation.sign(&root)]).encode();
+    let presented = Chain(vec![delegation.sign(&root)]);
+    let credential = presented.encode();
     let coalition = *founded.coalition().as_bytes();
     let mut config = MeshConfig::new(stale.seed(), CoalitionSecret::new(SECRET), coalition, credential);
     config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().expect("an address")];
@@ -219,6 +220,18 @@ async fn an_impostor_with_a_copied_name_and_a_stale_key_is_reported_by_the_node_
     assert_eq!(event.node, Some(key(0, For::Node).public()), "{event:?}");
     assert_eq!((event.status.as_str(), event.urgent, event.confirmed.len()), ("preliminary", true, 0));
     assert!(event.text.contains("passes itself off as aquila"), "{}", event.text);
+    // What was shown is carried as it came, and judged from its bytes: the root did sign it, long ago.
+    let shown = event.shown.clone().expect("what was shown");
+    let ExhibitView::Credential { partner, key: named, root_of, not_after, signed, holds, chain, .. } =
+        shown.exhibit
+    else {
+        panic!("{shown:?}")
+    };
+    assert_eq!((&chain, not_after), (&presented, ended));
+    assert_eq!((partner, named, root_of), (event.victim.clone(), event.key, event.victim.clone()));
+    assert!(signed && !holds);
+    assert!(shown.proves.contains("it expired at"), "{}", shown.proves);
+    assert!(shown.limits.contains("convicts nobody"), "{}", shown.limits);
     let one: IntegrityView = get(&socket(folder.path(), 0), &format!("/v1/integrity/{}", event.id)).await;
     assert_eq!(one.id, event.id);
     let urgent = async {

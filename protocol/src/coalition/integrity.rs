@@ -9,9 +9,12 @@
 //! most [`MAX_EVENTS_PER_NODE`] or [`MAX_EVENTS_PER_PARTNER`] events that are not confirmed, all nodes together
 //! [`MAX_INCIDENT_EVENTS`]; what a node sees beyond is counted into one event for each kind, whose subject is unknown. An
 //! officer's report beyond displaces the partner's event that was withdrawn longest ago, or is refused while there is none.
+//! What was shown is kept the first time, and counted after that. It proves nothing against anybody: whoever has seen a
+//! credential can show it.
 
 mod act;
 mod refusal;
+mod shown;
 mod view;
 
 use std::borrow::Cow;
@@ -20,6 +23,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use refusal::IntegrityRefusal;
+pub use shown::{ExhibitView, ShownView};
 pub use view::{IntegrityView, VoteView, WordView};
 
 use super::find::{FindError, find_id};
@@ -30,7 +34,7 @@ use crate::charter::{PartnerName, Response};
 use crate::evidence::Subject;
 use crate::feed::FeedKey;
 use crate::identity::{EvidenceId, Hash, PublicKey, RecordId, hash};
-use crate::record::{EventKind, Incident, IntegrityAct, Matter, Measure, Record};
+use crate::record::{EventKind, Incident, IntegrityAct, Matter, Measure, Record, Shown};
 use crate::time::Time;
 use crate::wire;
 
@@ -72,6 +76,10 @@ pub struct IntegrityEvent {
     pub count: u64,
     /// How many of these were of other matters, counted here because a limit was reached.
     pub crowded: u64,
+    /// What was shown the first time that a word carried it, since it was withdrawn last.
+    pub shown: Option<Shown>,
+    /// Whether what was shown bears the signatures of whom it names. Looked at once, since events are shown often.
+    pub signed: bool,
     /// Who confirms it, in order.
     pub confirmed: Vec<Word>,
     /// How far it is.
@@ -272,6 +280,7 @@ pub(super) fn check(act: &IntegrityAct) -> Result<(), Refusal> {
     let ground = match act {
         IntegrityAct::Report(report) => {
             Part::Commitments.check_length(report.evidence.len())?;
+            check_shown(report.shown.as_deref())?;
             return Part::Report.check(&report.text);
         }
         IntegrityAct::Confirm(confirm) => &confirm.ground,
@@ -279,6 +288,11 @@ pub(super) fn check(act: &IntegrityAct) -> Result<(), Refusal> {
         IntegrityAct::Vote(vote) => &vote.ground,
     };
     ground.as_deref().map_or(Ok(()), |ground| Part::Ground.check(ground))
+}
+
+/// Whether a record may carry so much.
+fn check_shown(shown: Option<&Shown>) -> Result<(), Refusal> {
+    shown.map_or(Ok(()), |shown| Part::Shown.check_length(shown.encoded_len()))
 }
 
 impl State {
@@ -365,6 +379,7 @@ impl State {
     ) -> Result<RecordId, Refusal> {
         let kind = incident.matter.kind;
         Part::Incident.check(&incident.text)?;
+        check_shown(incident.shown.as_ref())?;
         if !kind.is_seen_by_nodes() {
             return Err(IntegrityRefusal::NotSeenByNodes { kind }.into());
         }
@@ -397,6 +412,7 @@ impl State {
         event.last = event.last.max(incident.last);
         event.last_index = context.index;
         reopen(&mut event);
+        self.keep_shown(&mut event, incident.shown.as_ref());
         let id = event.id;
         self.adopt_event(event);
         Ok(id)
@@ -426,6 +442,8 @@ impl State {
             last: Time(0),
             count: 0,
             crowded: 0,
+            shown: None,
+            signed: false,
             confirmed: Vec::new(),
             status: EventStatus::Preliminary,
             votes: Vec::new(),
@@ -540,5 +558,6 @@ fn reopen(event: &mut IntegrityEvent) {
     if event.is_withdrawn() {
         event.status = EventStatus::Preliminary;
         event.confirmed.clear();
+        (event.shown, event.signed) = (None, false);
     }
 }

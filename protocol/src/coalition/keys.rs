@@ -29,6 +29,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use admission::Admission;
+pub(super) use admission::Granted;
 pub use refusal::{KeyRefusal, Purpose, RotationLack};
 pub use view::{GrantView, KeyStatus, KeyView, RevokedView, RotationView};
 

@@ -17,7 +17,7 @@ use crate::identity::{CoalitionId, PublicKey, RecordId};
 use crate::record::{
     MAX_ACKNOWLEDGED, MAX_CAVEAT_BYTES, MAX_COMMITMENTS, MAX_EVIDENCE, MAX_FIELD_BYTES, MAX_FIELD_NAME_BYTES,
     MAX_FIELDS, MAX_GROUND_BYTES, MAX_INCIDENT_BYTES, MAX_LABEL_BYTES, MAX_OFFER_NOTE_BYTES,
-    MAX_REASON_BYTES, MAX_REPORT_BYTES, MAX_TITLE_BYTES, Role,
+    MAX_REASON_BYTES, MAX_REPORT_BYTES, MAX_SHOWN_BYTES, MAX_TITLE_BYTES, Role,
 };
 use crate::time::Time;
 
@@ -273,10 +273,12 @@ pub enum Part {
     Note,
     /// The number of open items that an acceptance names.
     Acknowledged,
+    /// What was shown, as a report or an incident carries it.
+    Shown,
 }
 
 impl Part {
-    /// The most allowed: bytes of a text, or the number of named values.
+    /// The most allowed: bytes of a text or of what was shown, or the number of values.
     pub fn most(self) -> usize {
         match self {
             Self::Kind => MAX_NAME_BYTES,
@@ -295,6 +297,7 @@ impl Part {
             Self::Incident => MAX_INCIDENT_BYTES,
             Self::Note => MAX_OFFER_NOTE_BYTES,
             Self::Acknowledged => MAX_ACKNOWLEDGED,
+            Self::Shown => MAX_SHOWN_BYTES,
         }
     }
 
@@ -339,6 +342,7 @@ impl std::fmt::Display for Part {
             Self::Incident => "the text of the incident is",
             Self::Note => "the note is",
             Self::Acknowledged => "the list of acknowledged items is",
+            Self::Shown => "what was shown is",
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::coalition::map::Part;
 use crate::coalition::{Decision, IntegrityView, Ruled};
 use crate::feed::{FeedKey, Lane};
 use crate::identity::{Hash, PublicKey, RecordId};
-use crate::record::Incident;
+use crate::record::{Incident, Shown};
 use crate::replicate::{PeerMessage, Want};
 use crate::store::Write;
 use crate::time::Time;
@@ -214,6 +214,9 @@ pub struct Fault {
     pub code: &'static str,
     /// What, with values and place.
     pub what: String,
+    /// What was shown, where anybody can check it and no proof of it is ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Box<Shown>>,
 }
 
 /// Why the engine must not go on.

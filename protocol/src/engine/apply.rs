@@ -11,7 +11,7 @@ use entente_hbbft::{Digest, EpochNumber, Seat, SeatSet, WINDOW, plant};
 use super::epochs::ERA;
 use super::feeds::id_of;
 use super::peers::Subject;
-use super::{Engine, Event, Halt, NodeId};
+use super::{Engine, Event, Fault, Halt, NodeId};
 use crate::coalition::{ApplyContext, Decision, Disposition, Released, Ruled, State};
 use crate::feed::{FeedKey, Head, body_digest, entry_hash};
 use crate::frontier::{Contribution, batch_time, cut, order};
@@ -19,7 +19,7 @@ use crate::identity::{Hash, RecordId};
 use crate::leaf::{CoinMode, EntryLeaf, EpochRecord, Leaf};
 use crate::ledger::cosignature::{Certificate, TreeHead};
 use crate::ledger::merkle::Frontier;
-use crate::record::Body;
+use crate::record::{Body, Shown};
 use crate::replicate::{Cosign, EpochProof, PeerMessage};
 use crate::store::{Batch, Write};
 use crate::time::Time;
@@ -355,7 +355,7 @@ impl Engine {
 
     /// Counts a verified cosignature of an applied epoch if it is over what this node computed.
     fn take_cosign(&mut self, node: NodeId, cosign: Cosign) {
-        let Cosign { seat, epoch, head, .. } = cosign;
+        let Cosign { seat, epoch, head, signature } = cosign;
         let Some(own) = self.uncertified_head(epoch) else { return };
         if head == own {
             self.cosigns.entry(epoch).or_default().insert(seat, cosign);
@@ -375,7 +375,9 @@ impl Engine {
                     "seat {} cosigned another root than this node computed for epoch {epoch}",
                     seat.0
                 );
-                self.seat_fault(seat, "contradiction", what);
+                let shown = Some(Box::new(Shown::Cosignature { seat, head, signature }));
+                let (node, seat) = (self.sole_node_of(seat), Some(seat));
+                self.tell_fault(Fault { node, seat, code: "contradiction", what, shown });
                 if same >= self.committee.weak() {
                     self.halt(Halt::Contradicted { epoch, own, theirs: head.root });
                 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::charter::PartnerName;
 use crate::identity::{EvidenceId, Hash, PublicKey, RecordId};
+use crate::record::Shown;
 use crate::time::Time;
 
 /// Longest text of a report, in bytes.
@@ -133,6 +134,8 @@ pub struct Report {
     pub proof: Option<EvidenceId>,
     /// Since when, by the reporter's clock.
     pub since: Option<Time>,
+    /// What was shown, at most [`MAX_SHOWN_BYTES`](super::MAX_SHOWN_BYTES).
+    pub shown: Option<Box<Shown>>,
 }
 
 /// Confirms an event.
@@ -204,6 +207,8 @@ pub struct Incident {
     pub first: Time,
     /// When last.
     pub last: Time,
+    /// What was shown the first of these times, at most [`MAX_SHOWN_BYTES`](super::MAX_SHOWN_BYTES).
+    pub shown: Option<Shown>,
 }
 
 impl IntegrityAct {

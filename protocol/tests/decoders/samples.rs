@@ -33,10 +33,10 @@ use entente_protocol::ledger::merkle::{Frontier, leaf_hash};
 use entente_protocol::ledger::receipt::Receipt;
 use entente_protocol::record::{
     Accept, Acknowledged, Act, AssetAct, Attest, AuthorityAct, Body, Change, Commit, Conclude, Confirm,
-    Contribute, Control, Declare, Decline, DisputeAct, Due, EventKind, Handed, HandoffAct, Incident,
+    Contribute, Control, Declare, Decline, DisputeAct, Due, EventKind, Exhibit, Handed, HandoffAct, Incident,
     IntegrityAct, KeyAct, LeaseAct, LeasedOpen, Matter, Measure, MemberAct, Nonce, Offer, Open, OpenDispute,
-    Propose, Recall, Reclaim, Record, Report, Role, Rule, Ruling, SignedRecord, SignedStatement, Speak,
-    Stance, Statement, Takeover, Vote, Watch, Withdraw, Withdrawal,
+    Propose, Recall, Reclaim, Record, Report, Role, Rule, Ruling, Shown, SignedRecord, SignedStatement,
+    Speak, Stance, Statement, Takeover, Vote, Watch, Withdraw, Withdrawal,
 };
 use entente_protocol::replicate::{Cosign, EpochHave, EpochProof, Have, PeerMessage, Spoken, Want};
 use entente_protocol::time::Time;

@@ -272,6 +272,7 @@ fn vote_frames() {
 fn bodies_of_entries() {
     let valid = valid(&samples::bodies());
     let (open, attest) = (named(&valid, "signed, open"), named(&valid, "signed, attest"));
+    let committed = named(&valid, "incident with a commitment to a credential");
     let act = "Signed.record.act";
     let mut invalid = misfits(&valid);
     invalid.extend([
@@ -281,6 +282,8 @@ fn bodies_of_entries() {
         open.but("Signed.record.act", "Act", &[200], "an act that there is not"),
         attest.but(&format!("{act}.Attest.role"), "Role", &[3], "a role that there is not"),
         attest.but(&format!("{act}.Attest.stance"), "Stance", &[3], "a stance that there is not"),
+        committed.but("Incident.shown", "Shown", &[3], "a kind of exhibit that there is not"),
+        committed.but("Incident.shown.Commitment.exhibit", "Exhibit", &[2], "what nobody commits to"),
     ]);
     check("body.txt", "bodies of entries (Body)", BODY, &valid, &invalid);
 }
@@ -313,7 +316,7 @@ fn refusals() {
     let mut invalid = too_long.misfits();
     invalid.extend([
         odd("no variant 32", &[32]),
-        too_long.but("TooLong.what", "Part", &[16], "a part that there is not"),
+        too_long.but("TooLong.what", "Part", &[17], "a part that there is not"),
     ]);
     check(
         "refusal.txt",

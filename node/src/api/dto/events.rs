@@ -173,6 +173,7 @@ mod tests {
             last: Time(6),
             count: 9,
             crowded: 0,
+            shown: None,
             index: Some(7),
             last_index: Some(8),
             confirmed: vec![],

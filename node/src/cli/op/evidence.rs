@@ -29,7 +29,8 @@ pub(super) fn commitments(arguments: &[String]) -> Result<Vec<Hash>, CliError> {
     Ok(hashes)
 }
 
-fn commitment(argument: &str) -> Result<Hash, CliError> {
+/// The hash of one file, or the hash that `sha256:HEX` is.
+pub(in crate::cli) fn commitment(argument: &str) -> Result<Hash, CliError> {
     if let Some(hex) = argument.strip_prefix("sha256:") {
         let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok();
         return bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()).map(Hash).ok_or_else(|| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Author, EventStatus, IntegrityEvent, Word};
+use super::{Author, EventStatus, IntegrityEvent, ShownView, Word};
 use crate::charter::text::{all_of, either};
 use crate::charter::{PartnerName, Response, show_time};
 use crate::coalition::state::State;
@@ -56,6 +56,8 @@ pub struct IntegrityView {
     pub count: u64,
     /// How many of these were of other matters, counted here because a limit was reached.
     pub crowded: u64,
+    /// What was shown, and what that proves.
+    pub shown: Option<ShownView>,
     /// Log index of the first word; `None` if it is not ordered.
     pub index: Option<u64>,
     /// Log index of the author's latest word; `None` if that is not ordered.
@@ -163,6 +165,7 @@ impl State {
             last: event.last,
             count: event.count,
             crowded: event.crowded,
+            shown: self.shown_view(event),
             index: ordered(event.index),
             last_index: ordered(event.last_index),
             confirmed: event.confirmed.iter().map(WordView::from).collect(),

@@ -35,6 +35,37 @@ impl State {
     }
 }
 
+/// What was ordered of a chain, as of a log index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::coalition) enum Granted {
+    /// The founding or the log granted it, and nothing took it back.
+    Stands,
+    /// Its key was revoked.
+    Revoked {
+        /// Log index of that.
+        index: u64,
+    },
+    /// It was never granted.
+    Never,
+}
+
+impl State {
+    /// What was ordered before log index `index` of a chain that carries records.
+    pub(in crate::coalition) fn granted_at(&self, chain: &Chain, index: u64) -> Granted {
+        let Some(leaf) = chain.leaf() else { return Granted::Never };
+        let held = || self.keys.of(&leaf.subject).iter().filter(|holding| holding.partner == leaf.partner);
+        if held().any(|holding| holding.stands_at(index) && same_links(&holding.chain, chain)) {
+            return Granted::Stands;
+        }
+        let marked = self.keys.marked.get(&(leaf.partner.clone(), leaf.subject));
+        let cut = held().filter_map(|holding| holding.cut).chain(marked.copied());
+        match cut.map(|(cut, _)| cut).filter(|cut| *cut < index).min() {
+            Some(index) => Granted::Revoked { index },
+            None => Granted::Never,
+        }
+    }
+}
+
 impl Admission {
     /// All enrolled nodes, in the order of their feeds.
     pub fn nodes(&self) -> &[(PublicKey, PartnerName)] {

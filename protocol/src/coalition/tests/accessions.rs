@@ -432,6 +432,7 @@ fn a_key_in_quarantine_and_one_whose_time_is_over_do_not_join() {
         evidence: vec![],
         proof: None,
         since: None,
+        shown: None,
     };
     let report = Act::Integrity(crate::record::IntegrityAct::Report(report));
     let report = record(&bench.founded, "norden", "report", report);

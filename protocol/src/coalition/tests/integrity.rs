@@ -17,13 +17,22 @@ use crate::record::{
     Confirm, EventKind, Incident, IntegrityAct, MAX_COMMITMENTS, Matter, Measure, Report, Vote, Withdraw,
 };
 
+mod shown;
+
 fn matter(kind: EventKind, against: Option<&str>, key: Option<PublicKey>) -> Matter {
     Matter { kind, against: against.map(name), key, victim: None }
 }
 
 fn report_of(matter: Matter, proof: Option<EvidenceId>) -> Act {
     let text = "it called itself norden".to_owned();
-    Act::Integrity(IntegrityAct::Report(Report { matter, text, evidence: vec![], proof, since: None }))
+    Act::Integrity(IntegrityAct::Report(Report {
+        matter,
+        text,
+        evidence: vec![],
+        proof,
+        since: None,
+        shown: None,
+    }))
 }
 
 fn report(kind: EventKind, against: &str) -> Act {
@@ -44,7 +53,7 @@ fn vote(event: RecordId, measure: Measure) -> Act {
 
 fn incident(matter: Matter, count: u64) -> Body {
     let (first, last) = (CREATED, CREATED.plus(count));
-    Body::Incident(Box::new(Incident { matter, text: "refused".into(), count, first, last }))
+    Body::Incident(Box::new(Incident { matter, text: "refused".into(), count, first, last, shown: None }))
 }
 
 fn node_of(partner: &str) -> PublicKey {
@@ -307,6 +316,7 @@ fn every_mistake_has_its_own_refusal() {
         evidence: vec![Hash::default(); MAX_COMMITMENTS + 1],
         proof: None,
         since: None,
+        shown: None,
     };
     let signed = bench.on_event("norden", Act::Integrity(IntegrityAct::Report(long)));
     assert!(matches!(bench.refusal(&signed), Refusal::TooLong { .. }));
@@ -325,7 +335,8 @@ fn every_mistake_has_its_own_refusal() {
     ] {
         assert_eq!(bench.node_says("norden", &body).disposition, refused(refusal));
     }
-    let back = Incident { matter: flood, text: String::new(), count: 1, first: UNTIL, last: CREATED };
+    let back =
+        Incident { matter: flood, text: String::new(), count: 1, first: UNTIL, last: CREATED, shown: None };
     let back = Body::Incident(Box::new(back));
     assert_eq!(bench.node_says("norden", &back).disposition, refused(IntegrityRefusal::Uncounted));
 }

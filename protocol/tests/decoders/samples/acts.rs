@@ -69,13 +69,14 @@ pub(super) fn matter() -> Matter {
     Matter { kind: EventKind::Impersonation, against, key: Some(key("b").public()), victim }
 }
 
-pub(super) fn report() -> Act {
+pub(super) fn report(shown: Option<Shown>) -> Act {
     Act::Integrity(IntegrityAct::Report(Report {
         matter: matter(),
         text: "called itself norden".into(),
         evidence: vec![hash("decoders/commitment", &[])],
         proof: Some(EvidenceId(hash("decoders/proof", &[]))),
         since: Some(NOW),
+        shown: shown.map(Box::new),
     }))
 }
 
@@ -94,9 +95,23 @@ pub(super) fn vote() -> Act {
     Act::Integrity(IntegrityAct::Vote(Vote { event, measure: Measure::Suspend, ground }))
 }
 
-pub(super) fn incident() -> Incident {
+/// What an incident can carry.
+fn shown() -> [(&'static str, Shown); 4] {
+    let committed =
+        |exhibit, length| Shown::Commitment { exhibit, digest: hash("decoders/shown", &[]), length };
+    let head = TreeHead::new(70_000, hash("decoders/root", &[]), NOW);
+    let signature = head.cosign(&coalition(), &key("seat"));
+    [
+        ("incident with a credential", Shown::Credential(a_chain())),
+        ("incident with a cosignature", Shown::Cosignature { seat: Seat(2), head, signature }),
+        ("incident with a commitment to a credential", committed(Exhibit::Credential, 16_000)),
+        ("incident with a commitment to a message", committed(Exhibit::Message, 1_000_000)),
+    ]
+}
+
+pub(super) fn incident(shown: Option<Shown>) -> Incident {
     let (text, first) = ("connection from 10.0.0.7 refused".into(), Time(NOW.0 - 60_000));
-    Incident { matter: matter(), text, count: 300, first, last: NOW }
+    Incident { matter: matter(), text, count: 300, first, last: NOW, shown }
 }
 
 pub(super) fn handoff(act: HandoffAct) -> Act {
@@ -210,7 +225,8 @@ pub(super) fn opened_alone() -> LeasedOpen {
 /// Bodies of entries, one for each variant and act.
 pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
     let signed = |act| Body::Signed(record(act));
-    vec![
+    let filed = |shown| Body::Incident(Box::new(incident(shown)));
+    let mut bodies = vec![
         ("signed, open", signed(open())),
         ("signed, attest", signed(attest())),
         ("signed, attest in a declared role with evidence", signed(backed())),
@@ -231,7 +247,8 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
             signed(Act::Member(MemberAct::Withdraw { ground: "our mandate has ended".into() })),
         ),
         ("signed, watch", signed(watch())),
-        ("signed, report", signed(report())),
+        ("signed, report", signed(report(None))),
+        ("signed, report with a credential", signed(report(Some(Shown::Credential(a_chain()))))),
         ("signed, confirm", signed(confirm())),
         ("signed, withdraw", signed(withdraw())),
         ("signed, vote", signed(vote())),
@@ -293,6 +310,8 @@ pub(crate) fn bodies() -> Vec<(&'static str, Body)> {
         ("due", Body::Due(Due { about: id("operation"), deadline: NOW })),
         ("fork", Body::Fork(Box::new(fork()))),
         ("equivocation", Body::Equivocation(Box::new(equivocation()))),
-        ("incident", Body::Incident(Box::new(incident()))),
-    ]
+        ("incident", filed(None)),
+    ];
+    bodies.extend(shown().map(|(name, shown)| (name, filed(Some(shown)))));
+    bodies
 }

@@ -87,7 +87,7 @@ impl Run {
                 Open { kind: "closure".into(), title: text(rng), body: BTreeMap::new(), precedence: None };
             let report = || {
                 let matter = Matter { kind: EventKind::Withholding, against: None, key: None, victim: None };
-                Report { matter, text: "one".into(), evidence: vec![], proof: None, since: None }
+                Report { matter, text: "one".into(), evidence: vec![], proof: None, since: None, shown: None }
             };
             let act =
                 if partner == 0 { Act::Open(open) } else { Act::Integrity(IntegrityAct::Report(report())) };
@@ -401,7 +401,8 @@ impl Says<'_> {
         let kinds = [EventKind::Withholding, EventKind::DeclaredFailure, EventKind::ForcedDisclosure];
         let against = if rng.chance(90) { self.other(rng) } else { None };
         let matter = Matter { kind: *rng.pick(&kinds), against, key: None, victim: None };
-        let report = Report { matter, text: text(rng), evidence: vec![], proof: None, since: None };
+        let report =
+            Report { matter, text: text(rng), evidence: vec![], proof: None, since: None, shown: None };
         Some(Act::Integrity(IntegrityAct::Report(report)))
     }
 

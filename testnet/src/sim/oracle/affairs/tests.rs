@@ -358,6 +358,7 @@ fn what_a_chain_gives_is_within_what_is_above_it() {
         evidence: vec![],
         proof: None,
         since: None,
+        shown: None,
     });
     Log::refuses(log.signed(2, &next, Act::Integrity(report)), "no chain of its signer stands");
 }
