@@ -98,7 +98,7 @@ impl Options {
     fn plant(&self) -> Result<Option<Plant>, OptionsError> {
         let Some(name) = &self.plant else { return Ok(None) };
         let found = Plant::named(name).ok_or_else(|| {
-            let names: Vec<_> = plants::ALL.iter().map(|plant| plant.name).collect();
+            let names: Vec<_> = plant_names().collect();
             OptionsError::Plant(name.clone(), names.join(", "))
         })?;
         if cfg!(feature = "plant") { Ok(Some(found)) } else { Err(OptionsError::NotPlanted) }
@@ -155,6 +155,11 @@ pub enum Progress {
         /// The command that replays it.
         replay: String,
     },
+}
+
+/// What the bugs are called that can be planted.
+pub fn plant_names() -> impl Iterator<Item = &'static str> {
+    plants::ALL.iter().map(|plant| plant.name)
 }
 
 /// What the histories of a run amount to.

@@ -6,7 +6,7 @@
 
 use std::process::Command;
 
-use entente_testnet::sim::{Options, Summary, plan, run};
+use entente_testnet::sim::{Options, Summary, plan, plant_names, run};
 
 /// A line of `kept_seeds.txt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,18 @@ fn the_same_seeds_take_the_same_course_in_another_process() {
     let (one, two) = (trace(), trace());
     assert_eq!(one, two);
     assert_eq!(one, played(&Options { seeds: 3, ..seed(16) }).trace, "and here");
+}
+
+#[test]
+fn each_bug_that_can_be_planted_has_one_kept_seed_below_those_searched() {
+    let mut kept: Vec<String> = Kept::planted().filter_map(|kept| kept.plant).collect();
+    let mut planted: Vec<&str> = plant_names().collect();
+    kept.sort_unstable();
+    planted.sort_unstable();
+    assert_eq!(kept, planted);
+    for kept in Kept::planted() {
+        assert!(kept.seed < SEARCHED, "{}", kept.hint());
+    }
 }
 
 #[test]

@@ -259,14 +259,92 @@ impl Summary {
         if self.seeds < MEANINGFUL_SEEDS {
             return;
         }
-        let ways = Way::ALL.into_iter().map(|way| Count::Liar(way.name()));
-        let themes = Theme::ALL.into_iter().map(|theme| Count::Theme(theme.name()));
-        let each = ways.chain(themes).map(|count| (count, LEAST_OF_EACH));
-        for (count, per_thousand) in MINIMA.into_iter().chain(each) {
-            let (found, least) = (self.counts.get(count), per_thousand * self.seeds / 1_000);
+        for (count, least) in minima(self.seeds) {
+            let found = self.counts.get(count);
             if found < least {
                 self.below_minimum.push(format!("{}: {found}, at least {least}", count.name()));
             }
         }
+    }
+}
+
+/// What so many histories that were drawn freely have seen at least.
+fn minima(seeds: u64) -> impl Iterator<Item = (Count, u64)> {
+    let ways = Way::ALL.into_iter().map(|way| Count::Liar(way.name()));
+    let themes = Theme::ALL.into_iter().map(|theme| Count::Theme(theme.name()));
+    let each = ways.chain(themes).map(|count| (count, LEAST_OF_EACH));
+    MINIMA.into_iter().chain(each).map(move |(count, per_thousand)| (count, per_thousand * seeds / 1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of so many of as many histories, with exactly what it must have seen.
+    fn barely(seeds: u64) -> Summary {
+        let mut summary = Summary { seeds, asked: seeds, ..Summary::default() };
+        minima(seeds).for_each(|(count, least)| summary.counts.add(count, least));
+        summary
+    }
+
+    fn missing(mut summary: Summary, freely: bool) -> Vec<String> {
+        summary.finish(freely);
+        summary.below_minimum
+    }
+
+    fn without(summary: &mut Summary, count: Count) {
+        *summary.counts.0.get_mut(&count).expect("it was counted") -= 1;
+    }
+
+    #[test]
+    fn a_run_that_has_seen_just_enough_misses_nothing() {
+        for seeds in [200, 999, 1_000, 100_000] {
+            assert_eq!(missing(barely(seeds), true), [""; 0], "{seeds}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_misses_one_minimum_by_one_names_it_and_nothing_else() {
+        let all: Vec<_> = minima(1_000).collect();
+        for (count, least) in &all {
+            let mut summary = barely(1_000);
+            without(&mut summary, *count);
+            let expected = format!("{}: {}, at least {least}", count.name(), least - 1);
+            assert_eq!(missing(summary, true), [expected]);
+        }
+        let named: std::collections::BTreeSet<_> = all.iter().map(|(count, _)| *count).collect();
+        assert_eq!(named.len(), all.len(), "none stands twice");
+    }
+
+    #[test]
+    fn what_is_missing_is_told_in_words_for_as_many_histories_as_there_were() {
+        let mut summary = barely(500);
+        for count in [Count::Crash, Count::Liar("silence"), Count::Record("join", REFUSED)] {
+            without(&mut summary, count);
+        }
+        let expected = [
+            "crash: 249, at least 250",
+            "record:join:refused: 29, at least 30",
+            "liar:silence: 0, at least 1",
+        ];
+        assert_eq!(missing(summary, true), expected);
+    }
+
+    #[test]
+    fn few_histories_and_those_that_were_wished_for_need_not_have_seen_anything() {
+        let nothing = |seeds, asked| Summary { seeds, asked, ..Summary::default() };
+        assert_eq!(missing(nothing(199, 199), true), [""; 0]);
+        assert_eq!(missing(nothing(1_000, 1_000), false), [""; 0]);
+        assert_eq!(missing(nothing(0, 1), false), ["histories: 0"]);
+    }
+
+    #[test]
+    fn at_least_half_of_the_histories_that_are_meant_must_be_played() {
+        let played = |seeds, asked| missing(Summary { asked, ..barely(seeds) }, true);
+        assert_eq!(played(499, 1_000), ["histories: 499, at least half of 1000"]);
+        assert_eq!(played(500, 1_000), [""; 0]);
+        assert_eq!(played(99, 199), [""; 0]);
+        assert_eq!(played(999, 2_000), ["histories: 999, at least half of 2000"]);
+        assert_eq!(played(200, 2_001), [""; 0]);
     }
 }
