@@ -28,10 +28,12 @@ use sha2::{Digest as _, Sha256};
 
 pub use summary::{FailureView, Fates, Summary};
 
+use coins::Players;
 use history::{History, Wish};
 use liars::Way;
 use plants::Plant;
 use run::{Outcome, play};
+use weather::Theme;
 use world::World;
 
 /// What to run.
@@ -75,6 +77,9 @@ pub enum OptionsError {
     /// Nobody may lie among so few.
     #[error("of {0} seats none may be faulty; a liar needs 4 or more")]
     NoFaulty(usize),
+    /// Coins are played in coalitions of one size alone.
+    #[error("coins are played among {seats} seats, not {0}", seats = Players::SEATS)]
+    CoinSeats(usize),
 }
 
 impl Options {
@@ -82,7 +87,8 @@ impl Options {
         let way = match &self.byzantine {
             None => None,
             Some(name) => Some(Way::named(name).ok_or_else(|| {
-                let names: Vec<_> = Way::ALL.iter().map(|way| way.name()).collect();
+                let ways = Way::ALL.into_iter().chain([Way::PlaysCoins]);
+                let names: Vec<_> = ways.map(Way::name).collect();
                 OptionsError::Way(name.clone(), names.join(", "))
             })?),
         };
@@ -91,8 +97,22 @@ impl Options {
             Some(seats) if seats < 4 && way.is_some() => return Err(OptionsError::NoFaulty(seats)),
             _ => {}
         }
-        let wish = Wish { seats: self.nodes, way, ..Wish::default() };
-        Ok(self.plant()?.map_or(wish, |plant| plant.wish(wish)))
+        // Who plays coins needs the scheduler.
+        let theme = (way == Some(Way::PlaysCoins)).then_some(Theme::KnownCoins);
+        let wish = Wish { seats: self.nodes, way, theme, ..Wish::default() };
+        let wish = self.plant()?.map_or(wish, |plant| plant.wish(wish));
+        match self.nodes {
+            Some(seats) if wish.theme == Some(Theme::KnownCoins) && seats != Players::SEATS => {
+                Err(OptionsError::CoinSeats(seats))
+            }
+            _ => Ok(wish),
+        }
+    }
+
+    /// The command that helps where these are refused.
+    pub fn next(&self, refused: &OptionsError) -> String {
+        let OptionsError::CoinSeats(_) = refused else { return "entente-testnet sim --help".into() };
+        Self { nodes: Some(Players::SEATS), ..self.clone() }.replay(self.first, &self.without)
     }
 
     fn plant(&self) -> Result<Option<Plant>, OptionsError> {

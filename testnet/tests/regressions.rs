@@ -6,7 +6,7 @@
 
 use std::process::Command;
 
-use entente_testnet::sim::{Options, Summary, plan, plant_names, run};
+use entente_testnet::sim::{Options, OptionsError, Summary, plan, plant_names, run};
 
 /// A line of `kept_seeds.txt`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,5 +188,27 @@ fn the_seeds_that_catch_them_pass_without_them() {
     for kept in Kept::planted() {
         let summary = played(&Options { disarmed: true, ..kept.options() });
         assert!(summary.failures.is_empty(), "{:#?}", summary.failures);
+    }
+}
+
+#[test]
+fn coins_are_played_on_demand_among_seven_seats_alone() {
+    let of = |way: Option<&str>, plant: Option<&str>, nodes| Options {
+        byzantine: way.map(str::to_owned),
+        plant: plant.map(str::to_owned),
+        nodes,
+        ..seed(3)
+    };
+    let summary = played(&of(Some("plays-coins"), None, None));
+    assert_eq!((summary.faults["theme:known-coins"], summary.faults["liar:plays-coins"]), (1, 2));
+    assert!(summary.failures.is_empty(), "{:#?}", summary.failures);
+    for (way, plant) in
+        [(Some("plays-coins"), None), (None, Some("own-round-window")), (None, Some("no-conf"))]
+    {
+        assert_eq!(plan(&of(way, plant, Some(7))), plan(&of(way, plant, None)));
+        let refused = of(way, plant, Some(4));
+        let error = plan(&refused).expect_err("four seats are too few");
+        assert_eq!(error, OptionsError::CoinSeats(4));
+        assert!(refused.next(&error).starts_with("entente-testnet sim --seed 3 --nodes 7 --"));
     }
 }

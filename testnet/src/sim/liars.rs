@@ -229,7 +229,7 @@ impl Way {
 
     /// The way of that name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|way| way.name() == name)
+        Self::ALL.into_iter().chain([Self::PlaysCoins]).find(|way| way.name() == name)
     }
 
     pub(super) fn is_twin(self) -> bool {
