@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::history::{History, Item, MAX_HOSTILE_MS, What, work};
 use super::liars::Way;
 use super::rng::Rng;
-use super::weather::{Theme, Weather};
+use super::weather::{Delay, Theme, Weather};
 
 /// How long a history in which coins are played is hostile at least, in ms.
 const KNOWN_COINS_MS: u64 = 20_000;
@@ -127,7 +127,7 @@ impl History {
         }
     }
 
-    /// The delays, in ms, after which copies of a message arrive that is sent so long after the start.
+    /// The delays after which copies of a message arrive that is sent so long after the start.
     pub(super) fn delays(
         &self,
         rng: &mut Rng,
@@ -135,7 +135,7 @@ impl History {
         to: usize,
         message: &PeerMessage,
         since: u64,
-    ) -> Vec<u64> {
+    ) -> Vec<Delay> {
         let plays = self.weather.theme == Theme::KnownCoins;
         let players = plays.then(|| Players::of(&self.liars, self.weather.target)).flatten();
         let left = self.calm_at.saturating_sub(since);

@@ -115,6 +115,10 @@ impl Run {
         for process in 0..self.world.processes.len() {
             self.world.start(process);
         }
+        let World { history, counts, .. } = &mut self.world;
+        let skews = history.skews.iter().enumerate().filter(|(member, _)| !history.is_faulty(*member));
+        let wrong = skews.filter(|(_, skew)| skew.unsigned_abs() > TOLERANCE_MS).count();
+        counts.add(Count::WrongClock, wrong as u64);
         let items = self.world.history.items.clone();
         for item in items {
             self.run_to(START.plus(item.at));

@@ -19,11 +19,27 @@ pub(super) enum Count {
     Taken,
     Slept,
     Halt,
+    /// All correct members at once.
+    CrashAll,
     Cut,
+    /// One member is cut off from all others.
+    Isolation,
+    /// One member is cut off from all but a liar.
+    Gateway,
     OneWay,
     Partition,
     ClockJump,
+    /// Clocks of correct members that are wrong from the start.
+    WrongClock,
     Loss,
+    /// Messages that a slow link had no room for.
+    SlowLoss,
+    /// Messages that waited for a slow link.
+    SlowWait,
+    /// Copies that others may overtake.
+    Reordered,
+    /// Copies that the scheduler's plan holds back.
+    HeldBack,
     Double,
     Sent,
     Certified,
@@ -51,11 +67,19 @@ impl Count {
             Self::Taken => "state_taken".into(),
             Self::Slept => "slept_through".into(),
             Self::Halt => "halt".into(),
+            Self::CrashAll => "crash_of_all".into(),
             Self::Cut => "cut".into(),
+            Self::Isolation => "isolation".into(),
+            Self::Gateway => "gateway".into(),
             Self::OneWay => "one_way_loss".into(),
             Self::Partition => "partition".into(),
             Self::ClockJump => "clock_jump".into(),
+            Self::WrongClock => "wrong_clock".into(),
             Self::Loss => "loss".into(),
+            Self::SlowLoss => "slow_link_loss".into(),
+            Self::SlowWait => "slow_link_wait".into(),
+            Self::Reordered => "reordered".into(),
+            Self::HeldBack => "held_back".into(),
             Self::Double => "double".into(),
             Self::Sent => "sent".into(),
             Self::Certified => "certified".into(),
@@ -174,7 +198,7 @@ const MEANT_SEEDS: u64 = 2_000;
 /// So many histories of a thousand at least lie in each way, and are under each plan.
 const LEAST_OF_EACH: u64 = 3;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 65] = [
+const MINIMA: [(Count, u64); 71] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -182,11 +206,17 @@ const MINIMA: [(Count, u64); 65] = [
     (Count::RollBack, 10),
     (Count::Restore, 5),
     (Count::Slept, 5_000),
+    (Count::CrashAll, 100),
     (Count::Cut, 500),
+    (Count::Isolation, 300),
     (Count::OneWay, 100),
     (Count::Partition, 100),
     (Count::ClockJump, 50),
+    (Count::WrongClock, 150),
     (Count::Loss, 10_000),
+    (Count::SlowWait, 1_000),
+    (Count::Reordered, 10_000),
+    (Count::HeldBack, 10_000),
     (Count::Double, 1_000),
     (Count::Certified, 5_000),
     (Count::Ordered, 50_000),

@@ -33,6 +33,17 @@ pub(super) struct Weather {
     hold_ms: u64,
 }
 
+/// When a copy of a message arrives, and why so late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Delay {
+    /// In ms from when it is sent.
+    pub(super) ms: u64,
+    /// Others may overtake it.
+    pub(super) reordered: bool,
+    /// The plan holds it back.
+    pub(super) held: bool,
+}
+
 /// A plan of the scheduler's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Theme {
@@ -121,7 +132,7 @@ impl Weather {
         }
     }
 
-    /// The delays, in ms, after which copies of a message arrive: none if it is lost. What is kept from `players` comes
+    /// The delays after which copies of a message arrive: none if it is lost. What is kept from `players` comes
     /// after `left`.
     pub(super) fn delays(
         &self,
@@ -130,7 +141,7 @@ impl Weather {
         message: &PeerMessage,
         players: Option<Players>,
         left: u64,
-    ) -> Vec<u64> {
+    ) -> Vec<Delay> {
         if rng.chance(self.loss) {
             return Vec::new();
         }
@@ -143,14 +154,14 @@ impl Weather {
                 (_, true) => rng.below(self.hold_ms),
                 _ => 0,
             };
-            self.latency[from][to] + extra + held
+            Delay { ms: self.latency[from][to] + extra + held, reordered: extra > 0, held: held > 0 }
         };
         (0..copies).map(|_| one()).collect()
     }
 
     /// What is left of it once the network has healed.
-    pub(super) fn healed(&self, from: usize, to: usize) -> u64 {
-        self.latency[from][to].min(50)
+    pub(super) fn healed(&self, from: usize, to: usize) -> Delay {
+        Delay { ms: self.latency[from][to].min(50), reordered: false, held: false }
     }
 
     fn holds(&self, from: usize, to: usize, message: &PeerMessage) -> bool {

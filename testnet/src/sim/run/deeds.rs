@@ -55,6 +55,7 @@ impl Run {
             }
             What::CrashAtEffect { member, effects, down } => world.crash_at_effect(member, effects, down),
             What::CrashAll { down } => {
+                world.counts.add(Count::CrashAll, 1);
                 for member in 0..world.history.members() {
                     if !world.history.is_faulty(member) {
                         world.crash(member);
@@ -79,11 +80,13 @@ impl Run {
                 }
             }
             What::Gateway { member, by, span } => {
+                world.counts.add(Count::Gateway, 1);
                 for other in (0..world.processes.len()).filter(|other| *other != by) {
                     world.cut(member, other, span);
                 }
             }
             What::Isolate { member, span } => {
+                world.counts.add(Count::Isolation, 1);
                 for other in 0..world.processes.len() {
                     world.cut(member, other, span);
                 }

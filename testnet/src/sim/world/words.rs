@@ -113,23 +113,27 @@ impl World {
             let since = self.now.since(START);
             self.history.delays(&mut self.rng, sender, receiver, said, since)
         };
-        match delays.len() {
-            0 => self.counts.add(Count::Loss, 1),
-            1 => {}
-            _ => self.counts.add(Count::Double, 1),
-        }
         let life = self.lives[&pair(from, to)];
         let mut start = self.now;
         if let Some(rate) = self.history.weather.bytes_per_ms.filter(|_| !self.calm) {
             let free = self.busy.get(&(from, to)).copied().unwrap_or(self.now).max(self.now);
             if free.since(self.now) * rate > MAX_QUEUED_BYTES {
-                return self.counts.add(Count::Loss, 1);
+                let lost = if delays.is_empty() { Count::Loss } else { Count::SlowLoss };
+                return self.counts.add(lost, 1);
             }
+            self.counts.add(Count::SlowWait, u64::from(free > self.now && !delays.is_empty()));
             start = free.plus(bytes.len() as u64 / rate);
             self.busy.insert((from, to), start);
         }
+        match delays.len() {
+            0 => self.counts.add(Count::Loss, 1),
+            1 => {}
+            _ => self.counts.add(Count::Double, 1),
+        }
         for delay in delays {
-            self.push(start.plus(delay), Happening::Deliver { from, to, life, bytes: Arc::clone(&bytes) });
+            self.counts.add(Count::Reordered, u64::from(delay.reordered));
+            self.counts.add(Count::HeldBack, u64::from(delay.held));
+            self.push(start.plus(delay.ms), Happening::Deliver { from, to, life, bytes: Arc::clone(&bytes) });
         }
     }
 
