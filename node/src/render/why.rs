@@ -92,6 +92,7 @@ pub(crate) fn json(operation: &OperationView) -> Value {
         "commitments": operation.commitments,
         "under_lease": operation.under_lease,
         "standing": standing(operation).collect::<Vec<_>>(),
+        "authority": operation.authority,
         "claims": operation.claims,
     })
 }

@@ -5,6 +5,7 @@ use entente_protocol::authority::{
     SignedAlliance,
 };
 use entente_protocol::charter::AuthorityName;
+use serde_json::json;
 
 use crate::cli_live::{Up, first_line};
 use crate::cli_support::{DAY_MS, Hosts, now, run};
@@ -82,6 +83,11 @@ fn authorities_speak_through_the_command_line() {
     run(&dir, &["op", "attest", short, "--endorse"]).done();
     let why = run(&dir, &["op", "why", short]);
     assert!(why.done().contains("authority: waits for command"), "{}", why.out);
+    let told = |args: &[&str]| -> serde_json::Value {
+        serde_json::from_str(run(&dir, &[&["--json"], args].concat()).done()).expect("JSON")
+    };
+    let why = told(&["op", "why", short]);
+    assert_eq!((&why["authority"]["needed"], &why["authority"]["voices"]), (&json!("command"), &json!([])));
 
     // What is wrong is told with what to do.
     run(&dir, &["op", "order", short, "--for", "comand"])
@@ -126,6 +132,11 @@ fn authorities_speak_through_the_command_line() {
     for word in ["allowed by command", "norden for command: order, as one key signed"] {
         assert!(shown.done().contains(word), "{word:?} is not in\n{}", shown.out);
     }
+    let why = &told(&["op", "why", short])["authority"];
+    assert_eq!(
+        (&why["text"], &why["voices"][0]["word"]),
+        (&json!("authority: allowed by command"), &json!("order"))
+    );
     let story = run(&dir, &["op", "story", short]);
     assert!(story.done().contains("for command: orders it, signed off line and carried"), "{}", story.out);
     let proof = hosts.file("first.tlog-proof").display().to_string();
