@@ -42,7 +42,15 @@ pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<Waiting>> {
 /// That the node's own clock is to be set.
 fn clock() -> Waiting {
     let why = "this node's clock and batch time are further apart than the charter allows".into();
-    Waiting { what: Waits::Clock, urgent: true, about: None, title: "clock".into(), why, until_ms: None }
+    Waiting {
+        what: Waits::Clock,
+        urgent: true,
+        about: None,
+        title: "clock".into(),
+        why,
+        until_ms: None,
+        authority: None,
+    }
 }
 
 /// Operations that are held and not ordered, on which a word of the partner is missing: it can be said all the same.
@@ -62,6 +70,7 @@ fn held(engine: &Engine, partner: &PartnerName, now: Time) -> Vec<Waiting> {
         title: format!("{}: {}", view.kind, view.title),
         why: format!("held, not ordered yet; {}", view.deficit),
         until_ms: Some(view.closes_ms),
+        authority: None,
     });
     waits.collect()
 }

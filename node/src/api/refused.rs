@@ -90,6 +90,7 @@ pub(super) fn lately(
                         title: words(&record.act),
                         why: format!("refused at leaf {index}: {refusal}"),
                         until_ms: None,
+                        authority: None,
                     };
                     pending.insert(id, waiting);
                 }

@@ -50,7 +50,10 @@ fn command(waiting: &Waiting, own: Option<&str>) -> Option<String> {
     let id = waiting.about.as_ref().map(short);
     Some(match (waiting.what, id) {
         (Waits::Attest | Waits::Veto, Some(id)) => format!("entente op attest {id} --endorse"),
-        (Waits::Authorize, Some(id)) => format!("entente op permit {id} --for AUTHORITY"),
+        (Waits::Authorize, Some(id)) => {
+            let named = waiting.authority.as_ref().map_or(String::new(), |name| format!(" --for {name}"));
+            format!("entente op permit {id}{named}")
+        }
         (Waits::TakeOver, Some(id)) => format!("entente handoff takeover {id}"),
         // Of what was refused the log knows nothing but its id.
         (Waits::Refused, Some(_)) => format!("entente op show {}", waiting.about?),
@@ -67,6 +70,8 @@ fn command(waiting: &Waiting, own: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use entente_protocol::identity::{RecordId, hash};
+
     use super::*;
 
     #[test]
@@ -78,6 +83,7 @@ mod tests {
             title: title.into(),
             why: "because".into(),
             until_ms: None,
+            authority: None,
         };
         let waiting = [waits(Waits::Clock, "clock"), waits(Waits::Credentials, "credentials")];
         let hints = Hints::new("entente", ["status".to_owned(), "member".to_owned()], Some("/d".into()));
@@ -86,5 +92,23 @@ mod tests {
         assert!(lines[0].contains("set") && lines[0].ends_with("entente --dir /d status"), "{text}");
         assert!(lines[1].contains("renew"), "{text}");
         assert!(lines[1].ends_with("entente --dir /d member show norden"), "{text}");
+    }
+
+    #[test]
+    fn an_authority_that_waits_is_named_in_the_command_that_speaks_for_it() {
+        let about = RecordId(hash("test", &[b"id"]));
+        let waiting = Waiting {
+            what: Waits::Authorize,
+            urgent: false,
+            about: Some(about),
+            title: "airlift: Lift by night".into(),
+            why: "authority: waits for pact".into(),
+            until_ms: None,
+            authority: Some("pact".parse().expect("a name")),
+        };
+        let says = command(&waiting, Some("norden"));
+        assert_eq!(says, Some(format!("entente op permit {} --for pact", short(&about))));
+        let json = serde_json::to_value(&waiting).expect("plain data");
+        assert_eq!(json["authority"], "pact");
     }
 }

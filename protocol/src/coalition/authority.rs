@@ -172,8 +172,12 @@ impl State {
             .unwrap_or_else(|_| unreachable!("an empty registry has nothing that could be wrong"))
     }
 
-    /// Why an operation waits for a voice of `partner` in an authority; none where it does not.
-    pub(super) fn asks_for_authority(&self, partner: &PartnerName, operation: &Operation) -> Option<String> {
+    /// The authority in which an operation waits for a voice of `partner`, and why; none where it does not.
+    pub(super) fn asks_for_authority(
+        &self,
+        partner: &PartnerName,
+        operation: &Operation,
+    ) -> Option<(AuthorityName, String)> {
         let charter = self.charter_at(operation.charter_version)?;
         let registry = self.registry(charter);
         let roots = self.roots(charter, partner);
@@ -183,7 +187,8 @@ impl State {
             let mut own =
                 self.voices(&operation.id).filter(|voice| voice.speaks && voice.partner == *partner);
             let silent = own.all(|voice| voice.authority != mandate.needed);
-            (has_voice && silent && mandate.lacks.is_some()).then(|| mandate.to_string())
+            (has_voice && silent && mandate.lacks.is_some())
+                .then(|| (mandate.needed.clone(), mandate.to_string()))
         })
     }
 

@@ -12,7 +12,7 @@ use super::member::Membership;
 use super::operation::Operation;
 use super::outcome::Stage;
 use super::state::State;
-use crate::charter::{Fallback, PartnerName, show_time};
+use crate::charter::{AuthorityName, Fallback, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::lane::Lane;
 use crate::record::{Handed, Role};
@@ -79,6 +79,9 @@ pub struct Waiting {
     pub why: String,
     /// Until when, in milliseconds since 1970, batch time.
     pub until_ms: Option<u64>,
+    /// The authority that waits for this partner's voice, if it is that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<AuthorityName>,
 }
 
 /// The order of an inbox: urgent, then by when it ends; at most [`MAX_INBOX`].
@@ -121,6 +124,7 @@ impl State {
                 title: "suspended".into(),
                 why: format!("what {partner} says has no effect: {}", changed.reason),
                 until_ms: None,
+                authority: None,
             });
         }
         all.extend(self.keys_that_end(partner, now));
@@ -142,6 +146,7 @@ impl State {
                 title: format!("{}: {}", operation.open.kind, operation.open.title),
                 why: format!("committed alone, and {}", self.explain_commitment(commitment, operation)),
                 until_ms: Some(end.at.plus(UNDONE_MS).0),
+                authority: None,
             })
         })
     }
@@ -160,6 +165,7 @@ impl State {
                 title: format!("{}: {}", operation.open.kind, operation.open.title),
                 why,
                 until_ms: None,
+                authority: None,
             })
         })
     }
@@ -192,6 +198,7 @@ impl State {
                     Handed::Whole => format!("{} offers the whole operation", offer.from),
                 },
                 until_ms: Some(offer.expires.0),
+                authority: None,
             });
         }
         let dispute = self.dispute(id).filter(|dispute| dispute.end.is_none())?;
@@ -218,6 +225,7 @@ impl State {
                 false => format!("{} disputes it: {}", dispute.opened_by, dispute.reason),
             },
             until_ms: Some(dispute.expires.0),
+            authority: None,
         })
     }
 
@@ -234,6 +242,7 @@ impl State {
             title: format!("{}: {}", event.matter.kind, event.text),
             why: view.explanation,
             until_ms: None,
+            authority: None,
         })
     }
 
@@ -249,6 +258,7 @@ impl State {
             Some(note) => format!("{deficit}; {note}"),
             None => deficit.to_string(),
         };
+        let mut authority = None;
         let (what, why) = if operation.concerns() == Some(partner) {
             (Waits::Concerned, "it is about this partner, which has no voice in it".to_owned())
         } else if operation.stage == Stage::Escalated {
@@ -257,7 +267,8 @@ impl State {
                     (Waits::Attest, format!("escalated to this partner: its word decides; {}", text()))
                 }
                 Fallback::Authority(_) => {
-                    let why = self.asks_for_authority(partner, operation)?;
+                    let (needed, why) = self.asks_for_authority(partner, operation)?;
+                    authority = Some(needed);
                     (Waits::Authorize, format!("escalated, and it alone decides: {why}; {}", text()))
                 }
                 _ => return None,
@@ -270,7 +281,8 @@ impl State {
             && operation.may_speak(&kind, partner)
         {
             (Waits::Veto, "agreed once this partner endorses or abstains, or when the window ends".to_owned())
-        } else if let Some(why) = self.asks_for_authority(partner, operation) {
+        } else if let Some((needed, why)) = self.asks_for_authority(partner, operation) {
+            authority = Some(needed);
             (Waits::Authorize, why)
         } else if operation.lead == *partner && (!deficit.vetoed_by.is_empty() || ends_soon(operation, now)) {
             (Waits::Lead, text())
@@ -286,6 +298,7 @@ impl State {
             title: format!("{}: {}", kind.name, operation.open.title),
             why,
             until_ms: Some(operation.closes.0),
+            authority,
         })
     }
 }

@@ -37,6 +37,7 @@ impl State {
                 title: "credentials".into(),
                 why: format!("{what} {verb} out at {}", show_time(until)),
                 until_ms: Some(until.0),
+                authority: None,
             }
         })
         .collect()

@@ -348,7 +348,11 @@ fn the_inbox_asks_who_has_a_voice() {
     let operation = bench.endorsed_airlift();
     let asks = |bench: &Bench, partner: &str| {
         let inbox = bench.state.inbox(&name(partner), bench.state.time());
-        inbox.iter().any(|waiting| waiting.what == Waits::Authorize && waiting.about == Some(operation))
+        let mut asked = inbox.iter().filter(|waiting| waiting.what == Waits::Authorize);
+        asked.any(|waiting| {
+            let pact = waiting.authority.as_ref().map(|it| it.as_str()) == Some("pact");
+            pact && waiting.about == Some(operation)
+        })
     };
     assert!(asks(&bench, "norden") && asks(&bench, "sudria") && !asks(&bench, "vigil"));
     bench.speaks("norden", operation, "pact", Word::Order);

@@ -162,10 +162,11 @@ fn who_has_a_voice_in_the_authority_finds_it_in_the_inbox() {
     let operation = bench.escalated();
     let waits = |bench: &Bench, partner: &str| {
         let inbox = bench.state.inbox(&name(partner), bench.state.time());
-        inbox.iter().find(|it| it.about == Some(operation)).map(|it| (it.what, it.why.clone()))
+        let mut about = inbox.into_iter().filter(|it| it.about == Some(operation));
+        about.next().map(|it| (it.what, it.why, it.authority))
     };
-    let (what, why) = waits(&bench, "sudria").expect("asked");
-    assert_eq!(what, Waits::Authorize);
+    let (what, why, authority) = waits(&bench, "sudria").expect("asked");
+    assert_eq!((what, authority.as_ref().map(|it| it.as_str())), (Waits::Authorize, Some("command")));
     assert!(why.starts_with("escalated, and it alone decides"), "{why}");
     assert_eq!(waits(&bench, "estmark"), None);
     bench.commands("sudria", operation, Word::Order);
