@@ -103,7 +103,7 @@ pub use state::{
     Released, Seen, State,
 };
 pub use story::{LeadView, MAX_STORY_EVENTS, StoryEvent, StoryView, StoryWord};
-pub use told::ToldView;
+pub use told::{ToldEnd, ToldView};
 pub use trial::{End, Line, Script, Short, Step, Trial, TrialError, WordLine, trial};
 pub use versions::Version;
 pub use view::{AttestationView, DecisionView, OperationView, Status};

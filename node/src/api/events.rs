@@ -14,7 +14,7 @@ use futures::Stream;
 use serde::Deserialize;
 use tokio::sync::{broadcast, watch};
 
-use super::dto::{EventView, LeafKind, LeafView};
+use super::dto::{DecisionView, EventView, LeafKind, LeafView, RulingView};
 use super::error::{ApiError, Params};
 use super::{log, names};
 use crate::runtime::{Handle, Stopped};
@@ -97,8 +97,8 @@ impl Follower {
             match live {
                 Ok(EventView::Ordered { index, .. } | EventView::Told { index, .. })
                     if index < self.live_from => {}
-                Ok(EventView::Decided(decision)) if decision.index < Some(self.live_from) => {}
-                Ok(EventView::Ruled(ruling)) if ruling.index < self.live_from => {}
+                Ok(EventView::Decided { decision, .. }) if decision.index < Some(self.live_from) => {}
+                Ok(EventView::Ruled { ruling, .. }) if ruling.index < self.live_from => {}
                 Ok(event) => {
                     self.note(&event);
                     return Some(event);
@@ -115,36 +115,36 @@ impl Follower {
     fn note(&mut self, event: &EventView) {
         let index = match event {
             EventView::Ordered { index, .. } => Some(*index),
-            EventView::Decided(decision) => decision.index,
-            EventView::Ruled(ruling) => Some(ruling.index),
+            EventView::Decided { decision, .. } => decision.index,
+            EventView::Ruled { ruling, .. } => Some(ruling.index),
             _ => None,
         };
         self.told = self.told.max(index.unwrap_or(0));
     }
 }
 
-/// The same, each entry followed by what it says.
+/// The same with titles, each entry followed by what it says.
 fn with_words(state: &entente_protocol::coalition::State, events: Vec<EventView>) -> Vec<EventView> {
     let mut all = Vec::with_capacity(2 * events.len());
-    for mut event in events {
-        if let EventView::Ordered { outcome, .. } = &mut event {
-            *outcome = names::named(state, outcome);
+    for event in events {
+        match event {
+            EventView::Ordered { id, index, epoch, feed, outcome, .. } => {
+                let seen = state.seen(&id).filter(|seen| seen.index == index);
+                let told = seen.and_then(|_| state.told(&id));
+                let title = told.as_ref().and_then(|told| told.title.clone());
+                let outcome = names::named(state, &outcome);
+                all.push(EventView::Ordered { id, index, epoch, feed, outcome, title });
+                all.extend(told.map(|told| EventView::Told { index, told: Box::new(told) }));
+            }
+            EventView::Decided { decision, .. } => all.push(EventView::decided(state, decision)),
+            EventView::Ruled { ruling, .. } => all.push(EventView::ruled(state, ruling)),
+            other => all.push(other),
         }
-        let told = match &event {
-            EventView::Ordered { id, index, .. } => state
-                .seen(id)
-                .filter(|seen| seen.index == *index)
-                .and_then(|_| state.told(id))
-                .map(|told| EventView::Told { index: *index, told: Box::new(told) }),
-            _ => None,
-        };
-        all.push(event);
-        all.extend(told);
     }
     all
 }
 
-/// A stored leaf as the event that told of it.
+/// A stored leaf as the event that told of it, without what the state knows.
 fn event(leaf: LeafView) -> Option<EventView> {
     match leaf.kind {
         LeafKind::Entry => Some(EventView::Ordered {
@@ -153,19 +153,28 @@ fn event(leaf: LeafView) -> Option<EventView> {
             epoch: leaf.epoch,
             feed: leaf.feed?,
             outcome: leaf.outcome?,
+            title: None,
         }),
-        LeafKind::Decision => Some(EventView::Decided(super::dto::DecisionView {
-            operation: leaf.id?,
-            index: Some(leaf.index),
-            outcome: leaf.outcome?,
-            explanation: leaf.text,
-        })),
-        LeafKind::Ruling => Some(EventView::Ruled(super::dto::RulingView {
-            dispute: leaf.id?,
-            index: leaf.index,
-            outcome: leaf.outcome?,
-            explanation: leaf.text,
-        })),
+        LeafKind::Decision => Some(EventView::Decided {
+            urgent: false,
+            title: None,
+            decision: DecisionView {
+                operation: leaf.id?,
+                index: Some(leaf.index),
+                outcome: leaf.outcome?,
+                explanation: leaf.text,
+            },
+        }),
+        LeafKind::Ruling => Some(EventView::Ruled {
+            urgent: false,
+            title: None,
+            ruling: RulingView {
+                dispute: leaf.id?,
+                index: leaf.index,
+                outcome: leaf.outcome?,
+                explanation: leaf.text,
+            },
+        }),
         LeafKind::Epoch => None,
     }
 }

@@ -10,33 +10,38 @@ pub(crate) fn line(event: &EventView, all: bool, hints: &Hints) -> String {
         EventView::Held { id, feed } => {
             format!("held      {} by {} ({} {})", short(id), plain(&feed.partner), feed.lane, feed.length)
         }
-        EventView::Ordered { id, index, feed, outcome, .. } => {
+        EventView::Ordered { id, index, feed, outcome, title, .. } => {
             format!(
-                "ordered   {} of {} at {index}: {}",
+                "ordered   {} of {} at {index}: {}{}",
                 short(id),
                 plain(&feed.partner),
+                titled(title.as_deref()),
                 brief(&plain(outcome))
             )
         }
         EventView::Told { index, told } => {
             let who = told.story.partner.as_ref().map_or(String::new(), |who| format!("{who} "));
-            let title = told.title.as_ref().map_or(String::new(), |title| format!("{}: ", plain(title)));
+            let title = titled(told.title.as_deref());
             let role = told.story.role.map_or(String::new(), |role| format!(", as {role}"));
             let mark = if told.urgent { "URGENT" } else { "told" };
             format!("{mark:<9} at {index}: {title}{who}{}{role}", plain(&told.story.text))
         }
-        EventView::Decided(decision) => format!(
-            "{:<9} {} at {}: {}",
+        EventView::Decided { urgent, title, decision } => format!(
+            "{}{:<9} {} at {}: {}{}",
+            marked(*urgent),
             plain(&decision.outcome),
             short(&decision.operation),
             decision.index.map_or_else(|| leaf(None), |index| index.to_string()),
+            titled(title.as_deref()),
             plain(&decision.explanation)
         ),
-        EventView::Ruled(ruling) => format!(
-            "{:<9} {} at {}: {}",
+        EventView::Ruled { urgent, title, ruling } => format!(
+            "{}{:<9} {} at {}: {}{}",
+            marked(*urgent),
             plain(&ruling.outcome),
             short(&ruling.dispute),
             ruling.index,
+            titled(title.as_deref()),
             plain(&ruling.explanation)
         ),
         EventView::Certified { epoch, size, .. } => format!("certified epoch {epoch}, {size} leaves"),
@@ -86,9 +91,41 @@ pub(crate) fn line(event: &EventView, all: bool, hints: &Hints) -> String {
     }
 }
 
+/// An operation's title, before what is said of it.
+fn titled(title: Option<&str>) -> String {
+    title.map_or(String::new(), |title| format!("{}: ", plain(title)))
+}
+
+fn marked(urgent: bool) -> &'static str {
+    if urgent { "URGENT    " } else { "" }
+}
+
 #[cfg(test)]
 mod tests {
+    use entente_protocol::identity::{RecordId, hash};
+
     use super::*;
+    use crate::api::dto::{DecisionView, RulingView};
+
+    #[test]
+    fn what_is_decided_is_told_with_its_title_and_whether_it_is_urgent() {
+        let id = RecordId(hash("test", &[b"id"]));
+        let decision = DecisionView {
+            operation: id,
+            index: Some(8),
+            outcome: "agreed".into(),
+            explanation: "norden endorses".into(),
+        };
+        let ruling =
+            RulingView { dispute: id, index: 9, outcome: "annulled".into(), explanation: "so".into() };
+        let hints = Hints::new("entente", ["op".to_owned()], None);
+        let line = |event| line(&event, false, &hints);
+        let title = || Some("Corridor".to_owned());
+        let decided = line(EventView::Decided { urgent: false, title: title(), decision });
+        assert_eq!(decided, format!("agreed    {} at 8: Corridor: norden endorses", short(&id)));
+        let ruled = line(EventView::Ruled { urgent: true, title: title(), ruling });
+        assert_eq!(ruled, format!("URGENT    annulled  {} at 9: Corridor: so", short(&id)));
+    }
 
     #[test]
     fn who_was_too_slow_is_shown_how_to_see_what_it_missed() {

@@ -345,11 +345,12 @@ impl Turn {
                 if follow.has_followers() {
                     let state = self.engine.state();
                     let (feed, outcome) = (node.feed_view(&feed, length), named(state, &place.outcome));
-                    follow.tell(EventView::Ordered { id, index, epoch, feed, outcome });
                     // A record that was said before, or refused, stands under another index or under none.
-                    if state.seen(&id).is_some_and(|seen| seen.index == index)
-                        && let Some(told) = state.told(&id)
-                    {
+                    let seen = state.seen(&id).filter(|seen| seen.index == index);
+                    let told = seen.and_then(|_| state.told(&id));
+                    let title = told.as_ref().and_then(|told| told.title.clone());
+                    follow.tell(EventView::Ordered { id, index, epoch, feed, outcome, title });
+                    if let Some(told) = told {
                         follow.tell(EventView::Told { index, told: Box::new(told) });
                     }
                 }
@@ -358,7 +359,7 @@ impl Turn {
                 let view = DecisionView::of(&decision, Some(index));
                 tracing::info!(operation = %view.operation, outcome = %view.outcome, index, "decided");
                 follow.tell_decided(&view);
-                follow.tell(EventView::Decided(view));
+                follow.tell(EventView::decided(self.engine.state(), view));
             }
             Event::Ruled { index, ruled } => {
                 let view = RulingView {
@@ -368,7 +369,7 @@ impl Turn {
                     explanation: ruled.explain().join("; "),
                 };
                 tracing::info!(dispute = %view.dispute, outcome = %view.outcome, index, "ruled");
-                follow.tell(EventView::Ruled(view));
+                follow.tell(EventView::ruled(self.engine.state(), view));
             }
             Event::Certified { epoch, size, root } => {
                 tracing::info!(epoch, size, "certified");

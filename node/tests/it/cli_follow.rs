@@ -95,13 +95,18 @@ fn what_an_officer_says_is_told_as_it_comes_and_again_from_any_leaf_on() {
         "norden declares lift-7: one transport",
         "Corridor: norden opens it, as lead",
         "Corridor: norden endorses, as lead",
+        " at 2: Corridor: applied",
         "certified epoch",
     ] {
         assert!(told.iter().any(|line| line.contains(words)), "{words:?} is not in {told:#?}");
     }
     let told = json.until("\"event\":\"decided\"");
     let told = told.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
-    let told = told.filter(|event| event["event"] == "told").collect::<Vec<_>>();
+    let told = told.collect::<Vec<_>>();
+    let decided = told.last().expect("the decision");
+    assert_eq!((&decided["title"], &decided["operation"]), (&"Corridor".into(), &id.as_str().into()));
+    assert!(decided["urgent"].is_boolean(), "{decided}");
+    let told = told.into_iter().filter(|event| event["event"] == "told").collect::<Vec<_>>();
     let words = told.iter().map(|event| event["story"]["text"].as_str().expect("a text")).collect::<Vec<_>>();
     assert_eq!(words, ["declares lift-7: one transport", "opens it", "endorses"], "{told:#?}");
     assert_eq!((&told[1]["title"], &told[1]["operation"]), (&"Corridor".into(), &id.as_str().into()));
@@ -110,6 +115,7 @@ fn what_an_officer_says_is_told_as_it_comes_and_again_from_any_leaf_on() {
     let from = told[1]["index"].as_u64().expect("an index").to_string();
     let again = Following::start(&dir, &["op", "follow", "--from", &from]);
     let told = again.until(&format!("agreed    {}", &id[..13]));
+    assert!(told.last().is_some_and(|line| line.contains(": Corridor: ")), "{told:#?}");
     assert!(told[0].starts_with(&format!("ordered   {}", &id[..13])), "{told:#?}");
     assert!(told[1].contains("Corridor: norden opens it, as lead"), "{told:#?}");
     run(&dir, &["asset", "declare", "lift-8", "--kind", "c-130", "--label", "another"]).done();

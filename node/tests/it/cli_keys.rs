@@ -66,6 +66,9 @@ fn officers_nodes_and_root_change_while_the_coalition_runs() {
     let taken_back = revoke(&lost, "lost.revocation.toml");
     as_next(&["member", "submit", &taken_back]).done();
     let open = ["op", "open", "--type", "airlift", "--title", "Corridor", "--set", "slot=06:40"];
+    let log = run(&dir, &["log"]);
+    let revoked = format!("norden revokes the key {lost} of norden: lost at sea");
+    assert!(log.done().contains(&revoked), "{revoked:?} is not in\n{}", log.out);
     run(&dir, &open).refused(6, &["was revoked at index"]);
     let opened = as_next(&open);
     opened.done();

@@ -71,6 +71,12 @@ pub enum StoryWord {
     Watched,
     /// A partner left.
     Left,
+    /// A key was granted a chain.
+    Granted,
+    /// A key, or a delegation, was revoked.
+    Revoked,
+    /// A partner's root gave way to another one.
+    Rotated,
 }
 
 impl StoryWord {
@@ -98,6 +104,9 @@ impl StoryWord {
             Self::Published => "published",
             Self::Watched => "watched",
             Self::Left => "left",
+            Self::Granted => "granted",
+            Self::Revoked => "revoked",
+            Self::Rotated => "rotated",
         }
     }
 }

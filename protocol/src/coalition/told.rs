@@ -16,7 +16,8 @@ use crate::time::Time;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldView {
     /// Whether people should look at once: an operation of immediate or flash precedence, a role that is offered or taken over,
-    /// what is committed alone, a member that leaves or is to be suspended or expelled, a nation's refusal or recall.
+    /// what is committed alone, a member that leaves or is to be suspended or expelled, a nation's refusal or recall, a key that is
+    /// revoked, a root that gives way.
     pub urgent: bool,
     /// The operation that it concerns.
     pub operation: Option<RecordId>,
@@ -24,6 +25,16 @@ pub struct ToldView {
     pub title: Option<String>,
     /// What it says: as the operation's story tells it.
     pub story: StoryEvent,
+}
+
+/// What a decision or a ruling is about, for those who follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldEnd {
+    /// Whether people should look at once: an operation of immediate or flash precedence, a member that is suspended or expelled,
+    /// something that is annulled.
+    pub urgent: bool,
+    /// The operation's title.
+    pub title: String,
 }
 
 impl State {
@@ -42,18 +53,35 @@ impl State {
         Some(self.concerning(operation, event?))
     }
 
-    fn concerning(&self, operation: &Operation, event: StoryEvent) -> ToldView {
+    /// What a decision on an operation is about, which `agrees` to it or does not.
+    pub fn told_decision(&self, operation: &RecordId, agrees: bool) -> Option<ToldEnd> {
+        let operation = self.operation(operation)?;
+        let urgent = self.is_pressing(operation) || agrees && removes(operation);
+        Some(ToldEnd { urgent, title: operation.open.title.clone() })
+    }
+
+    /// What a ruling on a dispute is about, which `annuls` its subject or does not.
+    pub fn told_ruling(&self, dispute: &RecordId, annuls: bool) -> Option<ToldEnd> {
+        let operation = self.operation(&self.dispute(dispute)?.operation)?;
+        let urgent = self.is_pressing(operation) || annuls;
+        Some(ToldEnd { urgent, title: operation.open.title.clone() })
+    }
+
+    /// Whether an operation is of immediate or flash precedence.
+    fn is_pressing(&self, operation: &Operation) -> bool {
         let precedence = self.kind_of(operation).map(|kind| kind.precedence);
-        let precedence = operation.open.precedence.or(precedence);
-        let removes = matches!(operation.change, Some(Change::Suspend(_) | Change::Expel(_)));
+        operation.open.precedence.or(precedence).is_some_and(|lane| lane <= Lane::Immediate)
+    }
+
+    fn concerning(&self, operation: &Operation, event: StoryEvent) -> ToldView {
         let grave = match event.what {
             StoryWord::Offered | StoryWord::Taken | StoryWord::Committed => true,
-            StoryWord::Opened => removes,
+            StoryWord::Opened => removes(operation),
             StoryWord::Spoken => self.keeps_its_own(operation, &event),
             _ => false,
         };
         ToldView {
-            urgent: grave || precedence.is_some_and(|lane| lane <= Lane::Immediate),
+            urgent: grave || self.is_pressing(operation),
             operation: Some(operation.id),
             title: Some(operation.open.title.clone()),
             story: event,
@@ -116,6 +144,11 @@ impl State {
             let by = &published.by;
             return alone(true, event(by, published.at, StoryWord::Published, text, &document.name));
         }
+        if let Some(keys) = self.told_of_keys(id) {
+            let under = AuthorityName::from(keys.partner);
+            let event = event(&keys.ordered.carrier, keys.ordered.at, keys.what, keys.text, &under);
+            return alone(keys.what != StoryWord::Granted, event);
+        }
         self.last_charter().members().find_map(|partner| {
             let (name, under) = (&partner.name, AuthorityName::from(&partner.name));
             let member = self.member(name);
@@ -128,4 +161,9 @@ impl State {
             alone(true, event(name, left.at, StoryWord::Left, text, &under))
         })
     }
+}
+
+/// Whether it is about suspending or expelling a member.
+fn removes(operation: &Operation) -> bool {
+    matches!(operation.change, Some(Change::Suspend(_) | Change::Expel(_)))
 }

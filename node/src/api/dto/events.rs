@@ -1,7 +1,8 @@
 //! What is told to those who follow.
 
-use entente_protocol::coalition::{IntegrityView, ToldView};
+use entente_protocol::coalition::{IntegrityView, State, ToldView, Verdict};
 use entente_protocol::identity::{Hash, PublicKey, RecordId};
+use entente_protocol::record::Ruling;
 use serde::{Deserialize, Serialize};
 
 use super::{DecisionView, FaultView, FeedView, RulingView};
@@ -29,6 +30,9 @@ pub enum EventView {
         feed: FeedView,
         /// What it did.
         outcome: String,
+        /// The title of the operation that it concerns, if it was applied and concerns one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
     },
     /// What an ordered record says: follows its [`EventView::Ordered`], if it was applied.
     Told {
@@ -39,9 +43,29 @@ pub enum EventView {
         told: Box<ToldView>,
     },
     /// An operation was decided, and the decision is certified.
-    Decided(DecisionView),
+    Decided {
+        /// Whether people should look at once: of immediate or flash precedence, or a member is suspended or expelled.
+        #[serde(default)]
+        urgent: bool,
+        /// The operation's title.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// The decision.
+        #[serde(flatten)]
+        decision: DecisionView,
+    },
     /// A dispute was ruled on, and the ruling is certified.
-    Ruled(RulingView),
+    Ruled {
+        /// Whether people should look at once: of immediate or flash precedence, or something is annulled.
+        #[serde(default)]
+        urgent: bool,
+        /// The title of the operation that it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// The ruling.
+        #[serde(flatten)]
+        ruling: RulingView,
+    },
     /// A checkpoint has `quorum` cosignatures.
     Certified {
         /// The epoch.
@@ -109,6 +133,23 @@ pub enum EventView {
         #[serde(default)]
         from: u64,
     },
+}
+
+impl EventView {
+    /// A decision, with what the state knows of its operation.
+    pub(crate) fn decided(state: &State, decision: DecisionView) -> Self {
+        let agrees = [Verdict::Agreed, Verdict::Limited].iter().any(|it| it.name() == decision.outcome);
+        let told = state.told_decision(&decision.operation, agrees);
+        let urgent = told.as_ref().is_some_and(|told| told.urgent);
+        Self::Decided { urgent, title: told.map(|told| told.title), decision }
+    }
+
+    /// A ruling, with what the state knows of the operation that it is about.
+    pub(crate) fn ruled(state: &State, ruling: RulingView) -> Self {
+        let told = state.told_ruling(&ruling.dispute, ruling.outcome == Ruling::Annul.done());
+        let urgent = told.as_ref().is_some_and(|told| told.urgent);
+        Self::Ruled { urgent, title: told.map(|told| told.title), ruling }
+    }
 }
 
 #[cfg(test)]
@@ -190,23 +231,36 @@ mod tests {
     /// Of each kind of event the sample that follows that of the one before; a new kind needs one.
     fn next(event: &EventView) -> Option<EventView> {
         Some(match event {
-            EventView::Held { .. } => {
-                EventView::Ordered { id: id(), index: 7, epoch: 2, feed: feed(), outcome: "applied".into() }
-            }
+            EventView::Held { .. } => EventView::Ordered {
+                id: id(),
+                index: 7,
+                epoch: 2,
+                feed: feed(),
+                outcome: "applied".into(),
+                title: Some("Corridor".into()),
+            },
             EventView::Ordered { .. } => EventView::Told { index: 7, told: Box::new(told()) },
-            EventView::Told { .. } => EventView::Decided(DecisionView {
-                operation: id(),
-                index: Some(8),
-                outcome: "agreed".into(),
-                explanation: "norden endorses".into(),
-            }),
-            EventView::Decided(_) => EventView::Ruled(RulingView {
-                dispute: id(),
-                index: 9,
-                outcome: "upheld".into(),
-                explanation: "sudria says so".into(),
-            }),
-            EventView::Ruled(_) => {
+            EventView::Told { .. } => EventView::Decided {
+                urgent: true,
+                title: Some("Corridor".into()),
+                decision: DecisionView {
+                    operation: id(),
+                    index: Some(8),
+                    outcome: "agreed".into(),
+                    explanation: "norden endorses".into(),
+                },
+            },
+            EventView::Decided { .. } => EventView::Ruled {
+                urgent: true,
+                title: None,
+                ruling: RulingView {
+                    dispute: id(),
+                    index: 9,
+                    outcome: "annulled".into(),
+                    explanation: "sudria says so".into(),
+                },
+            },
+            EventView::Ruled { .. } => {
                 EventView::Certified { epoch: 2, size: 10, root: hash("test", &[b"root"]) }
             }
             EventView::Certified { .. } => EventView::Reach {

@@ -41,8 +41,8 @@ impl Follow {
                     | EventView::Ordered { .. }
                     | EventView::Told { .. }
                     | EventView::Integrity { .. }
-                    | EventView::Decided(_)
-                    | EventView::Ruled(_)
+                    | EventView::Decided { .. }
+                    | EventView::Ruled { .. }
                     | EventView::Lagged { .. }
             );
             if self.all || about_records {
@@ -82,8 +82,8 @@ async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
                 Some(
                     EventView::Held { .. }
                     | EventView::Ordered { .. }
-                    | EventView::Decided(_)
-                    | EventView::Ruled(_)
+                    | EventView::Decided { .. }
+                    | EventView::Ruled { .. }
                     | EventView::Lagged { .. },
                 ) => break,
                 Some(_) => {}

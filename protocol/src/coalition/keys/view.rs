@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Holding, Ordered, Origin, State};
+use super::{Grant, Holding, Ordered, Origin, Revoked, Rotated, State};
 use crate::authority::Extent;
 use crate::charter::{PartnerName, show_time};
-use crate::credential::Capability;
+use crate::coalition::story::StoryWord;
+use crate::credential::{Capability, SignedRotation};
 use crate::identity::{Hash, PublicKey, RecordId};
+use crate::record::KeyAct;
 use crate::time::Time;
 
 /// Whether a key acts.
@@ -113,7 +115,37 @@ pub struct RotationView {
     pub carrier: PartnerName,
 }
 
+/// A change of keys, for those who follow.
+pub(in crate::coalition) struct KeysTold<'a> {
+    /// The record, and who carried it.
+    pub(in crate::coalition) ordered: &'a Ordered,
+    /// Whose keys.
+    pub(in crate::coalition) partner: &'a PartnerName,
+    /// What happened.
+    pub(in crate::coalition) what: StoryWord,
+    /// The same in words.
+    pub(in crate::coalition) text: String,
+}
+
 impl State {
+    /// What a record changed of keys; none if it changed none.
+    pub(in crate::coalition) fn told_of_keys(&self, id: &RecordId) -> Option<KeysTold<'_>> {
+        if let Some(Grant { ordered, chain }) = self.keys.grant(id) {
+            let (partner, text) = (&chain.leaf()?.partner, KeyAct::Grant(chain.clone()).words());
+            return Some(KeysTold { ordered, partner, what: StoryWord::Granted, text });
+        }
+        if let Some(Revoked { ordered, revocation: signed }) = self.keys.revocation(id) {
+            let (partner, reason) = (&signed.revocation.partner, &signed.revocation.reason);
+            let ground = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            let text = format!("{}{ground}", KeyAct::Revoke(Box::new(signed.clone())).words());
+            return Some(KeysTold { ordered, partner, what: StoryWord::Revoked, text });
+        }
+        let Rotated { ordered, rotation } =
+            self.keys.rotations.values().find(|rotated| rotated.ordered.by == *id)?;
+        let text = KeyAct::Rotate(Box::new(SignedRotation::new(rotation.clone()))).words();
+        Some(KeysTold { ordered, partner: &rotation.partner, what: StoryWord::Rotated, text })
+    }
+
     /// The keys of a partner, those that act no more included: officers, then nodes, each in the order of the log.
     pub fn keys_of(&self, partner: &PartnerName, now: Time) -> Vec<KeyView> {
         let now = now.max(self.time);

@@ -67,7 +67,7 @@ fn rotation(founded: &Founded, number: u32, old: &SecretKey, new: &SecretKey) ->
     })
 }
 
-fn rotate(founded: &Founded, number: u32, old: &SecretKey, new: &SecretKey) -> Act {
+pub(super) fn rotate(founded: &Founded, number: u32, old: &SecretKey, new: &SecretKey) -> Act {
     let mut signed = rotation(founded, number, old, new);
     signed.sign(old);
     signed.sign(new);
@@ -87,7 +87,7 @@ fn opening(kind: &str) -> Act {
 
 impl Bench {
     /// Carried by norden, whoever it concerns.
-    fn carries(&mut self, nonce: &str, act: Act) -> SignedRecord {
+    pub(super) fn carries(&mut self, nonce: &str, act: Act) -> SignedRecord {
         let signed = record(&self.founded, "norden", nonce, act);
         assert_eq!(self.apply(&signed).disposition, Disposition::Applied, "{nonce}");
         self.assert_root();

@@ -1,9 +1,11 @@
 //! What one record says is what its operation's story tells of it.
 
 use super::assets::{contribute, declare, recall};
+use super::keys::{direct, grant, revoke, rotate};
 use super::*;
-use crate::charter::{Dependants, DisputeRule, IfShort, OnExpiry};
-use crate::record::{Control, DisputeAct, Handed, HandoffAct, MemberAct, Offer, OpenDispute, Watch};
+use crate::charter::{AuthorityName, Dependants, DisputeRule, IfShort, OnExpiry};
+use crate::credential::{Capability, Target};
+use crate::record::{Change, Control, DisputeAct, Handed, HandoffAct, MemberAct, Offer, OpenDispute, Watch};
 
 fn with_disputes() -> Bench {
     let mut charter = charter(&FOUR);
@@ -82,4 +84,56 @@ fn each_record_is_told_with_who_what_and_whether_it_is_urgent() {
     assert_eq!(owes("sudria"), ["is offered it by norden, and has not answered"]);
     assert_eq!(owes("estmark"), [format!("is on the panel of {dispute}")]);
     assert_eq!(bench.state.told(&RecordId(hash("unknown", &[]))), None);
+}
+
+#[test]
+fn a_change_of_keys_is_told_and_what_takes_or_replaces_one_is_urgent() {
+    let mut bench = with_disputes();
+    let founded = bench.founded.clone();
+    let (old, new) = (key("sudria", "root"), key("sudria", "second root"));
+    let (lost, next) = (key("sudria", "officer").public(), key("sudria", "next"));
+    let granted = bench.carries("grant", grant(&direct(&founded, &next, Capability::Officer)));
+    let revoked = bench.carries("revoke", revoke(&founded, &old, Target::Key(lost)));
+    let rotated = bench.carries("rotate", rotate(&founded, 1, &old, &new));
+    for (signed, urgent, what, text) in [
+        (granted, false, StoryWord::Granted, format!("grants {} a chain of sudria", next.public())),
+        (revoked, true, StoryWord::Revoked, format!("revokes the key {lost} of sudria: the laptop is lost")),
+        (rotated, true, StoryWord::Rotated, format!("makes {} the root of sudria", new.public())),
+    ] {
+        let id = signed.record.id();
+        let told = bench.state.told(&id).expect("told");
+        assert_eq!((told.urgent, told.story.what, &told.story.text), (urgent, what, &text));
+        assert_eq!((told.story.record, told.operation, &told.title), (Some(id), None, &None));
+        assert_eq!(told.story.partner, Some(name("norden")), "who carried it");
+        assert_eq!(told.story.under, [AuthorityName::from(&name("sudria"))], "whose keys they are");
+        assert_eq!(told.story.index, bench.state.seen(&id).map(|seen| seen.index));
+    }
+}
+
+#[test]
+fn an_end_is_told_with_its_title_and_is_urgent_if_somebody_has_to_look() {
+    let mut bench = with_disputes();
+    let operation = bench.open();
+    let word = bench.word("norden", operation, Lead, Endorse);
+    bench.apply(&word);
+    for partner in ["sudria", "estmark"] {
+        bench.say(partner, operation, Supporting, Endorse);
+    }
+    let told = |bench: &Bench, id, agrees| bench.state.told_decision(&id, agrees).expect("told");
+    let end = told(&bench, operation, true);
+    assert_eq!((end.urgent, end.title.as_str()), (false, "a corridor"), "of the precedence priority");
+    let open = OpenDispute { subject: operation, ground: None, reason: "over the sector".into() };
+    let dispute = bench.does("sudria", "1", Act::Dispute(DisputeAct::Open(open)));
+    let ruling = |annuls| bench.state.told_ruling(&dispute, annuls).map(|told| (told.urgent, told.title));
+    assert_eq!(ruling(false), Some((false, end.title.clone())));
+    assert_eq!(ruling(true), Some((true, end.title)));
+
+    let suspension = bench.agrees_on("suspension", Change::Suspend(name("vigil")));
+    assert!(told(&bench, suspension, true).urgent);
+    let back = bench.agrees_on("reinstatement", Change::Reinstate(name("vigil")));
+    assert_eq!((told(&bench, back, true).urgent, told(&bench, back, false).urgent), (false, false));
+    let mut bench = Bench::four();
+    let flies = bench.open();
+    assert!(told(&bench, flies, false).urgent, "of the precedence immediate, also if nothing comes of it");
+    assert_eq!(bench.state.told_ruling(&flies, true), None, "no dispute");
 }
