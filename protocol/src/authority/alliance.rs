@@ -325,9 +325,14 @@ impl AllianceReference {
         Self { follow, alliance: signed.alliance, signatures: signed.signatures }
     }
 
+    /// The version with its signatures.
+    pub fn signed(&self) -> SignedAlliance {
+        SignedAlliance { alliance: self.alliance.clone(), signatures: self.signatures.clone() }
+    }
+
     /// Whether the version is sound and those who have its authority signed it.
     pub fn check(&self) -> Result<(), AllianceError> {
-        let signed = SignedAlliance { alliance: self.alliance.clone(), signatures: self.signatures.clone() };
+        let signed = self.signed();
         self.alliance.check()?;
         signed.is_small()?;
         // A later version carries the signatures of the earlier authority too, whoever that was.

@@ -189,6 +189,7 @@ impl Charter {
             charter.integrity = integrity.clone();
         }
         if let Some(authority) = authority {
+            self.may_put_authority(authority).map_err(|what| AmendmentError::Malformed { what })?;
             charter.authority = authority.clone();
         }
         if let Some(capabilities) = capabilities {

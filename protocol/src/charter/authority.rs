@@ -1,11 +1,13 @@
 //! What a charter states of authorities: which there are beside the nations', which alliances it refers to, and which kind prevails.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{AuthorityName, Charter, CharterError, Partner, ascending, bound};
 use crate::authority::{
-    AllianceDocument, AllianceReference, Authority, AuthorityError, AuthorityKind, KindPrecedence,
-    MAX_AUTHORITIES, Registry,
+    AllianceDocument, AllianceReference, Authority, AuthorityError, AuthorityKind, Expression,
+    KindPrecedence, MAX_AUTHORITIES, Registry,
 };
 use crate::identity::PublicKey;
 
@@ -36,6 +38,27 @@ impl AuthorityRules {
     /// The authority of this name that the charter states by itself.
     pub fn stated(&self, name: &str) -> Option<&Authority> {
         self.authorities.iter().find(|authority| authority.name.as_str() == name)
+    }
+
+    /// The first of what `name` stands for, it and all that its expression names, that `next` states otherwise.
+    fn changed_behind(&self, name: &AuthorityName, next: &Self) -> Option<AuthorityName> {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![name.clone()]);
+        while let Some(name) = open.pop() {
+            let stated = self.stated(name.as_str());
+            if stated != next.stated(name.as_str()) || self.alliance(&name) != next.alliance(&name) {
+                return Some(name);
+            }
+            let leaves = stated.into_iter().flat_map(|stated| stated.expression.leaves());
+            let named = leaves.filter_map(|leaf| match leaf {
+                Expression::Named(name) => Some(name.clone()),
+                _ => None,
+            });
+            let named = named.collect::<Vec<_>>();
+            if seen.insert(name) {
+                open.extend(named);
+            }
+        }
+        None
     }
 
     pub(super) fn sort(&mut self) {
@@ -83,6 +106,40 @@ impl Charter {
     /// All authorities, as they are when the coalition is founded.
     pub fn first_registry(&self) -> Result<Registry, AuthorityError> {
         self.registry(|partner| partner.root, |reference| &reference.alliance)
+    }
+
+    /// Whether an amendment may put `next` in place of these rules: what a nation's authority is made of is the nation's own, so it
+    /// stays as it is, with all that its expression names; and in place of an alliance's document comes the same or the next
+    /// version, signed by both. All else is the coalition's.
+    ///
+    /// # Errors
+    /// What changes and may not, in words.
+    pub(super) fn may_put_authority(&self, next: &AuthorityRules) -> Result<(), String> {
+        for partner in self.members() {
+            let name = AuthorityName::from(&partner.name);
+            if let Some(changed) = self.authority.changed_behind(&name, next) {
+                let by_way = if changed == name { String::new() } else { format!(", by way of {changed}") };
+                return Err(format!(
+                    "it changes the authority of {name}{by_way}: that is the nation's own, and no amendment changes it; its root \
+                     changes by a rotation"
+                ));
+            }
+        }
+        for reference in &next.alliances {
+            let name = &reference.alliance.name;
+            let before = self.authority.alliance(name).map(|before| &before.alliance);
+            let Some(before) = before.filter(|before| before.hash() != reference.alliance.hash()) else {
+                continue;
+            };
+            let signed = reference.signed();
+            signed.verify(Some(before)).map_err(|error| {
+                format!(
+                    "in place of version {} of the alliance {name} comes the next one, signed by the old and the new authority: {error}",
+                    before.version
+                )
+            })?;
+        }
+        Ok(())
     }
 
     /// The kinds of authority in the order in which they prevail.

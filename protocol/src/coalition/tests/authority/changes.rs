@@ -1,6 +1,7 @@
 //! Alliances that change under a charter, and authorities that an amendment changes.
 
 use super::*;
+use crate::charter::{Amendment, AuthorityRules};
 
 #[test]
 fn an_alliance_changes_under_a_charter_as_the_charter_says() {
@@ -104,6 +105,102 @@ fn who_changes_an_authority_needs_the_old_and_the_new_one() {
     assert_eq!(bench.verdict(proposal), Some(Verdict::Agreed));
     let decision = bench.state.operation(&proposal).and_then(|it| it.decision.clone()).expect("decided");
     assert_eq!(decision.mandates.len(), 2);
+}
+
+/// What becomes of a proposal to put this in place of the authorities of a charter.
+fn proposed(bench: &mut Bench, change: impl Fn(&mut AuthorityRules)) -> Result<(), String> {
+    let mut wanted = Charter::clone(bench.state.charter());
+    change(&mut wanted.authority);
+    wanted.sort();
+    let current = bench.state.charter();
+    let amendment = current.amendment_to(&wanted);
+    let told = amendment.as_ref().map(|_| ()).map_err(ToString::to_string);
+    // Whoever makes one without asking is refused the same way.
+    let (version, previous) = (current.version + 1, current.hash());
+    wanted.version = version;
+    wanted.previous = Some(previous);
+    let forced = Amendment {
+        version,
+        previous,
+        remove: vec![],
+        put: vec![],
+        integrity: None,
+        authority: Some(wanted.authority.clone()),
+        capabilities: None,
+        admit: vec![],
+        result: wanted.hash(),
+    };
+    assert_eq!(current.amended(&forced).map(|_| ()).map_err(|error| error.to_string()), told);
+    let propose = Propose {
+        kind: "amendment".parse().expect("a name"),
+        change: Change::Amend(Box::new(forced)),
+        reason: "because".into(),
+    };
+    let signed =
+        bench.act("norden", &format!("amend {}", bench.index), Act::Member(MemberAct::Propose(propose)));
+    assert_eq!(matches!(bench.apply(&signed).disposition, Disposition::Refused(_)), told.is_err());
+    told
+}
+
+#[test]
+fn no_amendment_changes_what_a_nations_authority_is_made_of() {
+    let mut charter = with_authorities("pact", NATIONS_FIRST, Follow::Pinned);
+    let safe = key("vigil", "safe").public();
+    let ministry = |name: &str, expression| Authority {
+        name: authority(name),
+        kind: AuthorityKind::Coalition,
+        scope: Scope::default(),
+        expression,
+    };
+    let national =
+        |name: &str, expression| Authority { kind: AuthorityKind::National, ..ministry(name, expression) };
+    charter.authority.authorities.push(ministry("ministry", safe.into()));
+    let of_ministry = Expression::Named(authority("ministry"));
+    charter.authority.authorities.push(national("vigil", of_ministry));
+    charter.sort();
+    let mut bench = Bench::new(found(charter));
+    let fresh = key("norden", "fresh").public();
+    let put = |rules: &mut AuthorityRules, new: Authority| {
+        rules.authorities.retain(|old| old.name != new.name);
+        rules.authorities.push(new);
+    };
+    let added = proposed(&mut bench, |rules| put(rules, national("sudria", fresh.into())));
+    assert!(
+        added
+            .expect_err("sudria's own")
+            .contains("changes the authority of sudria: that is the nation's own")
+    );
+    let changed = proposed(&mut bench, |rules| put(rules, national("vigil", fresh.into())));
+    assert!(changed.expect_err("vigil's own").contains("changes the authority of vigil:"));
+    let removed = proposed(&mut bench, |rules| rules.authorities.retain(|old| old.name.as_str() != "vigil"));
+    assert!(removed.expect_err("vigil's own").contains("changes the authority of vigil:"));
+    let behind = proposed(&mut bench, |rules| put(rules, ministry("ministry", fresh.into())));
+    assert!(behind.expect_err("vigil's own").contains("changes the authority of vigil, by way of ministry:"));
+    // The coalition's own is the coalition's to change.
+    let command =
+        |rules: &mut AuthorityRules| put(rules, ministry("command", of(3, &["norden", "sudria", "vigil"])));
+    assert_eq!(proposed(&mut bench, command), Ok(()));
+}
+
+#[test]
+fn in_place_of_an_alliance_comes_its_next_version_signed_by_both() {
+    let mut bench = Bench::new(found(with_authorities("pact", NATIONS_FIRST, Follow::Pinned)));
+    let first = pact(1, None, 2);
+    let with = |document: SignedAlliance| {
+        move |rules: &mut AuthorityRules| {
+            rules.alliances[0] = AllianceReference::new(document.clone(), Follow::Pinned)
+        }
+    };
+    let (second, third) = (pact(2, Some(&first), 1), pact(3, Some(&pact(2, Some(&first), 1)), 1));
+    let mut by_one = SignedAlliance::new(second.clone());
+    by_one.sign(&root("norden"));
+    for refused in [by_one, signed(third), signed(pact(1, None, 1))] {
+        let error = proposed(&mut bench, with(refused)).expect_err("is not the next one");
+        assert!(error.contains("in place of version 1 of the alliance pact comes the next one"), "{error}");
+    }
+    assert_eq!(proposed(&mut bench, with(signed(second))), Ok(()));
+    let pinned_no_more = |rules: &mut AuthorityRules| rules.alliances[0].follow = Follow::AtOnce;
+    assert_eq!(proposed(&mut bench, pinned_no_more), Ok(()));
 }
 
 #[test]
