@@ -66,6 +66,8 @@ pub(super) struct Copies {
     incoming: Option<Incoming>,
     /// Copies above this epoch were asked for.
     above: u64,
+    /// How far this node had applied when a peer that was asked for a copy last had none, or was silent.
+    refused_at: Option<u64>,
     /// The last copy that was taken.
     pub(super) floor: Option<Floor>,
 }
@@ -90,7 +92,16 @@ struct Incoming {
 
 impl Copies {
     pub(super) fn new(rule: Snapshots) -> Self {
-        Self { rule, kept: None, forming: None, given_at: None, incoming: None, above: 0, floor: None }
+        Self {
+            rule,
+            kept: None,
+            forming: None,
+            given_at: None,
+            incoming: None,
+            above: 0,
+            refused_at: None,
+            floor: None,
+        }
     }
 
     /// Whether a copy is due at the end of `epoch`, when the log has `size` leaves.
@@ -210,6 +221,18 @@ impl Engine {
         let asked =
             [Subject::Snapshot, Subject::State].iter().any(|subject| self.asked.contains_key(subject));
         asked && begun.is_none_or(|begun| self.now.since(begun) < ALONE_MS)
+    }
+
+    /// Whether entries are not asked for, because a copy takes the place of most: while one is taken, and until the first peer that is
+    /// asked for one has had its time. What peers claim to have is no proof, so after that nothing waits for the next one's answer.
+    pub(super) fn spares_entries(&self) -> bool {
+        let named = self.copies.incoming.is_some();
+        self.is_taking() && (named || self.copies.refused_at != Some(self.applied))
+    }
+
+    /// A peer that was asked for a copy had none, or was silent.
+    pub(super) fn no_copy_came(&mut self) {
+        self.copies.refused_at = Some(self.applied);
     }
 
     /// A peer names its copy.

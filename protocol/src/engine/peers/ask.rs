@@ -28,6 +28,9 @@ impl Engine {
 
     /// A peer that has nothing is not asked again at once, and ever more rarely: what it said may be a lie.
     pub(in crate::engine) fn had_nothing(&mut self, subject: &Subject, node: NodeId) {
+        if *subject == Subject::Snapshot {
+            self.no_copy_came();
+        }
         let Some(peer) = self.peers.get_mut(&node) else { return };
         let times = peer.quiet.get(subject).map_or(0, |quiet| quiet.times);
         // An answer takes no less than a gossip; the longest wait is counted in time-outs.
@@ -144,7 +147,7 @@ impl Engine {
             let held = feed.chain.head().length;
             // Of a forked feed only what a cut names is of use.
             let forked = self.is_forked(index);
-            let spared = self.is_taking() || forked;
+            let spared = self.spares_entries() || forked;
             if most <= held || self.is_own(&feed.key) || spared || !feed.chain.has_room(1, 0) {
                 self.asked.remove(&Subject::Feed(index));
                 continue;
