@@ -67,7 +67,7 @@ pub(super) fn simulate(arguments: &Arguments) -> Result<(), Error> {
         sim::Progress::Failed { seed, what, replay } => eprintln!("seed {seed}: {what}\n  replay: {replay}"),
     };
     let summary = sim::run(&options, progress)
-        .map_err(|error| Error::input(error.to_string(), &options.next(&error)))?;
+        .map_err(|error| Error::input(error.to_string(), options.next(&error)))?;
     if arguments.json {
         say(&serde_json::to_string_pretty(&summary).expect("numbers and texts"));
     } else {

@@ -121,7 +121,7 @@ fn an_end_is_told_with_its_title_and_is_urgent_if_somebody_has_to_look() {
     }
     let told = |bench: &Bench, id, agrees| bench.state.told_decision(&id, agrees).expect("told");
     let end = told(&bench, operation, true);
-    assert_eq!((end.urgent, end.title.as_str()), (false, "a corridor"), "of the precedence priority");
+    assert_eq!((end.urgent, end.title.as_str()), (false, "corridor op 0"), "of the precedence priority");
     let open = OpenDispute { subject: operation, ground: None, reason: "over the sector".into() };
     let dispute = bench.does("sudria", "1", Act::Dispute(DisputeAct::Open(open)));
     let ruling = |annuls| bench.state.told_ruling(&dispute, annuls).map(|told| (told.urgent, told.title));
