@@ -72,9 +72,9 @@ pub use handoff::{
 };
 pub use inbox::{CREDENTIALS_SOON_MS, MAX_INBOX, Waiting, Waits, most_urgent_first};
 pub use integrity::{
-    Author, EventStatus, ExhibitView, IntegrityEvent, IntegrityRefusal, IntegrityView, MAX_EVENTS_PER_NODE,
-    MAX_EVENTS_PER_PARTNER, MAX_INCIDENT_EVENTS, ShownView, Suspension, VoteView, Word, WordView,
-    incident_id, proved_id,
+    Author, EventStatus, ExhibitView, IntegrityEvent, IntegrityRefusal, IntegrityView, KeptShown,
+    MAX_EVENTS_PER_NODE, MAX_EVENTS_PER_PARTNER, MAX_INCIDENT_EVENTS, ShownView, Suspension, VoteView, Word,
+    WordView, incident_id, proved_id,
 };
 pub use items::MAX_ITEM_BYTES;
 pub use keys::{

@@ -64,7 +64,7 @@ pub(super) fn keep(store: &Path, digest: &Hash, bytes: &[u8]) -> Result<(), Stri
         return Ok(());
     }
     give_way(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    files::write_new(&path, bytes, 0o600).map_err(|error| error.why)
+    files::replace(&path, bytes, 0o600).map_err(|error| error.why)
 }
 
 /// Removes the oldest until one more fits.

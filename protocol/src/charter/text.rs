@@ -74,7 +74,8 @@ pub fn show_span(span_ms: u64) -> String {
     if parts.is_empty() { "0 s".into() } else { parts.join(" ") }
 }
 
-/// Serde for a [`Time`]: RFC 3339 text for people, milliseconds on the wire.
+/// Serde for a [`Time`] up to [`MAX_TEXT_TIME`]: RFC 3339 text for people, milliseconds on the wire. A later one is refused in both,
+/// so that what was read from the wire can be read from its text.
 pub(crate) mod time_text {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -102,7 +103,11 @@ pub(crate) mod time_text {
         if deserializer.is_human_readable() {
             deserializer.deserialize_str(Text)
         } else {
-            Time::deserialize(deserializer)
+            let time = Time::deserialize(deserializer)?;
+            if time > super::MAX_TEXT_TIME {
+                return Err(de::Error::custom("a time after the year 9999"));
+            }
+            Ok(time)
         }
     }
 }

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use refusal::IntegrityRefusal;
-pub use shown::{ExhibitView, ShownView};
+pub use shown::{ExhibitView, KeptShown, ShownView};
 pub use view::{IntegrityView, VoteView, WordView};
 
 use super::find::{FindError, find_id};
@@ -77,9 +77,7 @@ pub struct IntegrityEvent {
     /// How many of these were of other matters, counted here because a limit was reached.
     pub crowded: u64,
     /// What was shown the first time that a word carried it, since it was withdrawn last.
-    pub shown: Option<Shown>,
-    /// Whether what was shown bears the signatures of whom it names. Looked at once, since events are shown often.
-    pub signed: bool,
+    pub shown: Option<Box<KeptShown>>,
     /// Who confirms it, in order.
     pub confirmed: Vec<Word>,
     /// How far it is.
@@ -412,7 +410,7 @@ impl State {
         event.last = event.last.max(incident.last);
         event.last_index = context.index;
         reopen(&mut event);
-        self.keep_shown(&mut event, incident.shown.as_ref());
+        self.keep_shown(&mut event, incident.shown.as_ref(), context.index);
         let id = event.id;
         self.adopt_event(event);
         Ok(id)
@@ -443,7 +441,6 @@ impl State {
             count: 0,
             crowded: 0,
             shown: None,
-            signed: false,
             confirmed: Vec::new(),
             status: EventStatus::Preliminary,
             votes: Vec::new(),
@@ -558,6 +555,6 @@ fn reopen(event: &mut IntegrityEvent) {
     if event.is_withdrawn() {
         event.status = EventStatus::Preliminary;
         event.confirmed.clear();
-        (event.shown, event.signed) = (None, false);
+        event.shown = None;
     }
 }

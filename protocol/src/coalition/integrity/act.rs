@@ -206,7 +206,7 @@ impl State {
         event.last = event.last.max(self.time);
         event.last_index = said.index;
         reopen(&mut event);
-        self.keep_shown(&mut event, report.shown.as_deref());
+        self.keep_shown(&mut event, report.shown.as_deref(), said.index);
         event
     }
 }

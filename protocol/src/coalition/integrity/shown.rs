@@ -1,8 +1,8 @@
 //! What was shown: what everybody recomputes from the bytes that a word on an event carries.
 //!
-//! Guarantees: what is said follows from the bytes, the founding and what was ordered before the event, and from the time that
-//! the event names, so it is the same everywhere and later on. It confirms nothing and convicts nobody: who has seen a
-//! credential can show it, and who presented it is the reporter's word alone.
+//! Guarantees: what is said follows from the bytes and from what was ordered before the record that carried them first, at its batch
+//! time; it is found out then and kept, so it is the same everywhere and later on, whatever clock a reporter has. It confirms
+//! nothing and convicts nobody: who has seen a credential can show it, and who presented it is the reporter's word alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,29 @@ use crate::credential::{Capability, Chain, MAX_CHAIN};
 use crate::identity::{Hash, PublicKey};
 use crate::record::{Exhibit, Shown};
 use crate::time::Time;
+
+/// What was shown, and what the log said of it at the record that carried it first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptShown {
+    /// It.
+    pub shown: Shown,
+    /// Log index of that record.
+    pub index: u64,
+    /// Its batch time.
+    pub at: Time,
+    /// Whether it bears the signatures of whom it names.
+    pub signed: bool,
+    /// Of a credential: whose root issued it, or had until it was rotated.
+    pub root_of: Option<PartnerName>,
+    /// Of a credential: whether the partner that it names was a member with effect.
+    pub is_active: bool,
+    /// Of a credential: whether the last epoch for which it was given was over.
+    pub is_past: bool,
+    /// Of a credential: whether the founding or the log had granted it, and nothing taken it back.
+    pub granted: bool,
+    /// Of a credential: from which log index on its key was revoked.
+    pub revoked_index: Option<u64>,
+}
 
 /// What was shown, ready to be shown again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +72,7 @@ pub enum ExhibitView {
         signed: bool,
         /// Log index from which on its key was revoked, before the event.
         revoked_index: Option<u64>,
-        /// Whether its key could carry records by it when the event was seen first.
+        /// Whether its key could carry records by it at the record that carried it here.
         holds: bool,
         /// As it was presented.
         chain: Chain,
@@ -79,12 +102,37 @@ pub enum ExhibitView {
 }
 
 impl State {
-    /// Keeps what a word on an event carries, if the event has nothing yet.
-    pub(super) fn keep_shown(&self, event: &mut IntegrityEvent, shown: Option<&Shown>) {
-        if let (None, Some(shown)) = (&event.shown, shown) {
-            event.signed = self.is_signed(shown);
-            event.shown = Some(shown.clone());
+    /// Keeps what the word at log index `index` on an event carries, if the event has nothing yet.
+    pub(super) fn keep_shown(&self, event: &mut IntegrityEvent, shown: Option<&Shown>, index: u64) {
+        let (None, Some(shown)) = (&event.shown, shown) else { return };
+        let mut kept = KeptShown {
+            shown: shown.clone(),
+            index,
+            at: self.time,
+            signed: self.is_signed(shown),
+            root_of: None,
+            is_active: false,
+            is_past: false,
+            granted: false,
+            revoked_index: None,
+        };
+        if let Shown::Credential(chain) = shown
+            && let (Some(first), Some(leaf)) = (chain.0.first(), chain.leaf())
+        {
+            if let Some((partner, Purpose::Root)) = self.holder(&first.delegation.issuer) {
+                kept.root_of = Some(partner.name.clone());
+            }
+            let known = self.last_charter().partner(leaf.partner.as_str()).is_some();
+            kept.is_active = known && self.is_active(&leaf.partner);
+            let last_epoch = chain.0.iter().filter_map(|link| link.delegation.last_epoch).min();
+            kept.is_past = last_epoch.is_some_and(|last| last < self.epoch);
+            match self.granted_at(chain, index) {
+                Granted::Stands => kept.granted = true,
+                Granted::Revoked { index } => kept.revoked_index = Some(index),
+                Granted::Never => {}
+            }
         }
+        event.shown = Some(Box::new(kept));
     }
 
     fn is_signed(&self, shown: &Shown) -> bool {
@@ -103,14 +151,14 @@ impl State {
 
     /// What was shown in an event, and what that proves.
     pub fn shown_view(&self, event: &IntegrityEvent) -> Option<ShownView> {
-        let shown = event.shown.as_ref()?;
-        let (exhibit, proves, limits) = match shown {
-            Shown::Credential(chain) => self.judge_shown_chain(event, chain),
+        let kept = event.shown.as_deref()?;
+        let (exhibit, proves, limits) = match &kept.shown {
+            Shown::Credential(chain) => self.judge_shown_chain(event, kept, chain),
             Shown::Cosignature { seat, head, .. } => {
                 let partner = self.founded.partners().get(seat.index()).map(|it| it.name.clone());
                 let whose = partner.as_ref().map_or_else(|| format!("seat {}", seat.0), ToString::to_string);
                 let log = format!("a log of {} leaves with the root {}", head.size, head.root);
-                let (proves, limits) = match event.signed {
+                let (proves, limits) = match kept.signed {
                     true => (
                         format!("the seat of {whose} signed {log}"),
                         "whether the coalition's log has another root of this size, only who holds the log sees",
@@ -121,7 +169,7 @@ impl State {
                     ),
                 };
                 let (seat, size, root) = (seat.0, head.size, head.root);
-                let view = ExhibitView::Cosignature { seat, partner, signed: event.signed, size, root };
+                let view = ExhibitView::Cosignature { seat, partner, signed: kept.signed, size, root };
                 (view, proves, limits.to_owned())
             }
             Shown::Commitment { exhibit, digest, length } => {
@@ -134,17 +182,23 @@ impl State {
         Some(ShownView { exhibit, proves, limits, merged: event.count.saturating_sub(1) })
     }
 
-    fn judge_shown_chain(&self, event: &IntegrityEvent, chain: &Chain) -> (ExhibitView, String, String) {
+    fn judge_shown_chain(
+        &self,
+        event: &IntegrityEvent,
+        kept: &KeptShown,
+        chain: &Chain,
+    ) -> (ExhibitView, String, String) {
         let by = &event.reporter;
         let limits = format!(
             "it does not prove who presented it, because whoever has seen a credential can show it: that is the word of {by} alone, and convicts nobody"
         );
-        let (not_after, signed, at) = (chain.not_after(), event.signed, event.since.unwrap_or(event.at));
-        let view = |partner, key, issuer, root_of, revoked_index, holds| ExhibitView::Credential {
+        let KeptShown { index, at, signed, ref root_of, revoked_index, .. } = *kept;
+        let not_after = chain.not_after();
+        let view = |partner, key, issuer, holds| ExhibitView::Credential {
             partner,
             key,
             issuer,
-            root_of,
+            root_of: root_of.clone(),
             not_after,
             signed,
             revoked_index,
@@ -153,22 +207,14 @@ impl State {
         };
         let (Some(first), Some(leaf)) = (chain.0.first(), chain.leaf()) else {
             let proves = "a credential without a link, which says nothing".to_owned();
-            return (view(None, None, None, None, None, false), proves, limits);
+            return (view(None, None, None, false), proves, limits);
         };
         let (named, key, issuer) = (&leaf.partner, leaf.subject, first.delegation.issuer);
-        let root_of = match self.holder(&issuer) {
-            Some((partner, Purpose::Root)) => Some(partner.name.clone()),
-            _ => None,
-        };
-        let granted = self.granted_at(chain, event.index);
         let mut lacks = Vec::new();
-        match &root_of {
+        match root_of {
             Some(root_of) if root_of == named && signed => {}
             Some(root_of) if root_of == named => {
                 lacks.push(format!("it names the root of {named}, whose signature or another does not hold"));
-            }
-            _ if self.last_charter().partner(named.as_str()).is_none() => {
-                lacks.push(format!("{named} is no partner of this coalition"));
             }
             Some(other) => {
                 lacks.push(format!("it copies the name of {named}, and is issued by the root of {other}"));
@@ -179,6 +225,9 @@ impl State {
                     "it copies the name of {named}, and its issuer is nobody's root in the charter{signed}"
                 ));
             }
+        }
+        if !kept.is_active {
+            lacks.push(format!("{named} was not an active partner of this coalition"));
         }
         if let Err(error) = chain.follow(&issuer, &self.founded.coalition()) {
             lacks.push(error.to_string());
@@ -194,26 +243,23 @@ impl State {
         if let Some(from) = from.filter(|from| at < *from) {
             lacks.push(format!("it is valid from {} on, after {}", show_time(from), show_time(at)));
         }
-        let revoked_index = match granted {
-            Granted::Stands => None,
-            Granted::Revoked { index } => {
-                lacks.push(format!("its key was revoked at index {index}"));
-                Some(index)
-            }
-            Granted::Never => {
-                lacks.push("neither the founding nor the log had granted it".to_owned());
-                None
-            }
-        };
+        if kept.is_past {
+            lacks.push("the last epoch for which it was given was over".to_owned());
+        }
+        match revoked_index {
+            Some(index) => lacks.push(format!("its key was revoked at index {index}")),
+            None if !kept.granted => lacks.push("neither the founding nor the log had granted it".to_owned()),
+            None => {}
+        }
         let holds = lacks.is_empty();
         let verdict = match holds {
-            true => format!("it holds: its key carries records for {named}"),
-            false => lacks.join("; "),
+            true => format!("it held as of index {index}: its key carried records for {named}"),
+            false => format!("as of index {index} {}", lacks.join("; ")),
         };
         let mut proves = format!("a credential of {key} for {named}, issued by {issuer}: {verdict}");
         if let Some(presented) = event.matter.key.filter(|presented| *presented != key) {
             proves.push_str(&format!("; by the word of {by} it was presented with {presented}, another key"));
         }
-        (view(Some(named.clone()), Some(key), Some(issuer), root_of, revoked_index, holds), proves, limits)
+        (view(Some(named.clone()), Some(key), Some(issuer), holds), proves, limits)
     }
 }

@@ -1,6 +1,7 @@
 //! Chains.
 
 use super::*;
+use crate::charter::MAX_TEXT_TIME;
 
 #[test]
 fn a_chain_leads_from_the_root_to_its_last_subject() {
@@ -25,11 +26,11 @@ fn the_longest_chain_is_within_the_bytes_of_a_handshake() {
         let name = |at: u8| format!("{}{at}", "n".repeat(31)).parse().expect("a name");
         link.partner = "p".repeat(32).parse().expect("a name");
         link.operations = Extent::only((0..8).map(name));
-        link.not_before = Some(Time(u64::MAX));
-        link.not_after = Time(u64::MAX);
+        link.not_before = Some(MAX_TEXT_TIME);
+        link.not_after = MAX_TEXT_TIME;
         link.last_epoch = Some(MAX_LAST_EPOCH);
     });
-    assert_eq!(check(&longest, u64::MAX), Ok(key(5).public()));
+    assert_eq!(check(&longest, MAX_TEXT_TIME.0), Ok(key(5).public()));
     assert!(longest.encode().len() <= MAX_CHAIN_BYTES, "{}", longest.encode().len());
     assert_eq!(Chain::decode(&longest.encode()), Ok(longest));
 }

@@ -1,6 +1,7 @@
 //! What was shown is kept, bounded and recomputed, and convicts nobody.
 
 use super::*;
+use crate::charter::MAX_TEXT_TIME;
 use crate::coalition::tests::keys::{direct, grant, revoke};
 use crate::coalition::{ExhibitView, Part, ShownView};
 use crate::credential::{Capability, Chain, Delegation, Target};
@@ -75,7 +76,7 @@ fn what_a_credential_proves_is_recomputed_from_its_bytes() {
         (
             late("nobody"),
             made(&bench, &root, &late("nobody"), "nobody", UNTIL),
-            &["nobody is no partner of this coalition"],
+            &["nobody was not an active partner of this coalition"],
         ),
         (
             late("foreign"),
@@ -124,7 +125,8 @@ fn a_true_credential_holds_until_its_key_is_revoked_and_a_later_revocation_chang
     assert!(early.proves.contains("another key"), "{}", early.proves);
     bench.files("norden", grant(&chain));
     let held = bench.sees(&presented("held"), &chain);
-    assert!(held.proves.contains("it holds: its key carries records for sudria") && holds(&held));
+    assert!(held.proves.contains(&format!("it held as of index {}", bench.index)), "{}", held.proves);
+    assert!(held.proves.contains("its key carried records for sudria") && holds(&held), "{}", held.proves);
     bench.files("norden", revoke(&founded, &key("sudria", "root"), Target::Key(node.public())));
     let index = bench.index;
     let revoked = bench.sees(&node, &chain);
@@ -132,6 +134,60 @@ fn a_true_credential_holds_until_its_key_is_revoked_and_a_later_revocation_chang
     assert!(!revoked.proves.contains("another key"));
     let event = bench.event(incident_id(&node_of("norden"), &of_key(&presented("held"))));
     assert_eq!(bench.state.shown_view(event).expect("is kept"), held, "as of when it was seen");
+}
+
+#[test]
+fn what_is_shown_late_is_judged_as_of_then_by_batch_time_whatever_the_reporters_clock() {
+    let mut bench = Bench::four();
+    let founded = bench.founded.clone();
+    let node = key("sudria", "node-2");
+    let chain = direct(&founded, &node, Capability::Node);
+    bench.files("norden", grant(&chain));
+    // The event is older than the revocation, what was shown is not.
+    let seen = of_key(&node);
+    let id = incident_id(&node_of("norden"), &seen);
+    bench.node_says("norden", &incident(seen.clone(), 1));
+    bench.files("norden", revoke(&founded, &key("sudria", "root"), Target::Key(node.public())));
+    let index = bench.index;
+    bench.node_says("norden", &carrying(seen, 1, Shown::Credential(chain)));
+    let late = bench.state.shown_view(bench.event(id)).expect("is kept");
+    assert!(late.proves.contains(&format!("its key was revoked at index {index}")), "{}", late.proves);
+    assert!(!holds(&late));
+    // A good one, whose reporter says that it saw it long after its end, and long before its beginning.
+    let good = direct(&founded, &key("sudria", "node-3"), Capability::Node);
+    bench.files("norden", grant(&good));
+    for (number, when) in [Time(0), Time(u64::MAX)].into_iter().enumerate() {
+        let seen = of_key(&key("late", &format!("clock {number}")));
+        let id = incident_id(&node_of("norden"), &seen);
+        let shown = Some(Shown::Credential(good.clone()));
+        let told =
+            Incident { matter: seen, text: "refused".into(), count: 1, first: when, last: when, shown };
+        assert_eq!(
+            bench.node_says("norden", &Body::Incident(Box::new(told))).disposition,
+            Disposition::Applied
+        );
+        let view = bench.state.shown_view(bench.event(id)).expect("is kept");
+        assert!(holds(&view), "{}", view.proves);
+    }
+    bench.assert_root();
+}
+
+#[test]
+fn what_is_read_from_the_wire_can_be_read_from_its_text() {
+    let mut bench = Bench::four();
+    let (stranger, root) = (key("late", "far"), key("sudria", "root"));
+    for (until, reads) in [(MAX_TEXT_TIME, true), (Time(MAX_TEXT_TIME.0 + 1), false), (Time(u64::MAX), false)]
+    {
+        let chain = made(&bench, &root, &stranger, "sudria", until);
+        assert_eq!(Chain::decode(&chain.encode()).is_ok(), reads, "{until}");
+        let mut link = made(&bench, &root, &stranger, "sudria", UNTIL).0[0].delegation.clone();
+        link.not_before = Some(until);
+        assert_eq!(Chain::decode(&Chain(vec![link.sign(&root)]).encode()).is_ok(), reads, "{until}");
+    }
+    let chain = made(&bench, &root, &stranger, "sudria", MAX_TEXT_TIME);
+    let view = bench.sees(&stranger, &chain);
+    let text = toml::to_string(&view).expect("a view");
+    assert_eq!(toml::from_str::<ShownView>(&text).expect("as it was written"), view);
 }
 
 #[test]
@@ -149,11 +205,12 @@ fn the_first_that_was_shown_is_kept_and_what_is_merged_is_counted() {
         assert_eq!(bench.node_says("norden", &body).disposition, Disposition::Applied);
     }
     let view = bench.state.event_view(bench.event(id)).shown.expect("is kept");
-    assert_eq!((bench.event(id).shown.as_ref(), view.merged), (Some(&first), 8));
+    let kept = |bench: &Bench, id| bench.event(id).shown.as_ref().map(|kept| kept.shown.clone());
+    assert_eq!((kept(&bench, id).as_ref(), view.merged), (Some(&first), 8));
     // What was taken back is gone with its word.
     bench.files("norden", withdraw(id));
     bench.node_says("norden", &carrying(seen, 1, second.clone()));
-    assert_eq!(bench.event(id).shown.as_ref(), Some(&second));
+    assert_eq!(kept(&bench, id).as_ref(), Some(&second));
     bench.assert_root();
     // An officer's report carries it, too, and the first report's counts.
     let said = |shown: Shown| {
@@ -169,7 +226,7 @@ fn the_first_that_was_shown_is_kept_and_what_is_merged_is_counted() {
     };
     let event = bench.files("norden", said(first.clone()));
     bench.files("norden", said(second));
-    assert_eq!(bench.event(event).shown, Some(first));
+    assert_eq!(kept(&bench, event), Some(first));
     let view = bench.state.event_view(bench.event(event));
     assert_eq!((view.status.as_str(), view.shown.map(|shown| shown.merged)), ("preliminary", Some(1)));
 }
