@@ -95,7 +95,7 @@ fn what_an_officer_says_is_told_as_it_comes_and_again_from_any_leaf_on() {
         "norden declares lift-7: one transport",
         "Corridor: norden opens it, as lead",
         "Corridor: norden endorses, as lead",
-        " at 2: Corridor: applied",
+        ": Corridor: applied",
         "certified epoch",
     ] {
         assert!(told.iter().any(|line| line.contains(words)), "{words:?} is not in {told:#?}");
