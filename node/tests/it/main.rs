@@ -7,6 +7,7 @@ mod cli_evidence;
 mod cli_follow;
 mod cli_founding;
 mod cli_handoff;
+mod cli_integrity;
 mod cli_keys;
 mod cli_lease;
 mod cli_live;

@@ -40,7 +40,7 @@ pub(super) fn unchangeable(charter: &Charter) -> String {
     };
     format!(
         "what no amendment can change later: the name, when it was drawn up, step_ms, clock_tolerance_ms, the quotas, the partners that \
-         found it and their seats, and {amenders}"
+         found it and their seats, what a nation's authority is made of, and {amenders}"
     )
 }
 

@@ -1,7 +1,7 @@
 //! What drafts answer.
 
 use super::*;
-use crate::authority::Authority;
+use crate::authority::{Authority, AuthorityKind, Expression, KindPrecedence, Scope};
 use crate::founding::fixture::{FOUR, charter, name};
 
 fn script(absent: &[&str], says: &[(&str, Stance)]) -> Script {
@@ -40,17 +40,22 @@ fn a_draft_answers_what_happens_if_one_is_absent_and_the_host_objects() {
     assert_eq!(trial(&other, &script(&[], &[])), Ok(all));
 }
 
+/// States the authority `command` of the coalition, and that kinds prevail by the default.
+fn command(draft: &mut Charter, expression: Expression) {
+    draft.authority.precedence = Some(KindPrecedence::default());
+    draft.authority.authorities.push(Authority {
+        name: "command".parse().expect("a name"),
+        kind: AuthorityKind::Coalition,
+        scope: Scope::default(),
+        expression,
+    });
+}
+
 #[test]
 fn words_of_authorities_are_tried_by_the_declared_precedence() {
     let mut draft = charter(&FOUR);
-    draft.authority.precedence = Some(crate::authority::KindPrecedence::default());
-    let command = Authority {
-        name: "command".parse().expect("a name"),
-        kind: crate::authority::AuthorityKind::Coalition,
-        scope: crate::authority::Scope::default(),
-        expression: draft.partners[0].root.into(),
-    };
-    draft.authority.authorities.push(command);
+    let root = draft.partners[0].root.into();
+    command(&mut draft, root);
     let airlift = draft.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
     airlift.expect("declared").authority = Some("command".parse().expect("a name"));
     let with = |words: &[(&str, Option<Word>)]| {
@@ -76,13 +81,7 @@ fn words_of_authorities_are_tried_by_the_declared_precedence() {
 fn what_an_authority_lacks_and_what_a_nation_takes_home_is_told() {
     let mut draft = charter(&FOUR);
     let roots = ["norden", "sudria"].map(|it| draft.partner(it).expect("a partner").root.into());
-    draft.authority.precedence = Some(crate::authority::KindPrecedence::default());
-    draft.authority.authorities.push(Authority {
-        name: "command".parse().expect("a name"),
-        kind: crate::authority::AuthorityKind::Coalition,
-        scope: crate::authority::Scope::default(),
-        expression: crate::authority::Expression::threshold(2, roots.to_vec(), &[]).expect("sound"),
-    });
+    command(&mut draft, Expression::threshold(2, roots.to_vec(), &[]).expect("sound"));
     let airlift = draft.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
     airlift.expect("declared").authority = Some("command".parse().expect("a name"));
     let word = |authority: &str, word| WordLine {
@@ -214,13 +213,7 @@ fn what_contradicts_itself_is_not_tried() {
 fn what_is_escalated_is_decided_by_what_the_authority_says_in_the_further_window() {
     let mut draft = charter(&FOUR);
     let roots = ["norden", "estmark"].map(|it| draft.partner(it).expect("a partner").root.into());
-    draft.authority.precedence = Some(crate::authority::KindPrecedence::default());
-    draft.authority.authorities.push(Authority {
-        name: "command".parse().expect("a name"),
-        kind: crate::authority::AuthorityKind::Coalition,
-        scope: crate::authority::Scope::default(),
-        expression: crate::authority::Expression::threshold(2, roots.to_vec(), &[]).expect("sound"),
-    });
+    command(&mut draft, Expression::threshold(2, roots.to_vec(), &[]).expect("sound"));
     let airlift = draft.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift").expect("declared");
     airlift.rule.fallback = crate::charter::Fallback::Authority("command".parse().expect("a name"));
     let with = |words: &[(Word, bool)]| {

@@ -3,6 +3,15 @@
 use super::*;
 use crate::charter::{Amendment, AuthorityRules};
 
+fn proposes(amendment: Amendment) -> Act {
+    let propose = Propose {
+        kind: "amendment".parse().expect("a name"),
+        change: Change::Amend(Box::new(amendment)),
+        reason: "it is time".into(),
+    };
+    Act::Member(MemberAct::Propose(propose))
+}
+
 #[test]
 fn an_alliance_changes_under_a_charter_as_the_charter_says() {
     for (follow, at_once, amended) in
@@ -41,12 +50,7 @@ fn an_alliance_changes_under_a_charter_as_the_charter_says() {
         let mut wanted = Charter::clone(bench.state.charter());
         wanted.operations.iter_mut().for_each(|kind| kind.window_ms += 1);
         let amendment = bench.state.charter().amendment_to(&wanted).expect("sound");
-        let propose = Propose {
-            kind: "amendment".parse().expect("a name"),
-            change: Change::Amend(Box::new(amendment)),
-            reason: "longer".into(),
-        };
-        let proposal = bench.does("norden", "amend", Act::Member(MemberAct::Propose(propose)));
+        let proposal = bench.does("norden", "amend", proposes(amendment));
         for partner in ["norden", "sudria", "estmark"] {
             bench.say(partner, proposal, Supporting, Endorse);
         }
@@ -85,12 +89,7 @@ fn who_changes_an_authority_needs_the_old_and_the_new_one() {
         amendment.explain(bench.state.charter()),
         ["authority command: needs 2 of (norden, sudria, vigil) -> 3 of (norden, sudria, vigil)"]
     );
-    let propose = Propose {
-        kind: "amendment".parse().expect("a name"),
-        change: Change::Amend(Box::new(amendment)),
-        reason: "all of them".into(),
-    };
-    let proposal = bench.does("norden", "amend", Act::Member(MemberAct::Propose(propose)));
+    let proposal = bench.does("norden", "amend", proposes(amendment));
     for partner in ["norden", "sudria", "estmark"] {
         bench.say(partner, proposal, Supporting, Endorse);
     }
@@ -131,13 +130,7 @@ fn proposed(bench: &mut Bench, change: impl Fn(&mut AuthorityRules)) -> Result<(
         result: wanted.hash(),
     };
     assert_eq!(current.amended(&forced).map(|_| ()).map_err(|error| error.to_string()), told);
-    let propose = Propose {
-        kind: "amendment".parse().expect("a name"),
-        change: Change::Amend(Box::new(forced)),
-        reason: "because".into(),
-    };
-    let signed =
-        bench.act("norden", &format!("amend {}", bench.index), Act::Member(MemberAct::Propose(propose)));
+    let signed = bench.act("norden", &format!("amend {}", bench.index), proposes(forced));
     assert_eq!(matches!(bench.apply(&signed).disposition, Disposition::Refused(_)), told.is_err());
     told
 }
