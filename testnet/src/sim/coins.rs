@@ -99,7 +99,7 @@ impl History {
         let mut order: Vec<usize> = (0..seats).collect();
         rng.shuffle(&mut order);
         let liars: Vec<_> = order[..2].iter().map(|liar| (*liar, Way::PlaysCoins)).collect();
-        let weather = Weather::draw(rng, seats, &liars, Some(Theme::KnownCoins));
+        let weather = Weather::draw(rng, (seats, seats), &liars, Some(Theme::KnownCoins));
         let skews = (0..seats).map(|_| rng.below(200) as i64 - 100).collect();
         let calm_at = rng.between(KNOWN_COINS_MS, MAX_HOSTILE_MS);
         // Everyone has something to say at once, and some more later.
@@ -139,6 +139,6 @@ impl History {
         let plays = self.weather.theme == Theme::KnownCoins;
         let players = plays.then(|| Players::of(&self.liars, self.weather.target)).flatten();
         let left = self.calm_at.saturating_sub(since);
-        self.weather.delays(rng, (from, to), message, players, left)
+        self.weather.delays(rng, self.seats, (from, to), message, players, left)
     }
 }

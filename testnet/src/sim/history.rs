@@ -75,6 +75,8 @@ pub(super) enum What {
     OneWay { from: usize, to: usize, span: u64 },
     /// Two halves, by a bitmap of members.
     Partition { side: u32, span: u64 },
+    /// Nothing gets through from one side to the other, and nobody notices; all that is sent the other way arrives.
+    OneWaySides { side: u32, span: u64 },
     /// Off the network, running on.
     Isolate { member: usize, span: u64 },
     /// Linked with one other member alone.
@@ -101,15 +103,13 @@ pub(super) struct Wish {
     pub(super) plain: bool,
     /// All say something at once.
     pub(super) all_busy: bool,
-    /// All correct members restart at once, again and again, while something is under way.
-    pub(super) all_restart: bool,
 }
 
 impl Wish {
     /// Whether it asks for a kind of hostility.
     fn is_hostile(&self) -> bool {
-        let Self { seats: _, way, theme, roll_back, plain, all_busy, all_restart } = *self;
-        way.is_some() || theme.is_some() || roll_back.is_some() || plain || all_busy || all_restart
+        let Self { seats: _, way, theme, roll_back, plain, all_busy } = *self;
+        way.is_some() || theme.is_some() || roll_back.is_some() || plain || all_busy
     }
 }
 
@@ -148,6 +148,12 @@ const WAYS_OF_AUTHORS: [Way; 7] =
     [Way::Forks, Way::ForkPerPeer, Way::Twins, Way::Boasts, Way::Replays, Way::PartialDelivery, Way::Silence];
 /// Of a hundred histories drawn without a wish, coins are played in so many.
 const KNOWN_COINS: u64 = 2;
+/// Of a hundred histories, but for those of planted bugs, in so many one side is not heard by the other, and how often at most.
+const ONE_WAY_SIDES: u64 = 15;
+const MOST_ONE_WAY_SIDES: u64 = 3;
+/// Of a hundred histories of random weather, but for those of planted bugs, all restart at once in so many: as often as there
+/// is any other plan.
+const RESTARTS: u64 = 20;
 /// In larger coalitions talk costs more time than it finds.
 const SEATS_OF_AFFAIRS: usize = 10;
 /// Most rounds of talk once all are well again.
@@ -215,7 +221,7 @@ impl History {
             _ => rng.below(200) as i64 - 100,
         });
         let skews = skews.collect();
-        let weather = Weather::draw(rng, members, &liars, wish.theme);
+        let mut weather = Weather::draw(rng, (seats, members), &liars, wish.theme);
         let calm_at = rng.between(2_000, MAX_HOSTILE_MS);
         let mut items = Vec::new();
         for _ in 0..rng.between(3, 25) {
@@ -243,14 +249,6 @@ impl History {
             let count = rng.between(1, 8);
             items.extend((0..members).map(|member| Item { at, what: What::Notes { member, count } }));
         }
-        if wish.all_restart {
-            for _ in 0..rng.between(2, 6) {
-                let at = rng.below(calm_at);
-                items.push(Item { at, what: What::Notes { member: rng.index(members), count: 1 } });
-                let (at, down) = (at + rng.below(500), rng.below(200));
-                items.push(Item { at, what: What::CrashAll { down } });
-            }
-        }
         if spare > 0 && seats <= 5 && roll_back.is_none() && rng.below(SLEEPERS) == 0 {
             let member = order[lying];
             let (at, epochs) = (rng.below(calm_at), rng.between(1_000, 3_000));
@@ -276,6 +274,25 @@ impl History {
             for _ in 0..rng.between(6, 16) {
                 let what = What::Join { member: rng.index(members), draw: rng.next() };
                 items.push(Item { at: rng.below(calm_at), what });
+            }
+        }
+        let rng = &mut Rng::new(seed, 417);
+        if rng.chance(ONE_WAY_SIDES) && !wish.plain && members > 1 {
+            for _ in 0..rng.between(1, MOST_ONE_WAY_SIDES) {
+                items.push(Item { at: rng.below(calm_at), what: one_way_sides(rng, members) });
+            }
+        }
+        let rng = &mut Rng::new(seed, 419);
+        let ordinary = !wish.plain && wish.theme.is_none() && weather.theme == Theme::Random;
+        if rng.chance(RESTARTS) && ordinary {
+            weather.theme = Theme::AllRestart;
+        }
+        if weather.theme == Theme::AllRestart {
+            for _ in 0..rng.between(2, 6) {
+                let at = rng.below(calm_at);
+                items.push(Item { at, what: What::Notes { member: rng.index(members), count: 1 } });
+                let (at, down) = (at + rng.below(500), rng.below(200));
+                items.push(Item { at, what: What::CrashAll { down } });
             }
         }
         let rng = &mut Rng::new(seed, 226);
@@ -389,12 +406,26 @@ fn two_lives(rng: &mut Rng, calm_at: u64, member: usize, others: &[usize]) -> Ve
     items.map(|(at, what)| Item { at, what }).to_vec()
 }
 
-fn blow(rng: &mut Rng, members: usize, correct: &[usize]) -> What {
-    let span = match rng.below(3) {
+/// Two sides, neither of which is empty.
+fn one_way_sides(rng: &mut Rng, members: usize) -> What {
+    let mut order: Vec<usize> = (0..members).collect();
+    rng.shuffle(&mut order);
+    let unheard = 1 + rng.index(members - 1);
+    let side = order[..unheard].iter().fold(0, |side, member| side | 1 << member);
+    What::OneWaySides { side, span: span(rng) }
+}
+
+/// How long something is gone, in ms.
+fn span(rng: &mut Rng) -> u64 {
+    match rng.below(3) {
         0 => rng.below(200),
         1 => rng.below(3_000),
         _ => rng.below(20_000),
-    };
+    }
+}
+
+fn blow(rng: &mut Rng, members: usize, correct: &[usize]) -> What {
+    let span = span(rng);
     let pair = |rng: &mut Rng| {
         let a = rng.index(members);
         (a, (a + 1 + rng.index(members.saturating_sub(1))) % members)

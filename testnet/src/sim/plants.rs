@@ -18,23 +18,12 @@ pub(super) struct Plant {
     theme: Option<Theme>,
     roll_back: Option<Past>,
     all_busy: bool,
-    all_restart: bool,
     /// What is planted in its place where its histories are tried without it; most often nothing.
     pub(super) control: &'static str,
 }
 
 const fn plant(name: &'static str, what: &'static str) -> Plant {
-    Plant {
-        name,
-        what,
-        seats: None,
-        way: None,
-        theme: None,
-        roll_back: None,
-        all_busy: false,
-        all_restart: false,
-        control: "",
-    }
+    Plant { name, what, seats: None, way: None, theme: None, roll_back: None, all_busy: false, control: "" }
 }
 
 impl Plant {
@@ -58,10 +47,6 @@ impl Plant {
         Self { all_busy: true, ..self }
     }
 
-    const fn all_restart(self) -> Self {
-        Self { all_restart: true, ..self }
-    }
-
     const fn control(self, control: &'static str) -> Self {
         Self { control, ..self }
     }
@@ -76,7 +61,6 @@ impl Plant {
             // They are bugs of the order, which is the same whatever is ordered.
             plain: true,
             all_busy: self.all_busy,
-            all_restart: self.all_restart,
         }
     }
 
@@ -102,7 +86,9 @@ pub(super) const ALL: [Plant; 23] = [
     plant("no-conf", "no CONF where the coin is real").theme(Theme::KnownCoins),
     plant("repeats-stored", "frames that repeat what was said are stored").way(Way::Repeats),
     plant("send-before-persist", "a frame leaves before it is durable"),
-    plant("echo-volatile", "ECHO for a payload that is not durable").way(Way::Silence).all_restart(),
+    plant("echo-volatile", "ECHO for a payload that is not durable")
+        .way(Way::Silence)
+        .theme(Theme::AllRestart),
     plant("cut-at-f", "f claims carry a cut").way(Way::FalseClaims),
     plant("start-without-ii", "a contribution that claims what a seat holds does not start it")
         .seats(4)

@@ -28,6 +28,8 @@ pub(super) enum Count {
     Gateway,
     OneWay,
     Partition,
+    /// One side is not heard by the other.
+    OneWaySides,
     ClockJump,
     /// Clocks of correct members that are wrong from the start.
     WrongClock,
@@ -73,6 +75,7 @@ impl Count {
             Self::Gateway => "gateway".into(),
             Self::OneWay => "one_way_loss".into(),
             Self::Partition => "partition".into(),
+            Self::OneWaySides => "one_way_partition".into(),
             Self::ClockJump => "clock_jump".into(),
             Self::WrongClock => "wrong_clock".into(),
             Self::Loss => "loss".into(),
@@ -198,7 +201,7 @@ const MEANT_SEEDS: u64 = 2_000;
 /// So many histories of a thousand at least lie in each way, and are under each plan.
 const LEAST_OF_EACH: u64 = 3;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 71] = [
+const MINIMA: [(Count, u64); 73] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
@@ -211,6 +214,7 @@ const MINIMA: [(Count, u64); 71] = [
     (Count::Isolation, 300),
     (Count::OneWay, 100),
     (Count::Partition, 100),
+    (Count::OneWaySides, 100),
     (Count::ClockJump, 50),
     (Count::WrongClock, 150),
     (Count::Loss, 10_000),
@@ -222,6 +226,7 @@ const MINIMA: [(Count, u64); 71] = [
     (Count::Ordered, 50_000),
     (Count::Crowd, 20),
     (Count::Theme("known-coins"), LEAST_OF_EACH),
+    (Count::Theme("all-restart"), 20),
     (Count::Fault("equivocation"), 10),
     (Count::Record("open", APPLIED), 800),
     (Count::Record("attest", APPLIED), 1_000),

@@ -26,7 +26,7 @@ pub(super) struct Weather {
     /// Percent of deliveries that wait for a later one and are taken with it in one turn.
     pub(super) together: u64,
     pub(super) theme: Theme,
-    /// Whom or what the theme is about.
+    /// Whom or what the theme is about; a seat where it is about a contribution.
     pub(super) target: usize,
     /// Those who lie, on the scheduler's side.
     allies: Vec<usize>,
@@ -55,25 +55,27 @@ pub(super) enum Theme {
     Starve,
     /// Messages of one kind come late.
     HoldKind,
-    /// All that serves one seat's contribution comes late, so that others vote 0 on it early.
+    /// All that serves one seat's contribution comes late, so that others vote 0 on it early: a liar's where seats lie.
     EarlyZero,
     /// Two halves hear each other late.
     Halves,
     /// Votes for 1 come late to half of the members, votes for 0 to the others: whichever the coin is, one half waits for it.
     PlayCoins,
-    /// One seat's contribution comes late, and entries come late to another: this one alone has not claimed them once
-    /// they are left behind.
+    /// One correct seat's contribution comes late, and entries come late to the next: this one alone has not claimed them
+    /// once they are left behind.
     LoneStarter,
     /// Cosignatures and certificates come late: votes are kept and shown for long.
     Uncertified,
     /// One member hears the votes of all but one other late, if they do not lie.
     Behind,
+    /// All correct members lose power at once, again and again, while something is under way.
+    AllRestart,
     /// Coins are reckoned with: what two liars that play them do not want to be heard comes once all is over.
     KnownCoins,
 }
 
 impl Theme {
-    /// Those of any history; [`Theme::KnownCoins`] takes liars of its own.
+    /// Those that are drawn together; [`Theme::AllRestart`] is drawn apart, [`Theme::KnownCoins`] takes liars of its own.
     pub(super) const ALL: [Self; 10] = [
         Self::Random,
         Self::Calm,
@@ -100,6 +102,7 @@ impl Theme {
             Self::LoneStarter => "lone-starter",
             Self::Uncertified => "uncertified",
             Self::Behind => "behind",
+            Self::AllRestart => "all-restart",
             Self::KnownCoins => "known-coins",
         }
     }
@@ -109,7 +112,13 @@ impl Theme {
 const KINDS: usize = 11;
 
 impl Weather {
-    pub(super) fn draw(rng: &mut Rng, members: usize, liars: &[(usize, Way)], theme: Option<Theme>) -> Self {
+    /// Of `members`, the first of whom have the `seats`.
+    pub(super) fn draw(
+        rng: &mut Rng,
+        (seats, members): (usize, usize),
+        liars: &[(usize, Way)],
+        theme: Option<Theme>,
+    ) -> Self {
         let theme = theme.unwrap_or_else(|| *rng.pick(&[&Theme::ALL[..], &[Theme::Random; 4]].concat()));
         let (low, high) = *rng.pick(&[(1, 3), (1, 40), (20, 80), (5, 400), (200, 900)]);
         let mut row = |_| (0..members).map(|_| rng.between(low, high)).collect();
@@ -130,6 +139,19 @@ impl Weather {
             allies: liars.iter().map(|(liar, _)| *liar).collect(),
             hold_ms: rng.between(500, 15_000),
         }
+        .aimed(seats)
+    }
+
+    /// With a seat as target where the theme is about a contribution.
+    fn aimed(mut self, seats: usize) -> Self {
+        let (liars, correct) = (0..seats).partition::<Vec<_>, _>(|seat| self.allies.contains(seat));
+        let among = match self.theme {
+            Theme::EarlyZero if !liars.is_empty() => liars,
+            Theme::EarlyZero | Theme::LoneStarter => correct,
+            _ => return self,
+        };
+        self.target = among[self.target % among.len()];
+        self
     }
 
     /// The delays after which copies of a message arrive: none if it is lost. What is kept from `players` comes
@@ -137,6 +159,7 @@ impl Weather {
     pub(super) fn delays(
         &self,
         rng: &mut Rng,
+        seats: usize,
         (from, to): (usize, usize),
         message: &PeerMessage,
         players: Option<Players>,
@@ -149,7 +172,7 @@ impl Weather {
         let mut one = || {
             let extra = if rng.chance(self.reorder) { rng.below(self.reorder_ms + 1) } else { 0 };
             let kept = players.is_some_and(|players| players.keep(from, to, message));
-            let held = match (kept, self.holds(from, to, message)) {
+            let held = match (kept, self.holds(seats, from, to, message)) {
                 (true, _) => left,
                 (_, true) => rng.below(self.hold_ms),
                 _ => 0,
@@ -164,20 +187,23 @@ impl Weather {
         Delay { ms: self.latency[from][to].min(50), reordered: false, held: false }
     }
 
-    fn holds(&self, from: usize, to: usize, message: &PeerMessage) -> bool {
+    /// The next correct seat after the target; none if there is no other.
+    fn next_correct(&self, seats: usize) -> Option<usize> {
+        (1..seats).map(|step| (self.target + step) % seats).find(|seat| !self.allies.contains(seat))
+    }
+
+    fn holds(&self, seats: usize, from: usize, to: usize, message: &PeerMessage) -> bool {
         match self.theme {
-            Theme::Random | Theme::Calm | Theme::KnownCoins => false,
+            Theme::Random | Theme::Calm | Theme::AllRestart | Theme::KnownCoins => false,
             Theme::Starve => {
                 let target = self.target % self.latency.len();
                 from == target || to == target
             }
             Theme::HoldKind => kinds(message) >> (self.target % KINDS) & 1 == 1,
-            Theme::EarlyZero => serves(message, Seat((self.target % self.latency.len()) as u16)),
+            Theme::EarlyZero => serves(message, Seat(self.target as u16)),
             Theme::LoneStarter => {
-                let (left_out, late) =
-                    (self.target % self.latency.len(), (self.target + 1) % self.latency.len());
                 let is_run = matches!(message, PeerMessage::Run(_));
-                serves(message, Seat(left_out as u16)) || (to == late && is_run)
+                serves(message, Seat(self.target as u16)) || (is_run && self.next_correct(seats) == Some(to))
             }
             Theme::Behind => {
                 let (behind, heard) =
@@ -245,4 +271,38 @@ fn votes_for(message: &PeerMessage, value: bool) -> bool {
         Message::Conf { values, .. } => Vote::Conf(values) == Vote::Conf(entente_hbbft::BoolSet::of(value)),
         _ => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(seed: u64, (seats, members): (usize, usize), liars: &[usize], theme: Theme) -> Weather {
+        let liars: Vec<_> = liars.iter().map(|liar| (*liar, Way::Silence)).collect();
+        Weather::draw(&mut Rng::new(seed, 1), (seats, members), &liars, Some(theme))
+    }
+
+    fn targets(of: (usize, usize), liars: &[usize], theme: Theme) -> Vec<usize> {
+        let all: std::collections::BTreeSet<_> =
+            (0..200).map(|seed| drawn(seed, of, liars, theme).target).collect();
+        all.into_iter().collect()
+    }
+
+    #[test]
+    fn early_zeros_are_for_a_liars_contribution_and_for_any_seats_where_none_lies() {
+        assert_eq!(targets((7, 9), &[2, 5, 8], Theme::EarlyZero), [2, 5]);
+        assert_eq!(targets((4, 9), &[4, 8], Theme::EarlyZero), [0, 1, 2, 3]);
+        assert_eq!(targets((1, 1), &[], Theme::EarlyZero), [0]);
+    }
+
+    #[test]
+    fn a_lone_starter_and_whose_contribution_comes_late_are_two_correct_seats() {
+        assert_eq!(targets((4, 6), &[1, 5], Theme::LoneStarter), [0, 2, 3]);
+        for seed in 0..200 {
+            let weather = drawn(seed, (4, 6), &[1, 5], Theme::LoneStarter);
+            let late = weather.next_correct(4).expect("there are three");
+            assert!(late != weather.target && [0, 2, 3].contains(&late), "{weather:?}");
+        }
+        assert_eq!(drawn(1, (1, 3), &[2], Theme::LoneStarter).next_correct(1), None);
+    }
 }

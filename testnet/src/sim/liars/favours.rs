@@ -32,9 +32,12 @@ pub(super) struct Favours {
 impl Favours {
     pub(super) fn new(liars: &Liars) -> Self {
         let mut told = vec![3; liars.members];
-        // Whom the scheduler is after as well.
-        told[liars.target % liars.members] = 1 + Rng::new(liars.seed, 4).index(2);
-        told[(liars.target + 1) % liars.members] = 0;
+        // Whom the scheduler is after as well, or behind the liar whose contribution it keeps from others.
+        let from = |start: usize| (0..liars.members).map(move |step| (start + step) % liars.members);
+        let correct = |member: &usize| liars.all.iter().all(|(liar, _)| liar != member);
+        let first = from(liars.target).find(correct).unwrap_or(0);
+        told[first] = 1 + Rng::new(liars.seed, 4).index(2);
+        told[from(first + 1).find(correct).unwrap_or(0)] = 0;
         Self { told, tongues: Tongues::default() }
     }
 }

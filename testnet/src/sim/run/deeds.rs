@@ -79,6 +79,16 @@ impl Run {
                     }
                 }
             }
+            What::OneWaySides { side, span } => {
+                world.counts.add(Count::OneWaySides, 1);
+                let unheard = |member: usize| side >> member & 1 == 1;
+                let member = |process: usize| world.processes[process].member;
+                let all = 0..world.processes.len();
+                let (from, to) = all.partition::<Vec<_>, _>(|&process| unheard(member(process)));
+                for from in from {
+                    to.iter().for_each(|&to| world.deafen(from, to, span));
+                }
+            }
             What::Gateway { member, by, span } => {
                 world.counts.add(Count::Gateway, 1);
                 for other in (0..world.processes.len()).filter(|other| *other != by) {

@@ -52,8 +52,11 @@ impl World {
         }
     }
 
+    /// Nothing arrives that `from` sends to `to`, for so long at least.
     pub(in crate::sim) fn deafen(&mut self, from: usize, to: usize, span: u64) {
-        self.deaf.insert((from, to), self.now.plus(span));
+        let until = self.now.plus(span);
+        let end = self.deaf.entry((from, to)).or_insert(until);
+        *end = until.max(*end);
     }
 
     pub(in crate::sim) fn heal(&mut self) {
