@@ -300,6 +300,12 @@ impl State {
         self.deadlines.iter().copied()
     }
 
+    /// Whether any of these ends at `deadline`.
+    pub fn ends_any_at(&self, deadline: Time) -> bool {
+        let from = (deadline, RecordId(Hash::default()));
+        self.deadlines.range(from..).next().is_some_and(|(first, _)| *first == deadline)
+    }
+
     /// The operation whose id begins with `text`.
     pub fn find_operation(&self, text: &str) -> Result<RecordId, FindError> {
         find_id(&self.operations, text)

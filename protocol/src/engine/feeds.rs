@@ -545,10 +545,12 @@ impl Engine {
         }
     }
 
-    /// Forgets `due`s whose deadlines are past in batch time.
+    /// Forgets `due`s whose deadlines are past in batch time, and once they are ordered those whose deadlines stand no more.
     pub(super) fn forget_due(&mut self) {
-        let time = self.basis.time;
-        self.due_written.retain(|deadline, _| *deadline > time);
+        let (time, state) = (self.basis.time, &self.state);
+        self.due_written.retain(|deadline, written| {
+            *deadline > time && (!written.ordered || state.ends_any_at(*deadline))
+        });
     }
 }
 

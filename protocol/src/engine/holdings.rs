@@ -5,14 +5,17 @@
 //! log alone: the state of operations that were ordered ([`State`](crate::coalition::State)), which no single member steers
 //! beyond its quota of each epoch.
 
+use std::collections::BTreeMap;
+
 use entente_hbbft::{Epoch, ROUNDS_AHEAD, WINDOW};
 
 use super::Engine;
 use super::catchup::MAX_PROVEN_EPOCHS;
 use super::epochs::MAX_STASHED_PAYLOADS;
 use super::peers::Peer;
+use super::speak::{Unsaid, Unsent};
 use crate::coalition::{MAX_OPEN_PER_PARTNER, MAX_PARKED_PER_PARTNER, MAX_PENDING_PARTS};
-use crate::feed::{Lane, MAX_UNORDERED_BYTES, MAX_UNORDERED_ENTRIES, RECENT_LINKS};
+use crate::feed::{Lane, MAX_RUN_ENTRIES, MAX_UNORDERED_BYTES, MAX_UNORDERED_ENTRIES, RECENT_LINKS};
 use crate::frontier::{MAX_FEEDS, MAX_INCARNATIONS};
 
 /// How much is held of one kind.
@@ -46,6 +49,8 @@ impl Engine {
         let of_peer = |count: fn(&Peer) -> usize| self.peers.values().map(count).max().unwrap_or(0);
         let of_epoch = |count: fn(&Epoch) -> usize| open.iter().map(|epoch| count(epoch)).max().unwrap_or(0);
         let early_votes = self.start.holds();
+        // Of a seat in an epoch.
+        let words = Epoch::most_messages(&self.committee);
         let holdings = [
             ("feeds", feeds, MAX_FEEDS),
             ("own feeds that are not enrolled", self.ahead.len(), own_feeds),
@@ -58,9 +63,17 @@ impl Engine {
             ("links of a feed", of_feed(|feed| feed.chain.links()), RECENT_LINKS + unordered),
             ("entries of a branch that a cut names", of_feed(super::Feed::branch_entries), unordered),
             ("own records that are not ordered", self.own_records.len(), own_feeds * unordered),
+            (
+                "deadlines that `due` was written for",
+                self.due_written.len(),
+                self.state.deadlines().count() + MAX_RUN_ENTRIES,
+            ),
             ("epochs with votes", self.window.epochs().count(), window),
             ("epochs with frames", self.chains.len(), window),
-            ("frames of an epoch", self.frames_of_an_epoch(), seats * Epoch::most_messages(&self.committee)),
+            ("frames of an epoch", self.frames_of_an_epoch(), seats * words),
+            ("epochs with own words that wait", self.unsaid.len().max(self.unsent.len()), window),
+            ("words of an epoch that no frame says yet", most(&self.unsaid, Unsaid::words), words),
+            ("own frames of an epoch that are not sent", most(&self.unsent, Unsent::frames), words),
             (
                 "rounds beyond those that `weak` seats reached",
                 of_epoch(Epoch::rounds_ahead),
@@ -91,4 +104,9 @@ impl Engine {
         let holding = |(what, count, limit)| Holding { what, count: count as u64, limit: limit as u64 };
         holdings.into_iter().map(holding).collect()
     }
+}
+
+/// The most of any epoch.
+fn most<T>(by_epoch: &BTreeMap<u64, T>, count: fn(&T) -> usize) -> usize {
+    by_epoch.values().map(count).max().unwrap_or(0)
 }

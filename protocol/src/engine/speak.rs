@@ -30,6 +30,10 @@ pub(super) struct Unsaid {
 }
 
 impl Unsaid {
+    pub(super) fn words(&self) -> usize {
+        self.messages.len()
+    }
+
     pub(super) fn clock_set_back(&mut self, now: Time, linger_ms: u64) {
         self.until = self.until.min(now.plus(linger_ms));
     }
@@ -43,6 +47,10 @@ pub(super) struct Unsent {
 }
 
 impl Unsent {
+    pub(super) fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
     pub(super) fn clock_set_back(&mut self, now: Time, gossip_ms: u64) {
         self.until = self.until.min(now.plus(gossip_ms));
     }

@@ -128,6 +128,34 @@ fn a_fast_clock_does_not_keep_all_busy() {
     assert!([0, 1, 3].iter().all(|node| net.faults(*node).is_empty()));
 }
 
+/// Somebody opens operations and ends them at once, again and again; who is ahead has written `due` for each.
+#[test]
+fn a_fast_clock_forgets_deadlines_that_stand_no_more() {
+    let mut net = Net::new(4, 7);
+    net.nodes[2].clock_skew = 20 * HOUR_MS as i64;
+    net.start_all();
+    net.run_for(1_000);
+    let due = |net: &Net| {
+        let holdings = net.engine(2).holdings();
+        let due = holdings.iter().find(|held| held.what == "deadlines that `due` was written for");
+        due.map(|held| (held.count, held.limit)).expect("counted")
+    };
+    for nonce in 0..100 {
+        let open =
+            Open { kind: "closure".into(), title: "one".into(), body: Default::default(), precedence: None };
+        let operation = signed(&net, 0, nonce, Act::Open(open));
+        let id = operation.record.id();
+        submit(&mut net, 0, operation, None);
+        net.run_for(3_000);
+        assert_eq!(due(&net).0, 1, "one stands");
+        let word = attest(&net, 0, id, Role::Lead);
+        submit(&mut net, 0, word, None);
+        assert!(net.run_until(10_000, |net| (0..4).all(|node| decided(net, node, id))));
+        let (count, limit) = due(&net);
+        assert!(count <= limit, "{count} of {limit} after {nonce}");
+    }
+}
+
 #[test]
 fn an_attestation_ordered_before_its_operation_is_parked_and_then_counts() {
     let mut net = Net::new(4, 4);

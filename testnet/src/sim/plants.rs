@@ -23,7 +23,16 @@ pub(super) struct Plant {
 }
 
 const fn plant(name: &'static str, what: &'static str) -> Plant {
-    Plant { name, what, seats: None, way: None, theme: None, roll_back: None, all_busy: false, control: "" }
+    Plant {
+        name,
+        what,
+        seats: None,
+        way: None,
+        theme: None,
+        roll_back: None,
+        all_busy: false,
+        control: "",
+    }
 }
 
 impl Plant {
