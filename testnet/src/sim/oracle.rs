@@ -8,6 +8,7 @@
 //! than stated.
 
 mod affairs;
+mod bounds;
 mod contributions;
 mod evidence;
 mod grounds;
@@ -385,10 +386,10 @@ impl Oracle {
         }
     }
 
-    /// What an engine holds is within the named limits.
+    /// What an engine holds, and would hold by the limits that it says, is within the bounds that are stated here.
     pub(super) fn holds(&mut self, process: usize, holdings: &[Holding]) {
-        if let Some(Holding { what, count, limit }) = holdings.iter().find(|held| held.count > held.limit) {
-            self.fail(format!("process {process} holds {count} {what}, at most {limit}"));
+        if let Err(what) = self.recount.size().check(holdings) {
+            self.fail(format!("process {process} {what}"));
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::affairs::Affairs;
+use super::bounds::Size;
 use super::contributions::Basis;
 use super::evidence::{Evidence, hashed};
 use super::grounds::digest_of;
@@ -29,6 +30,8 @@ pub(super) struct Recount {
     /// In the order that claims refer to.
     feeds: Vec<FeedKey>,
     committed: Vec<Head>,
+    /// The most nodes and feeds that there have been.
+    most: (usize, usize),
     epoch: u64,
     size: u64,
     time: Time,
@@ -44,7 +47,7 @@ pub(super) struct Recount {
 pub(super) const LANES: usize = 4;
 
 /// The incarnations of a node that may be ordered, if there are not very many nodes.
-const MOST_INCARNATIONS: u32 = 16;
+pub(super) const MOST_INCARNATIONS: u32 = 16;
 
 /// The feeds that an epoch may order, with their heads: lane by lane, node by node; of each node all incarnations up to
 /// one behind the last of which something was ordered in any lane.
@@ -111,6 +114,7 @@ impl Recount {
             coalition,
             seats,
             f,
+            most: (nodes.len(), feeds.len()),
             nodes,
             feeds,
             committed,
@@ -143,6 +147,12 @@ impl Recount {
     /// How many seats there are, a quorum of them, and so many that one is honest.
     pub(super) fn thresholds(&self) -> (usize, usize, usize) {
         (self.seats, self.seats - self.f, self.weak())
+    }
+
+    /// How large the coalition and its log are.
+    pub(super) fn size(&self) -> Size {
+        let (nodes, feeds) = self.most;
+        Size { seats: self.seats, weak: self.weak(), nodes, feeds, leaves: self.size as usize }
     }
 
     /// Entries that some honest member holds.
@@ -187,6 +197,7 @@ impl Recount {
         let heads = self.feeds.iter().copied().zip(cut).filter(|(_, head)| head.length > 0).collect();
         self.nodes = self.affairs.nodes();
         (self.feeds, self.committed) = enrolled(&self.coalition, &self.nodes, &heads);
+        self.most = (self.most.0.max(self.nodes.len()), self.most.1.max(self.feeds.len()));
         self.epoch = batch.epoch;
         self.size = batch.size();
         self.time = time;
