@@ -80,6 +80,18 @@ pub enum OptionsError {
     /// Coins are played in coalitions of one size alone.
     #[error("coins are played among {seats} seats, not {0}", seats = Players::SEATS)]
     CoinSeats(usize),
+    /// The bug comes with liars.
+    #[error(
+        "the planted bug {plant} is looked for among liars of its own, {own:?}; liars {asked:?} would have no part in it"
+    )]
+    Liars {
+        /// The bug.
+        plant: &'static str,
+        /// How its liars lie.
+        own: &'static str,
+        /// How they should have lied.
+        asked: &'static str,
+    },
 }
 
 impl Options {
@@ -100,7 +112,14 @@ impl Options {
         // Who plays coins needs the scheduler.
         let theme = (way == Some(Way::PlaysCoins)).then_some(Theme::KnownCoins);
         let wish = Wish { seats: self.nodes, way, theme, ..Wish::default() };
-        let wish = self.plant()?.map_or(wish, |plant| plant.wish(wish));
+        let plant = self.plant()?;
+        if let (Some(plant), Some(asked)) = (plant, way)
+            && let Some(own) = plant.liars().filter(|own| *own != asked)
+        {
+            let (plant, own, asked) = (plant.name, own.name(), asked.name());
+            return Err(OptionsError::Liars { plant, own, asked });
+        }
+        let wish = plant.map_or(wish, |plant| plant.wish(wish));
         match self.nodes {
             Some(seats) if wish.theme == Some(Theme::KnownCoins) && seats != Players::SEATS => {
                 Err(OptionsError::CoinSeats(seats))
@@ -111,8 +130,12 @@ impl Options {
 
     /// The command that helps where these are refused.
     pub fn next(&self, refused: &OptionsError) -> String {
-        let OptionsError::CoinSeats(_) = refused else { return "entente-testnet sim --help".into() };
-        Self { nodes: Some(Players::SEATS), ..self.clone() }.replay(self.first, &self.without)
+        let instead = match refused {
+            OptionsError::CoinSeats(_) => Self { nodes: Some(Players::SEATS), ..self.clone() },
+            OptionsError::Liars { .. } => Self { byzantine: None, ..self.clone() },
+            _ => return "entente-testnet sim --help".into(),
+        };
+        instead.replay(self.first, &self.without)
     }
 
     fn plant(&self) -> Result<Option<Plant>, OptionsError> {

@@ -212,3 +212,26 @@ fn coins_are_played_on_demand_among_seven_seats_alone() {
         assert!(refused.next(&error).starts_with("entente-testnet sim --seed 3 --nodes 7 --"));
     }
 }
+
+#[test]
+fn liars_beside_those_that_a_planted_bug_brings_are_refused_and_others_are_not() {
+    let of = |way: &str, plant: &str| Options {
+        byzantine: Some(way.to_owned()),
+        plant: Some(plant.to_owned()),
+        ..seed(3)
+    };
+    for (way, plant, own) in [
+        ("silence", "no-conf", "plays-coins"),
+        ("forks", "cut-at-f", "false-claims"),
+        ("plays-coins", "thawed", "forks"),
+    ] {
+        let refused = of(way, plant);
+        let error = plan(&refused).expect_err("its liars are others");
+        let told = error.to_string();
+        assert!([way, plant, own].iter().all(|word| told.contains(word)), "{told}");
+        assert_eq!(refused.next(&error), format!("entente-testnet sim --seed 3 --plant {plant}"));
+    }
+    for (way, plant) in [("plays-coins", "no-conf"), ("false-claims", "cut-at-f"), ("silence", "due-once")] {
+        assert!(plan(&of(way, plant)).is_ok(), "{way} {plant}");
+    }
+}

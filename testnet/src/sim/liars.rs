@@ -110,6 +110,11 @@ pub(super) trait Liar {
         forget_own(me, message)
     }
 
+    /// Whether it has done all that it set out to do, where that is one thing.
+    fn is_done(&self) -> bool {
+        false
+    }
+
     /// What it says unasked, and to whom; asked five times a second.
     fn murmur(&mut self, _me: &Me<'_>, _rng: &mut Rng) -> Vec<(usize, PeerMessage)> {
         Vec::new()

@@ -23,16 +23,7 @@ pub(super) struct Plant {
 }
 
 const fn plant(name: &'static str, what: &'static str) -> Plant {
-    Plant {
-        name,
-        what,
-        seats: None,
-        way: None,
-        theme: None,
-        roll_back: None,
-        all_busy: false,
-        control: "",
-    }
+    Plant { name, what, seats: None, way: None, theme: None, roll_back: None, all_busy: false, control: "" }
 }
 
 impl Plant {
@@ -71,6 +62,11 @@ impl Plant {
             plain: true,
             all_busy: self.all_busy,
         }
+    }
+
+    /// How the liars lie that its histories bring.
+    pub(super) fn liars(&self) -> Option<Way> {
+        self.way.or((self.theme == Some(Theme::KnownCoins)).then_some(Way::PlaysCoins))
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {

@@ -78,6 +78,7 @@ pub(super) fn play_at_most(history: History, planted: &'static str, most_steps: 
     let mut world = run.world;
     world.oracle.check_tree();
     world.counts.merge(world.oracle.records());
+    world.counts.add(Count::CoinsPlayed, u64::from(world.coins_are_played()));
     Outcome {
         failure: world.oracle.failure().filter(|_| !world.is_over()).cloned(),
         most_per_second: world.oracle.most_per_second(),

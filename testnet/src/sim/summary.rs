@@ -51,6 +51,8 @@ pub(super) enum Count {
     Crowd,
     /// Histories under a plan of the scheduler's.
     Theme(&'static str),
+    /// Histories in which coins were played to the last round that is.
+    CoinsPlayed,
     /// Records of the coalition that were ordered, by kind and fate.
     Record(&'static str, &'static str),
     /// Faults that engines reported, by their word.
@@ -90,6 +92,7 @@ impl Count {
             Self::Liar(way) => format!("liar:{way}"),
             Self::Crowd => "lying_crowd".into(),
             Self::Theme(theme) => format!("theme:{theme}"),
+            Self::CoinsPlayed => "coins_played".into(),
             Self::Record(kind, fate) => format!("record:{kind}:{fate}"),
             Self::Fault(code) => format!("reported:{code}"),
         }
@@ -200,14 +203,18 @@ const MEANINGFUL_SEEDS: u64 = 200;
 const MEANT_SEEDS: u64 = 2_000;
 /// So many histories of a thousand at least lie in each way, and are under each plan.
 const LEAST_OF_EACH: u64 = 3;
+/// From so many histories on in which coins are played, so many of ten are played to the end, whatever else was wished for.
+const MEANINGFUL_COINS: u64 = 20;
+const LEAST_PLAYED_OF_TEN: u64 = 3;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 73] = [
+const MINIMA: [(Count, u64); 74] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
     (Count::UnsyncedWrite, 100),
     (Count::TornCommit, 10),
     (Count::RollBack, 10),
     (Count::Restore, 5),
+    (Count::Taken, 20),
     (Count::Slept, 5_000),
     (Count::CrashAll, 100),
     (Count::Cut, 500),
@@ -285,6 +292,12 @@ impl Summary {
         if self.seeds == 0 {
             self.below_minimum.push("histories: 0".into());
         }
+        let (of, played) =
+            (self.counts.get(Count::Theme("known-coins")), self.counts.get(Count::CoinsPlayed));
+        if of >= MEANINGFUL_COINS && played < least_played(of) {
+            let name = Count::CoinsPlayed.name();
+            self.below_minimum.push(format!("{name}: {played}, at least {} of {of}", least_played(of)));
+        }
         if !freely {
             return;
         }
@@ -303,6 +316,11 @@ impl Summary {
     }
 }
 
+/// In how many of so many histories coins are played to the end.
+fn least_played(histories: u64) -> u64 {
+    (histories * LEAST_PLAYED_OF_TEN).div_ceil(10)
+}
+
 /// What so many histories that were drawn freely have seen at least.
 fn minima(seeds: u64) -> impl Iterator<Item = (Count, u64)> {
     let ways = Way::ALL.into_iter().map(|way| Count::Liar(way.name()));
@@ -319,6 +337,8 @@ mod tests {
     fn barely(seeds: u64) -> Summary {
         let mut summary = Summary { seeds, asked: seeds, ..Summary::default() };
         minima(seeds).for_each(|(count, least)| summary.counts.add(count, least));
+        let coins = summary.counts.get(Count::Theme("known-coins"));
+        summary.counts.add(Count::CoinsPlayed, least_played(coins));
         summary
     }
 
@@ -371,6 +391,20 @@ mod tests {
         assert_eq!(missing(nothing(199, 199), true), [""; 0]);
         assert_eq!(missing(nothing(1_000, 1_000), false), [""; 0]);
         assert_eq!(missing(nothing(0, 1), false), ["histories: 0"]);
+    }
+
+    #[test]
+    fn where_coins_are_played_enough_of_them_are_played_to_the_end_whatever_was_wished_for() {
+        let played = |of: u64, played: u64| {
+            let mut summary = Summary { seeds: of, asked: of, ..Summary::default() };
+            summary.counts.add(Count::Theme("known-coins"), of);
+            summary.counts.add(Count::CoinsPlayed, played);
+            missing(summary, false)
+        };
+        assert_eq!(played(40, least_played(40)), [""; 0]);
+        let least = least_played(40);
+        assert_eq!(played(40, least - 1), [format!("coins_played: {}, at least {least} of 40", least - 1)]);
+        assert_eq!(played(MEANINGFUL_COINS - 1, 0), [""; 0]);
     }
 
     #[test]

@@ -197,6 +197,14 @@ impl World {
         world
     }
 
+    /// Whether coins were played to the end, by all who play them.
+    pub(super) fn coins_are_played(&self) -> bool {
+        let plays = |process: &&Process| self.history.lies(process.member, Way::PlaysCoins);
+        let mut players = self.processes.iter().filter(plays).peekable();
+        players.peek().is_some()
+            && players.all(|player| player.liar.as_ref().is_some_and(|liar| liar.is_done()))
+    }
+
     /// The digest of all that was drawn before anything happens.
     pub(super) fn plan(&self) -> [u8; 32] {
         self.plan

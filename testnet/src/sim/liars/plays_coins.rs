@@ -249,6 +249,10 @@ impl Liar for PlaysCoins {
         }
     }
 
+    fn is_done(&self) -> bool {
+        self.at == At::Done
+    }
+
     fn murmur(&mut self, me: &Me<'_>, _rng: &mut Rng) -> Vec<(usize, PeerMessage)> {
         let (Some(feed), Some(key)) = (self.feed, me.keys.seat.as_ref()) else { return Vec::new() };
         if self.at == At::Done {
