@@ -187,8 +187,8 @@ impl Options {
 /// What a run has done so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// So many histories have ended, and so many of them failed.
-    Done(u64, u64),
+    /// A history has ended.
+    Done(SoFar),
     /// Something was wrong in one, before anything is left out of it.
     Failed {
         /// Its seed.
@@ -198,6 +198,19 @@ pub enum Progress {
         /// The command that replays it.
         replay: String,
     },
+}
+
+/// What all histories that have ended amount to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoFar {
+    /// How many there are.
+    pub histories: u64,
+    /// In which something was wrong.
+    pub failures: u64,
+    /// Epochs applied, each counted once.
+    pub epochs: u64,
+    /// Entries ordered, told to some process.
+    pub records_ordered: u64,
 }
 
 /// What the bugs are called that can be planted.
@@ -215,6 +228,15 @@ struct Tally {
 }
 
 impl Tally {
+    fn so_far(&self) -> SoFar {
+        SoFar {
+            histories: self.traces.len() as u64,
+            failures: self.failures.len() as u64,
+            epochs: self.summary.epochs,
+            records_ordered: self.summary.counts.get(summary::Count::Ordered),
+        }
+    }
+
     fn add(&mut self, seed: u64, outcome: Outcome) {
         let summary = &mut self.summary;
         summary.epochs += outcome.epochs;
@@ -266,7 +288,7 @@ pub fn run(options: &Options, progress: impl Fn(Progress) + Sync) -> Result<Summ
                     }
                     let mut tally = tally.lock().expect("nobody panics with it");
                     tally.add(seed, outcome);
-                    progress(Progress::Done(tally.traces.len() as u64, tally.failures.len() as u64));
+                    progress(Progress::Done(tally.so_far()));
                 }
             });
         }

@@ -1,6 +1,7 @@
 //! `entente-testnet sim`.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::network::Error;
 use crate::say::say;
@@ -39,9 +40,52 @@ pub(super) struct Arguments {
     /// Show failures as they are, without looking for shorter histories (of the first five, over 1,500,000 events each)
     #[arg(long)]
     no_shrink: bool,
+    /// Tell every so many minutes how far it is, and how fast [default: after every 100 histories]
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
+    every: Option<u64>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// Tells now and then how far a run is.
+struct Pulse {
+    begun: Instant,
+    every: Option<Duration>,
+    /// How many times this long have passed that were told.
+    told: AtomicU64,
+}
+
+impl Pulse {
+    fn new(minutes: Option<u64>) -> Self {
+        let every = minutes.map(|minutes| Duration::from_secs(60 * minutes));
+        Self { begun: Instant::now(), every, told: AtomicU64::new(0) }
+    }
+
+    /// A history has ended, the last one of `so_far`.
+    fn beat(&self, so_far: &sim::SoFar, total: u64) {
+        let passed = self.begun.elapsed();
+        let is_time = match self.every {
+            Some(every) => {
+                let times = passed.as_secs() / every.as_secs();
+                self.told.fetch_max(times, Ordering::Relaxed) < times
+            }
+            None => so_far.histories.is_multiple_of(100),
+        };
+        if is_time {
+            eprintln!("{}", line(so_far, total, passed));
+        }
+    }
+}
+
+fn line(so_far: &sim::SoFar, total: u64, passed: Duration) -> String {
+    let sim::SoFar { histories, failures, epochs, records_ordered } = *so_far;
+    let speed = histories as f64 / passed.as_secs_f64().max(0.001);
+    format!(
+        "{histories} of {total} histories, {failures} failures; {epochs} epochs, {records_ordered} records ordered; \
+         {} minutes, {speed:.1} histories/s",
+        passed.as_secs() / 60
+    )
 }
 
 /// Runs the histories, tells what was found, and fails if anything was wrong.
@@ -57,12 +101,9 @@ pub(super) fn simulate(arguments: &Arguments) -> Result<(), Error> {
         without: arguments.without.iter().copied().collect(),
         shrink: !arguments.no_shrink,
     };
-    let total = options.seeds;
+    let pulse = Pulse::new(arguments.every);
     let progress = |progress: sim::Progress| match progress {
-        sim::Progress::Done(done, failed) if done.is_multiple_of(100) => {
-            eprintln!("{done} of {total} histories, {failed} failures");
-        }
-        sim::Progress::Done(..) => {}
+        sim::Progress::Done(so_far) => pulse.beat(&so_far, options.seeds),
         // At once, so that nothing is lost if the run is interrupted.
         sim::Progress::Failed { seed, what, replay } => eprintln!("seed {seed}: {what}\n  replay: {replay}"),
     };
@@ -113,4 +154,18 @@ fn tell(summary: &sim::Summary) {
         summary.most_per_second,
         &summary.trace[..16]
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_a_run_is_stands_in_one_line() {
+        let so_far = sim::SoFar { histories: 450, failures: 1, epochs: 9_000, records_ordered: 400_000 };
+        assert_eq!(
+            line(&so_far, 1_000, Duration::from_secs(180)),
+            "450 of 1000 histories, 1 failures; 9000 epochs, 400000 records ordered; 3 minutes, 2.5 histories/s"
+        );
+    }
 }
