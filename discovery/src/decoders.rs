@@ -120,6 +120,9 @@ pub fn book(bytes: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+mod vectors;
+
+#[cfg(test)]
 mod tests {
     use std::path::Path;
     use std::process::Command;
