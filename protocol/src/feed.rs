@@ -247,6 +247,33 @@ mod tests {
         assert_eq!(empty.check(&coalition), Err(RunError::Entries(0)));
     }
 
+    /// A run of so many entries, the first of them `first`.
+    fn long(first: &[u8], count: usize) -> (CoalitionId, Run) {
+        let mut bodies = vec![first];
+        bodies.resize(count, b"x");
+        let (coalition, _, run) = sample(&bodies);
+        (coalition, run)
+    }
+
+    #[test]
+    fn one_signature_stands_for_as_many_entries_as_the_limit_says_and_no_more() {
+        let (coalition, most) = long(b"a", MAX_RUN_ENTRIES);
+        assert_eq!(most.check(&coalition).map(|heads| heads.len()), Ok(64));
+        let (coalition, more) = long(b"a", MAX_RUN_ENTRIES + 1);
+        assert_eq!(more.check(&coalition), Err(RunError::Entries(65)));
+    }
+
+    #[test]
+    fn a_branch_of_a_proof_is_as_long_as_the_limit_says_and_no_longer() {
+        for (entries, holds) in [(MAX_RUN_ENTRIES + 1, true), (MAX_RUN_ENTRIES + 2, false)] {
+            let (coalition, one) = long(b"a", entries);
+            let (_, other) = long(b"b", 2);
+            let branches = [branch(&one, 0), branch(&other, 0)];
+            assert_eq!(branches[0].digests.len(), entries - 1);
+            assert_eq!(ForkProof::new(one.feed, 1, branches).verify(&coalition), holds, "{entries}");
+        }
+    }
+
     #[test]
     fn two_branches_prove_a_fork_and_one_proves_nothing() {
         let (coalition, _, one) = sample(&[b"a", b"b", b"c"]);
