@@ -253,7 +253,10 @@ impl<'a> So<'a> {
                 one_coalition([&impostor.named, &impostor.at])?;
                 self.variables(&impostor.told)?;
             }
-            Step::Edit(edit) => file_name(&edit.file)?,
+            Step::Edit(edit) => {
+                file_name(&edit.file)?;
+                words::texts(&edit.set).into_iter().try_for_each(|text| self.variables(text))?;
+            }
             Step::Write(write) => {
                 file_name(&write.file)?;
                 self.variables(&write.text)?;

@@ -387,7 +387,7 @@ impl<'a> Player<'a> {
         let path = self.stage.scratch()?.join(file);
         let io = |what: &str, error| Error::io(format!("{what} {}", path.display()), error);
         let text = std::fs::read_to_string(&path).map_err(|error| io("read", error))?;
-        let changed = charter::changed(&text, set, false).map_err(unlike)?;
+        let changed = charter::changed(&text, &self.variables.fill_table(set), false).map_err(unlike)?;
         std::fs::write(&path, changed).map_err(|error| io("write", error))?;
         self.tale.line("", &format!("{file} is edited: {}", keys(set).join(", ")));
         Ok(())

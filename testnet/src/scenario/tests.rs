@@ -72,6 +72,15 @@ fn steps_that_cannot_be_are_named_with_what_can() {
         "run = { by = \"b\", args = [\"{m}\"]",
         "step 2 (run): no variable \"m\" is declared; there are: coalition",
     );
+    let edit =
+        format!("{good}[[step]]\nedit = {{ file = \"x\", set = {{ list = [{{ key = \"{{n}}\" }}] }} }}\n");
+    Scenario::parse(&edit, "x", "x.toml").expect("it is whole");
+    wrong(
+        &edit,
+        "edit = { file = \"x\", set = { list = [{ key = \"{n}\"",
+        "edit = { file = \"x\", set = { list = [{ key = \"{m}\"",
+        "step 3 (edit): no variable \"m\" is declared",
+    );
     wrong(
         &good,
         "run = { by = \"a\", args",

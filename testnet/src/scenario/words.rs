@@ -14,6 +14,21 @@ pub(super) fn used(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// All texts in a table, but keys.
+pub(super) fn texts(table: &toml::Table) -> Vec<&str> {
+    let mut open = table.values().collect::<Vec<_>>();
+    let mut texts = Vec::new();
+    while let Some(value) = open.pop() {
+        match value {
+            toml::Value::String(text) => texts.push(text.as_str()),
+            toml::Value::Array(items) => open.extend(items),
+            toml::Value::Table(table) => open.extend(table.values()),
+            _ => {}
+        }
+    }
+    texts
+}
+
 enum Piece<'a> {
     Text(&'a str),
     Variable(&'a str),
@@ -60,5 +75,21 @@ impl Variables {
             Piece::Variable(name) => self.0.get(name).cloned().unwrap_or_else(|| format!("{{{name}}}")),
         });
         filled.collect()
+    }
+
+    /// A table in which the texts have the values of their variables.
+    pub(crate) fn fill_table(&self, table: &toml::Table) -> toml::Table {
+        table.iter().map(|(key, value)| (key.clone(), self.fill_value(value))).collect()
+    }
+
+    fn fill_value(&self, value: &toml::Value) -> toml::Value {
+        match value {
+            toml::Value::String(text) => self.fill(text).into(),
+            toml::Value::Array(items) => {
+                items.iter().map(|item| self.fill_value(item)).collect::<Vec<_>>().into()
+            }
+            toml::Value::Table(table) => self.fill_table(table).into(),
+            other => other.clone(),
+        }
     }
 }
