@@ -52,7 +52,8 @@ pub struct Script {
     /// What is said, in this order.
     #[serde(default)]
     pub say: Vec<Line>,
-    /// What authorities say before that; the one that is needed permits it, if it is not named.
+    /// What authorities say before that; the one that is needed permits it, if it is not named. A nation that is absent comes back
+    /// to say something later.
     #[serde(default)]
     pub words: Vec<WordLine>,
     /// Values of its body; what the type requires beyond them is filled in.
@@ -248,7 +249,9 @@ pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
         }
     }
     let words = script.words.iter().cloned().chain(needed_by(&kind, script));
-    let (later, now) = words.partition::<Vec<_>, _>(|line| line.later);
+    // Where the opening waited for those that return, they are back in the first window.
+    let is_back = |line: &WordLine| returning.iter().any(|back| back.as_str() == line.authority.as_str());
+    let (later, now) = words.partition::<Vec<_>, _>(|line| line.later && !(short.is_some() && is_back(line)));
     let windows = [now, later].into_iter().zip(script.lines(&kind, &returning, short.is_some()));
     for (number, (words, lines)) in windows.enumerate() {
         for line in &words {
@@ -314,10 +317,17 @@ impl Script {
         }
     }
 
+    /// The nations that are absent and speak with their authority later.
+    fn speak_later(&self) -> impl Iterator<Item = &PartnerName> {
+        let later = self.words.iter().filter(|line| line.later && line.word.is_some());
+        later.filter_map(|line| self.absent.iter().find(|away| away.as_str() == line.authority.as_str()))
+    }
+
     /// Who is absent and comes back, sorted.
     fn returning(&self) -> Vec<PartnerName> {
         let later = self.say.iter().filter(|line| line.later).map(|line| &line.partner);
-        let back = later.filter(|partner| self.absent.contains(partner)).chain(&self.returns);
+        let later = later.filter(|partner| self.absent.contains(partner));
+        let back = later.chain(self.speak_later()).chain(&self.returns);
         let mut back = back.cloned().collect::<Vec<_>>();
         back.sort_unstable();
         back.dedup();
@@ -337,7 +347,11 @@ impl Script {
         };
         let silent = |partner: &&PartnerName| !self.absent.contains(partner) && !has(partner, false);
         let others = kind.voters().into_iter().filter(silent).filter_map(|partner| endorses(partner, false));
-        let back = returning.iter().filter(|partner| !has(partner, true));
+        // Who comes back to speak as its nation says that.
+        let speaks = |partner: &PartnerName| {
+            !self.returns.contains(partner) && self.speak_later().any(|nation| nation == partner)
+        };
+        let back = returning.iter().filter(|partner| !has(partner, true) && !speaks(partner));
         let back = back.filter_map(|partner| endorses(partner, true)).collect::<Vec<_>>();
         let (mut later, mut now): (Vec<_>, Vec<_>) = self.say.iter().cloned().partition(|line| line.later);
         now.extend(others);

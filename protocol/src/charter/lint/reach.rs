@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::authority::lacks_voices;
 use super::{Lints, MAX_TRIES};
+use crate::authority::Registry;
 use crate::charter::text::{all_of, either};
 use crate::charter::{Charter, Fallback, OperationType, PartnerName};
 use crate::coalition::outcome::{Against, can_be_met, lacks};
@@ -81,7 +82,7 @@ pub(super) fn reach(charter: &Charter, kind: &OperationType, lints: &mut Lints) 
         let away = away.filter_map(|name| charter.partner(name.as_str())).map(|it| it.root).collect();
         lacks_voices(registry, to, &away).is_none()
     };
-    let people = people(kind);
+    let people = people(charter, kind, registry.as_ref());
     let mut groups: BTreeMap<(Comes, By), Vec<&PartnerName>> = BTreeMap::new();
     let mut waited_for = kind.veto_holders();
     for partner in people.iter().copied() {
@@ -145,11 +146,23 @@ pub(super) fn reach(charter: &Charter, kind: &OperationType, lints: &mut Lints) 
     }
 }
 
-/// Everybody whose word matters: who has a voice, and whom it escalates to.
-fn people(kind: &OperationType) -> Vec<&PartnerName> {
+/// Everybody whose word matters: who has a voice, whom it escalates to, and who has a voice in the authority that it does.
+fn people<'a>(
+    charter: &'a Charter,
+    kind: &'a OperationType,
+    registry: Option<&Registry>,
+) -> Vec<&'a PartnerName> {
     let mut people = kind.voters();
     if let Fallback::Escalate(to) = &kind.rule.fallback {
         people.push(to);
+    }
+    let to = kind.rule.fallback.authority();
+    if let Some((registry, authority)) =
+        registry.zip(to).and_then(|(it, to)| Some((it, it.get(to.as_str())?)))
+    {
+        let voices = registry.voices_in(&authority.expression);
+        let speak = charter.members().filter(|partner| voices.contains(&partner.root));
+        people.extend(speak.map(|partner| &partner.name));
     }
     people.sort_unstable();
     people.dedup();

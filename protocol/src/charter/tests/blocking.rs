@@ -50,9 +50,9 @@ fn the_linter_says_who_alone_can_block_what() {
 
 #[test]
 fn who_leaves_it_to_an_authority_that_cannot_speak_without_it_blocks_it() {
-    let notes = |needs: u32| {
+    let notes = |needs: u32, other: &str| {
         let mut charter = charter(&FOUR);
-        let roots = ["norden", "estmark"].map(|it| charter.partner(it).expect("a partner").root.into());
+        let roots = ["norden", other].map(|it| charter.partner(it).expect("a partner").root.into());
         charter.authority.precedence = Some(KindPrecedence::default());
         charter.authority.authorities.push(Authority {
             name: "command".parse().expect("a name"),
@@ -68,13 +68,19 @@ fn who_leaves_it_to_an_authority_that_cannot_speak_without_it_blocks_it() {
         charter.sort();
         messages(&charter, Severity::Note).join("\n")
     };
-    let both = notes(2);
+    let both = notes(2, "estmark");
     assert!(both.contains("airlift: norden alone can block it, by withholding"), "{both}");
-    let either = notes(1);
+    let either = notes(1, "estmark");
     assert!(either.contains("airlift: norden alone can leave it to the authority command, by"), "{either}");
     assert!(
         either.contains("airlift: nobody alone can block it; estmark with norden together can"),
         "{either}"
+    );
+    // Who has a voice in nothing but that authority counts, too.
+    let watcher = notes(1, "vigil");
+    assert!(
+        watcher.contains("airlift: nobody alone can block it; norden with vigil together can"),
+        "{watcher}"
     );
 }
 

@@ -187,6 +187,31 @@ fn without_a_quorum_of_seats_nothing_is_ordered_until_enough_return() {
 }
 
 #[test]
+fn a_nation_that_is_absent_comes_back_to_speak_and_says_nothing_else() {
+    let draft = charter(&FOUR);
+    let word = |later| WordLine {
+        authority: "sudria".parse().expect("a name"),
+        word: Some(Word::Refuse),
+        ground: None,
+        later,
+    };
+    // Too few seats answer until it is there.
+    let away = Script { words: vec![word(true)], ..script(&["vigil", "sudria"], &[]) };
+    let tried = trial(&draft, &away).expect("tried");
+    let steps = tried.steps.iter().map(|step| step.what.as_str()).collect::<Vec<_>>();
+    assert!(
+        steps.iter().any(|step| step.starts_with("sudria returns: what is held is ordered")),
+        "{steps:?}"
+    );
+    assert!(steps.iter().any(|step| step.starts_with("sudria refuses it")), "{steps:?}");
+    assert!(steps.iter().all(|step| !step.starts_with("sudria says")), "{steps:?}");
+    // Named as one that returns it endorses as well.
+    let both = Script { returns: vec![name("sudria")], ..away };
+    let both = trial(&draft, &both).expect("tried");
+    assert!(both.steps.iter().any(|step| step.what.starts_with("sudria says endorse")), "{both:?}");
+}
+
+#[test]
 fn what_contradicts_itself_is_not_tried() {
     let draft = charter(&FOUR);
     let refused = |script: &Script| match trial(&draft, script) {
