@@ -428,7 +428,7 @@ VERDICT = names("agreed", "failed", "expired", "agreed-with-limits", "conflicted
 OVER = names("Failed", "Expired", "Conflicted", "Concluded", "Annulled")
 MEMBERSHIP = names("Active", "Suspended", "Expelled", "Withdrawn")
 EFFECT = names("Suspend", "Reinstate", "Expel", "Amend")
-ITEM_KIND = names("Caveat", "Objection", "Asset", "Offer", "Dispute")
+ITEM_KIND = names("Caveat", "Objection", "Asset", "Offer", "Dispute", "Refusal", "Commitment")
 HANDOFF_END = names("Accepted", "Taken", "Declined", "Reclaimed", "Expired", "Lapsed")
 PURPOSE = names("Root", "Officer", "Seat", "Node")
 ROTATION_LACK = enum(SameRoot=None, Signatures=None, Stranger=KEY, New=KEY, Old=KEY)
@@ -504,7 +504,7 @@ AUTHORITY_REFUSAL = enum(
     Over=struct(operation=HASH, since=U64), NoGround=WORD, TooMany=struct(partner=TEXT, most=U64),
     NotReferred=struct(name=TEXT), VersionKnown=struct(name=TEXT, version=U32, same=TRUTH),
     Gap=struct(name=TEXT, version=U32, latest=U32), Document=struct(reason=TEXT),
-    TooManyVersions=struct(name=TEXT, most=U64),
+    TooManyVersions=struct(name=TEXT, most=U64), ByKeys=struct(authority=TEXT),
 )
 OPERATION_REFUSAL = enum(
     LaneAbove=struct(lane=LANE, most=LANE), Escalated=struct(to=TEXT),

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use amendment::{Amendment, AmendmentError, MAX_ACCESSIONS, MAX_JOINING_KEYS};
-pub use authority::{AuthorityRules, MAX_ALLIANCES};
+pub use authority::{AuthorityRules, MAX_ALLIANCES, MAX_NATIONS_CHANGED};
 pub use card::{Card, MAX_CONTACT_BYTES};
 pub use changes::Difference;
 pub use course::{

@@ -385,6 +385,12 @@ impl Engine {
         })
     }
 
+    /// The body of a feed at `length` that is durable here and not ordered.
+    pub fn held_body(&self, feed: &FeedKey, length: u64) -> Option<&[u8]> {
+        let chain = &self.feeds.get(*self.index.get(feed)?)?.chain;
+        (length > chain.committed().length).then(|| chain.body(length))?
+    }
+
     /// How far a feed is ordered; nothing for one that takes no part.
     pub fn committed(&self, feed: &FeedKey) -> Option<Head> {
         self.index.get(feed).map(|&index| self.basis.committed[index])

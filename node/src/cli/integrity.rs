@@ -63,7 +63,8 @@ pub(super) struct Report {
     #[arg(long)]
     text: String,
     /// What was shown: a file with a credential, which the report carries; or any other file, which stays where it is and is
-    /// committed to by its SHA-256, or sha256:HEX, or a hash in base32; several times
+    /// committed to by its SHA-256, or sha256:HEX, or a hash in base32; several times. Whoever can guess a file finds it by its
+    /// hash: put random bytes into one that is short or of a known form
     #[arg(long, value_name = "FILE")]
     evidence: Vec<String>,
     /// The evidence that proves it, or the beginning of its id: see `entente evidence list`

@@ -7,8 +7,10 @@ use crate::hints::Hints;
 /// An event in words, for whoever follows `all` or only what is about records.
 pub(crate) fn line(event: &EventView, all: bool, hints: &Hints) -> String {
     match event {
-        EventView::Held { id, feed } => {
-            format!("held      {} by {} ({} {})", short(id), plain(&feed.partner), feed.lane, feed.length)
+        EventView::Held { id, feed, title } => {
+            let title = title.as_deref().map_or(String::new(), |title| format!(": {}", plain(title)));
+            let place = format!("{} {}", feed.lane, feed.length);
+            format!("held      {} by {} ({place}){title}", short(id), plain(&feed.partner))
         }
         EventView::Ordered { id, index, feed, outcome, title, .. } => {
             format!(

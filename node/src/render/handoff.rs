@@ -109,8 +109,8 @@ fn titled(operation: &RecordId, title: &str) -> String {
 /// What a dispute is about.
 fn subject(it: &DisputeView) -> String {
     match it.subject == it.operation {
-        true => format!("the {} {}", it.about, titled(&it.operation, &it.title)),
-        false => format!("the {} {} on {}", it.about, short(&it.subject), plain(&it.title)),
+        true => format!("{} {}", it.about_what, titled(&it.operation, &it.title)),
+        false => format!("{} ({}) on {}", it.about_what, short(&it.subject), plain(&it.title)),
     }
 }
 

@@ -38,6 +38,7 @@ fn word(what: Waits) -> &'static str {
         Waits::Lead => "settle",
         Waits::Attest | Waits::Veto => "attest",
         Waits::Authorize => "authorize",
+        Waits::Consent => "consent",
         Waits::Answer => "answer",
         Waits::Judge => "judge",
         Waits::Confirm => "confirm",

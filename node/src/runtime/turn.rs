@@ -15,8 +15,8 @@ use entente_discovery::{Bytes, PeerId, SendError};
 use entente_protocol::engine::{
     Effect, Engine, Event, Fault, Halt, Held, Input, NodeId, Refused, Submission, Ticket,
 };
-use entente_protocol::feed::{Lane, MAX_RUN_ENTRIES};
-use entente_protocol::record::Incident;
+use entente_protocol::feed::{FeedKey, Lane, MAX_RUN_ENTRIES};
+use entente_protocol::record::{Body, Incident};
 use entente_protocol::replicate::PeerMessage;
 use entente_protocol::store::Write;
 use entente_protocol::time::Time;
@@ -330,12 +330,21 @@ impl Turn {
         }
     }
 
+    /// The title of what a record is about that is held: the engine vouches for the node that carries it, not for its officer.
+    fn held_title(&self, feed: &FeedKey, length: u64) -> Option<String> {
+        let Ok(Body::Signed(signed)) = Body::decode(self.engine.held_body(feed, length)?) else {
+            return None;
+        };
+        self.engine.state().title_of(&signed).map(ToOwned::to_owned)
+    }
+
     fn notify(&self, event: Event) {
         let (node, follow) = (&self.node, self.node.follow());
         match event {
             Event::Held { id, feed, length } => {
                 if follow.has_followers() {
-                    follow.tell(EventView::Held { id, feed: node.feed_view(&feed, length) });
+                    let title = self.held_title(&feed, length);
+                    follow.tell(EventView::Held { id, feed: node.feed_view(&feed, length), title });
                 }
             }
             Event::Ordered { id, index, epoch, feed, length, outcome } => {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AuthorityName, Charter, CharterError, Partner, ascending, bound};
+use super::text::all_of;
+use super::{AuthorityName, Charter, CharterError, Partner, PartnerName, ascending, bound};
 use crate::authority::{
     AllianceDocument, AllianceReference, Authority, AuthorityError, AuthorityKind, Expression,
     KindPrecedence, MAX_AUTHORITIES, Registry,
@@ -13,6 +14,8 @@ use crate::identity::PublicKey;
 
 /// Most alliances that one charter refers to.
 pub const MAX_ALLIANCES: usize = 8;
+/// Most nations whose authority one amendment changes.
+pub const MAX_NATIONS_CHANGED: usize = 8;
 
 /// The authorities of a coalition. Each partner has a national one by itself, which is its root unless another is stated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,22 +111,32 @@ impl Charter {
         self.registry(|partner| partner.root, |reference| &reference.alliance)
     }
 
-    /// Whether an amendment may put `next` in place of these rules: what a nation's authority is made of is the nation's own, so it
-    /// stays as it is, with all that its expression names; and in place of an alliance's document comes the same or the next
-    /// version, signed by both. All else is the coalition's.
+    /// The nations whose authority is made of something else under `next`, be it behind what its expression names; sorted. What
+    /// that is is the nation's own: an amendment that changes it takes the keys of the old and of the new one.
+    pub fn nations_changed(&self, next: &AuthorityRules) -> Vec<PartnerName> {
+        let changed = |partner: &&Partner| {
+            let name = AuthorityName::from(&partner.name);
+            self.authority.changed_behind(&name, next).is_some()
+        };
+        let mut nations =
+            self.members().filter(changed).map(|partner| partner.name.clone()).collect::<Vec<_>>();
+        nations.sort_unstable();
+        nations
+    }
+
+    /// Whether an amendment may put `next` in place of these rules: in place of an alliance's document comes the same or the next
+    /// version, signed by both; and what changes of nations' own, which each of them has to consent to, is bounded.
     ///
     /// # Errors
     /// What changes and may not, in words.
     pub(super) fn may_put_authority(&self, next: &AuthorityRules) -> Result<(), String> {
-        for partner in self.members() {
-            let name = AuthorityName::from(&partner.name);
-            if let Some(changed) = self.authority.changed_behind(&name, next) {
-                let by_way = if changed == name { String::new() } else { format!(", by way of {changed}") };
-                return Err(format!(
-                    "it changes the authority of {name}{by_way}: that is the nation's own, and no amendment changes it; its root \
-                     changes by a rotation"
-                ));
-            }
+        let nations = self.nations_changed(next);
+        if nations.len() > MAX_NATIONS_CHANGED {
+            let (found, names) = (nations.len(), all_of(&nations));
+            return Err(format!(
+                "it changes the authorities of {found} nations, and each has to consent; the most for one amendment are \
+                 {MAX_NATIONS_CHANGED}: {names}"
+            ));
         }
         for reference in &next.alliances {
             let name = &reference.alliance.name;

@@ -40,7 +40,7 @@ pub(super) fn unchangeable(charter: &Charter) -> String {
     };
     format!(
         "what no amendment can change later: the name, when it was drawn up, step_ms, clock_tolerance_ms, the quotas, the partners that \
-         found it and their seats, what a nation's authority is made of, and {amenders}"
+         found it and their seats, and {amenders}"
     )
 }
 
@@ -161,6 +161,9 @@ pub(super) fn authority(charter: &Charter, old: &AuthorityRules, new: &Authority
     }
     let gone = old.authorities.iter().filter(|it| new.stated(it.name.as_str()).is_none());
     lines.0.extend(gone.map(|it| format!("removes the authority {}: {}", it.name, named(&it.expression))));
+    lines.0.extend(charter.nations_changed(new).iter().map(|nation| {
+        format!("needs the consent of {nation}, signed by keys of its authority as it is and as it is to be")
+    }));
     for reference in &new.alliances {
         let AllianceReference { alliance, follow, .. } = reference;
         let (name, version) = (&alliance.name, alliance.version);

@@ -171,6 +171,17 @@ pub(crate) fn all_of<T: ToString>(items: &[T]) -> String {
     join(items, "and")
 }
 
+/// Of `text` as much as `most` bytes hold, which says so where something is left out.
+pub(crate) fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let fits = text.char_indices().map(|(at, _)| at).take_while(|at| at + 3 <= most);
+        let fits = fits.last().unwrap_or(0);
+        text.truncate(fits);
+        text.push_str("...");
+    }
+    text
+}
+
 /// `: a and b` where all of them are meant, `, of a, b and c` where fewer are.
 pub(crate) fn of<T: ToString>(count: usize, items: &[T]) -> String {
     match count < items.len() {

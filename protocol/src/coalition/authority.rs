@@ -12,6 +12,7 @@
 //! Bounded: [`MAX_WORDS_PER_PARTNER`] records of one partner on one operation, [`MAX_ALLIANCE_VERSIONS`] versions of one
 //! alliance beyond those that the charter names.
 
+mod consent;
 mod judge;
 mod mandate;
 mod refusal;
@@ -181,7 +182,7 @@ impl State {
         let charter = self.charter_at(operation.charter_version)?;
         let registry = self.registry(charter);
         let roots = self.roots(charter, partner);
-        self.mandates(charter, operation).into_iter().find_map(|mandate| {
+        self.mandates_for_officers(charter, operation).into_iter().find_map(|mandate| {
             let authority = registry.get(mandate.needed.as_str())?;
             let has_voice = !registry.voices_in(&authority.expression).is_disjoint(&roots);
             let mut own =
@@ -316,8 +317,9 @@ impl State {
     /// Gives an overlay what bears on what `held` concerns.
     pub(super) fn overlay_authority(&self, held: &[SignedRecord], overlay: &mut Self) {
         overlay.alliances = self.alliances.clone();
-        let named = held.iter().filter_map(|signed| signed.record.act.operation()).collect::<BTreeSet<_>>();
-        for id in named {
+        let named = held.iter().filter_map(|signed| signed.record.act.operation());
+        // Who accepts an offer has to know what authorities refuse on its operation.
+        for id in named.chain(overlay.operations.keys().copied()).collect::<BTreeSet<_>>() {
             for (place, voice) in self.words.of(id) {
                 overlay.records.insert(voice.record, super::Seen { index: voice.index, about: id });
                 overlay.words.0.insert((id, place), voice.clone());

@@ -50,6 +50,8 @@ pub enum Waits {
     Attest,
     /// An authority in which it has a voice has not spoken.
     Authorize,
+    /// What its own authority is made of would change, to which only keys of that consent.
+    Consent,
     /// Its veto is unused and keeps an operation open that is agreed otherwise.
     Veto,
     /// A role, or an operation, is offered to it.
@@ -258,6 +260,12 @@ impl State {
             Some(note) => format!("{deficit}; {note}"),
             None => deficit.to_string(),
         };
+        let consent = || {
+            let why = self.asks_for_consent(partner, operation)?;
+            Some(format!(
+                "it changes this nation's own authority, whose keys sign that they permit it; {why}"
+            ))
+        };
         let mut authority = None;
         let (what, why) = if operation.concerns() == Some(partner) {
             (Waits::Concerned, "it is about this partner, which has no voice in it".to_owned())
@@ -266,12 +274,14 @@ impl State {
                 Fallback::Escalate(to) if to == partner && operation.word(&kind).is_none() => {
                     (Waits::Attest, format!("escalated to this partner: its word decides; {}", text()))
                 }
-                Fallback::Authority(_) => {
-                    let (needed, why) = self.asks_for_authority(partner, operation)?;
-                    authority = Some(needed);
-                    (Waits::Authorize, format!("escalated, and it alone decides: {why}; {}", text()))
-                }
-                _ => return None,
+                Fallback::Authority(_) => match self.asks_for_authority(partner, operation) {
+                    Some((needed, why)) => {
+                        authority = Some(needed);
+                        (Waits::Authorize, format!("escalated, and it alone decides: {why}; {}", text()))
+                    }
+                    None => (Waits::Consent, consent()?),
+                },
+                _ => (Waits::Consent, consent()?),
             }
         } else if deficit.asks(partner) && said.is_none() && operation.may_speak(&kind, partner) {
             (Waits::Attest, text())
@@ -281,6 +291,8 @@ impl State {
             && operation.may_speak(&kind, partner)
         {
             (Waits::Veto, "agreed once this partner endorses or abstains, or when the window ends".to_owned())
+        } else if let Some(why) = consent() {
+            (Waits::Consent, why)
         } else if let Some((needed, why)) = self.asks_for_authority(partner, operation) {
             authority = Some(needed);
             (Waits::Authorize, why)

@@ -39,6 +39,7 @@ pub use view::{CommitmentView, UnderLease};
 use super::items::Item;
 use super::outcome::Verdict;
 use super::state::State;
+use crate::charter::text::cut;
 use crate::charter::{Claim, KindName, PartnerName};
 use crate::identity::{RecordId, hash};
 use crate::time::Time;
@@ -143,12 +144,7 @@ impl fmt::Display for Conflict {
 
 impl Conflict {
     fn new(claim: &Claim, partner: &PartnerName, lease: Option<&KindName>, holder: Option<RecordId>) -> Self {
-        let mut text = claim.to_string();
-        if text.len() > MAX_CONFLICT_BYTES {
-            let fits = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= MAX_CONFLICT_BYTES - 3);
-            text.truncate(fits.last().unwrap_or(0));
-            text.push_str("...");
-        }
+        let text = cut(claim.to_string(), MAX_CONFLICT_BYTES);
         Self { claim: text, partner: partner.clone(), lease: lease.cloned(), holder }
     }
 }

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::authority::Mandate;
-use super::dispute::Dispute;
+use super::dispute::{About, Dispute};
 use super::handoff::{Handoff, HandoffEnd, PhaseView};
 use super::lease::Commitment;
 use super::operation::Operation;
@@ -263,7 +263,7 @@ impl State {
         });
         self.commitments.of(id).for_each(|it| self.tell_end(operation, it, &mut told));
         self.handoffs.of(id).for_each(|handoff| self.tell_handoff(operation, handoff, &mut told));
-        self.disputes.of(id).for_each(|dispute| tell_dispute(dispute, &mut told));
+        self.disputes.of(id).for_each(|dispute| tell_dispute(dispute, &self.disputed(dispute), &mut told));
         told.events()
     }
 
@@ -380,17 +380,17 @@ fn tell_commitment(commitment: &Commitment, told: &mut Telling) {
     told.tell(commitment.at, Some(commitment.index), Some((&commitment.partner, None)), event);
 }
 
-fn tell_dispute(dispute: &Dispute, told: &mut Telling) {
+fn tell_dispute(dispute: &Dispute, subject: &str, told: &mut Telling) {
     let ground = dispute.ground.as_ref().map_or(String::new(), |ground| format!("{ground}: "));
     let text = match dispute.is_by_rule() {
         true => format!("wronged, so a dispute is opened by rule: {ground}{}", dispute.reason),
-        false if dispute.subject == dispute.operation => {
-            format!("disputes the operation: {ground}{}", dispute.reason)
+        false if dispute.about == About::Operation => {
+            format!("disputes {subject}: {ground}{}", dispute.reason)
         }
         false => {
             // Enough of the id to name it on a command line.
-            let subject = dispute.subject.to_string().chars().take(SHOWN_ID_CHARS).collect::<String>();
-            format!("disputes the {} {subject}: {ground}{}", dispute.about, dispute.reason)
+            let id = dispute.subject.to_string().chars().take(SHOWN_ID_CHARS).collect::<String>();
+            format!("disputes {subject} ({id}): {ground}{}", dispute.reason)
         }
     };
     let opener = Some((&dispute.opened_by, None));
@@ -406,10 +406,8 @@ fn tell_dispute(dispute: &Dispute, told: &mut Telling) {
     }
     if let Some(end) = &dispute.end {
         let text = match (end.ruling, end.by) {
-            (Some(ruling), Some(_)) => format!("the {} is {} by the panel", dispute.about, ruling.done()),
-            (Some(ruling), None) => {
-                format!("the {} is {}: the panel's time is over", dispute.about, ruling.done())
-            }
+            (Some(ruling), Some(_)) => format!("{subject} is {} by the panel", ruling.done()),
+            (Some(ruling), None) => format!("{subject} is {}: the panel's time is over", ruling.done()),
             (None, _) => "nothing is left to rule on".to_owned(),
         };
         told.tell(end.at, end.by, None, (StoryWord::Ruled, text, Some(dispute.id)));

@@ -299,7 +299,8 @@ impl State {
         let version = self.operations.get(id).map(|operation| operation.charter_version);
         let Some(charter) = version.and_then(|version| self.charter_at(version)).cloned() else { return };
         let hash = self.charter_hash(charter.version);
-        let mandates = self.operations.get(id).map(|operation| self.mandates(&charter, operation));
+        let open = self.operations.get(id).filter(|operation| operation.decision.is_none());
+        let mandates = open.map(|operation| self.mandates(&charter, operation));
         let Some(operation) = self.operations.get_mut(id) else { return };
         // Who was remanded has the whole new window: nobody is raced by what stands already.
         if operation.remanded.is_some() && decided_by.is_some() {

@@ -8,6 +8,7 @@ mod authority;
 mod claims;
 mod disputes;
 mod escalation;
+mod everything;
 mod evidence;
 mod handoffs;
 mod inbox;

@@ -9,7 +9,7 @@ use super::story::{StoryEvent, StoryWord, Telling};
 use crate::charter::{AuthorityName, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::lane::Lane;
-use crate::record::Change;
+use crate::record::{Change, SignedRecord};
 use crate::time::Time;
 
 /// What an applied record says. What integrity events are told by is [`IntegrityView`](super::IntegrityView).
@@ -51,6 +51,14 @@ impl State {
         let Some(operation) = operation else { return self.told_of_members(id) };
         let event = self.events_of(operation).into_iter().rfind(|event| event.record == Some(*id));
         Some(self.concerning(operation, event?))
+    }
+
+    /// The title of the operation that a record, which need not be ordered, opens or is about; none where no officer signed it.
+    pub fn title_of<'a>(&'a self, signed: &'a SignedRecord) -> Option<&'a str> {
+        let record = &signed.record;
+        self.authenticate(record, u64::MAX).ok().filter(|_| signed.verify())?;
+        let opening = record.act.opening().map(|open| open.title.as_str());
+        opening.or_else(|| Some(self.operation(&self.operation_of(&record.act)?)?.open.title.as_str()))
     }
 
     /// What a decision on an operation is about, which `agrees` to it or does not.

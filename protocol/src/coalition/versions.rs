@@ -103,25 +103,57 @@ impl State {
         }
     }
 
-    /// The version that an amendment would make, of the version that it names.
-    pub(super) fn drafted(&self, amendment: &Amendment) -> Option<Charter> {
+    /// The version that an amendment names as the one that it builds on.
+    pub(super) fn amended_by(&self, amendment: &Amendment) -> Option<&Charter> {
         let last = self.last_charter().version;
         let base = (1..=last).rev().find(|version| self.charter_hash(*version) == amendment.previous)?;
-        self.charter_at(base)?.amended(amendment).ok()
+        self.charter_at(base).map(AsRef::as_ref)
+    }
+
+    /// The version that an amendment would make, of the version that it names.
+    pub(super) fn drafted(&self, amendment: &Amendment) -> Option<Charter> {
+        self.amended_by(amendment)?.amended(amendment).ok()
     }
 
     pub(super) fn judge_amendment(&self, amendment: &Amendment) -> Result<(), Refusal> {
         let refused = |error| Refusal::from(MemberRefusal::Amendment(error));
+        // What is proposed before the next version is in force would be judged by the rule that this one changes.
+        if self.awaits_version() {
+            self.charter().amended(amendment).map_err(refused)?;
+        }
         self.last_charter().amended(amendment).map_err(refused)?;
+        self.follows_alliances(amendment).map_err(refused)?;
         self.require_joinable(&amendment.admit)?;
         amendment.check_accessions(self.founded.coalition()).map_err(refused)
+    }
+
+    /// Whether each alliance's document that an amendment puts is the one that is in force, or comes after it: who signed one
+    /// that the log has replaced since signs no other.
+    fn follows_alliances(&self, amendment: &Amendment) -> Result<(), AmendmentError> {
+        let charter = self.last_charter();
+        for reference in amendment.authority.iter().flat_map(|rules| &rules.alliances) {
+            let put = &reference.alliance;
+            let Some(before) = charter.authority.alliance(&put.name) else { continue };
+            let current = self.in_force(charter, before);
+            if [&before.alliance, current].iter().any(|it| it.hash() == put.hash()) {
+                continue;
+            }
+            reference.signed().verify(Some(current)).map_err(|error| AmendmentError::Malformed {
+                what: format!(
+                    "version {} of the alliance {} is in force: in its place comes the next one, signed by both: {error}",
+                    current.version, put.name
+                ),
+            })?;
+        }
+        Ok(())
     }
 
     /// Makes an agreed amendment the next version, if it still applies.
     pub(super) fn amend(&mut self, amendment: &Amendment, by: RecordId) -> bool {
         let sound = |charter: Charter| charter.check_amended();
         // Keys that were free when it was proposed may be taken meanwhile.
-        let joinable = self.require_joinable(&amendment.admit).is_ok();
+        let joinable =
+            self.require_joinable(&amendment.admit).is_ok() && self.follows_alliances(amendment).is_ok();
         if !joinable || self.last_charter().amended(amendment).and_then(sound).is_err() {
             return false;
         }

@@ -17,6 +17,9 @@ pub enum EventView {
         id: RecordId,
         /// Where it stands.
         feed: FeedView,
+        /// The title of the operation that it opens or is about, if its officer signed it and that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
     },
     /// An entry is in a certified batch.
     Ordered {
@@ -291,7 +294,7 @@ mod tests {
 
     #[test]
     fn whatever_is_told_is_read_back_by_who_follows() {
-        let first = EventView::Held { id: id(), feed: feed() };
+        let first = EventView::Held { id: id(), feed: feed(), title: Some("Corridor".into()) };
         for event in std::iter::successors(Some(first), next) {
             let text = serde_json::to_string(&event).expect("plain data");
             let back = serde_json::from_str::<EventView>(&text);

@@ -2,7 +2,7 @@
 
 use super::{AuthorityRefusal, MAX_ALLIANCE_VERSIONS, MAX_WORDS_PER_PARTNER};
 use crate::authority::{SignedAlliance, Word};
-use crate::charter::{AuthorityName, OperationType, PartnerName};
+use crate::charter::{AuthorityName, OperationType, Partner, PartnerName};
 use crate::coalition::judge::Judgement;
 use crate::coalition::member::MemberRefusal;
 use crate::coalition::refusal::{Part, Refusal};
@@ -91,7 +91,13 @@ impl State {
         };
         let needs = kind.into_iter().chain(after).any(|kind| asks(kind, &|_| true));
         let own = national && matches!(word, Word::Refuse | Word::Recall);
-        if !needs && !own && !lifts {
+        let speaks = speak.signatures.0.is_empty();
+        let changed = nation.and_then(|nation| self.changes_authority_of(&nation.name, operation));
+        let consents = changed.is_some() && word == Word::Permit;
+        if consents && !needs && !lifts && speaks {
+            return Err(AuthorityRefusal::ByKeys { authority: name.clone() }.into());
+        }
+        if !needs && !own && !lifts && !consents {
             let kind = kind.map(|kind| kind.name.clone());
             let kind = kind.ok_or_else(|| Refusal::UndeclaredType { kind: operation.open.kind.clone() })?;
             return Err(AuthorityRefusal::NotNeeded { kind }.into());
@@ -100,10 +106,22 @@ impl State {
         if national && word == Word::Order && !needed {
             return Err(AuthorityRefusal::NotToOrder { authority: name.clone() }.into());
         }
-        let voices = registry.voices_in(&authority.expression);
+        let mut voices = registry.voices_in(&authority.expression);
+        // Of an authority that an amendment makes other keys have a voice.
+        for version in changed.iter().flatten() {
+            let registry = self.registry(version);
+            let authority = registry.get(name.as_str());
+            voices.extend(authority.into_iter().flat_map(|it| registry.voices_in(&it.expression)));
+        }
+        // What came in place of a root that is still named speaks for it.
+        let is_named =
+            |partner: &&Partner| self.former_roots(&partner.name).any(|root| voices.contains(&root));
+        let roots =
+            charter.members().filter(is_named).map(|partner| self.root_now(partner)).collect::<Vec<_>>();
+        voices.extend(roots);
         let said =
             || self.words.of(operation.id).map(|(_, voice)| voice).filter(|voice| voice.authority == *name);
-        if speak.signatures.0.is_empty() {
+        if speaks {
             if voices.is_disjoint(&self.roots(charter, partner)) {
                 return Err(
                     AuthorityRefusal::NoVoice { partner: partner.clone(), authority: name.clone() }.into()

@@ -6,12 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{Speaker, Voice};
 use crate::authority::{self, Authority, AuthorityKind, Expression, Registry, Ruling, Scope, Word, prevails};
+use crate::charter::text::cut;
 use crate::charter::{AuthorityName, Charter, OperationType};
 use crate::coalition::operation::Operation;
 use crate::coalition::outcome::Stage;
 use crate::coalition::state::State;
 use crate::identity::{PublicKey, RecordId};
 use crate::record::{Change, Stance};
+
+/// Most bytes of what a mandate lacks: it stands in decisions, and expressions name many.
+pub(super) const MAX_LACKS_BYTES: usize = 1024;
 
 /// What an authority says on an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,7 +143,7 @@ impl State {
     }
 
     /// The word that enough of the voices say, and the latest of those.
-    fn word_of<'a>(
+    pub(super) fn word_of<'a>(
         &self,
         registry: &Registry,
         charter: &Charter,
@@ -155,15 +159,21 @@ impl State {
         })
     }
 
+    /// The keys that speak. Where an expression still names a root that gave way, the one that came in its place does.
     fn signers<'a>(
         &self,
         charter: &Charter,
         speakers: impl Iterator<Item = &'a Speaker<'a>>,
     ) -> BTreeSet<PublicKey> {
+        let keys = |key: &PublicKey| {
+            let root = charter.members().find(|partner| self.root_now(partner) == *key);
+            let before = root.map_or_else(BTreeSet::new, |partner| self.roots(charter, &partner.name));
+            before.into_iter().chain([*key]).collect::<BTreeSet<_>>()
+        };
         speakers
             .flat_map(|speaker| match speaker {
                 Speaker::Partner(partner) => self.roots(charter, partner),
-                Speaker::Key(key) => BTreeSet::from([**key]),
+                Speaker::Key(key) => keys(key),
             })
             .collect()
     }
@@ -192,23 +202,54 @@ impl State {
         let in_scope = |authority: &Authority| authority.scope.operations.covers(kind.name.as_str());
         let ruling = prevails(&charter.kind_precedence(), &needed, &said, in_scope);
         let lacks = (ruling.decision == authority::Decision::Waits).then(|| {
-            let Some(authority) = registry.get(needed.as_str()) else { return "is no authority".to_owned() };
             let voices = self.words.of(operation.id).map(|(_, voice)| voice);
             let voices = voices.filter(|voice| voice.authority == needed).collect::<Vec<_>>();
-            let latest = latest(&voices);
-            let favour = latest.iter().filter(|(_, voice)| matches!(voice.word, Word::Order | Word::Permit));
-            let signers = self.signers(charter, favour.map(|(speaker, _)| speaker));
-            match registry.evaluate(&authority.expression, &signers) {
-                Err(deficit) => deficit.to_string(),
-                Ok(_) => "needs one word: some order and some permit".to_owned(),
-            }
+            self.lacks(&registry, charter, &needed, &voices)
         });
         Mandate { needed, ruling, words, lacks }
     }
 
+    /// What an authority lacks to have spoken, of whose voices `voices` are, in words.
+    pub(super) fn lacks(
+        &self,
+        registry: &Registry,
+        charter: &Charter,
+        needed: &AuthorityName,
+        voices: &[&Voice],
+    ) -> String {
+        let Some(authority) = registry.get(needed.as_str()) else { return "is no authority".to_owned() };
+        let latest = latest(voices);
+        let favour = latest.iter().filter(|(_, voice)| matches!(voice.word, Word::Order | Word::Permit));
+        let signers = self.signers(charter, favour.map(|(speaker, _)| speaker));
+        match registry.evaluate(&authority.expression, &signers) {
+            Err(deficit) => cut(deficit.to_string(), MAX_LACKS_BYTES),
+            Ok(_) => "needs one word: some order and some permit".to_owned(),
+        }
+    }
+
     /// The mandates that an operation needs: that of its type, and of an amendment also that which the charter would ask for
-    /// that it makes; last that of the authority that it is escalated to.
+    /// that it makes, and the consent of each nation whose own authority it changes; last that of the authority that it is
+    /// escalated to.
     pub(in crate::coalition) fn mandates(&self, charter: &Charter, operation: &Operation) -> Vec<Mandate> {
+        let mut mandates = self.mandates_of_types(charter, operation);
+        mandates.extend(self.consents(operation));
+        mandates.extend(self.escalated(charter, operation));
+        mandates
+    }
+
+    /// Of those the ones that officers can speak for: all but consents.
+    pub(super) fn mandates_for_officers(&self, charter: &Charter, operation: &Operation) -> Vec<Mandate> {
+        let mut mandates = self.mandates_of_types(charter, operation);
+        mandates.extend(self.escalated(charter, operation));
+        mandates
+    }
+
+    fn escalated(&self, charter: &Charter, operation: &Operation) -> Option<Mandate> {
+        let kind = charter.kind(&operation.open.kind).filter(|_| operation.stage == Stage::Escalated)?;
+        Some(self.mandate_of(charter, kind, operation, kind.rule.fallback.authority()?.clone()))
+    }
+
+    fn mandates_of_types(&self, charter: &Charter, operation: &Operation) -> Vec<Mandate> {
         let Some(kind) = charter.kind(&operation.open.kind) else { return Vec::new() };
         let mut mandates = self.mandate_by(charter, kind, operation).into_iter().collect::<Vec<_>>();
         if let Some(Change::Amend(amendment)) = &operation.change
@@ -219,11 +260,6 @@ impl State {
             && (kind_after.authority != kind.authority || amendment.authority.is_some())
         {
             mandates.extend(self.mandate_by(&after, kind_after, operation));
-        }
-        if operation.stage == Stage::Escalated
-            && let Some(to) = kind.rule.fallback.authority()
-        {
-            mandates.push(self.mandate_of(charter, kind, operation, to.clone()));
         }
         mandates
     }

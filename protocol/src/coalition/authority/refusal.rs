@@ -158,4 +158,12 @@ pub enum AuthorityRefusal {
         /// The most allowed.
         most: u64,
     },
+    /// A nation's consent to what changes its own authority, said by an officer.
+    #[error(
+        "what the authority of {authority} is made of changes only with its keys: let those of the old and of the new one sign a statement that permits it"
+    )]
+    ByKeys {
+        /// The nation.
+        authority: AuthorityName,
+    },
 }

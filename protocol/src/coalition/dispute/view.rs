@@ -6,6 +6,7 @@ use super::{About, Dispute, JudgeWord};
 use crate::charter::{KindName, PartnerName, show_time};
 use crate::coalition::state::State;
 use crate::identity::RecordId;
+use crate::record::Stance;
 
 /// A dispute, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ pub struct DisputeView {
     pub subject: RecordId,
     /// What that is.
     pub about: About,
+    /// The same in words with names, as `the endorsement of sudria as supporting`.
+    #[serde(default)]
+    pub about_what: String,
     /// The operation that this belongs to.
     pub operation: RecordId,
     /// That operation's title.
@@ -55,6 +59,27 @@ pub struct DisputeView {
 }
 
 impl State {
+    /// What a dispute is about, in words with names.
+    pub(in crate::coalition) fn disputed(&self, dispute: &Dispute) -> String {
+        let named = match dispute.about {
+            About::Operation => None,
+            About::Handoff => self.handoffs.get(&dispute.subject).map(|it| match it.is_taken() {
+                true => format!("the takeover of {} from {} by {}", it.what, it.from, it.to),
+                false => format!("the handoff of {} from {} to {}", it.what, it.from, it.to),
+            }),
+            About::Attestation => self.operations.get(&dispute.operation).and_then(|operation| {
+                let said = operation.attestations.iter().find(|said| said.record == dispute.subject)?;
+                let what = match said.stance {
+                    Stance::Endorse => "endorsement",
+                    Stance::Object => "objection",
+                    Stance::Abstain => "abstention",
+                };
+                Some(format!("the {what} of {} as {}", said.partner, said.role))
+            }),
+        };
+        named.unwrap_or_else(|| format!("the {}", dispute.about))
+    }
+
     /// A dispute, ready to be shown.
     pub fn dispute_view(&self, dispute: &Dispute) -> DisputeView {
         let operation = self.operations.get(&dispute.operation);
@@ -66,6 +91,7 @@ impl State {
             id: dispute.id,
             subject: dispute.subject,
             about: dispute.about,
+            about_what: self.disputed(dispute),
             operation: dispute.operation,
             title: operation.map(|operation| operation.open.title.clone()).unwrap_or_default(),
             opened_by: dispute.opened_by.clone(),

@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Handoff, HandoffRefusal, Missing};
+use crate::authority::Word;
 use crate::charter::PartnerName;
+use crate::charter::text::all_of;
+use crate::coalition::authority::AuthorityWord;
 use crate::coalition::operation::Operation;
 use crate::coalition::state::State;
 use crate::identity::RecordId;
@@ -43,6 +46,10 @@ pub enum ItemKind {
     Offer,
     /// A dispute without a ruling.
     Dispute,
+    /// A refusal or recall of an authority that stands, overruled or not.
+    Refusal,
+    /// What a partner has acted on, provisionally, before it is decided.
+    Commitment,
 }
 
 impl fmt::Display for ItemKind {
@@ -53,6 +60,8 @@ impl fmt::Display for ItemKind {
             Self::Asset => "asset",
             Self::Offer => "offer",
             Self::Dispute => "dispute",
+            Self::Refusal => "refusal",
+            Self::Commitment => "commitment",
         })
     }
 }
@@ -103,9 +112,49 @@ impl State {
                 index: dispute.index,
                 text: dispute.reason.clone(),
             });
-        let mut items = said.chain(assets).chain(offers).chain(disputes).collect::<Vec<_>>();
+        let provisional = self.commitments.of(&operation.id).filter(|it| it.end.is_none());
+        let commitments = provisional.map(|commitment| OpenItem {
+            record: commitment.id,
+            kind: ItemKind::Commitment,
+            partner: commitment.partner.clone(),
+            index: commitment.index,
+            text: match commitment.leases.is_empty() {
+                true => "under no lease".to_owned(),
+                false => format!("under {}", all_of(&commitment.leases)),
+            },
+        });
+        let refusals = self.standing_refusals(operation);
+        let items = said.chain(assets).chain(offers).chain(disputes).chain(commitments).chain(refusals);
+        let mut items = items.collect::<Vec<_>>();
         items.sort_unstable_by_key(|item| item.record);
         items
+    }
+
+    /// What authorities refuse or recall on an operation, each by the record with which its word was complete.
+    fn standing_refusals(&self, operation: &Operation) -> Vec<OpenItem> {
+        let voices = self.voices(&operation.id).collect::<Vec<_>>();
+        let keeps_out = |word: Word| matches!(word, Word::Refuse | Word::Recall);
+        // Most operations have no such word at all.
+        let charter = self.charter_at(operation.charter_version);
+        let Some(charter) = charter.filter(|_| voices.iter().any(|voice| keeps_out(voice.word))) else {
+            return Vec::new();
+        };
+        let words = self.words_on(charter, operation).into_iter().filter(|word| keeps_out(word.word));
+        let item = |word: AuthorityWord| {
+            let voice = voices.iter().find(|voice| voice.record == word.record)?;
+            Some(OpenItem {
+                record: word.record,
+                kind: ItemKind::Refusal,
+                // A nation's own, whoever carried it.
+                partner: charter
+                    .partner(word.authority.as_str())
+                    .map_or(&voice.partner, |it| &it.name)
+                    .clone(),
+                index: voice.index,
+                text: word.to_string(),
+            })
+        };
+        words.filter_map(item).collect()
     }
 
     /// Whether an acceptance knows all that is open on the operation beside the offer itself.

@@ -60,7 +60,7 @@ fn rules(dispute: RecordId, ruling: Ruling) -> Act {
 }
 
 /// A judge's word of this number.
-fn rules_as(number: u32, dispute: RecordId, ruling: Ruling) -> Act {
+pub(super) fn rules_as(number: u32, dispute: RecordId, ruling: Ruling) -> Act {
     Act::Dispute(DisputeAct::Rule(Rule { dispute, number, ruling, reason: Some("as the map shows".into()) }))
 }
 

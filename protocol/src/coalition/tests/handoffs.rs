@@ -14,6 +14,7 @@ use crate::record::{
     Reclaim, Takeover,
 };
 
+mod open;
 mod phases;
 mod property;
 

@@ -20,11 +20,11 @@ use crate::record::{
 mod property;
 mod shown;
 
-fn matter(kind: EventKind, against: Option<&str>, key: Option<PublicKey>) -> Matter {
+pub(super) fn matter(kind: EventKind, against: Option<&str>, key: Option<PublicKey>) -> Matter {
     Matter { kind, against: against.map(name), key, victim: None }
 }
 
-fn report_of(matter: Matter, proof: Option<EvidenceId>) -> Act {
+pub(super) fn report_of(matter: Matter, proof: Option<EvidenceId>) -> Act {
     let text = "it called itself norden".to_owned();
     Act::Integrity(IntegrityAct::Report(Report {
         matter,
@@ -40,15 +40,15 @@ fn report(kind: EventKind, against: &str) -> Act {
     report_of(matter(kind, Some(against), None), None)
 }
 
-fn confirm(event: RecordId) -> Act {
+pub(super) fn confirm(event: RecordId) -> Act {
     Act::Integrity(IntegrityAct::Confirm(Confirm { event, ground: Some("seen here too".into()) }))
 }
 
-fn withdraw(event: RecordId) -> Act {
+pub(super) fn withdraw(event: RecordId) -> Act {
     Act::Integrity(IntegrityAct::Withdraw(Withdraw { event, ground: Some("a mistake".into()) }))
 }
 
-fn vote(event: RecordId, measure: Measure) -> Act {
+pub(super) fn vote(event: RecordId, measure: Measure) -> Act {
     Act::Integrity(IntegrityAct::Vote(Vote { event, measure, ground: None }))
 }
 

@@ -249,7 +249,9 @@ impl Joins {
         }
         self.given.extend(sound);
         let taken = names.iter().any(|partner| self.taken.contains(partner));
-        let fate = match (earlier, taken, unsound) {
+        // Nothing is proposed before the version that is agreed is in force.
+        let waits = self.made > self.in_force;
+        let fate = match (earlier || waits, taken, unsound) {
             (true, ..) | (_, false, true) => Fate::Unsound,
             (_, true, _) => Fate::Taken,
             _ => Fate::Applied,

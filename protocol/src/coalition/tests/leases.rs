@@ -60,18 +60,18 @@ fn airlift(charter: &mut Charter) -> &mut crate::charter::OperationType {
     charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift").expect("declared")
 }
 
-fn lift(key: &str, corridor: &str) -> Open {
+pub(super) fn lift(key: &str, corridor: &str) -> Open {
     let values =
         [("corridor", corridor), ("opens", "2026-11-25T06:00:00Z"), ("closes", "2026-11-25T08:00:00Z")];
     let body = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Open { kind: "airlift".into(), title: format!("lift {key}"), body, precedence: None }
 }
 
-fn alone(key: &str, corridor: &str) -> Act {
+pub(super) fn alone(key: &str, corridor: &str) -> Act {
     Act::Lease(LeaseAct::Open(LeasedOpen { open: lift(key, corridor), seen: 1 }))
 }
 
-fn commits(operation: RecordId) -> Act {
+pub(super) fn commits(operation: RecordId) -> Act {
     Act::Lease(LeaseAct::Commit(Commit { operation, seen: 1 }))
 }
 

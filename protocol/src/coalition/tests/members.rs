@@ -8,12 +8,12 @@ use crate::credential::{Capability, Target};
 use crate::identity::PublicKey;
 use crate::record::{Change, MemberAct, Propose, Watch};
 
-fn propose(kind: &str, change: Change) -> Act {
+pub(super) fn propose(kind: &str, change: Change) -> Act {
     let kind = kind.parse().expect("a name");
     Act::Member(MemberAct::Propose(Propose { kind, change, reason: "two copies of one node".into() }))
 }
 
-fn leave() -> Act {
+pub(super) fn leave() -> Act {
     Act::Member(MemberAct::Withdraw { ground: "our mandate has ended".into() })
 }
 
@@ -93,6 +93,21 @@ fn a_suspension_takes_effect_with_its_decision_and_ends_with_the_next_one() {
     let view = &bench.state.member_views(bench.state.time())[2];
     assert_eq!((view.by, view.reason.as_deref()), (Some(back), Some("two copies of one node")));
     assert_eq!(bench.apply(&open(&bench.founded, "sudria", "again")).disposition, Disposition::Applied);
+    bench.assert_root();
+}
+
+/// Else who is about to be expelled would vote ahead on what an accomplice, whose records it knows, opens later.
+#[test]
+fn what_waited_is_judged_by_who_is_a_member_when_it_would_take_effect() {
+    let mut bench = Bench::four();
+    let later = open(&bench.founded, "norden", "later");
+    let word = bench.word("sudria", later.record.id(), Supporting, Endorse);
+    assert!(matches!(bench.apply(&word).disposition, Disposition::Parked { .. }));
+    bench.suspends("sudria");
+    let released = bench.apply(&later).released;
+    assert_eq!(released.len(), 1);
+    let Disposition::Refused(refused) = &released[0].disposition else { panic!("{released:?}") };
+    assert!(matches!(refused, Refusal::Member(MemberRefusal::NotActive { .. })), "{refused}");
     bench.assert_root();
 }
 

@@ -1,0 +1,332 @@
+//! Acts of every kind in one log, in any order: what the charter's words promise of each holds beside all others.
+
+use super::assets::{contribute, declare, recall};
+use super::authority::{speak, statement};
+use super::disputes::{disputes, rules_as};
+use super::handoffs::{LEAD, accepts, concludes, offers, takes_over};
+use super::integrity::{confirm, matter, report_of, vote, withdraw};
+use super::keys::{direct, grant, revoke};
+use super::leases::{alone, commits, leased_charter, lift};
+use super::members::{leave, propose};
+use super::*;
+use crate::authority::Word;
+use crate::charter::{HandoffRule, IntegrityRules, PartnerName, Response, TakeoverRule};
+use crate::coalition::Membership;
+use crate::coalition::snapshot::part_hash;
+use crate::credential::{Capability, Target};
+use crate::record::{
+    AssetAct, Control, DisputeAct, EventKind, Handed, HandoffAct, IntegrityAct, Measure, MemberAct, Ruling,
+    Withdrawal,
+};
+
+const SEVEN: [&str; 7] = ["norden", "sudria", "estmark", "vigil", "borea", "corvus", "delphin"];
+const LEADS: [&str; 3] = ["estmark", "norden", "sudria"];
+
+/// Leases, a panel, takeovers, votes that suspend; three may lead, and two endorsements are enough.
+fn a_charter_with_everything() -> Charter {
+    leased_charter(|charter| {
+        charter.integrity = IntegrityRules::of(SEVEN.len());
+        charter.integrity.responses.equivocation = vec![Response::Alert, Response::Suspend];
+        let airlift = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
+        let airlift = airlift.expect("declared");
+        airlift.lead = LEADS.map(name).to_vec();
+        let takeover = TakeoverRule { successor: name("sudria"), silent_ms: Some(2 * HOUR_MS), lapsed: true };
+        airlift.handoff = HandoffRule { offer_ms: HOUR_MS, takeover: Some(takeover) };
+    })
+}
+
+/// Ids by what they are of; mostly one of the last.
+#[derive(Default)]
+struct Known {
+    operations: Vec<RecordId>,
+    said: Vec<RecordId>,
+    assets: Vec<RecordId>,
+    offers: Vec<RecordId>,
+    disputes: Vec<RecordId>,
+    events: Vec<RecordId>,
+}
+
+fn one_of(rng: &mut Rng, ids: &[RecordId]) -> RecordId {
+    match ids.len() {
+        0 => RecordId(Hash(rng.bytes())),
+        // One in ten is of something else than it should be.
+        count => ids[count - 1 - rng.below((count as u64).min(6)) as usize],
+    }
+}
+
+impl Known {
+    fn named(&self, rng: &mut Rng, ids: &[RecordId]) -> RecordId {
+        let all = [&self.operations, &self.said, &self.assets, &self.offers, &self.disputes, &self.events];
+        let ids = if rng.below(12) == 0 { all[rng.below(6) as usize] } else { ids };
+        one_of(rng, ids)
+    }
+
+    /// Who says what; most of it is right at some time.
+    fn act(&self, bench: &Bench, rng: &mut Rng, step: usize) -> (&'static str, Act) {
+        let any = SEVEN[rng.below(7) as usize];
+        let operation = self.named(rng, &self.operations);
+        let is = |named: Option<&PartnerName>| {
+            SEVEN.into_iter().find(|it| named.is_some_and(|named| named.as_str() == *it)).unwrap_or(any)
+        };
+        let lead = is(bench.state.operation(&operation).map(|it| &it.lead));
+        // Most of what is said is said by who has a voice.
+        let voices = bench.state.operation(&operation).and_then(|it| bench.state.kind_of(it));
+        let voices =
+            voices.map(|kind| kind.voters().into_iter().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        let agreed = bench.state.operations().filter(|it| it.change.is_none());
+        let agreed =
+            agreed.filter(|it| it.decision.as_ref().is_some_and(|decision| decision.verdict.is_agreed()));
+        let agreed = agreed.map(|it| it.id).collect::<Vec<_>>();
+        let corridor = ["alfa", "bravo", "charlie"][rng.below(3) as usize];
+        match rng.below(24) {
+            0 => (LEADS[rng.below(3) as usize], Act::Open(lift(&step.to_string(), corridor))),
+            1 => {
+                let open = Open { body: BTreeMap::new(), ..lift(&step.to_string(), corridor) };
+                (LEADS[rng.below(3) as usize], Act::Open(open))
+            }
+            2 => (LEADS[rng.below(3) as usize], alone(&step.to_string(), corridor)),
+            3..=7 => {
+                let partner = match rng.below(6) {
+                    0 => any,
+                    1 | 2 => lead,
+                    _ if voices.is_empty() => any,
+                    _ => is(voices.get(rng.below(voices.len() as u64) as usize)),
+                };
+                let changes = bench.state.operation(&operation).is_some_and(|it| it.change.is_some());
+                let leads = partner == lead && !changes;
+                let role =
+                    if leads { Lead } else { [Supporting, Supporting, Observing][rng.below(3) as usize] };
+                let standing = bench.state.operation(&operation).and_then(|it| it.standing(&name(partner)));
+                let attest = Attest {
+                    operation,
+                    role,
+                    stance: [Endorse, Endorse, Endorse, Object, Abstain][rng.below(5) as usize],
+                    caveat: (rng.below(5) == 0).then(|| "by day".to_owned()),
+                    evidence: vec![],
+                    supersedes: standing.map(|said| said.record),
+                };
+                (partner, Act::Attest(attest))
+            }
+            8 => {
+                let said = bench.state.operation(&operation).and_then(|it| it.attestations.last());
+                let attestation = said.map_or_else(|| self.named(rng, &self.said), |said| said.record);
+                let withdrawal = Withdrawal { operation, attestation };
+                (is(said.map(|said| &said.partner)), Act::Withdraw(withdrawal))
+            }
+            9 => (any, declare(&format!("lift-{step}"))),
+            10 => {
+                let asset = self.named(rng, &self.assets);
+                let owner = is(bench.state.asset(&asset).map(|it| &it.owner));
+                let control =
+                    [Control::Owner, Control::Lead(vec![name("sudria")])][rng.below(2) as usize].clone();
+                (owner, contribute(asset, operation, control))
+            }
+            11 => (any, recall(self.named(rng, &self.assets))),
+            12 => {
+                let what = [LEAD, Handed::Whole, Handed::Role(Supporting)][rng.below(3) as usize];
+                (lead, offers(operation, what, LEADS[rng.below(3) as usize]))
+            }
+            13 | 14 => {
+                let offer = self.named(rng, &self.offers);
+                let it = bench.state.handoff(&offer);
+                let items = it.and_then(|it| {
+                    Some(bench.state.open_items(bench.state.operation(&it.operation)?, Some(&offer)))
+                });
+                let items = items.unwrap_or_default().iter().map(|item| item.record).collect::<Vec<_>>();
+                (is(it.map(|it| &it.to)), accepts(offer, &items))
+            }
+            15 if rng.below(3) == 0 => (lead, concludes(operation)),
+            15 => (any, takes_over(operation)),
+            16 => (any, disputes(one_of(rng, &agreed))),
+            17 => {
+                let judge = ["borea", "corvus", "vigil"][rng.below(3) as usize];
+                let ruling = [Ruling::Uphold, Ruling::Annul, Ruling::Remand][rng.below(3) as usize];
+                (judge, rules_as(1 + rng.below(3) as u32, self.named(rng, &self.disputes), ruling))
+            }
+            18 => {
+                let accused = SEVEN[rng.below(7) as usize];
+                (any, report_of(matter(EventKind::Equivocation, Some(accused), None), None))
+            }
+            19 => {
+                let event = self.named(rng, &self.events);
+                let measure = if rng.below(2) == 0 { Measure::Lift } else { Measure::Suspend };
+                (any, [confirm(event), withdraw(event), vote(event, measure)][rng.below(3) as usize].clone())
+            }
+            20 => {
+                let word = [Word::Refuse, Word::Permit, Word::Recall][rng.below(3) as usize];
+                (any, speak(statement(operation, any, word, u32::try_from(step).expect("few"))))
+            }
+            21 => (any, commits(operation)),
+            22 if rng.below(3) == 0 => {
+                let subject = name(SEVEN[rng.below(7) as usize]);
+                let (kind, change) = match rng.below(5) {
+                    0 | 1 => ("suspension", Change::Suspend(subject)),
+                    2 | 3 => ("reinstatement", Change::Reinstate(subject)),
+                    _ => ("expulsion", Change::Expel(subject)),
+                };
+                (any, propose(kind, change))
+            }
+            _ => match rng.below(40) {
+                0 => (any, leave()),
+                1 => {
+                    let officer = key(any, "officer").public();
+                    (any, revoke(&bench.founded, &key(any, "root"), Target::Key(officer)))
+                }
+                _ => {
+                    let second = key("sudria", &format!("officer {}", rng.below(3)));
+                    (any, grant(&direct(&bench.founded, &second, Capability::Officer)))
+                }
+            },
+        }
+    }
+
+    fn take(&mut self, id: RecordId, act: &Act) {
+        match act {
+            Act::Open(_) | Act::Lease(_) => self.operations.push(id),
+            Act::Member(MemberAct::Propose(_)) => self.operations.push(id),
+            Act::Attest(_) => self.said.push(id),
+            Act::Asset(AssetAct::Declare(_)) => self.assets.push(id),
+            Act::Handoff(HandoffAct::Offer(_)) => self.offers.push(id),
+            Act::Dispute(DisputeAct::Open(_)) => self.disputes.push(id),
+            Act::Integrity(IntegrityAct::Report(_)) => self.events.push(id),
+            _ => {}
+        }
+    }
+}
+
+fn kind_of(act: &Act) -> &'static str {
+    match act {
+        Act::Open(_) => "open",
+        Act::Attest(_) => "attest",
+        Act::Asset(_) => "asset",
+        Act::Member(_) => "member",
+        Act::Integrity(_) => "integrity",
+        Act::Handoff(_) => "handoff",
+        Act::Dispute(_) => "dispute",
+        Act::Withdraw(_) => "withdraw",
+        Act::Authority(_) => "authority",
+        Act::Key(_) => "key",
+        Act::Lease(_) => "lease",
+    }
+}
+
+/// What holds of any state, by the words of the documentation.
+fn check(state: &State, gone: &mut BTreeMap<PartnerName, Membership>, at: &str) {
+    for operation in state.operations() {
+        let kind = state.kind_of(operation).expect("declared");
+        if operation.change.is_none() {
+            let leads = SEVEN.map(name).into_iter().filter(|it| operation.roles(&kind, it).contains(&Lead));
+            assert!(leads.eq([operation.lead.clone()]), "{at}: {} alone leads", operation.lead);
+        }
+        let standing = operation.attestations.iter().filter(|said| said.stands());
+        let standing = standing.map(|said| &said.partner).collect::<Vec<_>>();
+        let once = standing.iter().collect::<BTreeSet<_>>();
+        assert_eq!(once.len(), standing.len(), "{at}: one word of each stands");
+        if let Some(decision) = &operation.decision {
+            assert!(
+                decision.counted.iter().all(|said| said.role != Observing),
+                "{at}: observers never count"
+            );
+            let subject = operation.change.as_ref().and_then(Change::subject);
+            let own = decision.counted.iter().find(|said| Some(&said.partner) == subject);
+            assert_eq!(own, None, "{at}: no voice in its own cause");
+        }
+    }
+    for asset in state.assets() {
+        let granted = match &asset.lent {
+            Some(lent) => match &lent.grant.control {
+                Control::Owner => vec![],
+                Control::Lead(partners) => partners.clone(),
+            },
+            None => vec![],
+        };
+        let controller = state.controller(asset);
+        assert!(
+            *controller == asset.owner || granted.contains(controller),
+            "{at}: {controller} was granted nothing"
+        );
+        assert!(
+            *controller == asset.owner || state.is_active(controller),
+            "{at}: who is away directs nothing"
+        );
+    }
+    for partner in SEVEN.map(name) {
+        let now = state.membership(&partner);
+        match gone.get(&partner) {
+            Some(before) => assert_eq!(now, *before, "{at}: {partner} was removed"),
+            None if now.is_gone() => drop(gone.insert(partner, now)),
+            None => {}
+        }
+    }
+}
+
+#[test]
+fn no_sequence_of_acts_of_every_kind_breaks_what_is_promised_of_one() {
+    let (mut applied, mut kinds) = (0, BTreeMap::<&str, usize>::new());
+    for seed in 0..16 {
+        let mut rng = Rng::new(seed);
+        let mut bench = Bench::new(found(a_charter_with_everything()));
+        let mut twin = bench.clone();
+        let (mut known, mut gone) = (Known::default(), BTreeMap::new());
+        let mut said_by = BTreeMap::<RecordId, &str>::new();
+        let (mut copy, mut late) = (BTreeMap::<Hash, Vec<u8>>::new(), Vec::<SignedRecord>::new());
+        for step in 0..220 {
+            let at = format!("seed {seed} step {step}");
+            if rng.below(12) == 0 {
+                let time = bench.state.time().plus(rng.below(2 * HOUR_MS));
+                let advanced = bench.advance(time);
+                assert_eq!(twin.state.advance(time), advanced, "{at}");
+                check(&bench.state, &mut gone, &at);
+                continue;
+            }
+            let (partner, act) = known.act(&bench, &mut rng, step);
+            let owners =
+                bench.state.assets().map(|it| (it.id, it.owner.clone(), it.lent.clone())).collect::<Vec<_>>();
+            let signed = bench.act(partner, &at, act.clone());
+            said_by.insert(signed.record.id(), partner);
+            // Some come long after they were said.
+            let signed = match rng.below(10) {
+                0 => {
+                    // What is not there yet is named all the same.
+                    known.take(signed.record.id(), &act);
+                    late.push(signed);
+                    continue;
+                }
+                1 if !late.is_empty() => late.swap_remove(rng.below(late.len() as u64) as usize),
+                _ => signed,
+            };
+            let taken = bench.apply(&signed);
+            assert_eq!(twin.apply(&signed), taken, "{at}");
+            assert_eq!(twin.state.root(), bench.state.root(), "{at}");
+            if taken.disposition == Disposition::Applied {
+                known.take(signed.record.id(), &signed.record.act);
+                applied += 1;
+                *kinds.entry(kind_of(&signed.record.act)).or_default() += 1;
+            }
+            check(&bench.state, &mut gone, &at);
+            // Nobody else's record lends an asset, nor takes it home; what has waited may take effect with another's.
+            let said = taken.released.iter().map(|it| it.record).chain([signed.record.id()]);
+            let authors = said.filter_map(|id| said_by.get(&id).map(|by| name(by))).collect::<BTreeSet<_>>();
+            for (id, owner, lent) in owners {
+                let now = bench.state.asset(&id).expect("declared");
+                assert_eq!(now.owner, owner, "{at}: an asset stays its owner's");
+                assert!(now.lent == lent || authors.contains(&owner), "{at}: {authors:?}");
+            }
+            if step % 20 == 0 {
+                bench.assert_root();
+                for (key, bytes) in bench.state.take_changes().items {
+                    match bytes {
+                        Some(bytes) => drop(copy.insert(key, bytes)),
+                        None => drop(copy.remove(&key)),
+                    }
+                }
+                let root = bench.state.root();
+                assert_eq!(part_hash(copy.values().map(Vec::as_slice)), Some(root), "{at}");
+                let items = copy.values().map(Vec::as_slice);
+                // A copy knows no more than what stands under the root, and goes on as its original.
+                twin.state = State::of_items(&Arc::new(bench.founded.clone()), items, &root).expect("whole");
+            }
+        }
+    }
+    assert!(applied > 400 && kinds.len() >= 9, "{applied} applied: {kinds:?}");
+}
