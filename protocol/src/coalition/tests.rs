@@ -122,6 +122,21 @@ impl Bench {
         self.apply_body(&Body::Signed(signed.clone()))
     }
 
+    /// Brings a copy of the items up to date, and gives the state that is made of it alone: it knows no more than what stands under
+    /// the root.
+    fn copied(&mut self, copy: &mut BTreeMap<Hash, Vec<u8>>) -> State {
+        for (key, bytes) in self.state.take_changes().items {
+            match bytes {
+                Some(bytes) => drop(copy.insert(key, bytes)),
+                None => drop(copy.remove(&key)),
+            }
+        }
+        let root = self.state.root();
+        assert_eq!(part_hash(copy.values().map(Vec::as_slice)), Some(root));
+        let items = copy.values().map(Vec::as_slice);
+        State::of_items(&Arc::new(self.founded.clone()), items, &root).expect("whole")
+    }
+
     fn refusal(&mut self, signed: &SignedRecord) -> Refusal {
         let checked = self.state.check(signed, self.state.time());
         match self.apply(signed).disposition {
