@@ -84,11 +84,15 @@ SMALL_ORDER = {
 }
 
 
+def need_point(data, what):
+    y = int.from_bytes(data, "little") & (2**255 - 1)
+    need(y < P and y not in SMALL_ORDER, f"{what}: a point is not canonical or of small order")
+
+
 def signed(key, message, signature, what):
     """Strictly: canonical encodings, neither key nor R of small order; that S is canonical the library checks."""
-    for point in (key, signature[:32]):
-        y = int.from_bytes(point, "little") & (2**255 - 1)
-        need(y < P and y not in SMALL_ORDER, f"{what}: a point is not canonical or of small order")
+    need_point(key, what)
+    need_point(signature[:32], what)
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
     except (InvalidSignature, ValueError):
@@ -649,18 +653,25 @@ def key_id(name, key):
     return sha256(name.encode(), b"\n\x04", key)[:4]
 
 
+def read_checkpoint(text, coalition):
+    """Size and root of a coalition's log."""
+    fields = text.split("\n")
+    need(len(fields) == 4 and fields[3] == "", "the checkpoint has not three lines")
+    need(fields[0] == "entente/co-" + base32(coalition), "the checkpoint is of another log")
+    need(fields[1].isascii() and fields[1].isdigit() and str(int(fields[1])) == fields[1], "the size is no decimal")
+    size, root = int(fields[1]), from_base64(fields[2])
+    need(size <= 1 << 56, "the size is out of range")
+    need(len(root) == 32, "the root has not 32 bytes")
+    return size, root
+
+
 def verify_checkpoint(note, charter, coalition):
     """Size and root of the log, if exactly a quorum of seats cosigned them, in seat order and at one time."""
     text, _, lines = note.rpartition("\n\n")
     text += "\n"
     need(lines.endswith("\n"), "the note does not end in a newline")
     origin = "entente/co-" + base32(coalition)
-    fields = text.split("\n")
-    need(len(fields) == 4 and fields[3] == "", "the checkpoint has not three lines")
-    need(fields[0] == origin, "the checkpoint is of another log")
-    need(fields[1].isascii() and fields[1].isdigit() and str(int(fields[1])) == fields[1], "the size is no decimal")
-    size, root = int(fields[1]), from_base64(fields[2])
-    need(len(root) == 32, "the root has not 32 bytes")
+    size, root = read_checkpoint(text, coalition)
 
     seats = [(f"{origin}/{partner['name']}", partner["seat"]) for partner in charter["partners"]]
     quorum = len(seats) - (len(seats) - 1) // 3
@@ -810,6 +821,87 @@ def verify_vectors(folder):
     return read, refused
 
 
+def edited(lines, how):
+    """Lines of a text, each with its newline, after one edit of a vector."""
+    if how == "cut":
+        return lines[:-1] + [lines[-1][:-1]]
+    place, _, line = how.partition(": ")
+    what, at = place.split(" ")
+    at = int(at) - 1
+    if what == "without":
+        return lines[:at] + lines[at + 1:]
+    if what == "before":
+        return lines[:at] + [line + "\n"] + lines[at:]
+    need(what == "line", f"no edit of a vector: {how}")
+    return lines[:at] + [line + ("\n" if lines[at].endswith("\n") else "")] + lines[at + 1:]
+
+
+def text_vectors(path):
+    """Name, error if it is invalid, and text of each vector of a file."""
+    with open(path, encoding="utf-8") as file:
+        vectors = file.read().split("\n== ")[1:]
+    texts = {}
+    for vector in vectors:
+        title, *rows = vector.split("\n")
+        error, lines = None, []
+        for row in rows:
+            if row.startswith("|"):
+                lines.append(row[2:] + "\n")
+            elif row.startswith("> "):
+                lines.append(row[2:])
+            elif row.startswith("error: "):
+                error = row[7:]
+            elif row.startswith("like: "):
+                lines = list(texts[row[6:]][1])
+            elif row:
+                lines = edited(lines, row)
+        texts[title] = (error, lines)
+    return [(title, error, "".join(lines)) for title, (error, lines) in texts.items()]
+
+
+# Ids, keys and nonces in text: what stands before the base32, and how many bytes it is of.
+TEXT_IDS = {
+    "Hash": ("", 32), "CoalitionId": ("co-", 32), "RecordId": ("op-", 32), "EvidenceId": ("ev-", 32), "PublicKey": ("ed25519:", 32),
+    "Signature": ("ed25519:", 64), "Nonce": ("", 16),
+}
+
+
+def verify_texts(folder):
+    """Reads and verifies every valid text, and refuses every invalid one. How many of each."""
+    files = {name: text_vectors(f"{folder}/{name}.txt") for name in ("id", "checkpoint", "note", "receipt", "policy")}
+    # The coalition is the one that the receipt's checkpoint names: a reader knows it from elsewhere.
+    receipt = files["receipt"][0][2]
+    coalition = prefixed(receipt.split("\n\n")[1].split("\n")[0], "entente/co-", 32)
+    charter, _, _ = verify_receipt(receipt.encode(), coalition)
+
+    def read_id(title, text):
+        key = prefixed(text, *TEXT_IDS[title.split(",")[0]])
+        if title.startswith("PublicKey"):
+            need_point(key, title)
+
+    readers = {
+        "id": read_id,
+        "checkpoint": lambda _, text: read_checkpoint(text, coalition),
+        "note": lambda _, text: verify_checkpoint(text, charter, coalition),
+        "receipt": lambda _, text: verify_receipt(text.encode(), coalition),
+        "policy": lambda _, text: verify_policy(text, charter, coalition),
+    }
+    read = refused = 0
+    for name, vectors in files.items():
+        for title, error, text in vectors:
+            if error is None:
+                readers[name](title, text)
+                read += 1
+                continue
+            try:
+                readers[name](title, text)
+            except Refused:
+                refused += 1
+            else:
+                raise Refused(f"{name}.txt, {title}: it was read, and should not be")
+    return read, refused
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("receipt", nargs="?", help="a .tlog-proof file")
@@ -824,6 +916,7 @@ def main():
     try:
         if asked.vectors:
             print("vectors     {} read, {} refused".format(*verify_vectors(asked.vectors)))
+            print("texts       {} read, {} refused".format(*verify_texts(asked.vectors + "/text")))
             return
         coalition = prefixed(asked.coalition, "co-", 32)
         with open(asked.receipt, "rb") as file:

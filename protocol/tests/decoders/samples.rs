@@ -466,16 +466,19 @@ fn founding() -> Founding {
     founding
 }
 
-fn receipt() -> Receipt {
-    let founding = founding();
-    let founded = founding.verify().expect("a founded coalition");
+/// The seats of [`founding`], any three of whom certify.
+pub(crate) fn cosigners() -> Cosigners {
+    let founded = founding().verify().expect("a founded coalition");
     let seats = founded.partners().iter().map(|partner| (partner.name.as_str(), partner.seat));
-    let cosigners = Cosigners::new(founded.coalition(), seats, 3).expect("four seats");
+    Cosigners::new(founded.coalition(), seats, 3).expect("four seats")
+}
+
+pub(crate) fn receipt() -> Receipt {
+    let cosigners = cosigners();
     let leaf = Leaf::Decision(Box::new(decision())).encode();
     let (head, path) = log_with(&leaf);
-    let names = founded.partners().iter().map(|partner| partner.name.as_str()).collect::<Vec<_>>();
-    let keys = [0, 1, 2].map(|seat: usize| partner_key(names[seat], "seat"));
-    let certificate = certified(head, &founded.coalition(), keys);
+    let keys = [0, 1, 2].map(|seat: usize| partner_key(cosigners.seats()[seat].partner(), "seat"));
+    let certificate = certified(head, cosigners.coalition(), keys);
     let (_, chain) = chains().swap_remove(1);
     Receipt::new(leaf, wire::encode(&chain), 2, path, &certificate, &cosigners).expect("a sound receipt")
 }

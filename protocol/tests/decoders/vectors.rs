@@ -1,4 +1,5 @@
-//! Golden vectors, as text for whoever writes another implementation: `protocol/tests/vectors/*.txt`.
+//! Golden vectors, as text for whoever writes another implementation: `protocol/tests/vectors/*.txt`, and in `text` below it
+//! those of text forms ([`texts`]).
 //!
 //! Each file is checked as it stands: a valid vector decodes, encodes to the same bytes again and is what the independent
 //! encoder of [`annotate`] makes of the sample; an invalid one gives the error that it names. `ENTENTE_WRITE=1` writes the
@@ -27,6 +28,7 @@ use crate::bodies::BASIS;
 use crate::samples;
 
 mod proven;
+mod texts;
 
 /// Bytes of one line of hex.
 const ROW_BYTES: usize = 32;

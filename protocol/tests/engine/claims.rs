@@ -1,5 +1,10 @@
 //! Single claims about the engine.
 
+use entente_hbbft::{Message, Seat};
+use entente_protocol::replicate::{MAX_MESSAGE_BYTES, PeerMessage};
+use entente_protocol::wire;
+
+use crate::contributions::said;
 use crate::net::Net;
 
 #[test]
@@ -93,4 +98,47 @@ fn a_rolled_back_store_is_noticed_before_it_contradicts_anything() {
     for node in [0, 2, 3] {
         assert_eq!(net.faults(node), [], "an honest restore convicts nobody");
     }
+}
+
+/// A cosignature with an AUX would save a delay, and who sends it signs a root that the agreement may not give.
+#[test]
+fn who_has_voted_and_hears_no_quorum_of_votes_cosigns_nothing() {
+    let mut net = Net::new(4, 7);
+    net.start_all();
+    net.run_for(1_000);
+    // READY of all would decide without any AUX; seat 3 says its own in its third word.
+    net.loses = Some(Box::new(|from, to, message| {
+        (from, to) == (3, 0) && matches!(message, PeerMessage::Spoken(spoken) if spoken.seq > 1)
+    }));
+    net.record = true;
+    let id = net.note(1, "voted for").expect("taken");
+    let readies = |net: &Net, proposer: Seat| {
+        let is =
+            |message: &Message| matches!(message, Message::Ready { proposer: of, .. } if *of == proposer);
+        (0..4).filter(|&seat| said(net, 0, seat, 1).iter().any(is)).count()
+    };
+    assert!(net.run_until(5_000, |net| (0..4).all(|proposer| readies(net, Seat(proposer)) == 3)));
+    net.deaf.insert(0);
+    assert!(
+        net.run_until(20_000, |net| (1..4).all(|node| net.ordered(node) == [id])),
+        "{:#?}",
+        net.status(1)
+    );
+    net.run_for(5_000);
+    let votes = said(&net, 0, 0, 1);
+    assert!(votes.iter().any(|message| matches!(message, Message::Aux { value: true, .. })), "{votes:?}");
+    assert_eq!(net.status(0).applied, 0, "the others know what is agreed, it does not");
+    let cosigns = |node: usize| {
+        let mut sent = net.traffic.iter().filter(|(from, ..)| *from == node);
+        sent.any(|(.., bytes)| {
+            matches!(
+                wire::decode(bytes, MAX_MESSAGE_BYTES).expect("an engine's message"),
+                PeerMessage::Cosign(_)
+            )
+        })
+    };
+    assert_eq!([0, 1].map(cosigns), [false, true]);
+    net.loses = None;
+    net.deaf.remove(&0);
+    assert!(net.run_until(20_000, |net| net.ordered(0) == [id]), "{:#?}", net.status(0));
 }

@@ -8,13 +8,13 @@ use entente_protocol::replicate::PeerMessage;
 use entente_protocol::store::Archive as _;
 use entente_protocol::wire;
 
-use crate::forge::{feed_of, first_frame, with_liar};
+use crate::forge::{feed_of, first_frame, greet, notes, root_of, with_liar};
 use crate::net::Net;
 
 const GAP_MS: u64 = 60_000;
 
 /// All that a seat has said in an epoch, as far as a node holds it.
-fn said(net: &Net, node: usize, seat: usize, epoch: u64) -> Vec<Message> {
+pub(crate) fn said(net: &Net, node: usize, seat: usize, epoch: u64) -> Vec<Message> {
     let frames = net.nodes[node].store.frames.values();
     let frames = frames.filter(|frame| (frame.feed.seat.index(), frame.feed.epoch) == (seat, epoch));
     frames.flat_map(|frame| frame.votes.messages()).collect()
@@ -108,6 +108,36 @@ fn an_entry_claimed_in_vain_before_a_restart_is_claimed_again_after_it() {
     assert!(net.run_until(5_000, |net| claims(net, 2) == Some(true)), "{:?}", net.status(0));
     net.loses = None;
     assert!(net.run_until(20_000, |net| (0..4).all(|node| net.ordered(node).contains(&alone))));
+}
+
+/// Rule (i), second half. Three seats have claimed all that they hold of a feed: 1, 2 and 3; 1 and 2; 1, 2 and 4. So the cut
+/// is 2, and nothing but what it left behind starts an epoch for the third entry.
+#[test]
+fn an_entry_that_the_last_cut_left_behind_starts_those_who_have_claimed_it() {
+    let mut net = Net::with_seconds(4, &[0], 6);
+    net.puppet(4);
+    net.start_all();
+    greet(&mut net, 4);
+    net.crash(3);
+    net.run_for(1_000);
+    let feed = feed_of(&net, 4, Lane::Routine);
+    // From its author alone, so that what each holds stays as it is.
+    let is_of = move |message: &PeerMessage| matches!(message, PeerMessage::Run(run) if run.feed == feed);
+    net.loses = Some(Box::new(move |from, _, message| from != 4 && is_of(message)));
+    for (to, held) in [3, 2, 4].into_iter().enumerate() {
+        let texts = &["first", "second", "third", "fourth"][..held];
+        let (run, _) = notes(&net, 4, Lane::Routine, root_of(&net, &feed), texts);
+        net.say(4, to, &PeerMessage::Run(run));
+    }
+    let length = |net: &Net, node: usize| net.engine(node).committed(&feed).map(|head| head.length);
+    let cut = net.run_until(5_000, |net| (0..3).all(|node| length(net, node) == Some(2)));
+    assert!(cut, "{:#?}", net.status(0));
+    let started = net.run_until(5_000, |net| [0, 2].iter().all(|&node| contribution(net, node, 2).is_some()));
+    assert!(started, "{:#?}", net.status(0));
+    let entries = |node: usize| net.nodes[node].store.entries.keys().filter(|(of, _)| *of == feed).count();
+    assert_eq!([0, 1, 2].map(entries), [3, 2, 4], "nothing new has come");
+    net.loses = None;
+    assert!(net.run_until(20_000, |net| (0..3).all(|node| length(net, node) == Some(4))));
 }
 
 #[test]
