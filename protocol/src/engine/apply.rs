@@ -29,6 +29,8 @@ use crate::vote::VoteFeed;
 #[derive(Debug)]
 pub(super) struct Uncertified {
     head: TreeHead,
+    /// How large the log was before this epoch.
+    first_index: u64,
     /// The proposers that the epoch before agreed on: they steer this one.
     pub(super) last_set: SeatSet,
     /// The log before its last leaf, and that leaf: the proof of the epoch.
@@ -36,7 +38,7 @@ pub(super) struct Uncertified {
     leaf: Vec<u8>,
     /// What is told once it is certified.
     events: Vec<Event>,
-    /// Seats that cosigned another root of the same size.
+    /// Seats that cosigned another log than this one.
     contrary: BTreeMap<Seat, Hash>,
 }
 
@@ -244,7 +246,8 @@ impl Engine {
         let leaf = leaves.last().expect("the epoch record").clone();
         let head = TreeHead::new(self.log.size(), root, time);
         let last_set = self.basis.last_set;
-        let uncertified = Uncertified { head, last_set, before, leaf, events, contrary: BTreeMap::new() };
+        let contrary = BTreeMap::new();
+        let uncertified = Uncertified { head, first_index, last_set, before, leaf, events, contrary };
         let batch = Batch { epoch, agreed, time, first_index, leaves, nodes, root };
         Ok(Applied { batch, uncertified, moved, committed })
     }
@@ -362,19 +365,18 @@ impl Engine {
             self.progressed(Subject::Cosignatures(epoch), node);
             return self.changed();
         }
-        // A log has one root of each size, whatever number a relay puts beside it: only another root of a size that
-        // this node's log had contradicts it. Everything else is another epoch's cosignature under this number.
-        match self.uncertified.iter_mut().find(|(_, uncertified)| uncertified.head.size == head.size) {
-            Some((&epoch, uncertified)) if uncertified.head.root != head.root => {
+        // A seat's own node gives its cosignature the right number, if it is honest. A relay may put any beside it.
+        let said = Some(epoch).filter(|_| self.may_hold(&node, seat));
+        let contradicted = self.contradicted(&head, said);
+        match contradicted.and_then(|epoch| Some((epoch, self.uncertified.get_mut(&epoch)?))) {
+            Some((epoch, uncertified)) => {
                 let own = uncertified.head.root;
                 if uncertified.contrary.insert(seat, head.root) == Some(head.root) {
                     return;
                 }
                 let same = uncertified.contrary.values().filter(|root| **root == head.root).count();
-                let what = format!(
-                    "seat {} cosigned another root than this node computed for epoch {epoch}",
-                    seat.0
-                );
+                let what =
+                    format!("seat {} cosigned another log than this node computed for epoch {epoch}", seat.0);
                 let shown = Some(Box::new(Shown::Cosignature { seat, head, signature }));
                 let (node, seat) = (self.sole_node_of(seat), Some(seat));
                 self.tell_fault(Fault { node, seat, code: "contradiction", what, shown });
@@ -382,13 +384,24 @@ impl Engine {
                     self.halt(Halt::Contradicted { epoch, own, theirs: head.root });
                 }
             }
-            _ => {
+            None => {
                 let what = format!(
                     "cosignature of seat {} is not of epoch {epoch}, under which it was sent",
                     seat.0
                 );
                 self.fault(Some(node), self.sole_seat_of(&node), "malformed", what);
             }
+        }
+    }
+
+    /// The epoch of this node's log that `head` contradicts: a log has one root of each size, and ends epochs at certain sizes.
+    /// Of a log that is larger, or of before what is certified, nothing follows but from `said`, the number of the epoch that
+    /// the seat itself says it is of.
+    fn contradicted(&self, head: &TreeHead, said: Option<u64>) -> Option<u64> {
+        let covers = |it: &Uncertified| it.first_index < head.size && head.size <= it.head.size;
+        match self.uncertified.iter().find(|(_, uncertified)| covers(uncertified)) {
+            Some((&epoch, uncertified)) => (uncertified.head != *head).then_some(epoch),
+            None => said,
         }
     }
 
@@ -411,8 +424,10 @@ impl Engine {
             return self.forged(node, format!("certificate of epoch {epoch}: {error}"));
         }
         if certificate.head != uncertified.head {
-            // Another epoch's under this number, unless the size is the same: then a quorum contradicts this node.
-            if certificate.head.size == uncertified.head.size {
+            // Another epoch's under this number, or else a quorum contradicts this node.
+            if let Some(epoch) = self.contradicted(&certificate.head, None)
+                && let Some(uncertified) = self.uncertified.get(&epoch)
+            {
                 let (own, theirs) = (uncertified.head.root, certificate.head.root);
                 return self.halt(Halt::Contradicted { epoch, own, theirs });
             }

@@ -1,7 +1,8 @@
 //! Record feeds: own entries, others' runs, forks, branches that a cut names, and `due`.
 //!
 //! Guarantees: an own entry is durable before it is answered for or leaves, and leaves only towards peers whose
-//! frontier was seen to be a prefix of the own feed, so that a restored store is noticed before it forks anything. A
+//! frontier was seen to be a prefix of the own feed, so that a restored store is noticed before it forks anything that
+//! this peer holds; see ADR 9 for what it says to peers that hold less. A
 //! run is held only under its author's verified signature. Of each feed's forks one proof is kept, with what
 //! the branches say; writing it is in `evidence`.
 

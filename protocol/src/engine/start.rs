@@ -38,6 +38,8 @@ struct Relayed {
     reporters: BTreeSet<Seat>,
     /// Until when no later one of this starter is: each goes to all, and whoever floods costs no more than this.
     until: Time,
+    /// Until when none of another start is that has an earlier time: the starter's clock may have been set back.
+    earlier: Time,
 }
 
 impl Start {
@@ -60,7 +62,10 @@ impl Start {
     }
 
     pub(super) fn clock_set_back(&mut self, now: Time, repeat_ms: u64) {
-        self.relayed.values_mut().for_each(|relayed| relayed.until = relayed.until.min(now.plus(repeat_ms)));
+        for relayed in self.relayed.values_mut() {
+            relayed.until = relayed.until.min(now.plus(repeat_ms));
+            relayed.earlier = relayed.earlier.min(now.plus(2 * repeat_ms));
+        }
     }
 
     /// A node of these seats is linked anew: it may have started again.
@@ -78,6 +83,14 @@ impl Start {
 impl Engine {
     /// The own report counts at once.
     pub(super) fn begin(&mut self) {
+        // A clock that was set back must not make this look like a request of an earlier start.
+        if let (Some(request), Some(own)) = (self.start.request, &self.own)
+            && request.asked_at < self.basis.time
+        {
+            let (nonce, asked_at) = (request.nonce, self.basis.time);
+            let request = HeadRequest::sign(&self.coalition, own.seat, nonce, asked_at, &own.key);
+            self.start.request = Some(request);
+        }
         if let Some(own) = self.own_seat() {
             self.start.reports.insert(own, self.certified);
         }
@@ -158,11 +171,14 @@ impl Engine {
         if !self.committee.contains(seat) || Some(seat) == self.own_seat() {
             return self.on_own_request(node, &request);
         }
-        // Each is answered and passed on once: a later one of the same start has a later time. The starter itself may
-        // have started again with a clock that was set back.
-        let anew = |nonce: &[u8; 32]| self.may_hold(&node, seat) && *nonce != request.nonce;
+        // Each is answered and passed on once: a later one of the same start has a later time. The starter may have started
+        // again with a clock that was set back: from itself that counts at once, from others at a timer's pace, since they
+        // may show requests of long ago.
+        let anew = |relayed: &Relayed| {
+            relayed.nonce != request.nonce && (self.may_hold(&node, seat) || relayed.earlier <= self.now)
+        };
         let known = |relayed: &Relayed| {
-            relayed.until > self.now || relayed.asked_at >= request.asked_at && !anew(&relayed.nonce)
+            relayed.until > self.now || relayed.asked_at >= request.asked_at && !anew(relayed)
         };
         if self.start.relayed.get(&seat).is_some_and(known) {
             return;
@@ -172,8 +188,11 @@ impl Engine {
         }
         // It asks again every `repeat_ms`, which may come a little sooner than that.
         let until = self.now.plus(self.timing.repeat_ms / 2);
+        let earlier = self.now.plus(2 * self.timing.repeat_ms);
         let HeadRequest { asked_at, nonce, .. } = request;
-        self.start.relayed.insert(seat, Relayed { asked_at, nonce, reporters: BTreeSet::new(), until });
+        self.start
+            .relayed
+            .insert(seat, Relayed { asked_at, nonce, reporters: BTreeSet::new(), until, earlier });
         let linked = |peer: &Peer| super::peers::bit(&peer.linked, seat);
         let others = self
             .peers

@@ -225,6 +225,28 @@ fn a_restart_with_an_earlier_clock_gets_its_reports() {
     assert!(net.status(1).voting);
 }
 
+/// Its members know the time of its last request, and may think that this one is of an earlier start.
+#[test]
+fn a_restart_with_an_earlier_clock_gets_its_reports_through_a_member() {
+    for (before, after) in [(0, -24), (24, 0), (24, -24)] {
+        for ordered in [false, true] {
+            let mut net = Net::new(4, 7);
+            net.nodes[1].clock_skew = before * HOUR_MS as i64;
+            net.start_all();
+            net.run_for(1_000);
+            if ordered {
+                net.note(0, "before").expect("taken");
+            }
+            net.run_for(5_000);
+            net.crash(1);
+            net.nodes[1].clock_skew = after * HOUR_MS as i64;
+            [0, 2].into_iter().for_each(|other| net.cut(1, other));
+            net.start(1);
+            assert!(net.run_until(60_000, |net| net.status(1).voting), "{before} {after} {ordered}");
+        }
+    }
+}
+
 #[test]
 fn a_full_backlog_refuses_and_does_not_stop_the_node() {
     let mut net = Net::new(4, 8);

@@ -364,6 +364,59 @@ fn another_root_of_the_same_size_by_weak_seats_stops_the_node() {
     }
 }
 
+/// A node whose log differs may have made more leaves of an epoch, or fewer.
+#[test]
+fn another_size_of_an_epochs_log_by_weak_seats_stops_the_node() {
+    for (liars, larger, stops) in [(1, true, false), (1, false, false), (2, true, true), (2, false, true)] {
+        let mut net = Net::new(4, 12);
+        net.start_all();
+        net.run_for(1_000);
+        net.note(1, "word").expect("taken");
+        assert!(net.run_until(5_000, |net| net.status(0).applied == 1));
+        net.deaf.insert(0);
+        let Some(batch) = net.nodes[0].store.batches.get(&1) else { panic!("applied is stored") };
+        let size = if larger { batch.size() + 1 } else { batch.size() - 1 };
+        let root = feed_of(&net, 0, Lane::Flash).root(&net.founded.coalition());
+        let other = TreeHead::new(size, root, batch.time);
+        let coalition = net.founded.coalition();
+        let say = |seat: usize| Cosign {
+            seat: Seat(seat as u16),
+            epoch: 1,
+            head: other,
+            signature: other.cosign(&coalition, &net.keys[seat].seat),
+        };
+        let said = (1..=liars).map(say).collect::<Vec<_>>();
+        for cosign in said {
+            net.inject(cosign.seat.index(), 0, wire::encode(&PeerMessage::Cosign(cosign)));
+        }
+        let halted = matches!(net.nodes[0].halted, Some(Halt::Contradicted { epoch: 1, .. }));
+        assert_eq!(halted, stops, "{liars}, larger: {larger}: {:?}", net.nodes[0].halted);
+        assert!(net.faults(0).iter().all(|(code, _)| *code != "malformed"), "{:?}", net.faults(0));
+        assert!(net.faults(0).iter().any(|(code, _)| *code == "contradiction"), "{:?}", net.faults(0));
+    }
+    // Who passes on what another epoch's cosignature might be is blamed for the number alone, and nothing follows from it.
+    let mut net = Net::new(4, 12);
+    net.start_all();
+    net.run_for(1_000);
+    net.note(1, "word").expect("taken");
+    assert!(net.run_until(5_000, |net| net.status(0).applied == 1));
+    net.deaf.insert(0);
+    let Some(batch) = net.nodes[0].store.batches.get(&1) else { panic!("applied is stored") };
+    let later = TreeHead::new(
+        batch.size() + 5,
+        feed_of(&net, 0, Lane::Flash).root(&net.founded.coalition()),
+        batch.time,
+    );
+    let coalition = net.founded.coalition();
+    for seat in [1, 2] {
+        let signature = later.cosign(&coalition, &net.keys[seat].seat);
+        let cosign = Cosign { seat: Seat(seat as u16), epoch: 1, head: later, signature };
+        net.inject(3, 0, wire::encode(&PeerMessage::Cosign(cosign)));
+    }
+    assert_eq!(net.nodes[0].halted, None);
+    assert!(net.faults(0).iter().any(|(code, _)| *code == "malformed"), "{:?}", net.faults(0));
+}
+
 #[test]
 fn old_own_entries_that_come_again_stop_nobody() {
     let mut net = with_liar(31);

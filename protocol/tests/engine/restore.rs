@@ -378,6 +378,45 @@ fn what_was_said_on_the_old_copy_before_it_was_noticed_is_not_lost_and_forks_not
     nobody_is_accused(&net);
 }
 
+/// The limit of what is noticed in time: who holds what was said since the backup is away, and others are told something else
+/// at its place before. A store is put back with `restore`, which would have begun a new feed at once.
+#[test]
+fn an_old_copy_that_speaks_before_it_hears_of_what_it_said_forks_its_feed_and_restore_goes_on() {
+    let mut net = Net::new(4, 84);
+    net.start_all();
+    net.run_for(1_000);
+    let first = net.note(3, "first").expect("taken");
+    ordered_at(&mut net, &[0, 1, 2, 3], &[first]);
+    net.run_for(2_000);
+    let backup = net.nodes[3].store.clone();
+    // Node 1 alone gets the next word, and is away.
+    [(0, 1), (1, 2), (0, 3), (2, 3)].into_iter().for_each(|(one, other)| net.cut(one, other));
+    net.note(3, "said, and lost from the disk").expect("taken");
+    net.run_for(500);
+    net.crash(3);
+    net.nodes[3].store = backup;
+    net.heal_all();
+    (0..4).filter(|&node| node != 1).for_each(|node| net.cut(1, node));
+    net.start(3);
+    net.run_for(500);
+    net.note(3, "said at the same place").expect("taken");
+    net.run_for(2_000);
+    assert_eq!(net.nodes[3].halted, None, "nobody that it reaches knows better");
+    net.heal_all();
+    let stopped = net.run_until(60_000, |net| net.nodes[3].halted.is_some());
+    assert!(
+        stopped && matches!(net.nodes[3].halted, Some(Halt::Rollback { .. })),
+        "{:?}",
+        net.nodes[3].halted
+    );
+    let forked = net.run_until(60_000, |net| net.faults(0).iter().any(|(code, _)| *code == "fork"));
+    assert!(forked, "both words are signed: {:?}", net.faults(0));
+    assert_eq!(net.restore(3).expect("possible").incarnation, 1);
+    net.start(3);
+    let id = net.note(3, "in the next incarnation").expect("taken");
+    ordered_at(&mut net, &[0, 1, 2, 3], &[id]);
+}
+
 #[test]
 fn a_new_and_empty_store_under_an_old_key_is_noticed_and_restored_like_an_old_copy() {
     let (mut net, ..) = rolled_back(81);
