@@ -19,6 +19,7 @@ mod expression;
 mod precedence;
 mod registry;
 mod signatures;
+mod successors;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,7 @@ pub use expression::{Expression, MAX_DEPTH, MAX_EXPRESSION_BYTES, MAX_LEAVES, Me
 pub use precedence::{Decision, KindPrecedence, Ruling, Said, Word, prevails};
 pub use registry::{MAX_AUTHORITIES, MAX_RESOLVED_DEPTH, Registry};
 pub use signatures::{MAX_SIGNATURES, SignatureBy, Signatures, SignaturesError};
+pub use successors::Successors;
 
 use crate::charter::{AuthorityName, KindName, Partner};
 

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use super::{
     Authority, AuthorityError, AuthorityKind, Deficit, Expression, Registry, Scope, Signatures,
-    SignaturesError, bound,
+    SignaturesError, Successors, bound,
 };
 use crate::charter::AuthorityName;
 use crate::charter::text::{from_toml, to_toml};
@@ -144,15 +144,20 @@ impl AllianceDocument {
     }
 
     /// The parties as authorities of their own, and the alliance among them.
-    pub fn registry(&self) -> Result<Registry, AuthorityError> {
-        bound("parties", self.parties.len(), 0, MAX_PARTIES)?;
+    fn authorities(&self) -> impl Iterator<Item = Authority> {
         let party = |(name, key): (&AuthorityName, &PublicKey)| Authority {
             name: name.clone(),
             kind: AuthorityKind::National,
             scope: Scope::default(),
             expression: Expression::Key(*key),
         };
-        Registry::new(self.parties.iter().map(party).chain([self.authority()]).collect())
+        self.parties.iter().map(party).chain([self.authority()])
+    }
+
+    /// Parties and alliance, as they refer to each other.
+    pub fn registry(&self) -> Result<Registry, AuthorityError> {
+        bound("parties", self.parties.len(), 0, MAX_PARTIES)?;
+        Registry::new(self.authorities().collect())
     }
 
     /// The authority that it declares, over the keys that its names stand for: to stand beside others.
@@ -190,9 +195,16 @@ impl AllianceDocument {
         }
     }
 
+    /// The same over the keys that stand now, and what the alliance's expression is then.
+    fn standing(&self, successors: &Successors) -> (Registry, Expression) {
+        let authorities = self.authorities().map(|authority| successors.authority(authority));
+        (Registry::standing(authorities.collect()), successors.expression(&self.expression))
+    }
+
     /// Those who signed, as far as this version is concerned: enough, or what is missing.
-    fn satisfied_by(&self, signers: &BTreeSet<PublicKey>) -> Result<Result<(), Deficit>, AllianceError> {
-        Ok(self.registry()?.evaluate(&self.expression, signers).map(|_| ()))
+    fn satisfied_by(&self, signers: &BTreeSet<PublicKey>, successors: &Successors) -> Result<(), Deficit> {
+        let (registry, expression) = self.standing(successors);
+        registry.evaluate(&expression, signers).map(|_| ())
     }
 }
 
@@ -224,11 +236,23 @@ impl SignedAlliance {
 
     /// Who signed, if every signature holds and is that of somebody with a voice in this version or in `previous`.
     pub fn signers(&self, previous: Option<&AllianceDocument>) -> Result<BTreeSet<PublicKey>, AllianceError> {
-        let signers = self.signatures.verify(SIGNATURE_DOMAIN, self.alliance.hash().as_bytes())?;
-        let mut voices = self.alliance.registry()?.voices_in(&self.alliance.expression);
-        if let Some(previous) = previous {
-            voices.extend(previous.registry()?.voices_in(&previous.expression));
-        }
+        self.signers_now(previous, &Successors::default())
+    }
+
+    /// Who signed, of those who stand now. A key that gave way signs nothing, here: where it still stands, it may.
+    fn signers_now(
+        &self,
+        previous: Option<&AllianceDocument>,
+        successors: &Successors,
+    ) -> Result<BTreeSet<PublicKey>, AllianceError> {
+        let mut signers = self.signatures.verify(SIGNATURE_DOMAIN, self.alliance.hash().as_bytes())?;
+        signers.retain(|signer| !successors.gave_way(signer));
+        let versions = [&self.alliance].into_iter().chain(previous);
+        let voices = versions.flat_map(|version| {
+            let (registry, expression) = version.standing(successors);
+            registry.voices_in(&expression)
+        });
+        let voices = voices.collect::<BTreeSet<_>>();
         match signers.iter().find(|signer| !voices.contains(signer)) {
             Some(key) => Err(AllianceError::Stranger { key: *key, name: self.alliance.name.clone() }),
             None => Ok(signers),
@@ -237,6 +261,15 @@ impl SignedAlliance {
 
     /// Whether this is the first version, or the one that follows `previous`, with all signatures that it needs.
     pub fn verify(&self, previous: Option<&AllianceDocument>) -> Result<(), AllianceError> {
+        self.verify_now(previous, &Successors::default())
+    }
+
+    /// The same where keys have given way: what came in their place signs for them, and they do not.
+    pub fn verify_now(
+        &self,
+        previous: Option<&AllianceDocument>,
+        successors: &Successors,
+    ) -> Result<(), AllianceError> {
         let document = &self.alliance;
         self.is_small()?;
         match previous {
@@ -246,14 +279,14 @@ impl SignedAlliance {
             }
             None => document.check()?,
         }
-        let signers = self.signers(previous)?;
+        let signers = self.signers_now(previous, successors)?;
         let name = || document.name.clone();
         document
-            .satisfied_by(&signers)?
+            .satisfied_by(&signers, successors)
             .map_err(|deficit| AllianceError::Unsigned { name: name(), deficit })?;
         if let Some(previous) = previous {
             previous
-                .satisfied_by(&signers)?
+                .satisfied_by(&signers, successors)
                 .map_err(|deficit| AllianceError::UnsignedBefore { name: name(), deficit })?;
         }
         Ok(())
@@ -339,7 +372,7 @@ impl AllianceReference {
         let signers = self.signatures.verify(SIGNATURE_DOMAIN, self.alliance.hash().as_bytes())?;
         let name = || self.alliance.name.clone();
         self.alliance
-            .satisfied_by(&signers)?
+            .satisfied_by(&signers, &Successors::default())
             .map_err(|deficit| AllianceError::Unsigned { name: name(), deficit })
     }
 

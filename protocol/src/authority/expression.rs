@@ -119,6 +119,14 @@ impl Expression {
         })
     }
 
+    /// The same with what `of` gives in place of each key.
+    pub(super) fn with_keys(&self, of: &impl Fn(&PublicKey) -> PublicKey) -> Self {
+        self.with(&|leaf| match leaf {
+            Self::Key(key) => Some(Self::Key(of(key))),
+            _ => None,
+        })
+    }
+
     /// The same with what `of` gives in place of keys, where it gives something.
     pub(crate) fn with_names_of_keys(&self, of: &impl Fn(&PublicKey) -> Option<AuthorityName>) -> Self {
         self.with(&|leaf| match leaf {

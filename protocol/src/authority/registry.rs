@@ -1,7 +1,7 @@
 //! Named authorities, and whether they have acted.
 //!
-//! Guarantees: names resolve, nothing depends on itself, and every authority can act if all sign; so evaluation ends, visits
-//! each authority at most once, and a deficit can always be made good.
+//! Guarantees: evaluation ends and visits each authority at most once. Where a registry is made for the first time, names resolve,
+//! nothing depends on itself, and every authority can act if all sign, so a deficit can be made good.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,26 +32,43 @@ impl Registry {
             return Err(AuthorityError::SameName { name: pair[0].name.clone() });
         }
         authorities.iter().try_for_each(Authority::check)?;
+        let registry = Self::standing(authorities);
+        let mut heights = BTreeMap::new();
+        for authority in &registry.authorities {
+            registry.height(authority, &mut heights)?;
+        }
+        match registry.unsatisfiable().pop_first() {
+            Some((authority, deficit)) => {
+                Err(AuthorityError::Never { authority, deficit: deficit.to_string() })
+            }
+            None => Ok(registry),
+        }
+    }
+
+    /// The registry of authorities each of which was sound where it came from, whatever has become of their keys since. One that
+    /// cannot act any more is satisfied by nobody, and nothing else is the worse for it.
+    pub fn standing(mut authorities: Vec<Authority>) -> Self {
+        authorities.sort_by(|a, b| a.name.cmp(&b.name));
         let mut names = BTreeMap::new();
         for authority in &authorities {
             if let Expression::Key(key) = &authority.expression {
                 names.entry(*key).or_insert_with(|| authority.name.clone());
             }
         }
-        let registry = Self { authorities, names };
-        let mut heights = BTreeMap::new();
-        for authority in &registry.authorities {
-            registry.height(authority, &mut heights)?;
-        }
-        let everybody = registry.keys();
-        let mut evaluation = Evaluation::new(&registry, &everybody);
-        for authority in &registry.authorities {
+        Self { authorities, names }
+    }
+
+    /// Those that not even all keys together satisfy, and what they lack.
+    pub fn unsatisfiable(&self) -> BTreeMap<AuthorityName, Deficit> {
+        let everybody = self.keys();
+        let mut evaluation = Evaluation::new(self, &everybody);
+        let mut found = BTreeMap::new();
+        for authority in &self.authorities {
             if let Err(lack) = evaluation.of(&authority.expression) {
-                let deficit = evaluation.deficit(lack).to_string();
-                return Err(AuthorityError::Never { authority: authority.name.clone(), deficit });
+                found.insert(authority.name.clone(), evaluation.deficit(lack));
             }
         }
-        Ok(registry)
+        found
     }
 
     /// Thresholds and names down to the farthest key. A height of `None` is still being measured.
@@ -191,6 +208,8 @@ impl<'a> Evaluation<'a> {
             return Err(Lack::Unknown(name.clone()));
         };
         if !self.known.contains_key(name) {
+            // What depends on itself is satisfied by nobody.
+            self.known.insert(&authority.name, Err(Lack::Named(name.clone())));
             let outcome = self.of(&authority.expression);
             self.known.insert(&authority.name, outcome);
         }

@@ -174,13 +174,30 @@ impl Charter {
         super::ascending("admitted partners", admit.iter().map(|accession| &accession.partner.name))?;
         super::ascending("removed types", remove)?;
         super::ascending("types put", put.iter().map(|kind| &kind.name))?;
-        let mut charter = self.clone();
         for name in remove {
-            if charter.kind(name.as_str()).is_none() || put.iter().any(|kind| kind.name == *name) {
+            if self.kind(name.as_str()).is_none() || put.iter().any(|kind| kind.name == *name) {
                 let what = format!("there is no operation type {name} to remove, or it is put as well");
                 return Err(AmendmentError::Malformed { what });
             }
         }
+        if let Some(authority) = authority {
+            self.may_put_authority(authority).map_err(|what| AmendmentError::Malformed { what })?;
+        }
+        let charter = self.draft(amendment);
+        charter.check()?;
+        let found = charter.hash();
+        if found != *result {
+            return Err(AmendmentError::OtherResult { found, stated: *result });
+        }
+        let errors = errors(&charter);
+        if errors.is_empty() { Ok(charter) } else { Err(AmendmentError::Lint { errors }) }
+    }
+
+    /// What `amendment`, of which [`Charter::amended`] has told that it applies, makes of this version: it costs no signature.
+    pub fn draft(&self, amendment: &Amendment) -> Self {
+        let Amendment { version, previous, remove, put, integrity, authority, capabilities, admit, .. } =
+            amendment;
+        let mut charter = self.clone();
         charter
             .operations
             .retain(|kind| !remove.contains(&kind.name) && put.iter().all(|new| new.name != kind.name));
@@ -189,7 +206,6 @@ impl Charter {
             charter.integrity = integrity.clone();
         }
         if let Some(authority) = authority {
-            self.may_put_authority(authority).map_err(|what| AmendmentError::Malformed { what })?;
             charter.authority = authority.clone();
         }
         if let Some(capabilities) = capabilities {
@@ -198,15 +214,9 @@ impl Charter {
         charter.admitted.extend(admit.iter().map(|accession| accession.partner.clone()));
         charter.admitted.sort_by(|one, other| one.name.cmp(&other.name));
         charter.version = *version;
-        charter.previous = Some(current);
+        charter.previous = Some(*previous);
         charter.operations.sort_by(|one, other| one.name.cmp(&other.name));
-        charter.check()?;
-        let found = charter.hash();
-        if found != *result {
-            return Err(AmendmentError::OtherResult { found, stated: *result });
-        }
-        let errors = errors(&charter);
-        if errors.is_empty() { Ok(charter) } else { Err(AmendmentError::Lint { errors }) }
+        charter
     }
 
     /// Whether this version, which an amendment made, may take effect: whether each rule in it can be met, too.

@@ -93,22 +93,22 @@ impl AuthorityRules {
 impl Charter {
     /// All authorities: the nations', whose roots `root` tells, those stated, and each alliance in the version that `version`
     /// tells.
-    pub fn registry<'a>(
+    pub fn authorities<'a>(
         &'a self,
         root: impl Fn(&Partner) -> PublicKey,
         version: impl Fn(&'a AllianceReference) -> &'a AllianceDocument,
-    ) -> Result<Registry, AuthorityError> {
+    ) -> Vec<Authority> {
         let rules = &self.authority;
         let by_root = self.members().filter(|partner| rules.stated(partner.name.as_str()).is_none());
         let national = by_root
             .map(|partner| Authority { expression: root(partner).into(), ..Authority::national(partner) });
         let alliances = rules.alliances.iter().map(|reference| version(reference).by_keys());
-        Registry::new(national.chain(rules.authorities.iter().cloned()).chain(alliances).collect())
+        national.chain(rules.authorities.iter().cloned()).chain(alliances).collect()
     }
 
     /// All authorities, as they are when the coalition is founded.
     pub fn first_registry(&self) -> Result<Registry, AuthorityError> {
-        self.registry(|partner| partner.root, |reference| &reference.alliance)
+        Registry::new(self.authorities(|partner| partner.root, |reference| &reference.alliance))
     }
 
     /// The nations whose authority is made of something else under `next`, be it behind what its expression names; sorted. What
@@ -136,6 +136,14 @@ impl Charter {
             return Err(format!(
                 "it changes the authorities of {found} nations, and each has to consent; the most for one amendment are \
                  {MAX_NATIONS_CHANGED}: {names}"
+            ));
+        }
+        if let Some(stated) =
+            next.authorities.iter().find(|stated| self.authority.alliance(&stated.name).is_some())
+        {
+            let name = &stated.name;
+            return Err(format!(
+                "{name} is an alliance, whose authority no charter states by itself: give what is stated another name"
             ));
         }
         for reference in &next.alliances {

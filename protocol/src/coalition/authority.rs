@@ -32,7 +32,7 @@ use super::items::Item;
 use super::operation::Operation;
 use super::state::State;
 use super::take::Said;
-use crate::authority::{AllianceDocument, AllianceReference, Registry, Word};
+use crate::authority::{AllianceDocument, AllianceReference, Authority, Expression, Registry, Word};
 use crate::charter::{AuthorityName, Charter, Partner, PartnerName};
 use crate::identity::{PublicKey, RecordId};
 use crate::record::{AuthorityAct, SignedRecord, Speak};
@@ -122,6 +122,14 @@ impl Alliances {
         self.0.get(name).map_or(0, BTreeMap::len)
     }
 
+    /// `document`, and all that were ordered after it, each following the one before.
+    pub(super) fn chain<'a>(
+        &'a self,
+        document: &'a AllianceDocument,
+    ) -> impl Iterator<Item = &'a AllianceDocument> {
+        std::iter::successors(Some(document), |document| self.after(document).map(|later| &later.document))
+    }
+
     /// The ordered version that follows `document`.
     fn after(&self, document: &AllianceDocument) -> Option<&OrderedAlliance> {
         let next = self.get(&document.name, document.version.checked_add(1)?)?;
@@ -133,7 +141,7 @@ impl Alliances {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Speaker<'a> {
     Partner(&'a PartnerName),
-    Key(&'a PublicKey),
+    Key(PublicKey),
 }
 
 impl State {
@@ -163,14 +171,27 @@ impl State {
         })
     }
 
-    /// The authorities of a version of the charter, as they stand now.
+    /// The authorities of a version of the charter, as they stand now: over the keys that stand, alliances in the version that
+    /// holds.
     pub fn registry(&self, charter: &Charter) -> Registry {
-        let now =
-            charter.registry(|partner| self.root_now(partner), |reference| self.in_force(charter, reference));
-        // A later version of an alliance that does not go with an older charter leaves that at the version it names.
-        now.or_else(|_| charter.registry(|partner| self.root_now(partner), |reference| &reference.alliance))
-            .or_else(|_| Registry::new(Vec::new()))
-            .unwrap_or_else(|_| unreachable!("an empty registry has nothing that could be wrong"))
+        self.registry_with(charter, |reference| self.in_force(charter, reference))
+    }
+
+    fn registry_with<'a>(
+        &self,
+        charter: &'a Charter,
+        version: impl Fn(&'a AllianceReference) -> &'a AllianceDocument,
+    ) -> Registry {
+        let successors = self.successors();
+        let authorities = charter.authorities(|partner| self.root_now(partner), version);
+        Registry::standing(authorities.into_iter().map(|it| successors.authority(it)).collect())
+    }
+
+    /// The first that can act by `before` and could not by `after`, whoever signs, and what it would lack.
+    pub(super) fn silenced(before: &Registry, after: &Registry) -> Option<(AuthorityName, String)> {
+        let already = before.unsatisfiable();
+        let mut silenced = after.unsatisfiable().into_iter().filter(|(name, _)| !already.contains_key(name));
+        silenced.next().map(|(name, deficit)| (name, deficit.to_string()))
     }
 
     /// The authority in which an operation waits for a voice of `partner`, and why; none where it does not.
@@ -181,10 +202,10 @@ impl State {
     ) -> Option<(AuthorityName, String)> {
         let charter = self.charter_at(operation.charter_version)?;
         let registry = self.registry(charter);
-        let roots = self.roots(charter, partner);
+        let root = self.root_now(charter.partner(partner.as_str())?);
         self.mandates_for_officers(charter, operation).into_iter().find_map(|mandate| {
             let authority = registry.get(mandate.needed.as_str())?;
-            let has_voice = !registry.voices_in(&authority.expression).is_disjoint(&roots);
+            let has_voice = registry.voices_in(&authority.expression).contains(&root);
             let mut own =
                 self.voices(&operation.id).filter(|voice| voice.speaks && voice.partner == *partner);
             let silent = own.all(|voice| voice.authority != mandate.needed);
@@ -273,30 +294,27 @@ impl State {
         speak.signatures.0.iter().map(|by| by.key).filter(is_new).collect()
     }
 
-    /// The partner whose key this is: its root, one of its stated authority, or that of a party of its name.
+    /// The partner whose key this is: its root, now or before; else one of its stated authority; else that of a party of its
+    /// name, unless an authority here is made of it: who writes an alliance's document may name whatever key it likes.
     fn owner_of<'a>(&self, charter: &'a Charter, key: &PublicKey) -> Option<&'a PartnerName> {
-        let stated = |partner: &Partner| {
-            let stated = charter.authority.stated(partner.name.as_str());
-            stated.is_some_and(|stated| {
-                stated.expression.leaves().contains(&&crate::authority::Expression::Key(*key))
-            })
+        let has = |authority: &Authority| authority.expression.leaves().contains(&&Expression::Key(*key));
+        let root = |partner: &&Partner| {
+            self.root_now(partner) == *key || self.former_roots(&partner.name).any(|former| former == *key)
         };
-        let party = |partner: &Partner| {
+        if let Some(partner) = charter.members().find(root) {
+            return Some(&partner.name);
+        }
+        if charter.authority.authorities.iter().any(has) {
+            let states =
+                |partner: &&Partner| charter.authority.stated(partner.name.as_str()).is_some_and(has);
+            return charter.members().find(states).map(|partner| &partner.name);
+        }
+        let party = |partner: &&Partner| {
             let name = AuthorityName::from(&partner.name);
-            let documents = charter.authority.alliances.iter().map(|it| self.in_force(charter, it));
-            documents.into_iter().any(|document| document.parties.get(&name) == Some(key))
+            let mut documents = charter.authority.alliances.iter().map(|it| self.in_force(charter, it));
+            documents.any(|document| document.parties.get(&name) == Some(key))
         };
-        let owns = |partner: &&Partner| {
-            self.roots(charter, &partner.name).contains(key) || stated(partner) || party(partner)
-        };
-        charter.members().find(owns).map(|partner| &partner.name)
-    }
-
-    /// The keys by which officers of `partner` have a voice.
-    fn roots(&self, charter: &Charter, partner: &PartnerName) -> BTreeSet<PublicKey> {
-        // An alliance's document may still name a root that gave way: its partner speaks for it on.
-        let now = charter.partner(partner.as_str()).map(|partner| self.root_now(partner));
-        now.into_iter().chain(self.former_roots(partner)).collect()
+        charter.members().find(party).map(|partner| &partner.name)
     }
 
     pub(super) fn charter_of(&self, operation: &RecordId) -> Option<std::sync::Arc<Charter>> {

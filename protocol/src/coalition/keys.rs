@@ -17,7 +17,7 @@
 //! links.
 
 mod admission;
-mod ends;
+pub(super) mod ends;
 mod judge;
 mod refusal;
 mod view;
@@ -37,6 +37,7 @@ use super::items::Item;
 use super::refusal::Refusal;
 use super::state::State;
 use super::take::Said;
+use crate::authority::Successors;
 use crate::charter::{MAX_NODES, MAX_OFFICERS, Partner, PartnerName};
 use crate::credential::{
     Capability, Chain, CredentialError, Moment, RootRotation, SignedRevocation, Target, Use,
@@ -318,6 +319,13 @@ impl State {
     /// The roots of a partner that gave way, the first first.
     pub(super) fn former_roots(&self, partner: &PartnerName) -> impl Iterator<Item = PublicKey> {
         self.keys.rotations_of(partner).map(|rotated| rotated.rotation.old)
+    }
+
+    /// The roots that gave way, each with the one that its partner has now.
+    pub(super) fn successors(&self) -> Successors {
+        let now = |rotated: &Rotated| self.root_of(&rotated.rotation.partner);
+        let rotations = self.keys.rotations.values();
+        rotations.filter_map(|rotated| Some((rotated.rotation.old, now(rotated)?))).collect()
     }
 
     /// The keys that act for a partner, in the order of the log, then by key.

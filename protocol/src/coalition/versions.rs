@@ -15,7 +15,8 @@ use super::member::MemberRefusal;
 use super::operation::Operation;
 use super::refusal::Refusal;
 use super::state::State;
-use crate::charter::{Amendment, AmendmentError, Charter, OperationType};
+use crate::authority::AllianceDocument;
+use crate::charter::{Amendment, AmendmentError, AuthorityName, Charter, OperationType};
 use crate::identity::{Hash, RecordId};
 use crate::time::Time;
 
@@ -112,7 +113,7 @@ impl State {
 
     /// The version that an amendment would make, of the version that it names.
     pub(super) fn drafted(&self, amendment: &Amendment) -> Option<Charter> {
-        self.amended_by(amendment)?.amended(amendment).ok()
+        Some(self.amended_by(amendment)?.draft(amendment))
     }
 
     pub(super) fn judge_amendment(&self, amendment: &Amendment) -> Result<(), Refusal> {
@@ -121,39 +122,82 @@ impl State {
         if self.awaits_version() {
             self.charter().amended(amendment).map_err(refused)?;
         }
-        self.last_charter().amended(amendment).map_err(refused)?;
-        self.follows_alliances(amendment).map_err(refused)?;
+        let draft = self.last_charter().amended(amendment).map_err(refused)?;
+        self.heeds_authorities(amendment, &draft).map_err(refused)?;
         self.require_joinable(&amendment.admit)?;
         amendment.check_accessions(self.founded.coalition()).map_err(refused)
     }
 
-    /// Whether each alliance's document that an amendment puts is the one that is in force, or comes after it: who signed one
-    /// that the log has replaced since signs no other.
-    fn follows_alliances(&self, amendment: &Amendment) -> Result<(), AmendmentError> {
-        let charter = self.last_charter();
-        for reference in amendment.authority.iter().flat_map(|rules| &rules.alliances) {
+    /// Whether the next version leaves the authorities that are not its own to change: alliances as their documents have made
+    /// them, and every authority able to act with the keys that stand now.
+    fn heeds_authorities(&self, amendment: &Amendment, draft: &Charter) -> Result<(), AmendmentError> {
+        if amendment.authority.is_none() && amendment.admit.is_empty() {
+            return Ok(());
+        }
+        self.follows_alliances(draft)?;
+        let silenced = Self::silenced(&self.registry(self.last_charter()), &self.registry(draft));
+        silenced.map_or(Ok(()), |(name, deficit)| {
+            let what = format!(
+                "the authority {name} could never act, with the roots that partners have now: {deficit}"
+            );
+            Err(AmendmentError::Malformed { what })
+        })
+    }
+
+    /// Whether `draft` has each alliance in a version that is ordered and not before the one that was in force when the charter
+    /// last referred to it, or in the next, signed by both: who signed one that the log has replaced since signs no other. A name
+    /// stays the alliance's, also where versions in between do not refer to it.
+    fn follows_alliances(&self, draft: &Charter) -> Result<(), AmendmentError> {
+        let refused = |what: String| Err(AmendmentError::Malformed { what });
+        let referred = |name: &AuthorityName| {
+            (1..draft.version).rev().find_map(|version| {
+                let charter = self.charter_at(version)?;
+                Some((charter, charter.authority.alliance(name)?))
+            })
+        };
+        if let Some(stated) = draft.authority.authorities.iter().find(|it| referred(&it.name).is_some()) {
+            return refused(format!(
+                "{} is an alliance, whose authority no charter states by itself",
+                stated.name
+            ));
+        }
+        for reference in &draft.authority.alliances {
             let put = &reference.alliance;
-            let Some(before) = charter.authority.alliance(&put.name) else { continue };
-            let current = self.in_force(charter, before);
-            if [&before.alliance, current].iter().any(|it| it.hash() == put.hash()) {
+            let Some((charter, before)) = referred(&put.name) else { continue };
+            let chain =
+                self.alliances.chain(&before.alliance).map(AllianceDocument::hash).collect::<Vec<_>>();
+            let place = |document: &AllianceDocument| chain.iter().position(|hash| *hash == document.hash());
+            if place(put).is_some() {
+                let (was, is) = (self.in_force(charter, before), self.in_force(draft, reference));
+                if place(is) < place(was) {
+                    let (name, was, is) = (&put.name, was.version, is.version);
+                    return refused(format!(
+                        "version {was} of the alliance {name} is in force, and it would be version {is} again"
+                    ));
+                }
                 continue;
             }
-            reference.signed().verify(Some(current)).map_err(|error| AmendmentError::Malformed {
-                what: format!(
-                    "version {} of the alliance {} is in force: in its place comes the next one, signed by both: {error}",
-                    current.version, put.name
-                ),
-            })?;
+            let newest = self.alliances.chain(&before.alliance).last().unwrap_or(&before.alliance);
+            let signed = reference.signed().verify_now(Some(newest), &self.successors());
+            if let Err(error) = signed {
+                let (name, version) = (&put.name, newest.version);
+                return refused(format!(
+                    "version {version} is the latest of the alliance {name}: in its place comes the next one, signed by both: \
+                     {error}"
+                ));
+            }
         }
         Ok(())
     }
 
     /// Makes an agreed amendment the next version, if it still applies.
     pub(super) fn amend(&mut self, amendment: &Amendment, by: RecordId) -> bool {
-        let sound = |charter: Charter| charter.check_amended();
-        // Keys that were free when it was proposed may be taken meanwhile.
-        let joinable =
-            self.require_joinable(&amendment.admit).is_ok() && self.follows_alliances(amendment).is_ok();
+        // Keys that were free when it was proposed may be taken meanwhile, and alliances have changed.
+        let sound = |charter: Charter| {
+            self.heeds_authorities(amendment, &charter)?;
+            charter.check_amended()
+        };
+        let joinable = self.require_joinable(&amendment.admit).is_ok();
         if !joinable || self.last_charter().amended(amendment).and_then(sound).is_err() {
             return false;
         }

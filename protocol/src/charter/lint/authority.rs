@@ -1,9 +1,9 @@
 //! Findings about authorities: what can never be allowed, who can stop what, and conflicts that are left undecided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Lints;
-use crate::authority::{Authority, AuthorityKind, Extent, Registry};
+use crate::authority::{Authority, AuthorityKind, Expression, Extent, Registry};
 use crate::charter::text::{all_of, either};
 use crate::charter::{AuthorityName, Charter, Effect, KindName, OperationType};
 use crate::identity::PublicKey;
@@ -30,6 +30,7 @@ pub(super) fn authorities(charter: &Charter, lints: &mut Lints) {
         Err(error) => return lints.error(format!("authorities: {error}")),
     };
     parties(charter, lints);
+    one_nation(charter, lints);
     for stated in &charter.authority.authorities {
         scope(charter, stated, lints);
         own(charter, &registry, stated, lints);
@@ -40,6 +41,23 @@ pub(super) fn authorities(charter: &Charter, lints: &mut Lints) {
         }
         if let Some(to) = kind.rule.fallback.authority() {
             need(charter, &registry, kind, to, For::Fallback, lints);
+        }
+    }
+}
+
+/// Whose word a key says must not be in doubt.
+fn one_nation(charter: &Charter, lints: &mut Lints) {
+    let mut nations = BTreeMap::new();
+    for stated in charter.authority.authorities.iter().filter(|stated| stated.kind == AuthorityKind::National)
+    {
+        for key in stated.expression.leaves().into_iter().filter(|leaf| matches!(leaf, Expression::Key(_))) {
+            if let Some(other) = nations.insert(key, &stated.name).filter(|other| *other != &stated.name) {
+                lints.error(format!(
+                    "{key} is stated in the authorities of two nations, {other} and {}: state an authority of its own that is \
+                     this key, and let both name that",
+                    stated.name
+                ));
+            }
         }
     }
 }

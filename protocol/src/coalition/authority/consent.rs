@@ -37,13 +37,13 @@ impl State {
     ) -> Option<[Cow<'a, Charter>; 2]> {
         let (base, amendment, nations) = self.nations_changed(operation)?;
         nations.contains(nation).then_some(())?;
-        Some([Cow::Borrowed(base), Cow::Owned(base.amended(amendment).ok()?)])
+        Some([Cow::Borrowed(base), Cow::Owned(base.draft(amendment))])
     }
 
     /// Of each nation whose authority an amendment changes the consent of the old one and that of the new one.
     pub(super) fn consents(&self, operation: &Operation) -> Vec<Mandate> {
         let Some((base, amendment, nations)) = self.nations_changed(operation) else { return Vec::new() };
-        let Ok(after) = base.amended(amendment) else { return Vec::new() };
+        let after = base.draft(amendment);
         let versions = [base, &after].map(|version| (version, self.registry(version)));
         let of = |nation: &PartnerName| {
             versions.each_ref().map(|(version, registry)| self.consent(version, registry, operation, nation))

@@ -2,7 +2,7 @@
 
 use super::{AuthorityRefusal, MAX_ALLIANCE_VERSIONS, MAX_WORDS_PER_PARTNER};
 use crate::authority::{SignedAlliance, Word};
-use crate::charter::{AuthorityName, OperationType, Partner, PartnerName};
+use crate::charter::{AuthorityName, OperationType, PartnerName};
 use crate::coalition::judge::Judgement;
 use crate::coalition::member::MemberRefusal;
 use crate::coalition::refusal::{Part, Refusal};
@@ -92,9 +92,10 @@ impl State {
         let needs = kind.into_iter().chain(after).any(|kind| asks(kind, &|_| true));
         let own = national && matches!(word, Word::Refuse | Word::Recall);
         let speaks = speak.signatures.0.is_empty();
+        let needed = kind.into_iter().chain(after).any(|kind| asks(kind, &|asked| asked == name));
         let changed = nation.and_then(|nation| self.changes_authority_of(&nation.name, operation));
         let consents = changed.is_some() && word == Word::Permit;
-        if consents && !needs && !lifts && speaks {
+        if consents && !needed && !lifts && speaks {
             return Err(AuthorityRefusal::ByKeys { authority: name.clone() }.into());
         }
         if !needs && !own && !lifts && !consents {
@@ -102,7 +103,6 @@ impl State {
             let kind = kind.ok_or_else(|| Refusal::UndeclaredType { kind: operation.open.kind.clone() })?;
             return Err(AuthorityRefusal::NotNeeded { kind }.into());
         }
-        let needed = kind.into_iter().chain(after).any(|kind| asks(kind, &|asked| asked == name));
         if national && word == Word::Order && !needed {
             return Err(AuthorityRefusal::NotToOrder { authority: name.clone() }.into());
         }
@@ -113,16 +113,11 @@ impl State {
             let authority = registry.get(name.as_str());
             voices.extend(authority.into_iter().flat_map(|it| registry.voices_in(&it.expression)));
         }
-        // What came in place of a root that is still named speaks for it.
-        let is_named =
-            |partner: &&Partner| self.former_roots(&partner.name).any(|root| voices.contains(&root));
-        let roots =
-            charter.members().filter(is_named).map(|partner| self.root_now(partner)).collect::<Vec<_>>();
-        voices.extend(roots);
         let said =
             || self.words.of(operation.id).map(|(_, voice)| voice).filter(|voice| voice.authority == *name);
         if speaks {
-            if voices.is_disjoint(&self.roots(charter, partner)) {
+            let root = charter.partner(partner.as_str()).map(|partner| self.root_now(partner));
+            if root.is_none_or(|root| !voices.contains(&root)) {
                 return Err(
                     AuthorityRefusal::NoVoice { partner: partner.clone(), authority: name.clone() }.into()
                 );
@@ -133,13 +128,19 @@ impl State {
             }
         }
         // Whose keys they are is cheaper to ask than whether they signed.
+        let successors = self.successors();
         for by in &speak.signatures.0 {
-            self.heed_quarantine(&by.key)?;
+            // A nation keeps its own out of it whatever others hold against its keys.
+            if !own {
+                self.heed_quarantine(&by.key)?;
+            }
             let owner = self.owner_of(charter, &by.key);
             owner.map_or(Ok(()), require)?;
             // A root that gave way signs nothing any more, wherever it still stands.
-            let gave_way = owner.is_some_and(|owner| self.former_roots(owner).any(|root| root == by.key));
-            if !voices.contains(&by.key) || gave_way || (owner.is_some() && owner == subject) {
+            if !voices.contains(&by.key)
+                || successors.gave_way(&by.key)
+                || (owner.is_some() && owner == subject)
+            {
                 return Err(AuthorityRefusal::Stranger { key: by.key, authority: name.clone() }.into());
             }
         }
@@ -190,15 +191,18 @@ impl State {
             return Err(AuthorityRefusal::Gap { name: name.clone(), version, latest }.into());
         };
         let refused = |reason: String| AuthorityRefusal::Document { reason };
-        signed.verify(Some(before)).map_err(|error| refused(error.to_string()))?;
-        let with = charter.registry(
-            |partner| self.root_now(partner),
-            |it| match it.alliance.name == *name {
-                true => document,
-                false => self.in_force(charter, it),
-            },
-        );
-        with.map_err(|error| refused(format!("it does not go with the charter: {error}")))?;
+        signed.signatures.0.iter().try_for_each(|by| self.heed_quarantine(&by.key))?;
+        signed
+            .verify_now(Some(before), &self.successors())
+            .and_then(|()| Ok(document.by_keys().check()?))
+            .map_err(|error| refused(error.to_string()))?;
+        let with = self.registry_with(charter, |it| match it.alliance.name == *name {
+            true => document,
+            false => self.in_force(charter, it),
+        });
+        if let Some((name, deficit)) = Self::silenced(&self.registry(charter), &with) {
+            return Err(refused(format!("{name} could never act with it: {deficit}")).into());
+        }
         if self.alliances.count(name) >= MAX_ALLIANCE_VERSIONS {
             let most = MAX_ALLIANCE_VERSIONS as u64;
             return Err(AuthorityRefusal::TooManyVersions { name: name.clone(), most }.into());

@@ -150,7 +150,7 @@ impl State {
         authority: &Authority,
         voices: &[&'a Voice],
     ) -> Option<(Word, &'a Voice)> {
-        let latest = latest(voices);
+        let latest = self.latest(voices);
         [Word::Refuse, Word::Recall, Word::Order, Word::Permit].into_iter().find_map(|word| {
             let say = || latest.iter().filter(move |(_, voice)| voice.word == word);
             let signers = self.signers(charter, say().map(|(speaker, _)| speaker));
@@ -159,23 +159,38 @@ impl State {
         })
     }
 
-    /// The keys that speak. Where an expression still names a root that gave way, the one that came in its place does.
+    /// The keys that speak: partners' roots, and those that signed.
     fn signers<'a>(
         &self,
         charter: &Charter,
         speakers: impl Iterator<Item = &'a Speaker<'a>>,
     ) -> BTreeSet<PublicKey> {
-        let keys = |key: &PublicKey| {
-            let root = charter.members().find(|partner| self.root_now(partner) == *key);
-            let before = root.map_or_else(BTreeSet::new, |partner| self.roots(charter, &partner.name));
-            before.into_iter().chain([*key]).collect::<BTreeSet<_>>()
+        let key = |speaker: &Speaker<'_>| match speaker {
+            Speaker::Partner(name) => charter.partner(name.as_str()).map(|partner| self.root_now(partner)),
+            Speaker::Key(key) => Some(*key),
         };
-        speakers
-            .flat_map(|speaker| match speaker {
-                Speaker::Partner(partner) => self.roots(charter, partner),
-                Speaker::Key(key) => keys(key),
-            })
-            .collect()
+        speakers.filter_map(key).collect()
+    }
+
+    /// The latest word of each who has a voice, by the numbers that they gave. What the root of before has signed is its
+    /// successor's until that signs: it still refuses and recalls, and orders and permits nothing.
+    fn latest<'a>(&self, voices: &[&'a Voice]) -> BTreeMap<Speaker<'a>, &'a Voice> {
+        let successors = self.successors();
+        let mut latest: BTreeMap<Speaker<'a>, ((bool, u32), &Voice)> = BTreeMap::new();
+        for voice in voices {
+            let own = voice.speaks.then_some((Speaker::Partner(&voice.partner), true));
+            let keys = voice.keys.iter();
+            let keys = keys.map(|key| (Speaker::Key(successors.now(key)), !successors.gave_way(key)));
+            for (speaker, stands) in keys.chain(own) {
+                let place = (stands, voice.number);
+                if latest.get(&speaker).is_none_or(|(held, _)| *held < place) {
+                    latest.insert(speaker, (place, voice));
+                }
+            }
+        }
+        let counts = |stands: bool, word: Word| stands || matches!(word, Word::Refuse | Word::Recall);
+        let latest = latest.into_iter().filter(|(_, ((stands, _), voice))| counts(*stands, voice.word));
+        latest.map(|(speaker, (_, voice))| (speaker, voice)).collect()
     }
 
     /// Whether the authority that `kind`, the type of `operation`, needs by `charter` lets it be; none where it needs none.
@@ -218,7 +233,7 @@ impl State {
         voices: &[&Voice],
     ) -> String {
         let Some(authority) = registry.get(needed.as_str()) else { return "is no authority".to_owned() };
-        let latest = latest(voices);
+        let latest = self.latest(voices);
         let favour = latest.iter().filter(|(_, voice)| matches!(voice.word, Word::Order | Word::Permit));
         let signers = self.signers(charter, favour.map(|(speaker, _)| speaker));
         match registry.evaluate(&authority.expression, &signers) {
@@ -263,19 +278,4 @@ impl State {
         }
         mandates
     }
-}
-
-/// The latest word of each who has a voice, by the numbers that they gave.
-fn latest<'a>(voices: &[&'a Voice]) -> BTreeMap<Speaker<'a>, &'a Voice> {
-    let mut latest: BTreeMap<Speaker<'a>, &Voice> = BTreeMap::new();
-    for voice in voices {
-        let own = voice.speaks.then_some(Speaker::Partner(&voice.partner));
-        for speaker in voice.keys.iter().map(Speaker::Key).chain(own) {
-            let held = latest.get(&speaker).map(|held| held.number);
-            if held.is_none_or(|held| held < voice.number) {
-                latest.insert(speaker, voice);
-            }
-        }
-    }
-    latest
 }

@@ -105,8 +105,7 @@ impl State {
             let name = &authority.name;
             let reference = charter.authority.alliance(name);
             let voices = registry.voices_in(&authority.expression);
-            let speaks =
-                |partner: &&crate::charter::Partner| !self.roots(charter, &partner.name).is_disjoint(&voices);
+            let speaks = |partner: &&crate::charter::Partner| voices.contains(&self.root_now(partner));
             let ordered = self.alliances.iter().filter(|ordered| ordered.document.name == *name);
             let latest = ordered.map(|ordered| ordered.document.version).max();
             AuthorityView {

@@ -45,6 +45,6 @@ impl State {
 }
 
 /// Enough of a key to tell it from others of its partner.
-fn brief(key: &PublicKey) -> String {
+pub(in crate::coalition) fn brief(key: &PublicKey) -> String {
     key.to_string().chars().take("ed25519:".len() + 10).collect()
 }

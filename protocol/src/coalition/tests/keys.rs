@@ -57,7 +57,7 @@ pub(super) fn revoke(founded: &Founded, issuer: &SecretKey, target: Target) -> A
     Act::Key(KeyAct::Revoke(Box::new(take_back(founded, issuer, target))))
 }
 
-fn rotation(founded: &Founded, number: u32, old: &SecretKey, new: &SecretKey) -> SignedRotation {
+pub(super) fn rotation(founded: &Founded, number: u32, old: &SecretKey, new: &SecretKey) -> SignedRotation {
     SignedRotation::new(RootRotation {
         coalition: founded.coalition(),
         partner: name("sudria"),

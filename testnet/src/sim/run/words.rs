@@ -37,6 +37,9 @@ pub(super) fn speech(state: &State, me: &PartnerName, rng: &mut Rng) -> Option<A
     Some(Act::Authority(AuthorityAct::Speak(Speak { statement, signatures: Signatures::default() })))
 }
 
+/// Among so many roots of a partner that of the moment is looked for.
+const ROOTS: usize = 8;
+
 /// A later version of the alliance's document: mostly the next one, signed by whoever had the authority and whoever has it then.
 pub(super) fn document(state: &State, rng: &mut Rng) -> Option<Act> {
     let reference =
@@ -63,6 +66,13 @@ pub(super) fn document(state: &State, rng: &mut Rng) -> Option<Act> {
         signers.remove(rng.index(signers.len()));
     }
     let mut signed = SignedAlliance::new(document);
-    signers.iter().for_each(|of| signed.sign(&root(*of, 0)));
+    // The root of the moment, or now and then the first one, which may have given way.
+    let first = rng.chance(15);
+    for of in signers {
+        let now = state.root_of(&state.founded().partners()[of].name).filter(|_| !first);
+        let mut roots = (0..ROOTS).map(|nth| root(of, nth));
+        let now = roots.find(|root| now == Some(root.public()));
+        signed.sign(&now.unwrap_or_else(|| root(of, 0)));
+    }
     Some(Act::Authority(AuthorityAct::Publish(Box::new(signed))))
 }

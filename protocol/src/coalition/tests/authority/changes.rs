@@ -7,7 +7,7 @@ use crate::authority::AuthorityKind::{Alliance, Coalition, National};
 use crate::charter::{Amendment, AmendmentError, AuthorityRules};
 use crate::coalition::{MemberRefusal, Waits};
 
-fn proposes(amendment: Amendment) -> Act {
+pub(super) fn proposes(amendment: Amendment) -> Act {
     let propose = Propose {
         kind: "amendment".parse().expect("a name"),
         change: Change::Amend(Box::new(amendment)),
@@ -140,7 +140,7 @@ fn proposed(bench: &mut Bench, change: impl Fn(&mut AuthorityRules)) -> Result<(
 }
 
 /// A charter whose officers agree on an amendment, in which the authority of vigil is what a ministry says, a key in a safe.
-fn with_a_ministry() -> Charter {
+pub(super) fn with_a_ministry() -> Charter {
     let mut charter = with_authorities("pact", NATIONS_FIRST, Follow::Pinned);
     charter.authority.authorities.push(stated("ministry", Coalition, key("vigil", "safe").public().into()));
     charter.authority.authorities.push(stated("vigil", National, Expression::Named(authority("ministry"))));
@@ -148,18 +148,21 @@ fn with_a_ministry() -> Charter {
     charter
 }
 
-fn stated(name: &str, kind: AuthorityKind, expression: Expression) -> Authority {
+pub(super) fn stated(name: &str, kind: AuthorityKind, expression: Expression) -> Authority {
     Authority { name: authority(name), kind, scope: Scope::default(), expression }
 }
 
-fn put(rules: &mut AuthorityRules, new: Authority) {
+pub(super) fn put(rules: &mut AuthorityRules, new: Authority) {
     rules.authorities.retain(|old| old.name != new.name);
     rules.authorities.push(new);
 }
 
 impl Bench {
     /// The proposal of an amendment of the authorities, which all partners endorse.
-    fn amends_with_all(&mut self, change: impl Fn(&mut AuthorityRules)) -> (RecordId, Vec<String>) {
+    pub(super) fn amends_with_all(
+        &mut self,
+        change: impl Fn(&mut AuthorityRules),
+    ) -> (RecordId, Vec<String>) {
         let mut wanted = Charter::clone(self.state.charter());
         change(&mut wanted.authority);
         wanted.sort();
@@ -178,12 +181,19 @@ impl Bench {
         self.advance(closes);
     }
 
-    fn signs(&mut self, nation: &str, word: Word, number: u32, proposal: RecordId, keys: &[&SecretKey]) {
+    pub(super) fn signs(
+        &mut self,
+        nation: &str,
+        word: Word,
+        number: u32,
+        proposal: RecordId,
+        keys: &[&SecretKey],
+    ) {
         let signed = self.signed_word(nation, word, number, proposal, keys);
         assert_eq!(self.apply(&signed).disposition, Disposition::Applied);
     }
 
-    fn signed_word(
+    pub(super) fn signed_word(
         &self,
         nation: &str,
         word: Word,
@@ -383,7 +393,7 @@ fn who_signed_a_version_of_an_alliance_that_the_log_has_replaced_signs_no_other(
     let (other, same) = (with(pact(2, Some(&first), 1)), with(pact(2, Some(&first), 3)));
     let signed = bench.act("norden", "other", other);
     let refused = bench.refusal(&signed).to_string();
-    assert!(refused.contains("version 2 of the alliance pact is in force"), "{refused}");
+    assert!(refused.contains("version 2 is the latest of the alliance pact"), "{refused}");
     bench.does("norden", "same", same);
 }
 

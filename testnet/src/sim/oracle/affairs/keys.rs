@@ -145,6 +145,12 @@ impl Keys {
         }
     }
 
+    /// The root of the moment of who had this one, or the key itself.
+    pub(super) fn in_place_of(&self, key: &PublicKey) -> PublicKey {
+        let roots = self.roots.iter().map(|(_, roots)| roots).find(|roots| roots.contains(key));
+        roots.and_then(|roots| roots.last()).copied().unwrap_or(*key)
+    }
+
     fn roots(&self, partner: &PartnerName) -> &[PublicKey] {
         self.roots.iter().find(|(name, _)| name == partner).map_or(&[], |(_, roots)| roots)
     }
