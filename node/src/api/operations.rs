@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use entente_protocol::coalition::{self, Decision, Deficit, Provisional, Status, find_id};
+use entente_protocol::coalition::{self, AssetView, Decision, Deficit, Provisional, Status, find_id};
 use entente_protocol::engine::{Engine, NodeId};
 use entente_protocol::feed::FeedKey;
 use entente_protocol::identity::RecordId;
@@ -74,6 +74,11 @@ fn json_bytes(view: &OperationView) -> usize {
     let committed =
         |it: &CommitmentView| FIXED + 2 * it.explanation.len() + it.leases.iter().map(text).sum::<usize>();
     let committed = view.commitments.iter().map(committed).sum::<usize>();
+    let served = |it: &AssetView| {
+        let told = [&it.title, &it.caveat, &it.ground].into_iter().flatten().map(String::len).sum::<usize>();
+        FIXED + 2 * (told + it.label.len() + it.kind.len()) + 36 * it.may_control.len()
+    };
+    let committed = committed + view.assets.iter().map(served).sum::<usize>();
     let lease = view
         .under_lease
         .as_ref()
@@ -281,6 +286,7 @@ impl Both {
             lead: base.lead.to_string(),
             phase: base.phase.as_ref().map(ToString::to_string),
             concluded: base.concluded,
+            over: base.over && decision.is_some(),
             limits: base.limits.clone().filter(|_| decision.is_some()),
             lead_away: base.lead_away.clone(),
             changes: base.changes.clone(),
@@ -305,6 +311,7 @@ impl Both {
             deficit,
             provisional: (expected != shown.name()).then(|| expected.to_owned()),
             provisional_deficit,
+            assets: base.assets.clone(),
             commitments: commitments(all, ordered.as_ref().filter(|_| decision.is_some())),
             under_lease,
             index: base.index,
@@ -412,6 +419,23 @@ mod tests {
             counts: true,
             index: Some(u64::MAX),
         };
+        let name = || "p".repeat(32).parse().expect("a name");
+        let asset = AssetView {
+            id,
+            owner: name(),
+            name: "a".repeat(32).parse().expect("a name"),
+            kind: "k".repeat(32),
+            label: "\"".repeat(256),
+            controller: name(),
+            operation: Some(id),
+            title: Some("\"".repeat(256)),
+            caveat: Some("\"".repeat(256)),
+            may_control: vec![name(); 8],
+            index: u64::MAX,
+            lent_index: Some(u64::MAX),
+            recalled_index: Some(u64::MAX),
+            ground: Some("\"".repeat(256)),
+        };
         let decision = DecisionView {
             operation: id,
             index: Some(u64::MAX),
@@ -428,6 +452,7 @@ mod tests {
             lead: "p".repeat(32),
             phase: Some("p".repeat(32)),
             concluded: true,
+            over: true,
             limits: Some("\"".repeat(64)),
             lead_away: Some("l".repeat(99)),
             changes: vec!["\"".repeat(99); 3],
@@ -447,6 +472,7 @@ mod tests {
             deficit: vec!["\"".repeat(99); 9],
             provisional: Some("agreed".into()),
             provisional_deficit: Some(vec!["\"".repeat(99); 9]),
+            assets: vec![asset; 32],
             commitments: vec![
                 CommitmentView {
                     id,

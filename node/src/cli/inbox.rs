@@ -12,7 +12,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     if context.json {
         render::print_json(&waiting);
     } else {
-        let own = waiting.iter().any(|it| it.what == Waits::Credentials);
+        let own = waiting.iter().any(|it| matches!(it.what, Waits::Credentials | Waits::Watch));
         let own = match own {
             true => Some(context.client()?.get::<StatusView>("/v1/status").await?.partner),
             false => None,

@@ -32,7 +32,17 @@ pub(crate) fn list(waiting: &[Waiting], own: Option<&str>, now: Time, hints: &Hi
 
 fn word(what: Waits) -> &'static str {
     match what {
-        Waits::Suspended | Waits::Concerned | Waits::Refused | Waits::TakenOver | Waits::Disputed => "know",
+        Waits::Suspended
+        | Waits::Concerned
+        | Waits::Refused
+        | Waits::TakenOver
+        | Waits::Disputed
+        | Waits::Recalled
+        | Waits::Ended
+        | Waits::Quarantined
+        | Waits::Watch => "know",
+        Waits::Conclude => "conclude",
+        Waits::Vote => "vote",
         Waits::TakeOver => "take over",
         Waits::Undone => "undo",
         Waits::Lead => "settle",
@@ -61,7 +71,11 @@ fn command(waiting: &Waiting, own: Option<&str>) -> Option<String> {
         (Waits::Disputed, Some(id)) => format!("entente dispute show {id}"),
         (Waits::Answer, Some(id)) => format!("entente handoff show {id}"),
         (Waits::Judge, Some(id)) => format!("entente dispute show {id}"),
-        (Waits::Confirm, Some(id)) => format!("entente integrity show {id}"),
+        (Waits::Confirm | Waits::Vote | Waits::Quarantined, Some(id)) => {
+            format!("entente integrity show {id}")
+        }
+        (Waits::Watch, _) => format!("entente member show {}", own?),
+        (Waits::Conclude, Some(id)) => format!("entente handoff conclude {id}"),
         (_, Some(id)) => format!("entente op show {id}"),
         (Waits::Clock, None) => "entente status".into(),
         (Waits::Credentials, None) => format!("entente member show {}", own?),

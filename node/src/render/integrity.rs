@@ -128,6 +128,7 @@ pub(crate) fn page(event: &IntegrityView, now: Time, hints: &Hints) -> String {
     let id = short(&event.id);
     let next = match (event.status.as_str(), event.proof, event.last_index) {
         ("preliminary", _, _) => format!("entente integrity confirm {id}"),
+        _ if event.votes_missing > 0 => format!("entente integrity vote {id} --suspend"),
         (_, Some(proof), _) => format!("entente evidence show {}", short(&proof)),
         (_, None, Some(index)) => format!("entente log --from {index} --limit 1"),
         (_, None, None) => "entente status".into(),

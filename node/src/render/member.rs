@@ -37,7 +37,8 @@ pub(crate) fn page(member: &MemberView) -> String {
     let mut text = format!("{}  {}\n\n", member.membership.name().to_uppercase(), member.partner);
     let mut rows = vec![["seat".to_owned(), seat(member)]];
     if let Some(since) = &member.since {
-        let by = member.by.map_or(String::new(), |by| format!(", by {}", short(&by)));
+        let title = member.by_title.as_ref().map_or(String::new(), |title| format!(" ({})", plain(title)));
+        let by = member.by.map_or(String::new(), |by| format!(", by {}{title}", short(&by)));
         let leaf = member.since_index.map_or(String::new(), |index| format!(", from leaf {index} on"));
         rows.push(["since".into(), format!("{since}{by}{leaf}")]);
     }

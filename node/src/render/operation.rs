@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use entente_protocol::coalition::AssetView;
 use entente_protocol::record::Stance;
 use entente_protocol::time::Time;
 
@@ -40,6 +41,24 @@ pub(crate) fn list(operations: &[OperationView], now: Time, hints: &Hints) -> St
         })
         .collect();
     headed(["ID", "STATE", "OUTCOME", "TYPE", "BY", "OPENED", "TITLE"], rows)
+}
+
+/// An asset that serves an operation, its owner's condition, and who controls it.
+pub(super) fn serves(asset: &AssetView) -> String {
+    let controlled = match asset.controller == asset.owner {
+        true => String::new(),
+        false => format!(", controlled by {}", plain(asset.controller.as_str())),
+    };
+    let caveat = asset
+        .caveat
+        .as_ref()
+        .map_or(String::new(), |caveat| format!(", on the condition: {}", plain(caveat)));
+    format!(
+        "{} of {} ({}){controlled}{caveat}",
+        plain(asset.name.as_str()),
+        plain(asset.owner.as_str()),
+        plain(&asset.label)
+    )
 }
 
 /// One operation in full.
@@ -114,6 +133,7 @@ pub(crate) fn page(operation: &OperationView, now: Time, hints: &Hints) -> Strin
     for lacking in operation.provisional_deficit.iter().flatten() {
         rows.push(["held".into(), format!("with all held here, {}", plain(lacking))]);
     }
+    rows.extend(operation.assets.iter().map(|asset| ["served by".into(), serves(asset)]));
     for commitment in &operation.commitments {
         rows.push(["committed".into(), committed(commitment)]);
     }

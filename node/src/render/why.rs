@@ -8,7 +8,7 @@ use entente_protocol::time::Time;
 use serde_json::{Value, json};
 
 use super::age::moment;
-use super::operation::{committed, may_act};
+use super::operation::{committed, may_act, serves};
 use super::{plain, short};
 use crate::api::dto::{AttestationView, OperationView};
 
@@ -64,9 +64,15 @@ pub(crate) fn page(operation: &OperationView, now: Time) -> String {
         };
         let counts = if said.counts { "" } else { " (not counted)" };
         let _ = writeln!(text, "{}: {} as {}{about}{counts}", plain(&said.partner), said.stance, said.role);
+        for hash in &said.evidence {
+            let _ = writeln!(text, "  evidence: commitment {hash}");
+        }
     }
     for voice in operation.authority.iter().flat_map(|authority| &authority.voices) {
         let _ = writeln!(text, "{}", super::authority::voice(voice));
+    }
+    for asset in &operation.assets {
+        let _ = writeln!(text, "served by: {}", serves(asset));
     }
     for claim in &operation.claims {
         let _ = writeln!(text, "claims: {}", plain(claim));
@@ -93,6 +99,7 @@ pub(crate) fn json(operation: &OperationView) -> Value {
         "under_lease": operation.under_lease,
         "standing": standing(operation).collect::<Vec<_>>(),
         "authority": operation.authority,
+        "assets": operation.assets,
         "claims": operation.claims,
     })
 }

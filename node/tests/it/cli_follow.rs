@@ -121,6 +121,14 @@ fn what_an_officer_says_is_told_as_it_comes_and_again_from_any_leaf_on() {
     run(&dir, &["asset", "declare", "lift-8", "--kind", "c-130", "--label", "another"]).done();
     again.until("norden declares lift-8: another");
     run(&dir, &["op", "follow", &id, "--from", "3"]).refused(2, &["--from"]);
+
+    // Of one operation also what is said behind its decision.
+    let to_end = Following::start(&dir, &["op", "follow", &id, "--to-end"]);
+    to_end.until("AGREED  airlift: Corridor");
+    run(&dir, &["handoff", "conclude", &id, "--note", "all landed"]).done();
+    to_end.until("Corridor: norden concludes it: all landed");
+    to_end.until(", concluded");
+    assert!(to_end.child_ends(), "nothing more is to come of it");
 }
 
 #[test]

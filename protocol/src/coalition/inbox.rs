@@ -2,20 +2,22 @@
 //!
 //! A pure reading of the state for one partner at one moment; the most urgent first, at most [`MAX_INBOX`].
 
+mod events;
+mod lead;
+mod own;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::integrity::{EventStatus, IntegrityEvent};
 use super::lease::Committed;
-use super::member::Membership;
 use super::operation::Operation;
 use super::outcome::Stage;
 use super::state::State;
-use crate::charter::{AuthorityName, Fallback, PartnerName, show_time};
+use crate::charter::{AuthorityName, Fallback, PartnerName};
 use crate::identity::RecordId;
 use crate::lane::Lane;
-use crate::record::{Handed, Role};
+use crate::record::Handed;
 use crate::time::Time;
 
 /// Most things that are listed.
@@ -23,8 +25,9 @@ pub const MAX_INBOX: usize = 1000;
 /// Credentials that run out within this time are told of, in milliseconds: two weeks.
 pub const CREDENTIALS_SOON_MS: u64 = 14 * 86_400_000;
 
-/// For how long it is told that a commitment came to nothing, or that a lead was taken over, in milliseconds: a day.
-const UNDONE_MS: u64 = 86_400_000;
+/// For how long it is told what has happened and cannot be answered, as that a commitment came to nothing or a lead was taken
+/// over, in milliseconds: a day.
+const TOLD_MS: u64 = 86_400_000;
 
 /// What somebody is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,6 +55,12 @@ pub enum Waits {
     Authorize,
     /// What its own authority is made of would change, to which only keys of that consent.
     Consent,
+    /// An operation that it leads is agreed and not concluded, and holds what it claims from others.
+    Conclude,
+    /// What served an operation that it leads was taken home.
+    Recalled,
+    /// An operation that it opened, and another leads, was not agreed.
+    Ended,
     /// Its veto is unused and keeps an operation open that is agreed otherwise.
     Veto,
     /// A role, or an operation, is offered to it.
@@ -60,6 +69,12 @@ pub enum Waits {
     Judge,
     /// An integrity event lacks partners that confirm it.
     Confirm,
+    /// Its vote is missing on whether the subject of a confirmed event is suspended.
+    Vote,
+    /// What one of its keys signs has no effect.
+    Quarantined,
+    /// Its watch changes hands, or nobody who may speak has it.
+    Watch,
     /// Its credentials run out.
     Credentials,
     /// Its clock and that of the others disagree.
@@ -107,35 +122,16 @@ impl State {
             let asked = asked.filter(|waiting| active || waiting.what == Waits::Concerned);
             all.extend(asked.take(MAX_INBOX));
             let events = self.events().filter(|_| active);
-            all.extend(events.filter_map(|event| self.asks_to_confirm(partner, event)).take(MAX_INBOX));
-            all.extend(self.leads_that_pass(partner, now).take(MAX_INBOX));
+            all.extend(events.filter_map(|event| self.asks_about_event(partner, event)).take(MAX_INBOX));
+            all.extend(self.waits_for_lead(partner, now).take(MAX_INBOX));
         }
         most_urgent_first(&mut all);
         all
     }
 
-    /// What waits because of the partner itself.
-    fn own_standing(&self, partner: &PartnerName, now: Time) -> Vec<Waiting> {
-        let mut all = Vec::new();
-        let member = self.member(partner);
-        if let (Membership::Suspended, Some(changed)) = (member.membership, &member.changed) {
-            all.push(Waiting {
-                what: Waits::Suspended,
-                urgent: true,
-                about: Some(changed.by),
-                title: "suspended".into(),
-                why: format!("what {partner} says has no effect: {}", changed.reason),
-                until_ms: None,
-                authority: None,
-            });
-        }
-        all.extend(self.keys_that_end(partner, now));
-        all
-    }
-
     /// What it has committed and has to undo: for a day, and as long as a panel has not ruled on a conflict.
     fn undone(&self, partner: &PartnerName, now: Time) -> impl Iterator<Item = Waiting> {
-        let lately = self.commitments.ended_since(Time(now.0.saturating_sub(UNDONE_MS)));
+        let lately = self.commitments.ended_since(Time(now.0.saturating_sub(TOLD_MS)));
         let ids = lately.map(|it| it.id).chain(self.commitments.in_dispute(partner)).collect::<BTreeSet<_>>();
         ids.into_iter().filter_map(|id| {
             let commitment = self.commitments.get(&id).filter(|it| it.partner == *partner)?;
@@ -147,38 +143,10 @@ impl State {
                 about: Some(operation.id),
                 title: format!("{}: {}", operation.open.kind, operation.open.title),
                 why: format!("committed alone, and {}", self.explain_commitment(commitment, operation)),
-                until_ms: Some(end.at.plus(UNDONE_MS).0),
+                until_ms: Some(end.at.plus(TOLD_MS).0),
                 authority: None,
             })
         })
-    }
-
-    /// Operations whose lead it may take, and those whose lead was taken from it within a day.
-    fn leads_that_pass(&self, partner: &PartnerName, now: Time) -> impl Iterator<Item = Waiting> {
-        self.operations().filter(|operation| operation.over().is_none()).filter_map(move |operation| {
-            let (what, why) = match self.may_take_over(partner, operation, now) {
-                Some(why) => (Waits::TakeOver, why),
-                None => (Waits::TakenOver, self.lately_taken(partner, operation, now)?),
-            };
-            Some(Waiting {
-                what,
-                urgent: true,
-                about: Some(operation.id),
-                title: format!("{}: {}", operation.open.kind, operation.open.title),
-                why,
-                until_ms: None,
-                authority: None,
-            })
-        })
-    }
-
-    fn lately_taken(&self, partner: &PartnerName, operation: &Operation, now: Time) -> Option<String> {
-        if !operation.has_handed(Role::Lead, partner) {
-            return None;
-        }
-        let taken = self.handoffs_of(&operation.id).rfind(|it| it.from == *partner && it.is_taken())?;
-        let at = taken.end.as_ref().filter(|end| now.since(end.at) < UNDONE_MS)?.at;
-        Some(format!("{} has taken the lead over at {}", taken.to, show_time(at)))
     }
 
     /// What waits for a word until a moment: an operation, an offer or a dispute.
@@ -227,23 +195,6 @@ impl State {
                 false => format!("{} disputes it: {}", dispute.opened_by, dispute.reason),
             },
             until_ms: Some(dispute.expires.0),
-            authority: None,
-        })
-    }
-
-    /// An integrity event that is not settled and that this partner could confirm.
-    fn asks_to_confirm(&self, partner: &PartnerName, event: &IntegrityEvent) -> Option<Waiting> {
-        if event.status != EventStatus::Preliminary {
-            return None;
-        }
-        let view = self.event_view(event);
-        view.may_confirm.contains(partner).then(|| Waiting {
-            what: Waits::Confirm,
-            urgent: view.urgent,
-            about: Some(event.id),
-            title: format!("{}: {}", event.matter.kind, event.text),
-            why: view.explanation,
-            until_ms: None,
             authority: None,
         })
     }

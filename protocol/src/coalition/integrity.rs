@@ -164,7 +164,7 @@ impl IntegrityEvent {
         settled || self.last_index == index
     }
 
-    fn is_withdrawn(&self) -> bool {
+    pub(super) fn is_withdrawn(&self) -> bool {
         matches!(self.status, EventStatus::Withdrawn { .. })
     }
 

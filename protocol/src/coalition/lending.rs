@@ -46,7 +46,6 @@ impl Lendings {
         self.0.get(&(operation, place))
     }
 
-    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (RecordId, u32, &Lending)> {
         self.0.iter().map(|((operation, place), lending)| (*operation, *place, lending))
     }

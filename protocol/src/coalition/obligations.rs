@@ -36,6 +36,8 @@ pub struct MemberView {
     pub since_index: Option<u64>,
     /// The operation that decided so or admitted it, or the record by which it left.
     pub by: Option<RecordId>,
+    /// That operation's title, where it is one.
+    pub by_title: Option<String>,
     /// The reason that was given.
     pub reason: Option<String>,
     /// Its seat; none while the committee is the one from before it was admitted.
@@ -191,6 +193,7 @@ impl State {
                 since: since.map(|(at, _)| show_time(at)),
                 since_index: since.and_then(|(_, by)| self.index_of_change(&partner.name, &by)),
                 by: since.map(|(_, by)| by),
+                by_title: since.and_then(|(_, by)| Some(self.operation(&by)?.open.title.clone())),
                 reason: changed.map(|changed| changed.reason.clone()),
                 seat,
                 officers: self.officers_of(&partner.name),

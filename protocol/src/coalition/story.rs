@@ -1,9 +1,12 @@
 //! The story of an operation: who did what, in which role, at which index, from its opening to its end.
 //!
 //! Guarantees: everything that had an effect on the operation is told once, in the order of batch time and log index: the opening,
-//! attestations with their caveats, words of authorities, assets lent and recalled, offers and what became of them, takeovers, disputes, each judge's
+//! attestations with their caveats and evidence, the end of a
+//! window that decided nothing, who lost its voice meanwhile, words of authorities, assets lent and recalled, offers and what became of them, takeovers, disputes, each judge's
 //! last word, rulings, decisions, the conclusion. Of long stories the latest [`MAX_STORY_EVENTS`] are told, with the number of
 //! those before.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +14,13 @@ use super::authority::Mandate;
 use super::dispute::{About, Dispute};
 use super::handoff::{Handoff, HandoffEnd, PhaseView};
 use super::lease::Commitment;
+use super::member::Membership;
 use super::operation::Operation;
+use super::outcome::Stage;
 use super::state::State;
 use super::view::Status;
 use crate::charter::text::all_of;
-use crate::charter::{AuthorityName, KindName, PartnerName, show_time};
+use crate::charter::{AuthorityName, Fallback, KindName, PartnerName, show_time};
 use crate::identity::RecordId;
 use crate::record::{Handed, Role, Stance};
 use crate::time::Time;
@@ -59,6 +64,12 @@ pub enum StoryWord {
     Committed,
     /// It is known what became of that.
     Settled,
+    /// The first window ended without a decision, and a further one began.
+    Deferred,
+    /// The first window ended without a decision, and a partner or an authority is to decide.
+    Escalated,
+    /// A partner that takes part was suspended, or is a member no more.
+    Silenced,
     /// The operation was decided.
     Decided,
     /// Its lead concluded it.
@@ -98,6 +109,9 @@ impl StoryWord {
             Self::Ruled => "ruled",
             Self::Committed => "committed",
             Self::Settled => "settled",
+            Self::Deferred => "deferred",
+            Self::Escalated => "escalated",
+            Self::Silenced => "silenced",
             Self::Decided => "decided",
             Self::Concluded => "concluded",
             Self::Declared => "declared",
@@ -274,7 +288,8 @@ impl State {
         let leads = *first == operation.opened_by;
         let lead = if leads { String::new() } else { format!("; {first} leads") };
         let opener = Some((&operation.opened_by, leads.then_some(Role::Lead)));
-        let text = format!("opens it{lead}");
+        let raised = operation.open.precedence.map_or(String::new(), |lane| format!("; raised to {lane}"));
+        let text = format!("opens it{lead}{raised}");
         told.tell(
             operation.opened_at,
             Some(operation.index),
@@ -295,7 +310,13 @@ impl State {
                 Some(_) => " (replaced later)",
                 None => "",
             };
-            let event = (StoryWord::Attested, format!("{says}{caveat}{replaced}"), Some(said.record));
+            let evidence = match said.evidence.as_slice() {
+                [] => String::new(),
+                [one] => format!(", with evidence of the hash {one}"),
+                many => format!(", with evidence of {} hashes", many.len()),
+            };
+            let text = format!("{says}{caveat}{evidence}{replaced}");
+            let event = (StoryWord::Attested, text, Some(said.record));
             let who = Some((&said.partner, Some(said.role)));
             told.tell(said.at, Some(said.index), who, event);
             if let (Some((index, at)), Some(record)) = (said.withdrawn, said.withdrawn_by) {
@@ -303,6 +324,8 @@ impl State {
                 told.tell(at, Some(index), who, (StoryWord::Withdrawn, text, Some(record)));
             }
         }
+        self.tell_stage(operation, told);
+        self.tell_silenced(operation, told);
         if let Some(earlier) = &operation.earlier {
             let event = (StoryWord::Decided, format!("{}, and remanded later", earlier.verdict), None);
             told.tell(earlier.at, earlier.by, None, event);
@@ -319,6 +342,48 @@ impl State {
             let lead = Some((&operation.lead, Some(Role::Lead)));
             let text = format!("concludes it{}", with(operation.conclusion.as_ref()));
             told.tell(mark.at, mark.index, lead, (StoryWord::Concluded, text, Some(mark.record)));
+        }
+    }
+
+    /// That its first window ended without a decision, unless a panel has begun another since.
+    fn tell_stage(&self, operation: &Operation, told: &mut Telling) {
+        let Some(kind) = self.kind_of(operation).filter(|_| operation.remanded.is_none()) else { return };
+        let (what, text) = match (operation.stage, &kind.rule.fallback) {
+            (Stage::Deferred, _) => (StoryWord::Deferred, "deferred by one further window".to_owned()),
+            (Stage::Escalated, Fallback::Escalate(to)) => {
+                (StoryWord::Escalated, format!("escalated to {to}"))
+            }
+            (Stage::Escalated, Fallback::Authority(to)) => {
+                (StoryWord::Escalated, format!("escalated to the authority {to}"))
+            }
+            _ => return,
+        };
+        let ended = operation.opened_at.plus(kind.window_ms);
+        let until = show_time(operation.closes);
+        told.tell(ended, None, None, (what, format!("{text}, until {until}"), None));
+    }
+
+    /// Who takes part and lost its voice while the operation was not over.
+    fn tell_silenced(&self, operation: &Operation, told: &mut Telling) {
+        let spoke = operation.attestations.iter().map(|said| &said.partner);
+        let part = spoke.chain([&operation.opened_by, &operation.lead]).collect::<BTreeSet<_>>();
+        let over = operation.over().map_or(Time(u64::MAX), |(_, at)| at);
+        for partner in part {
+            let member = self.member(partner);
+            let Some(changed) = &member.changed else { continue };
+            if member.membership == Membership::Active
+                || changed.at < operation.opened_at
+                || changed.at > over
+            {
+                continue;
+            }
+            let text = format!("is {}: {}", member.membership, changed.reason);
+            told.tell(
+                changed.at,
+                self.seen(&changed.by).map(|seen| seen.index),
+                Some((partner, None)),
+                (StoryWord::Silenced, text, Some(changed.by)),
+            );
         }
     }
 

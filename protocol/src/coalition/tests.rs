@@ -7,6 +7,7 @@ mod attacks;
 mod authority;
 mod claims;
 mod disputes;
+mod duties;
 mod escalation;
 mod everything;
 mod evidence;

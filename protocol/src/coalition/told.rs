@@ -83,7 +83,7 @@ impl State {
 
     fn concerning(&self, operation: &Operation, event: StoryEvent) -> ToldView {
         let grave = match event.what {
-            StoryWord::Offered | StoryWord::Taken | StoryWord::Committed => true,
+            StoryWord::Offered | StoryWord::Taken | StoryWord::Committed | StoryWord::Recalled => true,
             StoryWord::Opened => removes(operation),
             StoryWord::Spoken => self.keeps_its_own(operation, &event),
             _ => false,
@@ -119,7 +119,11 @@ impl State {
                 let ground = asset.recalled.as_ref().filter(|(at, _)| *at == index);
                 let ground = ground.and_then(|(_, ground)| ground.as_ref());
                 let ground = ground.map_or(String::new(), |ground| format!(": {ground}"));
-                (StoryWord::Recalled, format!("recalls {name}{ground}"), index, None)
+                let mut lendings = self.lendings.iter();
+                let served =
+                    lendings.find(|(.., lending)| lending.back.as_ref().is_some_and(|back| back.0 == *id));
+                let served = served.and_then(|(operation, ..)| self.operation(&operation));
+                (StoryWord::Recalled, format!("recalls {name}{ground}"), index, served)
             }
         };
         let mut telling = Telling::default();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::asset::AssetView;
 use super::authority::MandateView;
 use super::lease::{CommitmentView, UnderLease};
 use super::operation::Operation;
@@ -73,6 +74,9 @@ impl From<Verdict> for Status {
     }
 }
 
+/// Most assets that are shown with the operation that they serve.
+pub(super) const MAX_ASSETS_SHOWN: usize = 32;
+
 /// An operation, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationView {
@@ -106,6 +110,8 @@ pub struct OperationView {
     pub phase: Option<KindName>,
     /// Whether its lead has concluded it.
     pub concluded: bool,
+    /// Whether nothing more is to come of it: it is concluded, annulled, not agreed, or a change that is decided.
+    pub over: bool,
     /// The dispute about it, or something that belongs to it, that is open.
     pub disputed: Option<RecordId>,
     /// What is agreed, where that is less than what was asked for.
@@ -134,6 +140,8 @@ pub struct OperationView {
     pub authority: Option<MandateView>,
     /// How it ended, line by line.
     pub decision: Option<DecisionView>,
+    /// What serves it, with its owner's condition and who controls it; at most [`MAX_ASSETS_SHOWN`].
+    pub assets: Vec<AssetView>,
     /// What partners have committed alone, by partner, with what became of it.
     pub commitments: Vec<CommitmentView>,
     /// Whether what is committed may be acted on before it is agreed, where something is.
@@ -342,6 +350,7 @@ impl State {
             lead: operation.lead.clone(),
             phase: kind.as_ref().and_then(|kind| Some(kind.phase(operation.phase)?.name.clone())),
             concluded: operation.concluded.is_some(),
+            over: operation.over().is_some() || operation.change.is_some() && operation.decision.is_some(),
             disputed: self
                 .open_dispute(&operation.id)
                 .filter(|id| self.dispute(id).is_none_or(|dispute| ordered(dispute.index).is_some())),
@@ -373,6 +382,12 @@ impl State {
                 .collect(),
             authority,
             decision: operation.decision.as_ref().map(DecisionView::from),
+            assets: self
+                .assets
+                .serving(&operation.id)
+                .take(MAX_ASSETS_SHOWN)
+                .map(|asset| self.asset_view(asset))
+                .collect(),
             commitments: self.commitment_views(operation),
             under_lease: kind.and_then(|kind| self.under_lease(operation, kind)),
         }

@@ -1,6 +1,6 @@
 //! Real nodes, killed exactly at system calls that are effect boundaries, while all partners submit.
 //!
-//! The kernel stops an unmodified node at a chosen system call (`strace`, fault injection): on entering the n-th
+//! The kernel stops a node that knows nothing of it at a chosen system call (`strace`, fault injection): on entering the n-th
 //! `pwrite64`, `fdatasync`, `write`, `futex` or `sendmsg` of a thread, so before a commit is durable, between two of its
 //! writes, before others are woken or before a datagram leaves; or having left the n-th `fdatasync`, so that a commit is durable
 //! and nothing behind it has left. Small numbers hit the opening of the store and recovery, since every start after a kill

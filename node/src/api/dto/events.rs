@@ -203,6 +203,8 @@ mod tests {
             status: "preliminary".into(),
             urgent: false,
             explanation: "one word more".into(),
+            may_vote: vec![partner()],
+            votes_missing: 1,
             against: Some(partner()),
             key: Some(key()),
             holder: Some(partner()),

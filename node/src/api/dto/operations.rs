@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use entente_protocol::coalition::{CommitmentView, MandateView, Stage, UnderLease};
+use entente_protocol::coalition::{AssetView, CommitmentView, MandateView, Stage, UnderLease};
 use entente_protocol::feed::Lane;
 use entente_protocol::identity::{Hash, RecordId};
 use entente_protocol::record::{Role, Stance};
@@ -62,6 +62,9 @@ pub struct OperationView {
     /// Whether its lead has concluded it.
     #[serde(default)]
     pub concluded: bool,
+    /// Whether nothing more is to come of it: it is concluded, annulled, not agreed, or a change that is decided.
+    #[serde(default)]
+    pub over: bool,
     /// What is agreed, where that is less than what was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<String>,
@@ -112,6 +115,9 @@ pub struct OperationView {
     /// What would be missing then, one thing a line, where that differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisional_deficit: Option<Vec<String>>,
+    /// What serves it, with its owner's condition and who controls it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assets: Vec<AssetView>,
     /// What partners have committed alone, by partner; held ones without an end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commitments: Vec<CommitmentView>,

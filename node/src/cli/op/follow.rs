@@ -10,11 +10,14 @@ use crate::cli::{Context, now};
 use crate::errors::{CliError, Exit};
 use crate::render;
 
-/// Follow what happens; with an id, until that operation is decided.
+/// Follow what happens; with an id, until that operation is decided, or to its end.
 #[derive(Args)]
 pub(crate) struct Follow {
     /// An operation, or the beginning of its id
     id: Option<String>,
+    /// Go on behind its decision, with all that is said of it, until it is concluded, annulled or has failed
+    #[arg(long, requires = "id")]
+    to_end: bool,
     /// Also checkpoints, links, who can be reached, and faults
     #[arg(long, conflicts_with = "id")]
     all: bool,
@@ -26,7 +29,7 @@ pub(crate) struct Follow {
 impl Follow {
     pub(super) async fn run(&self, context: &Context) -> Result<(), CliError> {
         match &self.id {
-            Some(id) => follow_one(id, context).await,
+            Some(id) => follow_one(id, self.to_end, context).await,
             None => self.follow_all(context).await,
         }
     }
@@ -46,18 +49,14 @@ impl Follow {
                     | EventView::Lagged { .. }
             );
             if self.all || about_records {
-                if context.json {
-                    render::print_json(&event);
-                } else {
-                    render::print(&format!("{}\n", render::event::line(&event, self.all, &context.hints)));
-                }
+                tell(&event, self.all, context);
             }
         }
         Err(stopped(context))
     }
 }
 
-async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
+async fn follow_one(id: &str, to_end: bool, context: &Context) -> Result<(), CliError> {
     let client = context.client()?;
     // Subscribed before the first look, so that nothing falls between them.
     let mut events = client.events("/v1/events").await?;
@@ -72,13 +71,22 @@ async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
                 render::print(&format!("{}\n", render::operation::page(&operation, now(), &context.hints)));
             }
         }
-        if operation.decision.is_some() {
+        if operation.decision.is_some() && (!to_end || operation.over) {
             return Ok(());
         }
+        let id = operation.id;
         seen = Some(operation);
         loop {
             match events.next().await? {
                 None => return Err(stopped(context)),
+                Some(event @ EventView::Told { .. }) if to_end => {
+                    if matches!(&event, EventView::Told { told, .. } if told.operation == Some(id)) {
+                        tell(&event, false, context);
+                        break;
+                    }
+                }
+                // What it says is told next.
+                Some(EventView::Held { .. } | EventView::Ordered { .. }) if to_end => {}
                 Some(
                     EventView::Held { .. }
                     | EventView::Ordered { .. }
@@ -90,6 +98,14 @@ async fn follow_one(id: &str, context: &Context) -> Result<(), CliError> {
             }
         }
         operation = client.get(&path).await?;
+    }
+}
+
+fn tell(event: &EventView, all: bool, context: &Context) {
+    if context.json {
+        render::print_json(event);
+    } else {
+        render::print(&format!("{}\n", render::event::line(event, all, &context.hints)));
     }
 }
 

@@ -130,7 +130,8 @@ impl State {
         !self.is_active(judge) || self.is_party(judge, opener, subject, about, operation)
     }
 
-    /// Whether `partner` is a party to a dispute that `opener` opened about `subject`.
+    /// Whether `partner` is a party to a dispute that `opener` opened about `subject`: who opened the dispute or the operation,
+    /// leads it or has led it, gave or took what is disputed, vetoed the outcome, or was in the way of a lease or had it.
     pub(in crate::coalition) fn is_party(
         &self,
         partner: &PartnerName,
@@ -151,11 +152,13 @@ impl State {
                 operation.attestations.iter().any(|said| said.record == *subject && said.partner == *partner)
             }
         };
-        // Who committed what another had a right to, and whoever had it.
-        let conflicts = operation.decision.iter().flat_map(|decision| &decision.conflicts);
-        let wronged = conflicts.clone().any(|conflict| conflict.partner == *partner);
-        let wrongs = operation.opened_by == *partner && conflicts.count() > 0;
-        opener == partner || led || own || wronged || wrongs
+        // Whoever had a right to what another committed, and whose veto made it what it is.
+        let mut decisions = operation.decision.iter();
+        let decided = decisions.any(|decision| {
+            decision.conflicts.iter().any(|conflict| conflict.partner == *partner)
+                || decision.deficit.vetoed_by.contains(partner)
+        });
+        opener == partner || operation.opened_by == *partner || led || own || decided
     }
 
     /// Whether `partner` is a party to a dispute.

@@ -118,6 +118,25 @@ impl State {
         Ok(())
     }
 
+    /// Whose votes would suspend the subject of an event, and how many more that takes; none where it is not declared or is done.
+    pub(super) fn suspension_waits(&self, event: &IntegrityEvent) -> Option<(Vec<PartnerName>, usize)> {
+        let rules = &self.charter().integrity;
+        let subject = self.subject(&event.matter).filter(|subject| self.is_active(subject))?;
+        let is_open = event.is_confirmed() && event.suspended.is_none() && event.lifted.is_none();
+        if !is_open || !rules.has(event.matter.kind, Response::Suspend) {
+            return None;
+        }
+        let votes = event.votes.iter().filter(|(measure, _)| *measure == Measure::Suspend);
+        let voted = votes.map(|(_, word)| &word.partner).collect::<Vec<_>>();
+        let may = |partner: &&PartnerName| {
+            **partner != subject && rules.may_vote(partner) && self.is_active(partner)
+        };
+        let counted = voted.iter().copied().filter(|partner| may(partner)).count();
+        let members = self.last_charter().members().map(|partner| &partner.name);
+        let open = members.filter(may).filter(|partner| !voted.contains(partner)).cloned().collect();
+        Some((open, (rules.votes as usize).saturating_sub(counted)))
+    }
+
     /// Makes the change that was judged to be right, at the log index `now_index`; gives the event's id.
     pub(in crate::coalition) fn commit_integrity(
         &mut self,

@@ -68,6 +68,10 @@ pub struct IntegrityView {
     pub may_confirm: Vec<PartnerName>,
     /// Of how many more it needs a word.
     pub missing: u64,
+    /// Who could still vote to suspend its subject, where that is declared.
+    pub may_vote: Vec<PartnerName>,
+    /// How many more votes that takes.
+    pub votes_missing: u64,
     /// Log index of what confirmed or withdrew it.
     pub settled_index: Option<u64>,
     /// Votes on what follows.
@@ -145,6 +149,7 @@ impl State {
             EventStatus::Confirmed { index, .. } => (Some(*index), false),
             EventStatus::Withdrawn { index, .. } => (Some(*index), true),
         };
+        let suspension = self.suspension_waits(event);
         let mut view = IntegrityView {
             id: event.id,
             kind: matter.kind,
@@ -171,6 +176,8 @@ impl State {
             confirmed: event.confirmed.iter().map(WordView::from).collect(),
             may_confirm: if preliminary { partners.filter(open).collect() } else { Vec::new() },
             missing: if preliminary { missing as u64 } else { 0 },
+            votes_missing: suspension.as_ref().map_or(0, |(_, missing)| *missing as u64),
+            may_vote: suspension.map_or_else(Vec::new, |(voters, _)| voters),
             settled_index: settled.and_then(ordered),
             votes: event
                 .votes
@@ -208,6 +215,13 @@ impl State {
                 let mut text = format!("confirmed {by}{}, {}", at(*index), show_time(*time));
                 if let Some(index) = event.quarantined {
                     text.push_str(&format!("; the key is in quarantine since{}", at(index)));
+                }
+                if let (1.., Some(who)) = (view.votes_missing, self.subject(&event.matter)) {
+                    let (missing, voters) = (view.votes_missing, either(&view.may_vote));
+                    text.push_str(&match view.may_vote.len() as u64 >= missing {
+                        true => format!("; needs {missing} more of {voters} to vote that {who} is suspended"),
+                        false => format!("; too few are left to vote that {who} is suspended"),
+                    });
                 }
                 if let (Some(index), Some(who)) = (event.suspended, self.subject(&event.matter)) {
                     text.push_str(&format!("; {who} was suspended by vote{}", at(index)));

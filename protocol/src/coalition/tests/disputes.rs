@@ -182,6 +182,25 @@ fn no_party_judges_and_what_then_is_declared() {
         DisputeRefusal::NotJudge { .. }
     ));
     bench.ruled(dispute, Uphold);
+    // Whoever vetoed what is disputed keeps no veto by silence, and whoever opened the operation has no seat either.
+    let mut bench = Bench::new(found({
+        let judges = ["corvus", "delphin", "norden", "sudria"].map(name).to_vec();
+        let mut charter = disputed_charter(|rule| rule.panel = judges);
+        let kind =
+            charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift").expect("declared");
+        kind.rule.veto.partners = vec![name("norden")];
+        charter
+    }));
+    let signed = open(&bench.founded, "delphin", "by who does not lead");
+    assert_eq!(bench.apply(&signed).disposition, Disposition::Applied);
+    let id = signed.record.id();
+    assert_eq!(bench.state.operation(&id).map(|it| it.lead.clone()), Some(name("estmark")));
+    bench.say("norden", id, Supporting, Object);
+    let closes = bench.state.operation(&id).expect("open").closes;
+    bench.advance(closes);
+    assert_eq!(bench.verdict(id), Some(Verdict::Failed));
+    let dispute = bench.does("estmark", "vetoed", disputes(id));
+    assert_eq!(panel(&bench, dispute), ["corvus", "sudria"].map(name));
     // All three needed: with a party among them the dispute cannot be opened, unless those that are left suffice.
     for (if_short, expected) in [(IfShort::Refuse, None), (IfShort::Unanimous, Some(2))] {
         let mut bench = court(|rule| (rule.threshold, rule.if_short) = (3, if_short));

@@ -1,6 +1,7 @@
 //! Acts of every kind in one log, in any order: what the charter's words promise of each holds beside all others.
 
 use super::assets::{contribute, declare, recall};
+use super::authority::authority;
 use super::authority::{speak, statement};
 use super::disputes::{disputes, rules_as};
 use super::handoffs::{LEAD, accepts, concludes, offers, takes_over};
@@ -9,9 +10,9 @@ use super::keys::{direct, grant, revoke};
 use super::leases::{alone, commits, leased_charter, lift};
 use super::members::{leave, propose};
 use super::*;
-use crate::authority::Word;
-use crate::charter::{HandoffRule, IntegrityRules, PartnerName, Response, TakeoverRule};
-use crate::coalition::Membership;
+use crate::authority::{Authority, AuthorityKind, Expression, KindPrecedence, Scope, Word};
+use crate::charter::{HandoffRule, IntegrityRules, PartnerName, Phase, Response, TakeoverRule};
+use crate::coalition::{Mandate, Membership};
 use crate::credential::{Capability, Target};
 use crate::record::{
     AssetAct, Control, DisputeAct, EventKind, Handed, HandoffAct, IntegrityAct, Measure, MemberAct, Ruling,
@@ -21,14 +22,33 @@ use crate::record::{
 const SEVEN: [&str; 7] = ["norden", "sudria", "estmark", "vigil", "borea", "corvus", "delphin"];
 const LEADS: [&str; 3] = ["estmark", "norden", "sudria"];
 
-/// Leases, a panel, takeovers, votes that suspend; three may lead, and two endorsements are enough.
+/// Leases, a panel, takeovers, two phases, votes that suspend, keys in quarantine, a command that closures need; three may lead, and
+/// two endorsements are enough.
 fn a_charter_with_everything() -> Charter {
     leased_charter(|charter| {
         charter.integrity = IntegrityRules::of(SEVEN.len());
         charter.integrity.responses.equivocation = vec![Response::Alert, Response::Suspend];
+        charter.integrity.responses.impersonation = vec![Response::Quarantine];
+        charter.integrity.lift_votes = 2;
+        let needs = ["estmark", "norden", "sudria"].map(|name| Expression::Named(authority(name))).to_vec();
+        charter.authority.precedence = Some(KindPrecedence::default());
+        charter.authority.authorities = vec![Authority {
+            name: authority("command"),
+            kind: AuthorityKind::Coalition,
+            scope: Scope::default(),
+            expression: Expression::threshold(2, needs, &[]).expect("sound"),
+        }];
+        let closure = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "closure");
+        closure.expect("declared").authority = Some(authority("command"));
         let airlift = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
         let airlift = airlift.expect("declared");
         airlift.lead = LEADS.map(name).to_vec();
+        let phase = |title: &str| Phase {
+            name: title.parse().expect("a name"),
+            lead: LEADS.map(name).to_vec(),
+            successor: None,
+        };
+        airlift.phases = vec![phase("approach"), phase("return")];
         let takeover = TakeoverRule { successor: name("sudria"), silent_ms: Some(2 * HOUR_MS), lapsed: true };
         airlift.handoff = HandoffRule { offer_ms: HOUR_MS, takeover: Some(takeover) };
     })
@@ -79,6 +99,10 @@ impl Known {
         let corridor = ["alfa", "bravo", "charlie"][rng.below(3) as usize];
         match rng.below(24) {
             0 => (LEADS[rng.below(3) as usize], Act::Open(lift(&step.to_string(), corridor))),
+            1 if rng.below(3) == 0 => {
+                let open = Open { kind: "closure".into(), ..lift(&step.to_string(), corridor) };
+                (LEADS[rng.below(3) as usize], Act::Open(Open { body: BTreeMap::new(), ..open }))
+            }
             1 => {
                 let open = Open { body: BTreeMap::new(), ..lift(&step.to_string(), corridor) };
                 (LEADS[rng.below(3) as usize], Act::Open(open))
@@ -144,12 +168,25 @@ impl Known {
             }
             18 => {
                 let accused = SEVEN[rng.below(7) as usize];
-                (any, report_of(matter(EventKind::Equivocation, Some(accused), None), None))
+                let officer = (rng.below(3) == 0).then(|| key(accused, "officer").public());
+                let kind = if officer.is_some() { EventKind::Impersonation } else { EventKind::Equivocation };
+                (any, report_of(matter(kind, Some(accused), officer), None))
             }
             19 => {
                 let event = self.named(rng, &self.events);
                 let measure = if rng.below(2) == 0 { Measure::Lift } else { Measure::Suspend };
                 (any, [confirm(event), withdraw(event), vote(event, measure)][rng.below(3) as usize].clone())
+            }
+            20 if rng.below(2) == 0 => {
+                let word = [Word::Order, Word::Order, Word::Refuse, Word::Permit][rng.below(4) as usize];
+                let number = u32::try_from(step).expect("few");
+                let closures =
+                    bench.state.operations().filter(|it| it.open.kind == "closure").map(|it| it.id);
+                let closures = closures.collect::<Vec<_>>();
+                (
+                    LEADS[rng.below(3) as usize],
+                    speak(statement(one_of(rng, &closures), "command", word, number)),
+                )
             }
             20 => {
                 let word = [Word::Refuse, Word::Permit, Word::Recall][rng.below(3) as usize];
@@ -158,7 +195,13 @@ impl Known {
             21 => (any, commits(operation)),
             22 if rng.below(3) == 0 => {
                 let subject = name(SEVEN[rng.below(7) as usize]);
-                let (kind, change) = match rng.below(5) {
+                let (kind, change) = match rng.below(7) {
+                    5 | 6 => {
+                        let mut wanted = Charter::clone(bench.state.last_charter());
+                        wanted.operations.iter_mut().for_each(|kind| kind.window_ms += 60_000);
+                        let amendment = bench.state.last_charter().amendment_to(&wanted).expect("sound");
+                        ("amendment", Change::Amend(Box::new(amendment)))
+                    }
                     0 | 1 => ("suspension", Change::Suspend(subject)),
                     2 | 3 => ("reinstatement", Change::Reinstate(subject)),
                     _ => ("expulsion", Change::Expel(subject)),
@@ -262,11 +305,13 @@ fn check(state: &State, gone: &mut BTreeMap<PartnerName, Membership>, at: &str) 
 #[test]
 fn no_sequence_of_acts_of_every_kind_breaks_what_is_promised_of_one() {
     let (mut applied, mut kinds) = (0, BTreeMap::<&str, usize>::new());
+    let (mut ruled, mut told) = (0, BTreeSet::new());
     for seed in 0..16 {
         let mut rng = Rng::new(seed);
         let mut bench = Bench::new(found(a_charter_with_everything()));
         let mut twin = bench.clone();
         let (mut known, mut gone) = (Known::default(), BTreeMap::new());
+        let mut version = 1;
         let mut said_by = BTreeMap::<RecordId, &str>::new();
         let (mut copy, mut late) = (BTreeMap::<Hash, Vec<u8>>::new(), Vec::<SignedRecord>::new());
         for step in 0..220 {
@@ -275,6 +320,9 @@ fn no_sequence_of_acts_of_every_kind_breaks_what_is_promised_of_one() {
                 let time = bench.state.time().plus(rng.below(2 * HOUR_MS));
                 let advanced = bench.advance(time);
                 assert_eq!(twin.state.advance(time), advanced, "{at}");
+                bench.state.begin_batch();
+                twin.state.begin_batch();
+                ruled += advanced.rulings.len();
                 check(&bench.state, &mut gone, &at);
                 continue;
             }
@@ -296,6 +344,14 @@ fn no_sequence_of_acts_of_every_kind_breaks_what_is_promised_of_one() {
             };
             let taken = bench.apply(&signed);
             assert_eq!(twin.apply(&signed), taken, "{at}");
+            ruled += taken.rulings.len();
+            told.extend(bench.state.last_charter().version.gt(&version).then_some("amended"));
+            version = bench.state.last_charter().version;
+            told.extend(
+                bench.state.events().any(|event| event.quarantined.is_some()).then_some("quarantine"),
+            );
+            let ordered = |it: &Mandate| !it.words.is_empty() && it.allows();
+            told.extend(taken.decisions.iter().flat_map(|it| &it.mandates).any(ordered).then_some("ordered"));
             assert_eq!(twin.state.root(), bench.state.root(), "{at}");
             if taken.disposition == Disposition::Applied {
                 known.take(signed.record.id(), &signed.record.act);
@@ -318,5 +374,9 @@ fn no_sequence_of_acts_of_every_kind_breaks_what_is_promised_of_one() {
             }
         }
     }
-    assert!(applied > 400 && kinds.len() >= 9, "{applied} applied: {kinds:?}");
+    let all = ["amended", "ordered", "quarantine"].into();
+    assert!(
+        applied > 900 && kinds.len() == 12 && ruled >= 3 && told == all,
+        "{applied}, {ruled}, {told:?}: {kinds:?}"
+    );
 }

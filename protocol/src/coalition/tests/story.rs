@@ -3,6 +3,7 @@
 use super::assets::{contribute, declare, recall};
 use super::handoffs::{LEAD, accepts, concludes, offers, relay_charter};
 use super::*;
+use crate::charter::Fallback;
 use crate::coalition::StoryWord;
 use crate::record::Control;
 
@@ -56,4 +57,43 @@ fn a_story_tells_who_did_what_in_which_role_at_which_index() {
     );
     assert!(story.events.iter().all(|event| event.what == StoryWord::Decided || event.record.is_some()));
     bench.assert_root();
+}
+
+#[test]
+fn a_story_tells_that_a_window_decided_nothing_and_who_lost_its_voice_meanwhile() {
+    let at_least = vec![AtLeast { role: Supporting, count: 2 }];
+    let fallback = Fallback::Escalate(name("sudria"));
+    let rule = OutcomeRule { required: vec![Lead], at_least, fallback, ..OutcomeRule::default() };
+    let mut bench = Bench::with_rule(rule);
+    let id = bench.open();
+    let said = Attest {
+        operation: id,
+        role: Supporting,
+        stance: Endorse,
+        caveat: None,
+        evidence: vec![hash("test", &[b"a map"])],
+        supersedes: None,
+    };
+    bench.does("estmark", "1", Act::Attest(said));
+    bench.pass_time(1000);
+    bench.suspends("estmark");
+    let closes = bench.state.operation(&id).expect("open").closes;
+    bench.advance(closes);
+    let story = bench.state.story(&id, closes).expect("known");
+    let told = story.events.iter().map(|event| {
+        let who = event.partner.as_ref().map_or("-", |partner| partner.as_str());
+        (event.what, who, event.text.as_str())
+    });
+    let told = told.collect::<Vec<_>>();
+    let texts = [
+        (StoryWord::Opened, "norden", "opens it"),
+        (StoryWord::Attested, "estmark", "endorses, with evidence of the hash "),
+        (StoryWord::Silenced, "estmark", "is suspended: "),
+        (StoryWord::Escalated, "-", "escalated to sudria, until 2026-"),
+    ];
+    assert_eq!(told.len(), texts.len(), "{told:?}");
+    for ((what, who, text), expected) in told.iter().zip(texts) {
+        assert_eq!((*what, *who), (expected.0, expected.1), "{told:?}");
+        assert!(text.starts_with(expected.2), "{told:?}");
+    }
 }

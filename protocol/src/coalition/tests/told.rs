@@ -41,6 +41,8 @@ fn each_record_is_told_with_who_what_and_whether_it_is_urgent() {
     let lending = told(&bench, lent);
     assert_eq!((lending.story.text.as_str(), lending.operation), ("lends lift-7", Some(operation)));
     let back = bench.does("sudria", "3", recall(asset));
+    let recalled = told(&bench, back);
+    assert_eq!((recalled.operation, recalled.title.as_deref()), (Some(operation), Some("corridor op 1")));
     bench.say("sudria", operation, Supporting, Endorse);
     let offer = Offer {
         operation,
