@@ -143,3 +143,34 @@ impl Evidence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use entente_protocol::feed::Lane;
+    use entente_protocol::identity::SecretKey;
+    use entente_protocol::time::Time;
+
+    use super::*;
+
+    #[test]
+    fn evidence_proves_nothing_where_the_partner_of_the_node_that_carries_it_is_gone() {
+        let mut evidence = Evidence::new(CoalitionId::default(), &[]);
+        let hash = Hash([1; 32]);
+        evidence.carried.insert(hash, Ok(Against::Seat(Seat(0))));
+        let feed =
+            FeedKey { node: SecretKey::from_seed(&[1; 32]).public(), lane: Lane::Routine, incarnation: 0 };
+        let entry = |disposition| EntryLeaf { feed, length: 1, hash, record: None, disposition };
+        let (partner, membership) = ("p00".parse::<PartnerName>().expect("a name"), Membership::Withdrawn);
+        let gone = || Some((partner.clone(), membership));
+        let refused = MemberRefusal::NotActive { partner: partner.clone(), membership, since: Time(0) };
+        let refused = entry(Disposition::Refused(refused.into()));
+        evidence.ordered(1, &refused, gone()).expect("what it says has no effect");
+        let applied = entry(Disposition::Applied);
+        evidence.ordered(2, &applied, gone()).expect_err("what it says has no effect");
+        evidence.ordered(3, &refused, None).expect_err("it is a member");
+        let mut evidence = Evidence { proved: BTreeMap::new(), ..evidence };
+        evidence.ordered(4, &applied, None).expect("it is the first");
+        let duplicate = entry(Disposition::Duplicate { first: 4 });
+        evidence.ordered(5, &duplicate, None).expect("it is the second");
+    }
+}

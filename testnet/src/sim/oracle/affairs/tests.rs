@@ -482,6 +482,18 @@ fn a_conflict_is_decided_as_one_and_disputed_and_every_commitment_ends_once() {
     }
 }
 
+#[test]
+fn who_is_no_active_member_judges_no_conflict() {
+    let mut log = Log::new();
+    let leaves = || Act::Member(MemberAct::Withdraw { ground: "gone".into() });
+    log.applied(3, leaves()).expect("it may");
+    let judged = log.alone(0, lift("bravo", "06", "08")).expect("it has acted on it");
+    assert!(log.affairs.dispute_of(&judged).is_some(), "p02 judges");
+    log.applied(2, leaves()).expect("it may");
+    let told = log.alone(0, lift("bravo", "10", "12")).expect("it has acted on it");
+    assert_eq!(log.affairs.dispute_of(&told), None, "nobody is left to judge");
+}
+
 impl Log {
     fn says(
         &mut self,
