@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use entente_hbbft::{Committee, EpochNumber, Seat, Setup, Window};
+use entente_hbbft::{Committee, EpochNumber, Seat, Setup, Window, plant};
 use thiserror::Error;
 
 use super::catchup::Catchup;
@@ -143,7 +143,7 @@ impl Engine {
             own,
             silent,
             heeds_conviction,
-            incarnation: lives.incarnation,
+            incarnation: if plant::is("same-life") { 0 } else { lives.incarnation },
             ahead: BTreeMap::new(),
             timing,
             now,

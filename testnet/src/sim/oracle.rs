@@ -15,6 +15,7 @@ mod grounds;
 mod held;
 mod pace;
 mod recount;
+mod restored;
 mod sent;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,8 @@ use super::summary::Counts;
 use held::Entries;
 use pace::Pace;
 use recount::Recount;
+use restored::Life;
+pub(super) use restored::Said;
 
 /// Something acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,6 +83,8 @@ pub(super) struct Oracle {
     proved: BTreeSet<usize>,
     /// By member: all correct seats had certified so much when it started last.
     floors: BTreeMap<usize, u64>,
+    /// Members that were rolled back.
+    lives: BTreeMap<usize, Life>,
     pace: Pace,
     failures: Vec<String>,
 }
@@ -135,6 +140,7 @@ impl Oracle {
             contradicts: BTreeSet::new(),
             proved: BTreeSet::new(),
             floors: BTreeMap::new(),
+            lives: BTreeMap::new(),
             pace: Pace::new(history),
             failures: Vec::new(),
         }
@@ -198,8 +204,9 @@ impl Oracle {
                 }
             }
             Write::Fork(found) => {
-                let author = self.nodes.iter().position(|node| *node == found.proof.feed.node);
-                if author.is_none_or(|author| !self.faulty[author]) {
+                let feed = &found.proof.feed;
+                let author = self.nodes.iter().position(|node| *node == feed.node);
+                if author.is_none_or(|author| self.answers_for(author, feed)) {
                     self.fail(format!("process {process} keeps a fork proof against honest {author:?}"));
                 }
             }
@@ -213,7 +220,7 @@ impl Oracle {
                 }
             }
             Write::Frame(frame) => {
-                if frame.feed.seat.index() == member {
+                if frame.feed.seat.index() == member && !self.is_of_an_earlier_life(member, frame) {
                     self.speaks(process, disk, frame);
                 }
                 let stored = self.stored.entry((process, frame.feed.epoch, frame.feed.seat)).or_default();
@@ -310,6 +317,9 @@ impl Oracle {
         let Some((_, body)) = self.submitted.remove(&ticket) else {
             return self.fail(format!("process {process} answers {ticket:?} twice"));
         };
+        if self.faulty[member] && !self.excuses(member) {
+            return self.restored_replies(process, member, body, result);
+        }
         if let Ok(Held { place: Some((feed, length)), .. }) = *result
             && !self.faulty[member]
         {
@@ -330,7 +340,7 @@ impl Oracle {
         let node = fault.node.and_then(|node| self.nodes.iter().position(|known| *known == node));
         let seat = fault.seat.map(Seat::index);
         for accused in node.into_iter().chain(seat) {
-            if !self.faulty[accused] {
+            if !self.may_be_accused(accused, fault) {
                 self.fail(format!(
                     "process {process} accuses honest member {accused}: {}: {}",
                     fault.code, fault.what
@@ -340,7 +350,7 @@ impl Oracle {
     }
 
     pub(super) fn halted(&mut self, process: usize, member: usize, halt: &Halt) {
-        if !self.faulty[member] {
+        if !self.excuses(member) {
             self.fail(format!("honest process {process} halts: {halt}"));
         }
     }

@@ -75,7 +75,7 @@ impl Plant {
 }
 
 /// All of them.
-pub(super) const ALL: [Plant; 23] = [
+pub(super) const ALL: [Plant; 24] = [
     plant("echo-quorum", "READY upon one ECHO too few").way(Way::TwoContributions),
     plant("bare-bval", "READYs for different digests count together as BVAL(1)").seats(4).way(Way::Torn),
     plant("stops-after-term", "a seat says nothing more once it has decided")
@@ -112,6 +112,9 @@ pub(super) const ALL: [Plant; 23] = [
     plant("thawed", "what stands in a frozen feed behind the proof has its effect").way(Way::Forks),
     plant("proof-unwritten", "proofs are kept and never written").way(Way::ForkPerPeer),
     plant("votes-below-floor", "a seat votes in epochs that others have certified and forgotten")
+        .seats(4)
+        .roll_back(Past::Plain),
+    plant("same-life", "a node that was restored writes on in the incarnation that it has forgotten")
         .seats(4)
         .roll_back(Past::Plain),
     plant("quota-own-order", "where the limit of bytes bites, each takes its own feeds first")

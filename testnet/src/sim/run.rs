@@ -14,6 +14,7 @@ use entente_protocol::time::Time;
 
 use super::history::History;
 use super::members::START;
+use super::oracle::Said;
 use super::rng::Rng;
 use super::summary::{Count, Counts};
 use super::world::World;
@@ -142,9 +143,9 @@ impl Run {
 
     /// Looks at what all hold, on the disk and in memory.
     fn look(&mut self) {
-        let World { processes, oracle, history, .. } = &mut self.world;
+        let World { processes, oracle, .. } = &mut self.world;
         for (number, process) in processes.iter().enumerate() {
-            if history.is_faulty(process.member) {
+            if oracle.excuses(process.member) {
                 continue;
             }
             oracle.keeps(number, &process.disk.durable);
@@ -222,27 +223,51 @@ impl Run {
         self.all_alike();
     }
 
-    /// Whoever noticed that its disk was rolled back is restored; what it says after that must be ordered.
+    /// Whoever noticed that its disk was rolled back is restored. What it says after that is taken, as soon as it has caught up,
+    /// and ordered, and so is what it says again.
     fn restored_go_on(&mut self) {
         let members = 0..self.world.history.members();
         let restored: Vec<usize> = members.filter(|&member| self.world.restore(member)).collect();
+        let text = |member| Body::Note(format!("member {member} after its restore").into_bytes()).encode();
         for &member in &restored {
             self.world.counts.add(Count::Restore, 1);
-            let text = format!("member {member} after its restore");
-            self.world.submit(member, vec![Body::Note(text.into_bytes()).encode()]);
+            self.world.submit(member, vec![text(member)]);
         }
         let until = self.world.now.plus(PROGRESS_MS);
-        let open = |run: &Self| {
-            let promises = run.world.oracle.unkept(|process| restored.contains(&process));
-            promises.into_iter().filter(|promise| promise.feed.incarnation > 0).count()
-        };
-        while !self.failed() && open(self) > 0 {
+        while !self.failed() {
+            let mut open = false;
+            for &member in &restored {
+                match self.world.fares(member, &text(member)) {
+                    Said::Ordered => {}
+                    Said::Waits => open = true,
+                    Said::Again => {
+                        open = true;
+                        self.world.submit(member, vec![text(member)]);
+                    }
+                    Said::Refused(why) => {
+                        let what = format!("member {member} was restored, and its word is refused: {why}");
+                        return self.world.oracle.fail(what);
+                    }
+                }
+            }
+            if !open && self.have_caught_up(&restored) {
+                return;
+            }
             if !self.step_some(until) {
                 let standing: Vec<_> = restored.iter().map(|&process| self.standing(process)).collect();
                 let what = format!("what was said after a restore is not ordered: {}", standing.join("; "));
                 return self.world.oracle.fail(what);
             }
         }
+    }
+
+    /// Whether some have the whole log, certified.
+    fn have_caught_up(&self, processes: &[usize]) -> bool {
+        let last = self.world.oracle.epochs();
+        processes.iter().all(|&process| {
+            let engine = self.world.processes[process].engine.as_ref();
+            engine.is_some_and(|engine| engine.status(self.world.now).certified == last)
+        })
     }
 
     /// Operations whose window has ended are decided, if no more than f clocks are wrong.
@@ -255,7 +280,7 @@ impl Run {
             // Batch time may have run ahead of all clocks while more were wrong: those windows are not over.
             let ended = self.world.now.0 - 10 * TOLERANCE_MS;
             let open = engine.state().deadlines().filter(|(deadline, _)| deadline.0 < ended).count();
-            if open > 0 && !self.world.history.is_faulty(process) {
+            if open > 0 && !self.world.oracle.excuses(process) {
                 self.world
                     .oracle
                     .fail(format!("process {process} has {open} operations open whose window has ended"));

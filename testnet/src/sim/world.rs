@@ -21,7 +21,7 @@ use super::disk::{Contents, Disk};
 use super::history::History;
 use super::liars::{Liar, Liars, Twins, Way};
 use super::members::{Member, START, found, found_with_course, found_with_pact, found_with_powers};
-use super::oracle::Oracle;
+use super::oracle::{Oracle, Said};
 use super::rng::Rng;
 use super::summary::{Count, Counts};
 
@@ -253,17 +253,21 @@ impl World {
         Config { founded, node: member.node, seat: member.seat, timing, snapshots, heeds_conviction, nonce }
     }
 
-    /// Restores and starts a process that has noticed that its disk was rolled back; false for any other.
+    /// Restores and starts the process of a member that does not lie and has noticed that its disk was rolled back; false for any
+    /// other. A twin notices what the other one says.
     pub(super) fn restore(&mut self, process: usize) -> bool {
         let at = &self.processes[process];
-        if at.liar.is_some() || !matches!(at.halted, Some(Halt::Rollback { .. })) {
+        let lies = self.history.liars.iter().any(|(liar, _)| *liar == at.member);
+        if lies || !matches!(at.halted, Some(Halt::Rollback { .. })) {
             return false;
         }
         match Engine::restore(self.config(process), &at.disk.durable, self.local(process)) {
             Ok(restored) => {
-                let disk = &mut self.processes[process].disk;
+                let Process { member, disk, .. } = &mut self.processes[process];
+                let before = disk.durable.clone();
                 restored.writes.into_iter().for_each(|write| disk.write(write));
-                disk.sync(|_, _| {});
+                disk.sync(|disk, write| self.oracle.durable(process, *member, disk, write));
+                self.oracle.restored(*member, &before, &disk.durable);
                 self.processes[process].halted = None;
                 self.start(process);
                 true
@@ -273,6 +277,12 @@ impl World {
                 false
             }
         }
+    }
+
+    /// How what the process of a restored member was given to say fares.
+    pub(super) fn fares(&mut self, process: usize, body: &[u8]) -> Said {
+        let at = &self.processes[process];
+        self.oracle.fares(process, at.member, &at.disk.durable, body)
     }
 
     pub(super) fn start(&mut self, process: usize) {
@@ -533,11 +543,11 @@ impl World {
         self.trace.clone().finalize().into()
     }
 
-    /// The faulty fall silent, but for those who would keep all busy for ever.
+    /// The faulty fall silent, but for those who would keep all busy for ever and those who were restored.
     pub(super) fn silence_liars(&mut self) {
         for process in 0..self.processes.len() {
             let member = self.processes[process].member;
-            if self.history.is_faulty(member) && !self.history.lies(member, Way::Restless) {
+            if self.oracle.excuses(member) && !self.history.lies(member, Way::Restless) {
                 self.crash(process);
                 self.processes[process].halted.get_or_insert(Halt::Damage("silenced".into()));
             }

@@ -34,10 +34,16 @@ impl Oracle {
 
     /// A member whose engine speaks for itself sends something; `disk` is what is durable there.
     pub(in crate::sim) fn sends(&mut self, member: usize, disk: &Contents, message: &PeerMessage) {
-        if self.faulty[member] {
-            return self.rolled_back_sends(member, message);
+        if self.faulty[member] && !self.liar[member] {
+            self.signs(member, message);
+            self.rolled_back_sends(member, message);
+        }
+        if self.excuses(member) {
+            return;
         }
         match message {
+            // The seat of one that was restored is silent, which is checked above.
+            PeerMessage::Frame(_) | PeerMessage::Cosign(_) if self.faulty[member] => {}
             PeerMessage::Frame(frame) if frame.feed.seat.index() == member => {
                 let place = (frame.feed.seat, frame.feed.epoch, frame.seq);
                 let hash = frame.hash();
@@ -49,7 +55,9 @@ impl Oracle {
                     self.fail(format!("member {member} said two frames at {place:?}"));
                 }
             }
-            PeerMessage::Run(run) if run.feed.node == self.nodes[member] => {
+            PeerMessage::Run(run)
+                if run.feed.node == self.nodes[member] && self.answers_for(member, &run.feed) =>
+            {
                 for head in run.heads() {
                     let place = (run.feed, head.length);
                     if disk.entries.get(&place).is_none_or(|entry| entry.hash != head.hash) {
@@ -86,7 +94,7 @@ impl Oracle {
     /// Also one that was rolled back says nothing new in epochs that all others had certified when it started.
     fn rolled_back_sends(&mut self, member: usize, message: &PeerMessage) {
         let PeerMessage::Frame(frame) = message else { return };
-        if self.liar[member] || frame.feed.seat.index() != member {
+        if frame.feed.seat.index() != member {
             return;
         }
         let place = (frame.feed.seat, frame.feed.epoch, frame.seq);

@@ -128,7 +128,7 @@ impl Run {
         let world = &mut self.world;
         for process in 0..world.history.members() {
             let at = &world.processes[process];
-            if let Some(engine) = at.engine.as_ref().filter(|_| !world.history.is_faulty(at.member)) {
+            if let Some(engine) = at.engine.as_ref().filter(|_| !world.oracle.excuses(at.member)) {
                 world.oracle.shows(process, engine.status(world.now).applied, engine.state());
             }
         }
