@@ -17,6 +17,7 @@ mod pace;
 mod recount;
 mod restored;
 mod sent;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use entente_protocol::coalition::State;
 use entente_protocol::engine::{Fault, Halt, Held, Holding, Refused, Ticket};
 use entente_protocol::feed::{FeedKey, Head};
 use entente_protocol::founding::Founded;
-use entente_protocol::identity::{CoalitionId, Hash, PublicKey, RecordId};
+use entente_protocol::identity::{CoalitionId, Hash, PublicKey};
 use entente_protocol::ledger::cosignature::Certificate;
 use entente_protocol::replicate::{EpochProof, PeerMessage};
 use entente_protocol::store::{Batch, Write};
@@ -42,6 +43,7 @@ use pace::Pace;
 use recount::Recount;
 use restored::Life;
 pub(super) use restored::Said;
+use told::Log;
 
 /// Something acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,19 +65,17 @@ pub(super) struct Oracle {
     liar: Vec<bool>,
     recount: Recount,
     /// The first batch that any honest engine wrote, by epoch.
-    log: BTreeMap<u64, Arc<Batch>>,
+    log: Log,
     /// How many of them order no entry, and how many of those are the last ones.
     empty: u64,
     empty_in_a_row: u64,
-    /// Epochs whose certificate was checked, and those that came before their batch.
-    certified: BTreeMap<u64, Certificate>,
+    /// By epoch: the cosignatures, by seat, that were checked in certificates.
+    certified: BTreeMap<u64, BTreeSet<(u16, [u8; 64])>>,
     frames: BTreeMap<(Seat, u64, u32), Hash>,
     entries: BTreeMap<(FeedKey, u64), Hash>,
     held: Entries,
     submitted: BTreeMap<Ticket, (usize, [u8; 32])>,
     pub(super) promises: BTreeSet<Promise>,
-    /// By log index: the record that processes were told is there.
-    told: BTreeMap<u64, RecordId>,
     /// Frames that each process has stored, by epoch and seat.
     stored: BTreeMap<(usize, u64, Seat), usize>,
     /// Members that were rolled back and have said something else at one place since, and those proved to have.
@@ -135,7 +135,6 @@ impl Oracle {
             held: Entries::new(coalition),
             submitted: BTreeMap::new(),
             promises: BTreeSet::new(),
-            told: BTreeMap::new(),
             stored: BTreeMap::new(),
             contradicts: BTreeSet::new(),
             proved: BTreeSet::new(),
@@ -277,13 +276,20 @@ impl Oracle {
             return self
                 .fail(format!("process {process}: the certificate of epoch {epoch} is of another tree"));
         }
-        if self.certified.contains_key(&epoch) {
+        // Each process may have others; what one says of a tree is checked once.
+        let cosignatures = certificate.cosignatures.iter();
+        let cosignatures: BTreeSet<(u16, [u8; 64])> =
+            cosignatures.map(|cosignature| (cosignature.seat, *cosignature.signature.as_ed25519())).collect();
+        let seats: BTreeSet<u16> = cosignatures.iter().map(|(seat, _)| *seat).collect();
+        let known = self.certified.entry(epoch).or_default();
+        let (_, quorum, _) = self.recount.thresholds();
+        if seats.len() >= quorum && cosignatures.is_subset(known) {
             return;
         }
-        if let Err(what) = self.recount.certificate(certificate, &self.seat_keys) {
-            self.fail(format!("process {process}: certificate of epoch {epoch}: {what}"));
+        match self.recount.certificate(certificate, &self.seat_keys) {
+            Ok(()) => known.extend(cosignatures),
+            Err(what) => self.fail(format!("process {process}: certificate of epoch {epoch}: {what}")),
         }
-        self.certified.insert(epoch, certificate.clone());
     }
 
     /// A process that does not lie sends something to another.
@@ -311,12 +317,18 @@ impl Oracle {
         &mut self,
         process: usize,
         member: usize,
+        disk: &Contents,
         ticket: Ticket,
         result: &Result<Held, Refused>,
     ) {
         let Some((_, body)) = self.submitted.remove(&ticket) else {
             return self.fail(format!("process {process} answers {ticket:?} twice"));
         };
+        if let Ok(Held { id, ordered: Some(index), .. }) = *result
+            && !self.liar[member]
+        {
+            self.told_again(process, disk, id, index);
+        }
         if self.faulty[member] && !self.excuses(member) {
             return self.restored_replies(process, member, body, result);
         }
@@ -324,12 +336,6 @@ impl Oracle {
             && !self.faulty[member]
         {
             self.promises.insert(Promise { process, feed, length, body });
-        }
-    }
-
-    pub(super) fn ordered(&mut self, process: usize, id: RecordId, index: u64) {
-        if self.told.insert(index, id).is_some_and(|before| before != id) {
-            self.fail(format!("process {process} was told of another record at index {index} than others"));
         }
     }
 

@@ -10,7 +10,6 @@ use entente_protocol::engine::{
     Config, Effect, Engine, Event, Halt, Input, NodeId, RecoverError, Snapshots, Submission, Ticket, Timing,
 };
 use entente_protocol::founding::Founded;
-use entente_protocol::identity::RecordId;
 use entente_protocol::replicate::serve;
 use entente_protocol::store::Write;
 use entente_protocol::time::Time;
@@ -443,7 +442,8 @@ impl World {
                     }
                 }
                 Effect::Reply { ticket, result } => {
-                    self.oracle.replied(process, self.processes[process].member, ticket, &result);
+                    let Process { member, disk, .. } = &self.processes[process];
+                    self.oracle.replied(process, *member, &disk.durable, ticket, &result);
                 }
                 Effect::Notify(event) => self.notified(process, event),
                 Effect::WakeAt(at) => {
@@ -463,6 +463,7 @@ impl World {
 
     fn notified(&mut self, process: usize, event: Event) {
         let member = self.processes[process].member;
+        self.oracle.told(process, member, &self.processes[process].disk.durable, &event);
         match event {
             Event::Fault(fault) => {
                 self.counts.add(Count::Fault(fault.code), 1);
@@ -472,16 +473,11 @@ impl World {
                 let disk = &self.processes[process].disk.durable;
                 self.oracle.told_held(process, member, disk, &feed, length);
             }
-            Event::Ordered { id, index, .. } => self.ordered(process, id, index),
+            Event::Ordered { .. } => self.counts.add(Count::Ordered, 1),
             Event::Taken { .. } => self.counts.add(Count::Taken, 1),
             Event::Certified { .. } => self.counts.add(Count::Certified, 1),
             _ => {}
         }
-    }
-
-    fn ordered(&mut self, process: usize, id: RecordId, index: u64) {
-        self.counts.add(Count::Ordered, 1);
-        self.oracle.ordered(process, id, index);
     }
 
     // ---- time ----

@@ -271,7 +271,8 @@ mod tests {
         oracle.submitted(Ticket(1), LAST, &note("b"));
         let place = Some((feed(members, incarnation), 2));
         let held = Held { id: RecordId::default(), place, ordered: None };
-        oracle.replied(LAST, LAST, Ticket(1), &Ok(held));
+        let disk = Contents::new(oracle.coalition());
+        oracle.replied(LAST, LAST, &disk, Ticket(1), &Ok(held));
     }
 
     #[test]
@@ -325,7 +326,7 @@ mod tests {
         ] {
             oracle.submitted(Ticket(number), LAST, &note("b"));
             let refused = Refused { code: code.into(), reason: "why".into() };
-            oracle.replied(LAST, LAST, Ticket(number), &Err(refused));
+            oracle.replied(LAST, LAST, &disk, Ticket(number), &Err(refused));
             assert_eq!(oracle.fares(LAST, LAST, &disk, &note("b")), said, "{code}");
             assert_eq!(oracle.fares(LAST, LAST, &disk, &note("b")), Said::Waits, "{code}");
         }
