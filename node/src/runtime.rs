@@ -329,11 +329,11 @@ impl Node {
             Handle::new(identity, founded, store, members, mesh.clone(), local_inputs, stopped.clone());
         let span = handle.span();
         let served = serve::Serving::new(&handle);
+        let turn = turn::Turn::new(engine, handle.clone(), served);
         let mut tasks =
             vec![tokio::spawn(mesh::run(events, peer_inputs, handle.clone()).instrument(span.clone()))];
         tasks.push(tokio::spawn(faults::run(handle.clone()).instrument(span.clone())));
         tasks.push(tokio::spawn(incidents::run(handle.clone()).instrument(span.clone())));
-        let turn = turn::Turn::new(engine, handle.clone(), served);
         // A thread that is gone has dropped its word on why, which says the same.
         let _ = hand_over.send(Work { turn, effects, frames, local });
         let engine = engine_thread;

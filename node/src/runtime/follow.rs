@@ -234,6 +234,11 @@ impl Follow {
         self.tell(EventView::Fault(fault));
     }
 
+    /// Faults of one kind by one member above this are a flood from now on.
+    pub(super) fn set_flood_rate(&self, flood_per_minute: u32) {
+        self.lock_incidents().set_rate(flood_per_minute);
+    }
+
     /// Counts what was seen `count` times, to be filed.
     pub(super) fn saw(&self, matter: Matter, text: &str, seen: Option<Seen>, count: u64) {
         self.incidents(|incidents| incidents.saw(matter, text, seen, count, clock::now(), Instant::now()));

@@ -86,6 +86,11 @@ impl Incidents {
         Self { flood_per_minute, matters: BTreeMap::new(), rates: BTreeMap::new() }
     }
 
+    /// From now on this many faults of a kind in a minute are no flood yet; what is one stays one for its minute.
+    pub(super) fn set_rate(&mut self, flood_per_minute: u32) {
+        self.flood_per_minute = u64::from(flood_per_minute);
+    }
+
     /// Counts what was seen `count` times.
     pub(super) fn saw(
         &mut self,
@@ -306,6 +311,21 @@ mod tests {
             found.expect("filed").count
         };
         assert_eq!((of(Some("borea")), of(None)), (150, 101));
+    }
+
+    #[test]
+    fn another_rate_holds_for_what_was_counted_in_this_minute_too() {
+        let (mut incidents, now) = (Incidents::new(100), Instant::now());
+        (0..20).for_each(|_| incidents.fault(&fault(Some("borea"), "malformed", 1), None, Time(1), now));
+        incidents.set_rate(10);
+        assert_eq!(incidents.next(now), None);
+        incidents.fault(&fault(Some("borea"), "malformed", 1), None, Time(1), now);
+        let [Due { incident, .. }] = &incidents.due(now)[..] else { panic!("one") };
+        assert_eq!(incident.count, 21);
+        assert!(incident.text.starts_with("more than 10 faults a minute"), "{}", incident.text);
+        incidents.set_rate(1000);
+        incidents.fault(&fault(Some("corvus"), "malformed", 500), None, Time(1), now);
+        assert!(incidents.due(now + INCIDENT_INTERVAL).is_empty());
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub(super) struct Turn {
     served: Serving,
     /// How often keys had changed when the members were last told.
     keys_seen: usize,
+    /// The version of the charter whose flood rate holds.
+    charter_seen: u32,
     /// Lines on frames that a peer's full queue did not take.
     dropped: BTreeMap<NodeId, Lines>,
     tickets: u64,
@@ -80,8 +82,11 @@ pub(super) struct Turn {
 impl Turn {
     pub(super) fn new(engine: Engine, node: Handle, served: Serving) -> Self {
         let span = node.span();
+        let charter = engine.state().charter();
+        node.follow().set_flood_rate(charter.integrity.flood_per_minute);
         Self {
             keys_seen: engine.state().key_changes(),
+            charter_seen: charter.version,
             engine,
             node,
             served,
@@ -191,6 +196,7 @@ impl Turn {
         }
         let effects = self.engine.handle_all(now, gathered);
         self.follow_keys();
+        self.follow_charter();
         let metrics = self.node.metrics();
         metrics.handle_us.add(micros(begun));
         metrics.turn_inputs.add(taken);
@@ -212,6 +218,14 @@ impl Turn {
         let changes = self.engine.state().key_changes();
         if std::mem::replace(&mut self.keys_seen, changes) != changes {
             self.node.members().follow(self.engine.state());
+        }
+    }
+
+    /// What is a flood is as the charter in force says.
+    fn follow_charter(&mut self) {
+        let charter = self.engine.state().charter();
+        if std::mem::replace(&mut self.charter_seen, charter.version) != charter.version {
+            self.node.follow().set_flood_rate(charter.integrity.flood_per_minute);
         }
     }
 

@@ -13,6 +13,7 @@ mod cli_lease;
 mod cli_live;
 mod cli_named;
 mod cli_operations_page;
+mod cli_rate;
 mod cli_refusals;
 mod cli_restore;
 mod cli_support;
