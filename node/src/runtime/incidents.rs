@@ -5,10 +5,11 @@
 //! lost but what a crash takes of counts that were not filed. Matters are bounded; what is seen beyond is counted as a matter
 //! of its kind of which no more is known. What was shown the first of the times that an incident counts goes with it.
 //!
-//! What can be seen: who shows a credential in another's name; members (and strangers in all) whose faults of one kind come
-//! at more than the charter's `flood_per_minute`; a seat that cosigned another root. Forks and equivocations are written as
-//! evidence by the engine. What cannot be seen from here: withholding, because silence and a slow link look the same; and
-//! replay, because what is said twice is dropped by its id and costs its sender alone. Officers report these.
+//! What can be seen: who shows a credential in another's name; a member's node that shows one which never held, or was taken back;
+//! members (and strangers in all) whose faults of one kind come at more than the `flood_per_minute` of the charter in force; a seat
+//! that cosigned another root. Forks and equivocations are written as evidence by the engine. What cannot be seen from here:
+//! withholding, because silence and a slow link look the same; and replay, because what is said twice is dropped by its id and costs
+//! its sender alone. Officers report these.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

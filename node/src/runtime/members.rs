@@ -9,10 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use entente_discovery::{CredentialCheck, PeerId, peer_id_of};
 use entente_protocol::charter::PartnerName;
-use entente_protocol::coalition::{Admission, State};
-use entente_protocol::credential::Chain;
+use entente_protocol::coalition::{Admission, KeyRefusal, Refusal, State};
+use entente_protocol::credential::{Chain, CredentialError, SignedDelegation};
 use entente_protocol::engine::NodeId;
-use entente_protocol::identity::PublicKey;
+use entente_protocol::identity::{Hash, PublicKey};
+use entente_protocol::time::Time;
 
 use super::clock;
 
@@ -27,6 +28,8 @@ struct View {
     admission: Admission,
     nodes: BTreeMap<PeerId, NodeId>,
     peers: BTreeMap<NodeId, PeerId>,
+    /// The last links of the chains that were taken back, of nodes that are enrolled by another.
+    revoked: BTreeSet<(NodeId, Hash)>,
 }
 
 impl View {
@@ -35,7 +38,39 @@ impl View {
         let peer = |(node, _): &(NodeId, PartnerName)| Some((peer_id_of(node.as_ed25519())?, *node));
         let nodes: BTreeMap<PeerId, NodeId> = admission.nodes().iter().filter_map(peer).collect();
         let peers = nodes.iter().map(|(peer, node)| (*node, *peer)).collect();
-        Arc::new(Self { admission, nodes, peers })
+        let partners = admission.nodes().iter().map(|(_, partner)| partner).collect::<BTreeSet<_>>();
+        let keys = partners.into_iter().flat_map(|partner| state.keys_of(partner, Time(0)));
+        let revoked = keys.flat_map(|key| {
+            let links = |revoked: bool| {
+                let grants = key.grants.iter().filter(move |grant| grant.revoked.is_some() == revoked);
+                grants.map(|grant| grant.delegation).collect::<BTreeSet<_>>()
+            };
+            let gone = &links(true) - &links(false);
+            gone.into_iter().map(|link| (key.key, link)).collect::<Vec<_>>()
+        });
+        let revoked = revoked.collect();
+        Arc::new(Self { admission, nodes, peers, revoked })
+    }
+
+    /// See [`Members::shows_bad_chain`].
+    fn is_bad(&self, node: &NodeId, credential: &[u8], now: Time) -> bool {
+        let Ok(chain) = Chain::decode(credential) else { return true };
+        let Some(leaf) = chain.leaf() else { return true };
+        if leaf.subject != *node || !chain.0.iter().all(SignedDelegation::verify) {
+            return true;
+        }
+        match self.admission.admit(&chain, now) {
+            Ok(_) => false,
+            // It was granted as it is, and is out of its time.
+            Err(Refusal::Key(KeyRefusal::Credential {
+                error:
+                    CredentialError::Expired { .. }
+                    | CredentialError::NotYetValid { .. }
+                    | CredentialError::EpochPassed { .. },
+                ..
+            })) => false,
+            Err(_) => self.revoked.contains(&(*node, leaf.hash())) || !self.admission.is_given(&chain, now),
+        }
     }
 }
 
@@ -62,6 +97,12 @@ impl Members {
     /// The name of a node in the mesh.
     pub(crate) fn peer(&self, node: &NodeId) -> Option<PeerId> {
         self.view().peers.get(node).copied()
+    }
+
+    /// Whether what an enrolled node showed as its credential never held or was taken back. One that merely ran out is not bad, and
+    /// neither is one that its root gave and that the log may be about to grant.
+    pub(super) fn shows_bad_chain(&self, node: &NodeId, credential: &[u8]) -> bool {
+        self.view().is_bad(node, credential, clock::now())
     }
 
     /// Whose node a key is, or was.

@@ -211,8 +211,24 @@ fn refused(node: &Handle, mut refusal: Refusal) {
             node.follow().saw(matter, &what, seen, refusal.count);
             fault(node, refusal.peer, code, what);
         }
-        _ => faults(node, refusal.peer, code, what, seen, refusal.count),
+        _ => {
+            if let Some(matter) = bad_chain(node, &refusal, seen.as_ref()) {
+                node.follow().saw(matter, &what, seen.clone(), refusal.count);
+            }
+            faults(node, refusal.peer, code, what, seen, refusal.count);
+        }
     }
+}
+
+/// What is filed of a member's own node that showed a bad chain: it has proved its key, so there is no doubt whose node it is.
+fn bad_chain(node: &Handle, refusal: &Refusal, seen: Option<&Seen>) -> Option<Matter> {
+    let (RefusalReason::Credential(_), Some(Seen::Credential(shown))) = (&refusal.reason, seen) else {
+        return None;
+    };
+    let key = node.members().node(&refusal.peer?)?;
+    let against = node.members().partner(&key);
+    let bad = node.members().shows_bad_chain(&key, shown);
+    bad.then_some(Matter { kind: EventKind::Impersonation, against, key: Some(key), victim: None })
 }
 
 fn fault(handle: &Handle, peer: Option<PeerId>, code: &str, what: String) {

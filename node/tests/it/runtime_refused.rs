@@ -247,3 +247,57 @@ async fn an_impostor_with_a_copied_name_and_a_stale_key_is_reported_by_the_node_
     mesh.shutdown().await;
     assert_eq!(node.stop().await.exit_code(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_chain_of_a_members_own_node_is_reported_at_once_and_one_that_ran_out_is_not() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let founded_at = Time(clock::now().0 - 86_400_000);
+    let founded = found_at(3, founded_at, |partner| match partner {
+        1 => founded_at.plus(1_000),
+        _ => founded_at.plus(2 * 86_400_000),
+    });
+    // borea's own credential has run out: a fault, and seen first.
+    let (fault, node, other) = refuse(&founded, &founded, SECRET, folder.path()).await;
+    assert_eq!((fault.code.as_str(), fault.partner.as_deref()), ("credential", Some("borea")), "{fault:?}");
+    // The node of corvus shows, for its own key and in its own name, what another key than its root gave.
+    let (own, forger) = (key(2, For::Node), SecretKey::from_seed(&[99; 32]));
+    let delegation = Delegation::direct(
+        founded.coalition(),
+        forger.public(),
+        own.public(),
+        "corvus".parse().expect("a name"),
+        Capability::Node,
+        clock::now().plus(86_400_000),
+    );
+    let presented = Chain(vec![delegation.sign(&forger)]);
+    let coalition = *founded.coalition().as_bytes();
+    let mut config = MeshConfig::new(own.seed(), CoalitionSecret::new(SECRET), coalition, presented.encode());
+    config.listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().expect("an address")];
+    config.static_peers = vec![address(&node).await];
+    let (mesh, mut events) = Mesh::start(config, Arc::new(Anyone)).expect("starts");
+    let mut refused = 0;
+    let twice = async {
+        while refused < 2 {
+            let event = events.recv().await.expect("runs");
+            refused += usize::from(matches!(event, MeshEvent::Refused(_)));
+        }
+    };
+    tokio::time::timeout(PATIENCE, twice).await.expect("in time");
+
+    let event = event(folder.path(), |event| event.kind == EventKind::Impersonation).await;
+    let name = |name: &Option<entente_protocol::charter::PartnerName>| name.as_ref().map(ToString::to_string);
+    assert_eq!((name(&event.against).as_deref(), event.victim.as_ref()), (Some("corvus"), None), "{event:?}");
+    assert_eq!((event.key, event.holder.clone()), (Some(own.public()), event.against.clone()));
+    assert!(event.text.contains("credential refused: "), "{}", event.text);
+    let shown = event.shown.expect("what was shown");
+    let ExhibitView::Credential { root_of, signed, holds, chain, .. } = shown.exhibit else {
+        panic!("{shown:?}")
+    };
+    assert_eq!((chain, root_of, signed, holds), (presented, None, true, false));
+    // However often it is shown, it is one matter; and who is merely out of time is told as a fault alone.
+    let all: Vec<IntegrityView> = get(&socket(folder.path(), 0), "/v1/integrity").await;
+    assert_eq!(all.iter().map(|event| event.id).collect::<Vec<_>>(), [event.id], "{all:?}");
+    mesh.shutdown().await;
+    other.stop().await;
+    assert_eq!(node.stop().await.exit_code(), 0);
+}
