@@ -38,6 +38,7 @@ mod members;
 mod mesh;
 pub mod metrics;
 mod rate;
+pub mod refused;
 mod serve;
 mod turn;
 

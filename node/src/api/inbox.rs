@@ -1,7 +1,5 @@
 //! What waits for this node's partner.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
 use axum::extract::State;
 use entente_protocol::charter::PartnerName;
@@ -18,12 +16,10 @@ use crate::runtime::Handle;
 /// The most urgent first.
 pub(super) async fn list(State(node): State<Handle>) -> Answer<Vec<Waiting>> {
     let partner = node.members().own_partner().clone();
-    let own = partner.clone();
-    let officers = node
-        .ask(move |engine, now| (engine.state().officers_of(&own).into_iter().collect::<BTreeSet<_>>(), now));
-    let (officers, now) = officers.await.ok_or_else(ApiError::stopping)?;
-    let store = node.store().clone();
-    let refused = tokio::task::spawn_blocking(move || refused::lately(&store, &officers, now)).await;
+    // Once the engine answers, what was refused before this start is known.
+    let now = node.ask(|_, now| now).await.ok_or_else(ApiError::stopping)?;
+    let (store, lately) = (node.store().clone(), node.refused().lately(now));
+    let refused = tokio::task::spawn_blocking(move || refused::told(&store, lately)).await;
     let refused = refused.map_err(ApiError::internal)??;
     let waiting = node.ask(move |engine, now| {
         let state = engine.state();

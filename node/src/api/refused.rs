@@ -1,23 +1,18 @@
 //! Records that came to nothing, and why: what its author sees in place of an operation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use entente_protocol::coalition::{Disposition, OperationRefusal, Refusal, Waiting, Waits, find_id};
-use entente_protocol::identity::{PublicKey, RecordId};
-use entente_protocol::leaf::{EntryLeaf, Leaf};
-use entente_protocol::record::{Act, Body, Record};
-use entente_protocol::store::{Archive as _, Damage};
-use entente_protocol::time::Time;
+use entente_protocol::identity::RecordId;
+use entente_protocol::leaf::Leaf;
+use entente_protocol::record::Act;
+use entente_protocol::store::Damage;
 
 use super::error::ApiError;
 use crate::runtime::Handle;
+use crate::runtime::refused::signed;
 use crate::storage::Store;
-
-/// How many of the latest leaves are looked through for what was refused.
-const MAX_LEAVES: usize = 512;
-/// For how long it is told that a record was refused, in milliseconds: a day.
-const TOLD_MS: u64 = 86_400_000;
 
 /// Why nothing came of a record that is ordered, or what else it is than an operation.
 pub(super) fn why(node: &Handle, id: RecordId) -> Result<Option<ApiError>, Damage> {
@@ -68,50 +63,26 @@ fn holder(refusal: &Refusal) -> Option<String> {
     }
 }
 
-/// Records by these officers that were refused within a day before `now`, by id.
-pub(super) fn lately(
-    store: &Store,
-    officers: &BTreeSet<PublicKey>,
-    now: Time,
-) -> Result<BTreeMap<RecordId, Waiting>, Damage> {
-    let from = store.size()?.saturating_sub(MAX_LEAVES as u64);
-    let (mut told, mut pending) = (BTreeMap::new(), BTreeMap::new());
-    for (index, leaf) in store.leaves(from, MAX_LEAVES)? {
-        match Leaf::decode(&leaf.bytes) {
-            Ok(Leaf::Entry(entry)) => {
-                if let (Some(id), Disposition::Refused(refusal)) = (entry.record, &entry.disposition)
-                    && let Some(record) = record(store, &entry)?
-                    && officers.contains(&record.signer)
-                {
-                    let waiting = Waiting {
-                        what: Waits::Refused,
-                        urgent: true,
-                        about: Some(id),
-                        title: words(&record.act),
-                        why: format!("refused at leaf {index}: {refusal}"),
-                        until_ms: None,
-                        authority: None,
-                    };
-                    pending.insert(id, waiting);
-                }
-            }
-            // A batch ends with its time.
-            Ok(Leaf::Epoch(epoch)) if now.since(epoch.time) < TOLD_MS => told.append(&mut pending),
-            Ok(Leaf::Epoch(_)) => pending.clear(),
-            _ => {}
-        }
+/// These own records, which were refused at these leaves, as they are told of.
+pub(super) fn told(store: &Store, refused: Vec<(u64, RecordId)>) -> Result<Vec<(RecordId, Waiting)>, Damage> {
+    let mut told = Vec::with_capacity(refused.len());
+    for (index, id) in refused {
+        let Some(leaf) = store.leaf(index)? else { continue };
+        let Ok(Leaf::Entry(entry)) = Leaf::decode(&leaf.bytes) else { continue };
+        let Disposition::Refused(refusal) = &entry.disposition else { continue };
+        let Some(signed) = signed(store, &entry)? else { continue };
+        let waiting = Waiting {
+            what: Waits::Refused,
+            urgent: true,
+            about: Some(id),
+            title: words(&signed.record.act),
+            why: format!("refused at leaf {index}: {refusal}"),
+            until_ms: None,
+            authority: None,
+        };
+        told.push((id, waiting));
     }
-    told.append(&mut pending);
     Ok(told)
-}
-
-/// The record that an entry holds.
-fn record(store: &Store, entry: &EntryLeaf) -> Result<Option<Record>, Damage> {
-    let said = store.entry(&entry.feed, entry.length)?;
-    Ok(said.and_then(|said| match Body::decode(&said.body) {
-        Ok(Body::Signed(signed)) => Some(signed.record),
-        _ => None,
-    }))
 }
 
 /// What a record was meant to do.

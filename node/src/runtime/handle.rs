@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::follow::Follow;
 use super::members::Members;
 use super::metrics::Metrics;
+use super::refused::OwnRefused;
 use super::turn::Local;
 use super::{Stopped, clock};
 use crate::api::dto::FeedView;
@@ -43,6 +44,7 @@ struct Parts {
     mesh: MeshHandle,
     follow: Follow,
     metrics: Metrics,
+    refused: OwnRefused,
     started: Time,
     local: mpsc::Sender<Local>,
     stopped: watch::Receiver<Option<Arc<Stopped>>>,
@@ -75,6 +77,7 @@ impl Handle {
             mesh,
             follow,
             metrics,
+            refused: OwnRefused::default(),
             started,
             local,
             stopped,
@@ -123,6 +126,11 @@ impl Handle {
     /// Counters.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    /// Own records that were refused of late.
+    pub(crate) fn refused(&self) -> &OwnRefused {
+        &self.0.refused
     }
 
     /// When the node started.

@@ -18,7 +18,7 @@ use entente_protocol::engine::{
 use entente_protocol::feed::{FeedKey, Lane, MAX_RUN_ENTRIES};
 use entente_protocol::record::{Body, Incident};
 use entente_protocol::replicate::PeerMessage;
-use entente_protocol::store::Write;
+use entente_protocol::store::{Damage, Write};
 use entente_protocol::time::Time;
 use entente_protocol::wire;
 use tokio::sync::{mpsc, oneshot};
@@ -30,7 +30,7 @@ use super::serve::{Asked, Serving};
 use super::{Handle, Stopped, clock};
 use crate::api::dto::{DecisionView, EventView, FaultView, RulingView};
 use crate::api::names::named;
-use crate::storage::{Mark, Store};
+use crate::storage::{Mark, Store, StoreError};
 
 /// Requests of the local API that wait for the engine.
 pub const LOCAL_QUEUE: usize = 1024;
@@ -117,7 +117,7 @@ impl Turn {
                 return Stopped::Lost;
             }
         };
-        if let Err(why) = self.carry_out(first) {
+        if let Err(why) = self.read_back().and_then(|()| self.carry_out(first)) {
             return told(why);
         }
         let (mut inputs, mut requests) = (Vec::new(), Vec::new());
@@ -304,7 +304,21 @@ impl Turn {
         metrics.writes.fetch_add(writes.len() as u64, Relaxed);
         let batches = writes.iter().filter(|write| matches!(write, Write::Batch(_))).count();
         metrics.epochs.fetch_add(batches as u64, Relaxed);
+        let (state, own) = (self.engine.state(), self.node.members().own_partner());
+        for write in &writes {
+            if let Write::Batch(batch) = write {
+                let taken = self.node.refused().take(batch, store, state, own);
+                taken.map_err(|damage| damaged(store, damage))?;
+            }
+        }
         Ok(())
+    }
+
+    /// What was refused of late before this start.
+    fn read_back(&self) -> Result<(), Stopped> {
+        let (store, state, own) = (self.node.store(), self.engine.state(), self.node.members().own_partner());
+        let read = self.node.refused().read_back(store, state, own, clock::now());
+        read.map_err(|damage| damaged(store, damage))
     }
 
     fn send_to(&mut self, to: &NodeId, frames: Vec<Bytes>) {
@@ -451,6 +465,10 @@ impl Turn {
         let seen = shown.map(|shown| Seen::Decoded(*shown));
         self.node.follow().fault(fault, seen, Some(epoch));
     }
+}
+
+fn damaged(store: &Store, damage: Damage) -> Stopped {
+    StoreError::Damage { path: store.path().to_owned(), damage }.into()
 }
 
 /// What a certified leaf is found by; stored with the certificate that the event follows.

@@ -22,6 +22,7 @@ mod cli_words;
 mod runtime_alone;
 mod runtime_api;
 mod runtime_four;
+mod runtime_inbox;
 mod runtime_refused;
 mod runtime_support;
 mod storage_corruption;

@@ -181,7 +181,8 @@ pub(crate) fn attest(
     say(founded, partner, &format!("{operation} {role:?} {stance:?}"), Act::Attest(attest))
 }
 
-fn say(founded: &Founded, partner: usize, key_text: &str, act: Act) -> (Vec<u8>, RecordId) {
+/// A signed record of the partner's officer, encoded, and its id.
+pub(crate) fn say(founded: &Founded, partner: usize, key_text: &str, act: Act) -> (Vec<u8>, RecordId) {
     let officer = key(partner, For::Officer);
     let nonce = Nonce::from_key(&officer.public(), key_text);
     let record = Record { coalition: founded.coalition(), nonce, signer: officer.public(), act };
