@@ -305,4 +305,20 @@ mod tests {
             assert_eq!(names, 1, "another field has the name of the tag: {text}");
         }
     }
+
+    #[test]
+    fn the_operations_page_names_each_kind_with_all_its_fields() {
+        const PAGE: &str = include_str!("../../../../docs/operations.md");
+        let first = EventView::Held { id: id(), feed: feed(), title: Some("Corridor".into()) };
+        for event in std::iter::successors(Some(first), next) {
+            let value = serde_json::to_value(&event).expect("plain data");
+            let fields = value.as_object().expect("an object");
+            let kind = format!("`{}`", fields["event"].as_str().expect("a word"));
+            let of_kind = |line: &&str| line.split('|').nth(1).is_some_and(|kinds| kinds.contains(&kind));
+            let row = PAGE.lines().find(of_kind).unwrap_or_else(|| panic!("no row of {kind}"));
+            for field in fields.keys().filter(|field| *field != "event") {
+                assert!(row.contains(&format!("`{field}`")), "{field} is not in the row: {row}");
+            }
+        }
+    }
 }
