@@ -44,6 +44,14 @@ fn blocks(page: &str) -> Vec<Block> {
     blocks
 }
 
+impl Block {
+    /// The commands in it: a line each, but for those that go on behind a backslash.
+    fn commands(&self) -> usize {
+        let lines = self.text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        lines.filter(|line| !line.ends_with('\\')).count()
+    }
+}
+
 /// The four hosts' folders, and the processes that were started in them: one group for each shell.
 struct Machine {
     folder: tempfile::TempDir,
@@ -125,4 +133,22 @@ fn what_the_operations_page_says_founds_a_coalition_and_agrees_on_an_operation()
     {
         assert!(said.contains(word), "{word:?} is not in\n{said}");
     }
+}
+
+/// Most commands that may be typed up to the first agreed operation: on all hosts, and on one.
+const MOST_COMMANDS: (usize, usize) = (48, 20);
+
+#[test]
+fn few_commands_lead_from_nothing_to_the_first_agreed_operation_and_the_page_says_how_many() {
+    let blocks = blocks(PAGE);
+    let agreed = blocks.iter().position(|block| block.text.contains("--wait agreed"));
+    let walk = &blocks[..=agreed.expect("the walk ends with an agreed operation")];
+    let on = |host: &str| {
+        let blocks = walk.iter().filter(|block| block.hosts.contains(&host));
+        blocks.map(Block::commands).sum::<usize>()
+    };
+    let (all, most) = (HOSTS.map(on).iter().sum::<usize>(), HOSTS.map(on).into_iter().max().unwrap_or(0));
+    assert!(all <= MOST_COMMANDS.0 && most <= MOST_COMMANDS.1, "{all} commands, {most} on one host");
+    let stated = format!("{all} commands are typed on the four hosts together, at most {most} on one");
+    assert!(PAGE.contains(&stated), "the page does not say: {stated}");
 }
