@@ -175,9 +175,13 @@ mod tests {
         disk.write(Write::Certificate { epoch, certificate });
     }
 
+    fn note_id() -> RecordId {
+        RecordId(Hash(hashed("entente/body/v1", &[&body()])))
+    }
+
     fn note(members: &[Member], index: u64) -> Event {
         Event::Ordered {
-            id: RecordId(Hash(hashed("entente/body/v1", &[&body()]))),
+            id: note_id(),
             index,
             epoch: 2,
             feed: feed(members),
@@ -210,18 +214,21 @@ mod tests {
         for index in [FIRST - 1, FIRST + 1, FIRST + 2] {
             assert!(is_refused(&mut oracle, &disk, &note(&members, index)), "{index}");
         }
-        let change = |change: &dyn Fn(&mut RecordId, &mut u64, &mut u64, &mut String)| {
-            let mut event = note(&members, FIRST);
-            if let Event::Ordered { id, epoch, length, outcome, .. } = &mut event {
-                change(id, epoch, length, outcome);
-            }
-            event
+        let all = |id, epoch, length, outcome: &str| Event::Ordered {
+            id,
+            index: FIRST,
+            epoch,
+            feed: feed(&members),
+            length,
+            outcome: outcome.into(),
         };
+        let (id, applied) = (note_id(), Disposition::Applied.to_string());
+        assert!(!is_refused(&mut oracle, &disk, &all(id, 2, 1, &applied)));
         for event in [
-            change(&|id, ..| *id = RECORD),
-            change(&|_, epoch, ..| *epoch = 1),
-            change(&|_, _, length, _| *length = 2),
-            change(&|_, _, _, outcome| *outcome = "void".into()),
+            all(RECORD, 2, 1, &applied),
+            all(id, 1, 1, &applied),
+            all(id, 2, 2, &applied),
+            all(id, 2, 1, "void"),
         ] {
             assert!(is_refused(&mut oracle, &disk, &event), "{event:?}");
         }
