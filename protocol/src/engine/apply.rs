@@ -496,6 +496,11 @@ impl Engine {
         self.certified = epoch;
     }
 
+    /// How large the log is, as far as it is certified.
+    pub(super) fn certified_size(&self) -> u64 {
+        self.uncertified.values().next().map_or(self.log.size(), |uncertified| uncertified.first_index)
+    }
+
     /// The head that this node computed for an applied epoch that is not certified.
     pub(super) fn uncertified_head(&self, epoch: u64) -> Option<TreeHead> {
         self.uncertified.get(&epoch).map(|uncertified| uncertified.head)

@@ -224,11 +224,15 @@ impl Engine {
     /// Whether this record is held or ordered already: submitting it again is harmless.
     fn known(&self, signed: &SignedRecord) -> Option<Held> {
         let id = signed.record.id();
-        if let Some(seen) = self.state.seen(&id) {
-            return Some(Held { id, place: None, ordered: Some(seen.index) });
+        let place = self.own_records.get(&id).copied();
+        match self.state.seen(&id) {
+            Some(seen) if seen.index < self.certified_size() => {
+                Some(Held { id, place: None, ordered: Some(seen.index) })
+            }
+            // What is applied is not ordered before a quorum has cosigned it.
+            Some(_) => Some(Held { id, place, ordered: None }),
+            None => place.map(|place| Held { id, place: Some(place), ordered: None }),
         }
-        let place = *self.own_records.get(&id)?;
-        Some(Held { id, place: Some(place), ordered: None })
     }
 
     /// Whether some feed holds this record and it is not ordered.
