@@ -248,7 +248,7 @@ const MINIMA: [(Count, u64); 74] = [
     (Count::Record("handoff accept", REFUSED), 8),
     (Count::Record("handoff takeover", APPLIED), 1),
     (Count::Record("handoff takeover", REFUSED), 8),
-    (Count::Record("dispute open", APPLIED), 30),
+    (Count::Record("dispute open", APPLIED), 8),
     (Count::Record("dispute rule", APPLIED), 15),
     (Count::Record("member propose", APPLIED), 40),
     (Count::Record("member withdraw", APPLIED), 5),
