@@ -74,7 +74,7 @@ impl From<Verdict> for Status {
     }
 }
 
-/// Most assets that are shown with the operation that they serve.
+/// Most assets that are shown with the operation that they serve; stated in the view.
 pub(super) const MAX_ASSETS_SHOWN: usize = 32;
 
 /// An operation, ready to be shown.
@@ -140,7 +140,7 @@ pub struct OperationView {
     pub authority: Option<MandateView>,
     /// How it ended, line by line.
     pub decision: Option<DecisionView>,
-    /// What serves it, with its owner's condition and who controls it; at most [`MAX_ASSETS_SHOWN`].
+    /// What serves it, with its owner's condition and who controls it; at most 32.
     pub assets: Vec<AssetView>,
     /// What partners have committed alone, by partner, with what became of it.
     pub commitments: Vec<CommitmentView>,
