@@ -70,7 +70,7 @@ pub use handoff::{
     Ended, Handoff, HandoffEnd, HandoffRefusal, HandoffView, ItemKind, MAX_OFFERS_PER_PARTNER, Missing,
     OpenItem, PhaseView,
 };
-pub use inbox::{CREDENTIALS_SOON_MS, MAX_INBOX, Waiting, Waits, most_urgent_first};
+pub use inbox::{CREDENTIALS_SOON_MS, MAX_INBOX, TOLD_MS, Waiting, Waits, most_urgent_first};
 pub use integrity::{
     Author, EventStatus, ExhibitView, IntegrityEvent, IntegrityRefusal, IntegrityView, KeptShown,
     MAX_EVENTS_PER_NODE, MAX_EVENTS_PER_PARTNER, MAX_INCIDENT_EVENTS, ShownView, Suspension, VoteView, Word,

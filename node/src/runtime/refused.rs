@@ -1,14 +1,14 @@
 //! Own records that were ordered and refused, for a day: what their officers are told of in the inbox.
 //!
 //! Guarantees: whatever an officer signed that this partner has or had, and the log refused, is known here from then on until it is
-//! [`TOLD_MS`] old, however much else is ordered meanwhile, and after a restart as well. Bounded by [`MAX_REFUSED`] and, after a
+//! [`TOLD_MS`] old in batch time, however much else is ordered meanwhile, and after a restart as well. Bounded by [`MAX_REFUSED`] and, after a
 //! restart, by [`MAX_READ_BACK`]. Assumes that it is given each batch once it is in the store.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use entente_protocol::charter::PartnerName;
-use entente_protocol::coalition::{Disposition, Purpose, State};
+use entente_protocol::coalition::{Disposition, Purpose, State, TOLD_MS};
 use entente_protocol::identity::{PublicKey, RecordId};
 use entente_protocol::leaf::{EntryLeaf, Leaf};
 use entente_protocol::record::{Body, SignedRecord};
@@ -17,8 +17,6 @@ use entente_protocol::time::Time;
 
 use crate::storage::Store;
 
-/// For how long it is told that a record was refused, in milliseconds of batch time: a day.
-pub const TOLD_MS: u64 = 86_400_000;
 /// Most refused records that are told of; one more displaces the one refused longest ago.
 pub const MAX_REFUSED: usize = 1024;
 /// How many of the latest leaves a starting node reads back at most.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use entente_discovery::{CoalitionSecret, CredentialCheck, Mesh, MeshConfig, PeerId};
+use entente_discovery::{CoalitionSecret, Mesh, MeshConfig};
 use entente_node::api::dto::FaultView;
 use entente_protocol::coalition::IntegrityView;
 use entente_protocol::identity::CoalitionId;
@@ -13,22 +13,10 @@ use serde::de::DeserializeOwned;
 
 use crate::cli_live::{Up, first_line};
 use crate::cli_support::{Hosts, run};
+use crate::runtime_refused::Anyone;
 
 /// Whatever is waited for comes within this.
 const LIMIT: Duration = Duration::from_secs(90);
-
-/// Lets everybody in.
-struct Anyone;
-
-impl CredentialCheck for Anyone {
-    fn check(&self, _: &PeerId, _: &[u8]) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn is_member(&self, _: &PeerId) -> bool {
-        true
-    }
-}
 
 /// Two strangers who dial the node until they are dropped, each refused for a reason of its own, so that neither waits for the other
 /// to be told: one does not know the secret, the other is not enrolled.

@@ -88,7 +88,7 @@ async fn a_member_of_another_coalition_with_the_same_secret_is_refused() {
 }
 
 /// Lets everybody in.
-struct Anyone;
+pub(crate) struct Anyone;
 
 impl CredentialCheck for Anyone {
     fn check(&self, _: &PeerId, _: &[u8]) -> Result<(), String> {

@@ -27,7 +27,7 @@ pub const CREDENTIALS_SOON_MS: u64 = 14 * 86_400_000;
 
 /// For how long it is told what has happened and cannot be answered, as that a commitment came to nothing or a lead was taken
 /// over, in milliseconds: a day.
-const TOLD_MS: u64 = 86_400_000;
+pub const TOLD_MS: u64 = 86_400_000;
 
 /// What somebody is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
