@@ -27,22 +27,45 @@ fn no_seat_has_contradicted_itself(net: &Net) {
     }
 }
 
-/// Says one word at node 2, lets `node` lose power after `effects` of its effects, so that of what was not synced the first
-/// `keeps` writes stay, and starts it again. Returns how many writes stayed, if the crash came.
-fn crash_after(node: usize, effects: usize, keeps: usize) -> Option<usize> {
+/// Power is lost after so many effects of a node's; of what was not synced the first `keeps` writes stay.
+#[derive(Debug, Clone, Copy)]
+struct Loss {
+    effects: usize,
+    keeps: usize,
+}
+
+impl Loss {
+    /// Where all stays it is the process alone that was killed.
+    fn of_nothing(effects: usize) -> Self {
+        Self { effects, keeps: usize::MAX }
+    }
+}
+
+/// Lets a node run into a loss; says how many writes stayed, if it came.
+fn run_into(net: &mut Net, node: usize, loss: Loss, run: impl FnOnce(&mut Net)) -> Option<usize> {
+    net.crash_in = Some((node, loss.effects));
+    net.keeps = loss.keeps;
+    run(net);
+    net.crash_in.take();
+    net.stayed.take()
+}
+
+/// Says one word at node 2, lets `node` lose power meanwhile, and again in the start after it if a second loss is given, and
+/// starts it at last. Returns how many writes stayed at the last loss, if that came.
+fn lose_power(node: usize, first: Loss, in_start: Option<Loss>) -> Option<usize> {
     let mut net = Net::new(4, 1);
     net.holds_back = true;
     net.start_all();
     net.run_for(1_000);
-    net.crash_in = Some((node, effects));
-    net.keeps = keeps;
-    let id = net.note(2, "a lone word");
-    net.run_for(1_500);
-    let crashed = net.crash_in.take().is_none();
-    let stayed = net.stayed.take();
-    if crashed {
-        net.start(node);
+    let mut id = None;
+    let mut stayed = run_into(&mut net, node, first, |net| {
+        id = net.note(2, "a lone word");
+        net.run_for(1_500);
+    });
+    if let Some(loss) = in_start.filter(|_| stayed.is_some()) {
+        stayed = run_into(&mut net, node, loss, |net| net.start(node));
     }
+    net.start_all();
     let last = net.note(0, "and another").expect("taken");
     let done = net.run_until(30_000, |net| {
         (0..4).all(|node| {
@@ -50,7 +73,7 @@ fn crash_after(node: usize, effects: usize, keeps: usize) -> Option<usize> {
             status.held == 0 && status.certified == status.applied && status.applied > 0
         })
     });
-    let when = format!("node {node} lost power after {effects} effects and kept {keeps} writes");
+    let when = format!("node {node} lost power: {first:?}, in its start {in_start:?}");
     assert!(done, "{when}: no progress");
     (0..4).for_each(|node| net.sync(node));
     no_seat_has_contradicted_itself(&net);
@@ -68,16 +91,37 @@ fn crash_after(node: usize, effects: usize, keeps: usize) -> Option<usize> {
     stayed
 }
 
-/// Lets `node` lose power at every boundary, with every beginning of what was not synced; says how many boundaries there
-/// are, and how often something was lost. Where all stays it is the process alone that was killed.
-fn crash_everywhere(node: usize) -> (usize, usize) {
+/// Lets power be lost at every boundary that `lose` reaches, with every beginning of what was not synced; says how many
+/// boundaries there are, and how often something was lost.
+fn everywhere(lose: impl Fn(Loss) -> Option<usize>) -> (usize, usize) {
     let (mut boundaries, mut losses) = (0, 0);
-    while let Some(written) = crash_after(node, boundaries, usize::MAX) {
+    while let Some(written) = lose(Loss::of_nothing(boundaries)) {
         for keeps in 0..written {
-            assert_eq!(crash_after(node, boundaries, keeps), Some(keeps), "the same course up to there");
+            let loss = Loss { effects: boundaries, keeps };
+            assert_eq!(lose(loss), Some(keeps), "the same course up to there");
         }
         boundaries += 1;
         losses += written;
+    }
+    (boundaries, losses)
+}
+
+fn crash_everywhere(node: usize) -> (usize, usize) {
+    everywhere(|loss| lose_power(node, loss, None))
+}
+
+/// Lets `node` lose power at every boundary and, of those, at every one of the start after it, too, once all that was not synced
+/// is gone and once nothing is.
+fn crash_in_every_start(node: usize) -> (usize, usize) {
+    let (mut boundaries, mut losses) = (0, 0);
+    for effects in 0.. {
+        let nothing = Loss::of_nothing(effects);
+        let Some(written) = lose_power(node, nothing, None) else { break };
+        for first in [nothing, Loss { effects, keeps: 0 }].into_iter().take(1 + written.min(1)) {
+            let (more, lost) = everywhere(|loss| lose_power(node, first, Some(loss)));
+            boundaries += more;
+            losses += lost;
+        }
     }
     (boundaries, losses)
 }
@@ -129,4 +173,10 @@ fn all_may_lose_power_at_once_at_any_moment() {
         assert_eq!(leaves.iter().filter_map(|leaf| ordered_id(&net, leaf)).collect::<Vec<_>>(), [id]);
         assert!((0..4).all(|node| net.nodes[node].halted.is_none() && net.faults(node).is_empty()));
     }
+}
+
+#[test]
+fn power_may_be_lost_again_at_every_boundary_of_the_start_after_it() {
+    let (boundaries, losses) = crash_in_every_start(2);
+    assert!(boundaries > 100, "{boundaries} boundaries, {losses} losses");
 }

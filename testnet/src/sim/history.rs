@@ -91,6 +91,14 @@ pub(super) enum What {
     RollBack { member: usize, down: u64 },
 }
 
+impl What {
+    /// Whether it stops a member's process.
+    pub(super) fn stops(&self) -> bool {
+        use What::{Crash, CrashAll, CrashAtEffect, RollBack, Sleep};
+        matches!(self, Crash { .. } | CrashAtEffect { .. } | CrashAll { .. } | Sleep { .. } | RollBack { .. })
+    }
+}
+
 /// What a run may ask for instead of the draw.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wish {

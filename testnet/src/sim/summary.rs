@@ -12,6 +12,8 @@ use super::weather::Theme;
 pub(super) enum Count {
     Crash,
     CrashAtEffect,
+    /// Before a start was through.
+    CrashOfStart,
     UnsyncedWrite,
     TornCommit,
     RollBack,
@@ -47,6 +49,10 @@ pub(super) enum Count {
     Certified,
     Ordered,
     Liar(&'static str),
+    /// Liars that speak in brief.
+    Brief,
+    /// Frames in brief that are not what their sender has signed.
+    FalseBrief,
     /// Histories in which more than two authors without a seat lie.
     Crowd,
     /// Histories under a plan of the scheduler's.
@@ -64,6 +70,7 @@ impl Count {
         match self {
             Self::Crash => "crash".into(),
             Self::CrashAtEffect => "crash_at_effect".into(),
+            Self::CrashOfStart => "crash_of_start".into(),
             Self::UnsyncedWrite => "unsynced_write_lost".into(),
             Self::TornCommit => "torn_commit".into(),
             Self::RollBack => "roll_back".into(),
@@ -90,6 +97,8 @@ impl Count {
             Self::Certified => "certified".into(),
             Self::Ordered => "ordered".into(),
             Self::Liar(way) => format!("liar:{way}"),
+            Self::Brief => "brief_liar".into(),
+            Self::FalseBrief => "false_brief".into(),
             Self::Crowd => "lying_crowd".into(),
             Self::Theme(theme) => format!("theme:{theme}"),
             Self::CoinsPlayed => "coins_played".into(),
@@ -207,9 +216,10 @@ const LEAST_OF_EACH: u64 = 3;
 const MEANINGFUL_COINS: u64 = 20;
 const LEAST_PLAYED_OF_TEN: u64 = 3;
 /// For each thousand seeds at least so many of each.
-const MINIMA: [(Count, u64); 74] = [
+const MINIMA: [(Count, u64); 77] = [
     (Count::Crash, 500),
     (Count::CrashAtEffect, 200),
+    (Count::CrashOfStart, 100),
     (Count::UnsyncedWrite, 100),
     (Count::TornCommit, 10),
     (Count::RollBack, 10),
@@ -232,6 +242,8 @@ const MINIMA: [(Count, u64); 74] = [
     (Count::Certified, 5_000),
     (Count::Ordered, 50_000),
     (Count::Crowd, 20),
+    (Count::Brief, 100),
+    (Count::FalseBrief, 100),
     (Count::Theme("known-coins"), LEAST_OF_EACH),
     (Count::Theme("all-restart"), 20),
     (Count::Fault("equivocation"), 10),

@@ -1,5 +1,6 @@
 //! Processes, links and one queue of events: production engines and replication, no threads, sockets or clocks.
 
+mod brief;
 mod links;
 mod words;
 
@@ -16,6 +17,7 @@ use entente_protocol::time::Time;
 use entente_protocol::vote::VoteFrame;
 use sha2::{Digest as _, Sha256};
 
+use self::brief::Briefly;
 use super::disk::{Contents, Disk};
 use super::history::History;
 use super::liars::{Liar, Liars, Twins, Way};
@@ -26,6 +28,13 @@ use super::summary::{Count, Counts};
 
 /// Bytes that may be under way on a slow link; what is beyond is lost, as where a stream's queue is full.
 const MAX_QUEUED_BYTES: u64 = 4 << 20;
+/// The stream of draws of what goes wrong with starts.
+const STARTS: u64 = 421;
+/// Of a hundred starts of a process that may crash, so many do before they are through.
+const CRASHED_STARTS: u64 = 10;
+/// Effects of a start until then, those of its first links among them, and ms until the next start; each less than this.
+const EFFECTS_OF_A_START: usize = 16;
+const DOWN_AFTER_A_START_MS: u64 = 500;
 
 /// One process: a member's engine and disk. Twins are two of one member.
 pub(super) struct Process {
@@ -40,14 +49,26 @@ pub(super) struct Process {
     pub(super) halted: Option<Halt>,
     /// What comes out of it instead of what its engine says.
     liar: Option<Box<dyn Liar>>,
-    /// Crashes after so many more effects, and how long it then is down.
-    crash_in: Option<(usize, u64)>,
+    /// How it speaks in brief, if it lies and does.
+    briefly: Option<Briefly>,
+    crash_in: Option<Fuse>,
     /// Inputs that are taken with the next one.
     waiting: Vec<Input>,
     /// Other processes with which it never has a link: those of the other twin.
     apart: BTreeSet<usize>,
     /// The frames of the own seat that its engine wrote, by epoch and place.
     said: BTreeMap<(u64, u32), VoteFrame>,
+}
+
+/// Power is going to be lost.
+#[derive(Debug, Clone, Copy)]
+struct Fuse {
+    /// After so many more effects.
+    effects: usize,
+    /// For how long, in ms.
+    down: u64,
+    /// What it is counted as.
+    count: Count,
 }
 
 enum Happening {
@@ -90,6 +111,8 @@ pub(super) struct World {
     /// The network has healed: no loss, short ways.
     pub(super) calm: bool,
     rng: Rng,
+    /// Of starts in which power is lost: what else happens is drawn as it is without them.
+    starts: Rng,
     queue: BTreeMap<(Time, u64), Happening>,
     counter: u64,
     /// Until when each link is cut, lower process first.
@@ -152,6 +175,7 @@ impl World {
             most_steps,
             calm: false,
             rng,
+            starts: Rng::new(history.seed, STARTS),
             queue: BTreeMap::new(),
             counter: 0,
             cuts: BTreeMap::new(),
@@ -182,7 +206,9 @@ impl World {
                 way.liar(&liars, &mut world.rng)
             });
             let skew = way.and_then(|way| way.skew(&mut world.rng)).unwrap_or(world.history.skews[member]);
-            world.processes.push(Process::new(member, Disk::new(coalition), skew, liar));
+            let briefly = liar.as_ref().and_then(|_| Briefly::draw(world.history.seed, member));
+            world.counts.add(Count::Brief, u64::from(briefly.is_some()));
+            world.processes.push(Process { briefly, ..Process::new(member, Disk::new(coalition), skew, liar) });
         }
         let twins = world.history.liars.clone();
         for (member, _) in twins.into_iter().filter(|(_, way)| way.is_twin()) {
@@ -307,6 +333,11 @@ impl World {
         };
         self.processes[process].engine = Some(engine);
         self.processes[process].wake = None;
+        if self.may_crash(process) && self.starts.chance(CRASHED_STARTS) {
+            let effects = self.starts.index(EFFECTS_OF_A_START);
+            let down = self.starts.below(DOWN_AFTER_A_START_MS);
+            self.processes[process].crash_in = Some(Fuse { effects, down, count: Count::CrashOfStart });
+        }
         self.carry_out(process, effects);
         for other in 0..self.processes.len() {
             self.connect(process, other);
@@ -314,6 +345,13 @@ impl World {
         if self.processes[process].liar.is_some() {
             self.push(self.now.plus(100), Happening::Murmur { process });
         }
+    }
+
+    /// Whether power may be lost at a process while it starts: at those of members that do not lie, in histories in which it is
+    /// lost at all.
+    fn may_crash(&self, process: usize) -> bool {
+        let lies = self.history.liars.iter().any(|(liar, _)| *liar == self.processes[process].member);
+        !self.calm && !lies && self.history.items.iter().any(|item| item.what.stops())
     }
 
     /// How far the log is certified at every correct seat.
@@ -359,7 +397,7 @@ impl World {
 
     pub(super) fn crash_at_effect(&mut self, process: usize, effects: usize, down: u64) {
         if self.is_running(process) {
-            self.processes[process].crash_in = Some((effects, down));
+            self.processes[process].crash_in = Some(Fuse { effects, down, count: Count::CrashAtEffect });
         }
     }
 
@@ -410,13 +448,14 @@ impl World {
 
     fn carry_out(&mut self, process: usize, effects: Vec<Effect>) {
         for effect in effects {
-            if let Some((left, down)) = self.processes[process].crash_in {
-                if left == 0 {
-                    self.counts.add(Count::CrashAtEffect, 1);
+            if let Some(fuse) = &mut self.processes[process].crash_in {
+                let Fuse { effects, down, count } = *fuse;
+                if effects == 0 {
+                    self.counts.add(count, 1);
                     self.crash(process);
                     return self.start_in(process, down);
                 }
-                self.processes[process].crash_in = Some((left - 1, down));
+                fuse.effects -= 1;
             }
             if !matches!(effect, Effect::Persist(_) | Effect::WakeAt(_)) {
                 let at = &mut self.processes[process];
@@ -563,6 +602,7 @@ impl Process {
             starts: 0,
             halted: None,
             liar,
+            briefly: None,
             crash_in: None,
             waiting: Vec::new(),
             apart: BTreeSet::new(),

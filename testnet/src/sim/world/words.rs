@@ -47,11 +47,12 @@ impl World {
     pub(super) fn send(&mut self, from: usize, to: &NodeId, message: PeerMessage) {
         let Some(to) = self.linked(from, to) else { return };
         if self.processes[from].liar.is_some() {
-            // Liars speak of whole frames.
+            // Liars change whole frames.
             let member = self.processes[to].member;
             for message in self.spelled(from, &message) {
                 let instead = self.as_liar(from, |liar, me, rng| liar.send(me, member, message, rng));
                 for message in instead.into_iter().flatten() {
+                    let message = self.in_brief(from, to, message);
                     self.post(from, to, &message);
                 }
             }
