@@ -292,7 +292,7 @@ const MINIMA: [(Count, u64); 77] = [
     (Count::Record("node grant", APPLIED), 50),
     (Count::Record("node grant", REFUSED), 2),
     (Count::Record("by a granted node", APPLIED), 8),
-    (Count::Record("alliance", APPLIED), 60),
+    (Count::Record("alliance", APPLIED), 40),
     (Count::Record("word by a later document", APPLIED), 1),
 ];
 

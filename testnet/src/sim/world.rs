@@ -208,7 +208,9 @@ impl World {
             let skew = way.and_then(|way| way.skew(&mut world.rng)).unwrap_or(world.history.skews[member]);
             let briefly = liar.as_ref().and_then(|_| Briefly::draw(world.history.seed, member));
             world.counts.add(Count::Brief, u64::from(briefly.is_some()));
-            world.processes.push(Process { briefly, ..Process::new(member, Disk::new(coalition), skew, liar) });
+            world
+                .processes
+                .push(Process { briefly, ..Process::new(member, Disk::new(coalition), skew, liar) });
         }
         let twins = world.history.liars.clone();
         for (member, _) in twins.into_iter().filter(|(_, way)| way.is_twin()) {

@@ -73,8 +73,7 @@ impl Briefly {
         let is_false = self.rng.chance(FALSE);
         let said = if is_false { Frame::pack(self.other(votes)) } else { votes.clone() };
         let votes = Brief::of(&said, feed.seat, &echoed);
-        let spoken =
-            Spoken { epoch: feed.epoch, seq: *seq, payload, votes, signature: frame.signature };
+        let spoken = Spoken { epoch: feed.epoch, seq: *seq, payload, votes, signature: frame.signature };
         Some((spoken, !is_false))
     }
 
