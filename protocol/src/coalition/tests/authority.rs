@@ -12,6 +12,7 @@ use crate::identity::SecretKey;
 use crate::record::{AuthorityAct, Change, Control, MemberAct, Propose, Speak, Statement};
 
 mod changes;
+mod consents;
 mod keys;
 
 pub(super) fn authority(text: &str) -> AuthorityName {
