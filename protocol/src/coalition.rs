@@ -38,6 +38,7 @@ pub mod map;
 mod member;
 mod obligations;
 mod operation;
+mod operations;
 pub mod outcome;
 mod park;
 mod provisional;

@@ -416,7 +416,7 @@ impl State {
                 overlay.records.extend(self.records.get_key_value(&asset.id));
                 overlay.adopt_asset(asset.clone());
                 let serves = asset.lent.as_ref().and_then(|lent| self.operations.get(&lent.grant.operation));
-                if let Some(operation) = serves.filter(|it| !overlay.operations.contains_key(&it.id)) {
+                if let Some(operation) = serves.filter(|it| !overlay.operations.contains(&it.id)) {
                     overlay.adopt(operation.clone());
                 }
             }

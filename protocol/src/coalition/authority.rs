@@ -337,7 +337,7 @@ impl State {
         overlay.alliances = self.alliances.clone();
         let named = held.iter().filter_map(|signed| signed.record.act.operation());
         // Who accepts an offer has to know what authorities refuse on its operation.
-        for id in named.chain(overlay.operations.keys().copied()).collect::<BTreeSet<_>>() {
+        for id in named.chain(overlay.operations.ids().copied()).collect::<BTreeSet<_>>() {
             for (place, voice) in self.words.of(id) {
                 overlay.records.insert(voice.record, super::Seen { index: voice.index, about: id });
                 overlay.words.0.insert((id, place), voice.clone());

@@ -307,7 +307,7 @@ impl State {
     pub(super) fn items(&self) -> Vec<Item<'_>> {
         [Item::Coalition(self.founded.coalition()), Item::Time(self.time())]
             .into_iter()
-            .chain(self.operations.values().flat_map(operation_items))
+            .chain(self.operations.all().flat_map(operation_items))
             .chain(self.parked.iter().map(|waiting| Item::Parked(Cow::Borrowed(waiting))))
             .chain(self.frozen().iter().map(|(feed, frozen)| Item::Frozen(*feed, *frozen)))
             .chain(self.convicted().values().map(|convicted| Item::Convicted(*convicted)))

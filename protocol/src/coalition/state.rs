@@ -22,6 +22,7 @@ use super::lease::Commitments;
 use super::lending::Lendings;
 use super::member::Member;
 use super::operation::Operation;
+use super::operations::Operations;
 use super::outcome::Decision;
 use super::park::{Parked, Place};
 use super::refusal::Refusal;
@@ -153,7 +154,7 @@ pub struct State {
     /// The epoch whose batch is applied, or was last: no part of the state, but said with each batch as its entries are.
     pub(super) epoch: u64,
     pub(super) keys: Arc<Roster>,
-    pub(super) operations: BTreeMap<RecordId, Operation>,
+    pub(super) operations: Operations,
     pub(super) assets: Assets,
     /// Partners of whom something has changed.
     pub(super) members: BTreeMap<PartnerName, Member>,
@@ -203,7 +204,7 @@ impl State {
             time,
             epoch: 0,
             keys,
-            operations: BTreeMap::new(),
+            operations: Operations::default(),
             assets: Assets::default(),
             members: BTreeMap::new(),
             versions: Versions::default(),
@@ -259,7 +260,7 @@ impl State {
 
     /// All operations, by id.
     pub fn operations(&self) -> impl DoubleEndedIterator<Item = &Operation> {
-        self.operations.values()
+        self.operations.all()
     }
 
     /// Where a record was applied.
@@ -308,7 +309,7 @@ impl State {
 
     /// The operation whose id begins with `text`.
     pub fn find_operation(&self, text: &str) -> Result<RecordId, FindError> {
-        find_id(&self.operations, text)
+        self.operations.find(text)
     }
 
     /// The applied record, opening or attestation, whose id begins with `text`.
@@ -334,7 +335,7 @@ impl State {
                 break;
             }
             self.deadlines.pop_first();
-            if self.operations.contains_key(&id) {
+            if self.operations.contains(&id) {
                 self.decide(&id, None, &mut advanced.decisions);
             } else if self.handoffs.get(&id).is_some() {
                 self.expire_offer(&id);
@@ -551,7 +552,7 @@ impl State {
         for (id, index) in records.chain([(operation.id, operation.index)]) {
             self.records.insert(id, Seen { index, about: operation.id });
         }
-        self.operations.insert(operation.id, operation);
+        self.operations.insert(operation);
     }
 
     /// One more operation of `partner` is open.

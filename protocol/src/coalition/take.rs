@@ -289,7 +289,7 @@ impl State {
         let proposes = operation.change.is_some();
         self.tree.put(&Item::Operation(Cow::Borrowed(&operation)));
         self.claims.hold(&operation);
-        self.operations.insert(said.id, operation);
+        self.operations.insert(operation);
         self.deadlines.insert((closes, said.id));
         self.count_open(said.partner, proposes);
     }

@@ -203,9 +203,7 @@ impl State {
         let follows = |act: &Act| act.opening().and_then(followed);
         let concerned = acts.flat_map(|act| self.operation_of(act).into_iter().chain(follows(act)));
         for id in concerned.collect::<BTreeSet<_>>() {
-            if let Some(operation) =
-                self.operations.get(&id).filter(|_| !overlay.operations.contains_key(&id))
-            {
+            if let Some(operation) = self.operations.get(&id).filter(|_| !overlay.operations.contains(&id)) {
                 overlay.adopt(operation.clone());
             }
             for dispute in self.disputes.of(&id) {

@@ -161,7 +161,7 @@ impl State {
         let acts = held.iter().map(|signed| &signed.record.act).filter(|act| matches!(act, Act::Handoff(_)));
         let concerned = acts.filter_map(|act| self.operation_of(act)).collect::<BTreeSet<_>>();
         for operation in concerned.iter().filter_map(|id| self.operations.get(id)) {
-            if !overlay.operations.contains_key(&operation.id) {
+            if !overlay.operations.contains(&operation.id) {
                 overlay.adopt(operation.clone());
             }
             for handoff in self.handoffs.of(&operation.id) {

@@ -150,7 +150,7 @@ impl State {
     /// What records need of what was committed before.
     pub(in crate::coalition) fn overlay_commitments(&self, overlay: &mut Self) {
         overlay.commitments.contested.clone_from(&self.commitments.contested);
-        for id in overlay.operations.keys().copied().collect::<Vec<_>>() {
+        for id in overlay.operations.ids().copied().collect::<Vec<_>>() {
             for commitment in self.commitments.of(&id) {
                 overlay.records.extend(self.records.get_key_value(&commitment.id));
                 overlay.adopt_commitment(commitment.clone());
