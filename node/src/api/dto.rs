@@ -372,7 +372,7 @@ pub struct SubmitView {
     /// What it did once ordered: `applied`, or why not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
-    /// Where it had no effect: the command that shows what stands in its way.
+    /// The command that shows what stands in its way, where it had no effect, and what it is about, where time was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// The operation's decision, once agreed.

@@ -251,7 +251,7 @@ async fn decision_index(node: &Handle, text: String) -> Result<u64, ApiError> {
             let missing = if view.deficit.is_empty() { view.explanation } else { view.deficit.join("; ") };
             let id = view.id;
             Err(not_ordered(format!("{id} is {}, not decided: {missing}", view.outcome))
-                .next(format!("entente op show {id}; entente receipt --record {id} for the record alone")))
+                .next(format!("entente op show {id}; entente receipt --record {id}")))
         }
     }
 }

@@ -34,7 +34,16 @@ impl Named {
             let is = format!("a dispute about {}", title(&dispute.operation)?);
             return Some(Self { name: is.clone(), is, show: format!("entente dispute show {shown}") });
         }
+        if let Some(event) = state.event(id) {
+            let is = format!("an event of {}", event.matter.kind);
+            return Some(Self { name: is.clone(), is, show: format!("entente integrity show {shown}") });
+        }
         let about = state.seen(id)?.about;
+        if let Some(event) = state.event(&about) {
+            let name = format!("on an event of {}", event.matter.kind);
+            let is = format!("a record {name}");
+            return Some(Self { name, is, show: format!("entente integrity show {}", short(&about)) });
+        }
         if let Some(asset) = state.asset(&about) {
             let name = format!("asset {}", asset.declared.name);
             let is = format!("a record on the {name}");

@@ -188,6 +188,11 @@ impl Registered {
         if view.code == Some(Short::Stalled) {
             view.missing = missing(node).await;
         }
+        if view.code == Some(Short::Timeout) {
+            let id = view.id.to_string();
+            let shows = node.ask(move |engine, _| names::leads_to(engine.state(), &id)).await;
+            view.next = shows.flatten();
+        }
         Ok(view)
     }
 }

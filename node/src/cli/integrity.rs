@@ -17,7 +17,7 @@ use super::charter::amend::in_force;
 use super::op::evidence::commitment;
 use super::op::{Officer, Saying, texts};
 use super::{Context, now, parse};
-use crate::api::dto::EvidenceView;
+use crate::api::dto::{EvidenceView, StatusView};
 use crate::client::segment;
 use crate::errors::CliError;
 use crate::{files, render};
@@ -131,7 +131,8 @@ impl Command {
                 if context.json {
                     render::print_json(&event);
                 } else {
-                    render::print(&render::integrity::page(&event, now(), &context.hints));
+                    let own = context.client()?.get::<StatusView>("/v1/status").await?.partner;
+                    render::print(&render::integrity::page(&event, &own, now(), &context.hints));
                 }
                 Ok(())
             }

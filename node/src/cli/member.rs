@@ -3,6 +3,7 @@
 mod submit;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use entente_protocol::charter::{Charter, Effect, KindName, Lint, PartnerName, lint_without};
@@ -16,6 +17,7 @@ use super::op::{Officer, Saying, texts};
 use super::{Context, now, parse};
 use crate::api::dto::MemberView;
 use crate::errors::CliError;
+use crate::hints::quoted;
 use crate::render;
 
 /// The command that shows what stands.
@@ -211,8 +213,12 @@ impl WithdrawArgs {
         let own = Officer::load(context).await?.partner()?.clone();
         if !self.yes {
             let member = member(context, &own).await?;
-            render::print(&render::member::page(&member));
-            warn_of_lost(&in_force(context, None).await?, &members(context).await?, &own);
+            if !context.json {
+                render::print(&render::member::page(&member));
+                warn_of_lost(&in_force(context, None).await?, &members(context).await?, &own);
+            }
+            let ground = quoted(Path::new(&self.ground));
+            let command = context.hint(&format!("member withdraw --ground {ground} --yes"));
             return Err(CliError::usage(
                 format!("{own} has not left yet"),
                 "leaving is for good, and its open obligations, above, stay open",

@@ -2,6 +2,7 @@
 
 use entente_protocol::coalition::Waits;
 use entente_protocol::time::Time;
+use serde_json::Value;
 
 use super::age::moment;
 use super::table::headed;
@@ -28,6 +29,18 @@ pub(crate) fn list(waiting: &[Waiting], own: Option<&str>, now: Time, hints: &Hi
         })
         .collect();
     headed(["", "TO", "UNTIL", "WHAT", "WHY", "NEXT"], rows)
+}
+
+/// For programs: what waits, each with the command that answers it.
+pub(crate) fn json(waiting: &[Waiting], own: Option<&str>, hints: &Hints) -> Vec<Value> {
+    let view = |it: &Waiting| {
+        let mut value = serde_json::to_value(it).unwrap_or_default();
+        if let (Some(fields), Some(next)) = (value.as_object_mut(), command(it, own)) {
+            fields.insert("next".into(), hints.copyable(&next).into());
+        }
+        value
+    };
+    waiting.iter().map(view).collect()
 }
 
 fn word(what: Waits) -> &'static str {
@@ -74,7 +87,7 @@ fn command(waiting: &Waiting, own: Option<&str>) -> Option<String> {
         (Waits::Confirm | Waits::Vote | Waits::Quarantined, Some(id)) => {
             format!("entente integrity show {id}")
         }
-        (Waits::Watch, _) => format!("entente member show {}", own?),
+        (Waits::Watch | Waits::Suspended, _) => format!("entente member show {}", own?),
         (Waits::Conclude, Some(id)) => format!("entente handoff conclude {id}"),
         (_, Some(id)) => format!("entente op show {id}"),
         (Waits::Clock, None) => "entente status".into(),

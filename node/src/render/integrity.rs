@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use data_encoding::HEXLOWER;
+use entente_protocol::charter::PartnerName;
 use entente_protocol::coalition::{ExhibitView, IntegrityView, WordView};
 use entente_protocol::time::Time;
 
@@ -83,7 +84,7 @@ fn exhibit(exhibit: &ExhibitView) -> String {
 }
 
 /// One event in full.
-pub(crate) fn page(event: &IntegrityView, now: Time, hints: &Hints) -> String {
+pub(crate) fn page(event: &IntegrityView, own: &str, now: Time, hints: &Hints) -> String {
     let urgent = if event.urgent { "  URGENT" } else { "" };
     let kind = event.kind.to_string().to_uppercase();
     let mut text = format!("{kind}  {}{urgent}\n{}\n\n", plain(&event.status), event.id);
@@ -126,9 +127,12 @@ pub(crate) fn page(event: &IntegrityView, now: Time, hints: &Hints) -> String {
     rows.push(row("stands", plain(&event.explanation)));
     text.push_str(&table(&rows));
     let id = short(&event.id);
+    let is_asked = |partners: &[PartnerName]| partners.iter().any(|partner| partner.as_str() == own);
     let next = match (event.status.as_str(), event.proof, event.last_index) {
-        ("preliminary", _, _) => format!("entente integrity confirm {id}"),
-        _ if event.votes_missing > 0 => format!("entente integrity vote {id} --suspend"),
+        ("preliminary", _, _) if is_asked(&event.may_confirm) => format!("entente integrity confirm {id}"),
+        _ if event.votes_missing > 0 && is_asked(&event.may_vote) => {
+            format!("entente integrity vote {id} --suspend")
+        }
         (_, Some(proof), _) => format!("entente evidence show {}", short(&proof)),
         (_, None, Some(index)) => format!("entente log --from {index} --limit 1"),
         (_, None, None) => "entente status".into(),

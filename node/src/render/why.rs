@@ -84,6 +84,13 @@ pub(crate) fn page(operation: &OperationView, now: Time) -> String {
 pub(crate) fn json(operation: &OperationView) -> Value {
     json!({
         "id": operation.id,
+        "title": operation.title,
+        "kind": operation.kind,
+        "opened_by": operation.opened_by,
+        "lead": operation.lead,
+        "phase": operation.phase,
+        "disputed": operation.disputed,
+        "remanded": operation.remanded,
         "outcome": operation.outcome,
         "stage": operation.stage,
         "explanation": operation.explanation,

@@ -143,6 +143,11 @@ fn four_hosts_found_and_join_with_the_commands_alone() {
     let whole = path("signed.toml");
     run(&norden, &["charter", "merge", &partly, &signatures[1], &signatures[3], "-o", &whole]).done();
     run(&norden, &["charter", "found", &whole, "-o", &coalition]).done();
+    // Founded again it would have another secret.
+    let again = path("corridor.coalition.toml.again");
+    run(&norden, &["charter", "found", &coalition, "-o", &again])
+        .refused(2, &["the coalition is founded already", "entente join"]);
+    assert!(!hosts.file("corridor.coalition.toml.again").exists());
     assert_eq!(mode(&hosts.file("corridor.coalition.toml")), 0o600);
     let id = run(&norden, &["charter", "id", &draft]).done().trim().to_owned();
     assert!(id.starts_with("co-") && id.len() == 55, "{id}");

@@ -23,8 +23,9 @@ fn an_integrity_event_is_reported_alone_shown_and_withdrawn() {
         assert!(listed.done().contains(word), "{word:?} is not in\n{}", listed.out);
     }
     let shown = run(&dir, &["integrity", "show", &id[..12]]);
-    let next = format!("next: entente integrity confirm {}", &id[..13]);
-    for word in ["FORCED-DISCLOSURE  preliminary  URGENT", "by norden, not ordered yet", &next] {
+    // Who has reported it is not asked to confirm it.
+    let next = "next: entente status";
+    for word in ["FORCED-DISCLOSURE  preliminary  URGENT", "by norden, not ordered yet", next] {
         assert!(shown.done().contains(word), "{word:?} is not in\n{}", shown.out);
     }
     let json = run(&dir, &["--json", "integrity", "show", &id]);

@@ -186,10 +186,12 @@ pub(super) fn lint(charter: &Charter, lints: &mut Lints) {
     let members = charter.members().count();
     let faulty = (members.saturating_sub(1) / 3).max(charter.admitted.len());
     let k = rules.confirmations as usize;
-    if k > members.saturating_sub(1) {
+    // Neither the subject nor, where that does not count, who reports it.
+    let confirm = members.saturating_sub(if rules.reporter_counts { 1 } else { 2 });
+    if k > confirm {
+        let besides = if rules.reporter_counts { "the subject" } else { "the subject and who reports it" };
         lints.note(format!(
-            "integrity: {k} partners besides the subject must confirm, and there are {}: only proofs confirm",
-            members.saturating_sub(1)
+            "integrity: {k} partners besides {besides} must confirm, and there are {confirm}: only proofs confirm"
         ));
     } else if k <= faulty {
         lints.warning(format!(
@@ -200,13 +202,26 @@ pub(super) fn lint(charter: &Charter, lints: &mut Lints) {
         EventKind::ALL.into_iter().filter(|kind| rules.has(*kind, response)).collect()
     };
     let suspend = kinds(Response::Suspend);
-    let voters = if rules.voters.is_empty() { members } else { rules.voters.len() };
+    // Whom it is about does not vote: of those named one less, where it is one of them.
+    let (voters, least) = match rules.voters.len() {
+        0 => (members.saturating_sub(1), members.saturating_sub(1)),
+        named => (named, named - 1),
+    };
+    let short = |votes: usize| votes <= voters && votes > least;
     if !suspend.is_empty() {
         let votes = rules.votes as usize;
         if votes > voters {
             lints.error(format!(
-                "integrity: {votes} votes suspend for {}, and there are {voters} voters; nobody can ever be suspended",
+                "integrity: {votes} votes suspend for {}, and there are {voters} voters besides the subject; nobody can ever be \
+                 suspended",
                 all_of(&suspend)
+            ));
+        } else if short(votes) {
+            lints.warning(format!(
+                "integrity: {votes} votes suspend for {}, and without its own a voter has {least} against it: none of {} can be \
+                 suspended so",
+                all_of(&suspend),
+                all_of(&rules.voters)
             ));
         } else if votes <= faulty {
             lints.warning(format!(
@@ -220,7 +235,14 @@ pub(super) fn lint(charter: &Charter, lints: &mut Lints) {
             lints.warning("integrity: nothing ends a quarantine or suspension: lift_votes is 0".into());
         } else if lift > voters {
             lints.warning(format!(
-                "integrity: {lift} votes end a quarantine or suspension, and there are {voters} voters: nothing ever does"
+                "integrity: {lift} votes end a quarantine or suspension, and there are {voters} voters besides the subject: nothing \
+                 ever does"
+            ));
+        } else if short(lift) {
+            lints.warning(format!(
+                "integrity: {lift} votes end a quarantine or suspension, and without its own a voter has {least}: nothing ends one \
+                 of {}",
+                all_of(&rules.voters)
             ));
         }
     }

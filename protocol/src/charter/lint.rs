@@ -3,6 +3,7 @@
 //! Guarantees: a charter without [`Severity::Error`] can be founded, and each of its operation types can be agreed by
 //! some set of attestations. Warnings and notes say what people should know before they sign.
 
+mod about;
 mod authority;
 mod course;
 mod fallback;

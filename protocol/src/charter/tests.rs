@@ -443,6 +443,26 @@ fn what_integrity_events_lead_to_is_declared_and_checked() {
         found(&|it| (it.confirmations, it.reporter_counts) = (1, false))
             .contains("could confirm what never was")
     );
+    // Whom it is about neither votes nor confirms.
+    let suspends = |votes: u32, voters: &'static [&'static str]| {
+        move |it: &mut IntegrityRules| {
+            it.votes = votes;
+            it.voters = voters.iter().copied().map(name).collect();
+            it.responses.equivocation = vec![Response::Alert, Response::Suspend];
+        }
+    };
+    assert!(
+        found(&suspends(4, &[]))
+            .contains("and there are 3 voters besides the subject; nobody can ever be suspended")
+    );
+    assert!(!found(&suspends(3, &[])).contains("can be suspended"));
+    let two = found(&suspends(2, &["estmark", "sudria"]));
+    assert!(two.contains("none of estmark and sudria can be suspended so"), "{two}");
+    let confirm = found(&|it| (it.confirmations, it.reporter_counts) = (3, false));
+    assert!(
+        confirm.contains("besides the subject and who reports it must confirm, and there are 2"),
+        "{confirm}"
+    );
     assert!(found(&|it| it.voters = vec![name("nobody")]).contains("error: integrity: nobody votes"));
     assert!(found(&|it| (suspend(it), it.votes = 5).0).contains("nobody can ever be suspended"));
     assert!(found(&|it| (suspend(it), it.votes = 1).0).contains("as many partners may be faulty"));

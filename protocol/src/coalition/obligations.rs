@@ -100,8 +100,12 @@ impl State {
                 continue;
             }
             let mut open = self.commitments.of(&operation.id).filter(|it| it.end.is_none());
-            if open.any(|it| it.partner == *partner) {
-                add(&mut committed, operation, "has committed it alone, under a lease");
+            if let Some(commitment) = open.find(|it| it.partner == *partner) {
+                let under = match commitment.leases.is_empty() {
+                    true => "has committed it alone, under no lease",
+                    false => "has committed it alone, under a lease",
+                };
+                add(&mut committed, operation, under);
             }
             let Some(kind) = self.kind_of(operation) else { continue };
             let escalated = matches!(&kind.rule.fallback, Fallback::Escalate(to) if to == partner);

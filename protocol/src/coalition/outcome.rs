@@ -344,6 +344,22 @@ pub(crate) fn lacks_without(
     Deficit { awaited: Vec::new(), veto_unused: Vec::new(), ..deficit }.to_string()
 }
 
+/// The role in which `ways` and the quorum still ask for an endorsement of `partner`, or of it in another's place, after these
+/// words.
+pub(crate) fn asked_in(
+    kind: &OperationType,
+    ways: &[Vec<Threshold>],
+    quorum: u32,
+    said: &[(&PartnerName, Role, Stance)],
+    partner: &PartnerName,
+) -> Option<Role> {
+    let deficit = Deficit::of(&Voices::said(kind, said.iter().copied()), ways, quorum);
+    let needs = deficit.needs.iter().chain(deficit.either.iter().flatten());
+    let mut asks =
+        needs.filter(|need| need.from.iter().any(|it| it.partner == *partner || it.or.contains(partner)));
+    asks.find_map(|need| need.role.filter(|role| kind.voices_of(partner).any(|own| own == *role)))
+}
+
 /// What `ways` ask for from those who may endorse, in words.
 pub(crate) fn lacks(kind: &OperationType, ways: &[Vec<Threshold>], quorum: u32) -> String {
     Deficit::of(&Voices::said(kind, []), ways, quorum).to_string()

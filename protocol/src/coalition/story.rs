@@ -303,8 +303,11 @@ impl State {
                 Stance::Object => "objects",
                 Stance::Abstain => "abstains",
             };
-            let caveat =
-                said.caveat.as_ref().map_or(String::new(), |caveat| format!(", with the caveat: {caveat}"));
+            let caveat = match (&said.caveat, said.stance) {
+                (Some(ground), Stance::Object) => format!(", on the ground: {ground}"),
+                (Some(caveat), _) => format!(", with the caveat: {caveat}"),
+                (None, _) => String::new(),
+            };
             let replaced = match said.superseded_by {
                 Some(by) if self.disputes.get(&by).is_some() => " (annulled)",
                 Some(_) => " (replaced later)",

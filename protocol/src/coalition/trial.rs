@@ -22,9 +22,10 @@ use seats::Seats;
 pub use seats::Short;
 use stage::Stage;
 
+use super::outcome::asked_in;
 use super::{Decision, Deficit, Disposition, Verdict};
 use crate::authority::Word;
-use crate::charter::text::{all_of, with_article};
+use crate::charter::text::{all_of, either, with_article};
 use crate::charter::{AuthorityName, Charter, Effect, KindName, OperationType, PartnerName};
 use crate::founding::FoundingError;
 use crate::record::{Change, Role, Stance};
@@ -253,28 +254,40 @@ pub fn trial(draft: &Charter, script: &Script) -> Result<Trial, TrialError> {
     let is_back = |line: &WordLine| returning.iter().any(|back| back.as_str() == line.authority.as_str());
     let (later, now) = words.partition::<Vec<_>, _>(|line| line.later && !(short.is_some() && is_back(line)));
     let windows = [now, later].into_iter().zip(script.lines(&kind, &returning, short.is_some()));
+    // Who returned while the opening was held has spoken in the first window.
+    let mut further = script.later();
+    further.retain(|name| short.is_none() || returning.iter().all(|back| back.as_str() != name));
+    let ends = |trial: Trial, number: usize, decision: Decision| {
+        let mut decided = trial.decided(draft, decision);
+        if number == 0 && !further.is_empty() {
+            let what =
+                format!("there is no further window: what {} would say later is not said", either(&further));
+            decided.steps.push(Step { after_ms: decided.after_ms, what });
+        }
+        decided
+    };
     for (number, (words, lines)) in windows.enumerate() {
         for line in &words {
             let (told, decision) = stage.authorize(id, &kind, line, &mut trial.steps);
             trial.explanation.extend(told);
             if let Some(decision) = decision {
-                return Ok(trial.decided(draft, decision));
+                return Ok(ends(trial, number, decision));
             }
         }
         for line in &lines {
             if let Some(decision) = stage.say(&kind, id, line, &mut trial.steps) {
-                return Ok(trial.decided(draft, decision));
+                return Ok(ends(trial, number, decision));
             }
         }
         let Some((closes, _)) = stage.state.deadlines().next() else { break };
         let mut advanced = stage.state.advance(closes);
         if let Some(decision) = advanced.decisions.pop() {
             trial.steps.push(Step { after_ms: stage.after_ms(), what: "the window ends".into() });
-            let decided = trial.decided(draft, decision);
-            return Ok(Trial { after_ms: stage.after_ms(), ..decided });
+            return Ok(Trial { after_ms: stage.after_ms(), ..ends(trial, number, decision) });
         }
         if number == 0 {
             let what = stage.state.view(&id, closes).map(|view| view.explanation).unwrap_or_default();
+            let what = in_words_of(draft, &kind, what);
             trial.steps.push(Step { after_ms: stage.after_ms(), what: format!("the window ends: {what}") });
         }
     }
@@ -346,7 +359,7 @@ impl Script {
             self.say.iter().any(|line| line.partner == *partner && line.later == later)
         };
         let silent = |partner: &&PartnerName| !self.absent.contains(partner) && !has(partner, false);
-        let others = kind.voters().into_iter().filter(silent).filter_map(|partner| endorses(partner, false));
+        let others = self.others(kind, kind.voters().into_iter().filter(silent).collect(), &first);
         // Who comes back to speak as its nation says that.
         let speaks = |partner: &PartnerName| {
             !self.returns.contains(partner) && self.speak_later().any(|nation| nation == partner)
@@ -362,6 +375,48 @@ impl Script {
             later = further;
         }
         [now, later]
+    }
+
+    /// Those of whom nothing is said endorse: who may in several roles in the one that the rule then still asks for.
+    fn others(
+        &self,
+        kind: &OperationType,
+        silent: Vec<&PartnerName>,
+        first: &dyn Fn(&PartnerName) -> Option<Role>,
+    ) -> Vec<Line> {
+        let now = self.say.iter().filter(|line| !line.later);
+        let now =
+            now.filter_map(|line| Some((&line.partner, line.role.or(first(&line.partner))?, line.stance)));
+        let mut said = now.filter(|(_, role, _)| kind.counts(*role)).collect::<Vec<_>>();
+        let (one, several): (Vec<_>, Vec<_>) =
+            silent.into_iter().partition(|partner| kind.voices_of(partner).nth(1).is_none());
+        let ways = kind.rule.ways();
+        let from = said.len();
+        for partner in one.into_iter().chain(several) {
+            let asked = asked_in(kind, &ways, kind.rule.quorum, &said, partner);
+            said.extend(asked.or(first(partner)).map(|role| (partner, role, Stance::Endorse)));
+        }
+        let line = |(partner, role, stance): &(&PartnerName, Role, Stance)| Line {
+            partner: (*partner).clone(),
+            stance: *stance,
+            role: Some(*role),
+            caveat: None,
+            later: false,
+        };
+        let mut lines = said[from..].iter().map(line).collect::<Vec<_>>();
+        lines.sort_by(|one, other| one.partner.cmp(&other.partner));
+        lines
+    }
+
+    /// Those who are to say something in a further window.
+    fn later(&self) -> Vec<String> {
+        let said = self.say.iter().filter(|line| line.later).map(|line| line.partner.to_string());
+        let words = self.words.iter().filter(|line| line.later).map(|line| line.authority.to_string());
+        let mut all =
+            said.chain(words).chain(self.returns.iter().map(ToString::to_string)).collect::<Vec<_>>();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 }
 
@@ -407,9 +462,22 @@ fn deficit(decision: &Decision) -> String {
         Some(lacks) => format!("{}, which {lacks}", mandate.ruling),
         None => mandate.ruling.to_string(),
     });
-    let of_partners = (decision.deficit != Deficit::default()).then(|| decision.deficit.to_string());
+    // Nobody may speak any more.
+    let left = Deficit { awaited: Vec::new(), ..decision.deficit.clone() };
+    let of_partners = (left != Deficit::default()).then(|| left.to_string());
     let all = of_partners.into_iter().chain(of_authorities).collect::<Vec<_>>();
-    if all.is_empty() { decision.deficit.to_string() } else { all.join("; ") }
+    if all.is_empty() { left.to_string() } else { all.join("; ") }
+}
+
+/// An explanation of what is tried: in it each authority stands behind a key of its own name, and in the draft behind what the draft
+/// says.
+fn in_words_of(draft: &Charter, kind: &OperationType, mut told: String) -> String {
+    for name in kind.authority.iter().chain(kind.rule.fallback.authority()) {
+        if let Some(needs) = needs(draft, name) {
+            told = told.replace(&format!("{name} needs {name}"), &format!("{name} {needs}"));
+        }
+    }
+    told
 }
 
 /// As `needs 2 of (norden, sudria)`.

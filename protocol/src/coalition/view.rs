@@ -340,7 +340,12 @@ impl State {
             charter_version: operation.charter_version,
             precedence: operation.open.precedence.or(kind.map(|kind| kind.precedence)),
             raised: operation.open.precedence,
-            claims: operation.claims.iter().map(Claim::to_string).collect(),
+            claims: operation
+                .claims
+                .iter()
+                .filter(|_| operation.over().is_none())
+                .map(Claim::to_string)
+                .collect(),
             title: operation.open.title.clone(),
             body: operation.open.body.clone(),
             status,
@@ -385,6 +390,7 @@ impl State {
             assets: self
                 .assets
                 .serving(&operation.id)
+                .filter(|asset| self.serves(asset).is_some())
                 .take(MAX_ASSETS_SHOWN)
                 .map(|asset| self.asset_view(asset))
                 .collect(),

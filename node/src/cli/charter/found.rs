@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use entente_protocol::charter::lint_at;
-use entente_protocol::founding::{CoalitionSecret, FoundedFile, FoundingError};
+use entente_protocol::founding::{CoalitionSecret, FoundedFile, FoundingError, MAX_FOUNDING_TOML_BYTES};
 use serde_json::json;
 
 use super::{names, read, stem};
@@ -28,6 +28,15 @@ pub(crate) struct Found {
 impl Found {
     pub(super) fn run(&self, context: &Context) -> Result<(), CliError> {
         let founding = read(&self.file)?;
+        let text = files::read_text(&self.file, MAX_FOUNDING_TOML_BYTES)?;
+        if FoundedFile::from_toml(&text).is_ok_and(|file| file.secret.is_some()) {
+            let file = quoted(&self.file);
+            return Err(CliError::usage(
+                "the coalition is founded already",
+                format!("{file} holds its secret; with another one its members could not meet"),
+                format!("carry that file to every member, who runs: entente join {file}"),
+            ));
+        }
         let founded = founding.verify().map_err(|why| match &why {
             FoundingError::Unsigned { missing } => {
                 let file = quoted(&self.file);

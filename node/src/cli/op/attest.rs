@@ -143,7 +143,10 @@ impl Attest {
             (None, [_, _, ..]) => Err(CliError::usage(
                 format!("in which role does {partner} attest?"),
                 format!("the charter gives it several in {}: {names}", kind.name),
-                self.as_role(context, held[0]),
+                self.as_role(
+                    context,
+                    held.iter().copied().find(|role| kind.counts(*role)).unwrap_or(held[0]),
+                ),
             )),
             (None, []) => Err(CliError::denied(
                 format!("{partner} may not attest to {}", render::short(&view.id)),
@@ -157,7 +160,7 @@ impl Attest {
                 } else {
                     format!("the charter gives it another role in {}: {names}", kind.name)
                 },
-                match held.first() {
+                match held.iter().find(|role| kind.counts(**role)).or(held.first()) {
                     Some(role) => self.as_role(context, *role),
                     None => context.charter_hint(),
                 },

@@ -175,7 +175,10 @@ fn fell_short(view: &SubmitView, short: Short, waiting: &Waiting, context: &Cont
             Exit::Timeout,
             format!("{id} is {}, not {} yet", view.state, waiting.wait),
             format!("{} s are over; it is durable here and not lost{missing}", waiting.timeout.as_secs_f64()),
-            context.hint(&format!("op show {id}")),
+            match view.next.as_deref() {
+                Some(next) => context.hints.copyable(next),
+                None => context.hint(&format!("op show {id}")),
+            },
         ),
         Short::Void => CliError::denied(
             format!("{id} is ordered and has no effect"),

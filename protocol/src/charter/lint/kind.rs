@@ -71,6 +71,22 @@ fn named(kind: &OperationType) -> BTreeSet<&PartnerName> {
         .collect()
 }
 
+/// Weights that nothing counts.
+fn weights(kind: &OperationType, lints: &mut Lints) {
+    let lesser = match &kind.rule.fallback {
+        Fallback::Lesser(lesser) => lesser.all_of.thresholds(),
+        _ => vec![],
+    };
+    let of_leases = kind.leases.iter().flat_map(|lease| lease.all_of.thresholds());
+    let mut all = kind.rule.all_of.thresholds().into_iter().chain(lesser).chain(of_leases);
+    if !kind.rule.weights.is_empty() && !all.any(|one| matches!(one.measure, Measure::Weight(_))) {
+        lints.warning(format!(
+            "{}: partners are given weights, and nothing in its rule counts weight",
+            kind.name
+        ));
+    }
+}
+
 fn roles(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
     let (name, rule) = (&kind.name, &kind.rule);
     let required = rule.required.iter().map(|role| (*role, "required"));
@@ -97,6 +113,7 @@ fn roles(charter: &Charter, kind: &OperationType, lints: &mut Lints) {
         });
     }
     shares(kind, lints);
+    weights(kind, lints);
     for least in &rule.at_least {
         if least.count == 0 {
             lints.error(format!("{name}: at least 0 of {} says nothing; leave it out", least.role));

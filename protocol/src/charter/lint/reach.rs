@@ -7,7 +7,7 @@ use super::authority::lacks_voices;
 use super::{Lints, MAX_TRIES};
 use crate::authority::Registry;
 use crate::charter::text::{all_of, either};
-use crate::charter::{Charter, Fallback, OperationType, PartnerName};
+use crate::charter::{Charter, Effect, Fallback, OperationType, PartnerName};
 use crate::coalition::outcome::{Against, can_be_met, lacks};
 
 /// Most partners whose pairs are looked at.
@@ -55,8 +55,12 @@ pub(super) fn reach(charter: &Charter, kind: &OperationType, lints: &mut Lints) 
         Some(true) => {}
         Some(false) => {
             lints.error(format!(
-                "{name}: even if everybody endorses, it can never be agreed: {}",
-                lacks(kind, &ways, rule.quorum)
+                "{name}: even if everybody endorses, it can never be agreed: {}{}",
+                lacks(kind, &ways, rule.quorum),
+                match kind.voters().iter().any(|voter| kind.voices_of(voter).nth(1).is_some()) {
+                    true => "; who has several roles has one voice, in one of them",
+                    false => "",
+                }
             ));
             return;
         }
@@ -74,14 +78,11 @@ pub(super) fn reach(charter: &Charter, kind: &OperationType, lints: &mut Lints) 
         lints
             .warning(format!("{name}: requires no endorsement, so silence until the window ends is consent"));
     }
+    if kind.effect.is_some_and(|effect| effect != Effect::Amend) {
+        return super::about::reach(charter, kind, lints);
+    }
     let registry = charter.first_registry().ok();
-    // Who does not go along does not speak through the authority either.
-    let speaks = |against: &Against<'_>| {
-        let (Some(registry), Some(to)) = (&registry, rule.fallback.authority()) else { return true };
-        let away = against.silent.iter().chain(&against.objecting);
-        let away = away.filter_map(|name| charter.partner(name.as_str())).map(|it| it.root).collect();
-        lacks_voices(registry, to, &away).is_none()
-    };
+    let speaks = |against: &Against<'_>| speaks(charter, registry.as_ref(), kind, against);
     let people = people(charter, kind, registry.as_ref());
     let mut groups: BTreeMap<(Comes, By), Vec<&PartnerName>> = BTreeMap::new();
     let mut waited_for = kind.veto_holders();
@@ -146,6 +147,50 @@ pub(super) fn reach(charter: &Charter, kind: &OperationType, lints: &mut Lints) 
     }
 }
 
+/// Whether the authority that a type falls back to, if there is one, can speak: who does not go along does not speak through it
+/// either.
+fn speaks(
+    charter: &Charter,
+    registry: Option<&Registry>,
+    kind: &OperationType,
+    against: &Against<'_>,
+) -> bool {
+    let (Some(registry), Some(to)) = (registry, kind.rule.fallback.authority()) else { return true };
+    let away = against.silent.iter().chain(&against.objecting);
+    let away = away.filter_map(|name| charter.partner(name.as_str())).map(|it| it.root).collect();
+    lacks_voices(registry, to, &away).is_none()
+}
+
+/// Who can keep an operation of a type from being agreed.
+pub(super) struct Blockers<'a> {
+    /// Everybody whose word matters.
+    pub(super) people: Vec<&'a PartnerName>,
+    /// Who can alone.
+    pub(super) alone: Vec<&'a PartnerName>,
+    /// The pairs that can, where nobody can alone; `None` where that is not told.
+    pub(super) pairs: Option<Vec<Pair<'a>>>,
+}
+
+/// Who can block an operation of this type that concerns `subject`, which has no voice in it; `kind` is without it.
+pub(super) fn blockers<'a>(
+    charter: &'a Charter,
+    registry: Option<&Registry>,
+    kind: &'a OperationType,
+    subject: &PartnerName,
+) -> Blockers<'a> {
+    let mut people = people(charter, kind, registry);
+    people.retain(|partner| *partner != subject);
+    let speaks = |against: &Against<'_>| speaks(charter, registry, kind, against);
+    let blocks = |against| comes(kind, &speaks, &against, &mut MAX_TRIES.clone()) == Some(Comes::Blocked);
+    let alone = people.iter().copied().filter(|&one| {
+        blocks(Against { silent: vec![one], ..Against::default() })
+            || blocks(Against { objecting: vec![one], ..Against::default() })
+    });
+    let alone = alone.collect::<Vec<_>>();
+    let pairs = if alone.is_empty() { pairs(kind, &speaks, &people) } else { Some(Vec::new()) };
+    Blockers { people, alone, pairs }
+}
+
 /// Everybody whose word matters: who has a voice, whom it escalates to, and who has a voice in the authority that it does.
 fn people<'a>(
     charter: &'a Charter,
@@ -203,7 +248,7 @@ fn comes(
     })
 }
 
-type Pair<'a> = (&'a PartnerName, &'a PartnerName);
+pub(super) type Pair<'a> = (&'a PartnerName, &'a PartnerName);
 
 /// The pairs that can block it together, where nobody can alone; `None` where that is not told.
 fn pairs<'a>(
@@ -235,7 +280,7 @@ fn pairs<'a>(
     Some(pairs)
 }
 
-fn in_words(pairs: &[Pair<'_>]) -> String {
+pub(super) fn in_words(pairs: &[Pair<'_>]) -> String {
     let mut members = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect::<Vec<_>>();
     members.sort_unstable();
     members.dedup();

@@ -49,6 +49,36 @@ fn the_linter_says_who_alone_can_block_what() {
 }
 
 #[test]
+fn whom_a_change_of_membership_is_about_is_not_counted_among_those_who_decide_it() {
+    let notes = messages(&charter(&FOUR), Severity::Note).join("\n");
+    for expected in [
+        "expulsion: any partner but whom it is about can block it alone",
+        "suspension: nobody alone can block it; any two but whom it is about can together",
+        "reinstatement: nobody alone can block it; any two but whom it is about can together",
+    ] {
+        assert!(notes.contains(expected), "{notes}");
+    }
+    let mut lead = charter(&FOUR);
+    let expulsion = lead.operations.iter_mut().find(|kind| kind.name.as_str() == "expulsion");
+    expulsion.expect("declared").rule.veto.partners = vec![name("norden")];
+    lead.sort();
+    let notes = messages(&lead, Severity::Note).join("\n");
+    assert!(notes.contains("expulsion: any partner but whom it is about can block it alone"), "{notes}");
+}
+
+#[test]
+fn weights_that_nothing_counts_are_told() {
+    let weighs = |kind: &mut OperationType| {
+        kind.rule.weights = vec![Weight { partner: name("sudria"), weight: 3 }];
+    };
+    let told = lints(Severity::Warning, &weighs);
+    assert!(
+        told.contains("airlift: partners are given weights, and nothing in its rule counts weight"),
+        "{told}"
+    );
+}
+
+#[test]
 fn who_leaves_it_to_an_authority_that_cannot_speak_without_it_blocks_it() {
     let notes = |needs: u32, other: &str| {
         let mut charter = charter(&FOUR);

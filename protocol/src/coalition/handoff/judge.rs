@@ -187,6 +187,10 @@ impl State {
         if let (HandoffAct::Accept(accept), Some(operation)) = (act, self.operations.get(&offer.operation)) {
             self.live(operation)?;
             self.undisputed(operation)?;
+            // It may have been remanded since it was offered.
+            if offer.phase.is_some() {
+                agreed(operation)?;
+            }
             self.is_acknowledged(operation, &offer.id, &accept.acknowledges)?;
         }
         Ok(Judgement::Apply)

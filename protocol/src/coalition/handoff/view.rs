@@ -53,7 +53,7 @@ pub struct HandoffView {
 pub struct PhaseView {
     /// Its name.
     pub name: KindName,
-    /// Whether it is past, current or to come.
+    /// Whether it is `past`, `current`, `to come` or, where the operation was over before it, `not begun`.
     pub stands: String,
     /// Who may lead it.
     pub may_lead: Vec<PartnerName>,
@@ -112,6 +112,7 @@ impl State {
             let stands = match number.cmp(&operation.phase) {
                 std::cmp::Ordering::Less => "past",
                 std::cmp::Ordering::Equal => "current",
+                std::cmp::Ordering::Greater if operation.over().is_some() => "not begun",
                 std::cmp::Ordering::Greater => "to come",
             };
             PhaseView {

@@ -92,7 +92,12 @@ fn to_conclude(operation: &Operation, now: Time) -> Option<String> {
 
 fn ended(partner: &PartnerName, operation: &Operation, over: Over, at: Time, now: Time) -> Option<String> {
     let other = operation.opened_by == *partner && operation.lead != *partner;
-    let came_to_nothing = matches!(over, Over::Failed | Over::Expired);
-    (other && came_to_nothing && now.since(at) < TOLD_MS)
-        .then(|| format!("opened by this partner, led by {}: {over} at {}", operation.lead, show_time(at)))
+    let came_to_nothing = matches!(over, Over::Failed | Over::Expired) && other;
+    let annulled = over == Over::Annulled && (other || operation.lead == *partner);
+    let part = match operation.lead == *partner {
+        true => "led by this partner".to_owned(),
+        false => format!("opened by this partner, led by {}", operation.lead),
+    };
+    ((came_to_nothing || annulled) && now.since(at) < TOLD_MS)
+        .then(|| format!("{part}: {over} at {}", show_time(at)))
 }

@@ -13,19 +13,20 @@ impl State {
     pub(super) fn own_standing(&self, partner: &PartnerName, now: Time) -> Vec<Waiting> {
         let mut all = Vec::new();
         let member = self.member(partner);
-        if let (Membership::Suspended, Some(changed)) = (member.membership, &member.changed) {
+        let out = matches!(member.membership, Membership::Suspended | Membership::Expelled);
+        if let Some(changed) = member.changed.as_ref().filter(|_| out) {
             all.push(Waiting {
                 what: Waits::Suspended,
                 urgent: true,
                 about: Some(changed.by),
-                title: "suspended".into(),
+                title: member.membership.to_string(),
                 why: format!("what {partner} says has no effect: {}", changed.reason),
                 until_ms: None,
                 authority: None,
             });
         }
-        all.extend(self.keys_that_end(partner, now));
         if !member.membership.is_gone() {
+            all.extend(self.keys_that_end(partner, now));
             all.extend(self.keys_in_quarantine(partner));
             all.extend(self.watch_that_changes(partner, now));
         }

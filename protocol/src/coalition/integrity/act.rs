@@ -108,7 +108,7 @@ impl State {
         if !declared {
             return Err(IntegrityRefusal::NotDeclared { kind, measure }.into());
         }
-        if measure == Measure::Lift && event.quarantined.is_none() && event.suspended.is_none() {
+        if measure == Measure::Lift && event.quarantined.is_none() && !self.suspends(event) {
             return Err(IntegrityRefusal::NothingToLift { event: id }.into());
         }
         let votes = event.votes.iter();
@@ -116,6 +116,16 @@ impl State {
             return Err(IntegrityRefusal::AlreadySaid { partner: partner.clone(), event: id }.into());
         }
         Ok(())
+    }
+
+    /// Whether the subject of an event is suspended by it.
+    pub(super) fn suspends(&self, event: &IntegrityEvent) -> bool {
+        let subject = self.subject(&event.matter).filter(|_| event.suspended.is_some());
+        subject.is_some_and(|subject| {
+            let member = self.member(&subject);
+            let by_this = member.changed.as_ref().is_some_and(|changed| changed.by == event.id);
+            member.membership == Membership::Suspended && by_this
+        })
     }
 
     /// Whose votes would suspend the subject of an event, and how many more that takes; none where it is not declared or is done.
@@ -190,12 +200,10 @@ impl State {
     /// suspended it.
     fn suspend_or_lift(&mut self, event: &IntegrityEvent, now_index: u64) {
         let Some(subject) = self.subject(&event.matter) else { return };
-        let membership = self.membership(&subject);
-        let by_this = self.member(&subject).changed.as_ref().is_some_and(|changed| changed.by == event.id);
-        if event.suspended == Some(now_index) && membership == Membership::Active {
+        if event.suspended == Some(now_index) && self.is_active(&subject) {
             let reason = format!("integrity event: {}", event.matter.kind);
             self.change_member(&subject, Membership::Suspended, event.id, reason);
-        } else if event.lifted == Some(now_index) && membership == Membership::Suspended && by_this {
+        } else if event.lifted == Some(now_index) && self.suspends(event) {
             let reason = format!("integrity event lifted: {}", event.matter.kind);
             self.change_member(&subject, Membership::Active, event.id, reason);
         }

@@ -214,7 +214,10 @@ impl State {
                 };
                 let mut text = format!("confirmed {by}{}, {}", at(*index), show_time(*time));
                 if let Some(index) = event.quarantined {
-                    text.push_str(&format!("; the key is in quarantine since{}", at(index)));
+                    text.push_str(&match event.lifted {
+                        None => format!("; the key is in quarantine{}", at(index)),
+                        Some(_) => format!("; the key was in quarantine{}", at(index)),
+                    });
                 }
                 if let (1.., Some(who)) = (view.votes_missing, self.subject(&event.matter)) {
                     let (missing, voters) = (view.votes_missing, either(&view.may_vote));
@@ -227,7 +230,10 @@ impl State {
                     text.push_str(&format!("; {who} was suspended by vote{}", at(index)));
                 }
                 if let Some(index) = event.lifted {
-                    text.push_str(&format!("; both ended{}", at(index)));
+                    text.push_str(&match (event.quarantined, event.suspended) {
+                        (Some(_), Some(_)) => format!("; both ended by vote{}", at(index)),
+                        _ => format!("; that ended by vote{}", at(index)),
+                    });
                 }
                 text
             }

@@ -23,6 +23,8 @@ pub enum KeyStatus {
     Expired,
     /// It was taken back.
     Revoked,
+    /// It is valid, and in quarantine: what it signs or carries has no effect.
+    Quarantined,
 }
 
 impl KeyStatus {
@@ -33,6 +35,7 @@ impl KeyStatus {
             Self::Early => "early",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Quarantined => "quarantined",
         }
     }
 }
@@ -159,7 +162,10 @@ impl State {
                 let view = KeyView {
                     key: *key,
                     capability: all[0].capability,
-                    status: self.status(all, now),
+                    status: match self.status(all, now) {
+                        KeyStatus::Valid if self.heed_quarantine(key).is_err() => KeyStatus::Quarantined,
+                        status => status,
+                    },
                     grants: all.iter().map(|holding| self.grant_view(holding)).collect(),
                 };
                 ((view.capability, first, *key), view)

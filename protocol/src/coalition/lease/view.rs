@@ -118,6 +118,9 @@ impl State {
         let charter = self.charter_at(operation.charter_version)?;
         let partner = &commitment.partner;
         let mut lacks = Vec::new();
+        if !self.is_active(partner) {
+            lacks.push(format!("{partner} is {}", self.membership(partner)));
+        }
         let mut leases: Vec<&Lease> = Vec::new();
         for claim in claimed(charter, operation) {
             match charter.lease_of(&claim).filter(|lease| lease.partner == *partner) {

@@ -116,6 +116,8 @@ impl Decision {
             Stage::Deferred => "the further window ended",
             Stage::Escalated => "it was escalated",
         };
+        // Nobody may speak any more.
+        let deficit = Deficit { awaited: Vec::new(), ..self.deficit.clone() };
         let settled = self.deficit.veto_unused.is_empty() && self.deficit.awaited.is_empty();
         match (&self.word, self.verdict) {
             (_, Verdict::Conflicted) => {
@@ -124,17 +126,19 @@ impl Decision {
             }
             (Some(word), _) => format!("{windows}, and the word of {} decides: {word}", word.partner),
             (None, Verdict::Agreed | Verdict::Failed) if self.stage == Stage::Escalated => {
-                format!("{windows}, and what an authority says decides; {}", self.deficit)
+                format!("{windows}, and what an authority says decides; {deficit}")
             }
             (None, _) if self.stage == Stage::Escalated => {
                 format!(
-                    "{windows}, and the window ended before whom it was escalated to decided it; {}",
-                    self.deficit
+                    "{windows}, and the window ended before whom it was escalated to decided it; {deficit}"
                 )
             }
             (None, Verdict::Agreed) if settled => "every requirement is met".to_owned(),
-            (None, Verdict::Agreed) => format!("every requirement is met, and {windows}; {}", self.deficit),
-            (None, _) => format!("{windows}; {}", self.deficit),
+            (None, Verdict::Agreed) if deficit.veto_unused.is_empty() => {
+                format!("every requirement is met, and {windows}")
+            }
+            (None, Verdict::Agreed) => format!("every requirement is met, and {windows}; {deficit}"),
+            (None, _) => format!("{windows}; {deficit}"),
         }
     }
 }

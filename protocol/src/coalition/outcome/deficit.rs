@@ -308,6 +308,9 @@ impl Need {
     }
 
     fn who(&self, alike: Option<u32>) -> String {
+        if self.from.is_empty() {
+            return "nobody could give it".into();
+        }
         match (alike, self.combinations()) {
             (Some(count), _) if count == number(self.from.len()) => all_of(&self.from),
             (Some(_), _) => either(&self.from),

@@ -1,7 +1,7 @@
 //! Disputes mark and never remove, and nobody judges its own cause.
 
 use super::assets::{contribute, declare};
-use super::handoffs::{LEAD, accepts, concludes, offers, relay_charter, takes_over};
+use super::handoffs::{LEAD, accepts, begins, concludes, offers, relay_charter, takes_over};
 use super::inbox::waits;
 use super::*;
 use crate::charter::{Dependants, DisputeRule, IfShort, OnExpiry};
@@ -347,6 +347,35 @@ fn a_remanded_operation_takes_attestations_for_one_new_window_and_is_decided_ane
         DisputeRefusal::Already { dispute: again, is_open: false }
     );
     assert_eq!(other.state.open.get(&name("norden")).copied().unwrap_or(0), 0);
+}
+
+#[test]
+fn a_phase_that_was_offered_before_a_remand_does_not_begin_while_that_is_open() {
+    let mut bench = court(|_| {});
+    let id = bench.agreed();
+    let offered = bench.does("norden", "1", begins(id, "rescue", "sudria"));
+    let dispute = bench.does("sudria", "2", disputes(id));
+    bench.ruled(dispute, Remand);
+    let accept = bench.act("sudria", "3", accepts(offered, &[dispute]));
+    let refused = bench.refusal(&accept).to_string();
+    assert!(refused.contains("is not agreed, so it goes on to no other phase"), "{refused}");
+    assert_eq!(bench.state.operation(&id).expect("known").phase, 0);
+}
+
+#[test]
+fn who_leads_and_who_opened_it_are_told_that_it_was_annulled() {
+    let mut bench = court(|_| {});
+    let id = bench.agreed();
+    let dispute = bench.does("sudria", "1", disputes(id));
+    bench.ruled(dispute, Annul);
+    let now = bench.state.time();
+    let told = |partner: &str, now: Time| {
+        let waiting = bench.state.inbox(&name(partner), now);
+        waiting.into_iter().filter(|it| it.what == Waits::Ended).map(|it| it.why).collect::<Vec<_>>()
+    };
+    let [why] = &told("norden", now)[..] else { panic!("{:?}", told("norden", now)) };
+    assert!(why.starts_with("led by this partner: annulled at "), "{why}");
+    assert!(told("estmark", now).is_empty() && told("norden", now.plus(24 * HOUR_MS)).is_empty());
 }
 
 #[test]

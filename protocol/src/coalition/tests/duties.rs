@@ -3,6 +3,7 @@
 use super::assets::{contribute, declare, recall};
 use super::inbox::waits;
 use super::integrity::{confirm, matter, report_of, vote};
+use super::members::propose;
 use super::*;
 use crate::charter::{IntegrityRules, Response};
 use crate::coalition::Waits;
@@ -38,7 +39,23 @@ fn who_leads_is_told_what_was_taken_home_and_that_it_is_to_conclude() {
     assert_eq!(waits(&bench, "norden", later), [(Waits::Conclude, false)]);
     let conclude = Act::Handoff(HandoffAct::Conclude(crate::record::Conclude { operation, note: None }));
     bench.does("norden", "4", conclude);
+    let view = bench.state.view(&operation, later).expect("known");
+    assert_eq!((view.assets.len(), view.claims.len()), (0, 0), "nothing serves what is over");
     assert_eq!(waits(&bench, "norden", later), []);
+}
+
+#[test]
+fn who_is_expelled_is_told_that_and_nothing_else() {
+    let mut bench = Bench::four();
+    let out = bench.does("norden", "out", propose("expulsion", Change::Expel(name("vigil"))));
+    for partner in ["norden", "sudria", "estmark"] {
+        bench.say(partner, out, Supporting, Endorse);
+    }
+    // Its credentials are about to run out, which is nobody's concern any more.
+    let now = bench.founded.charter().partner("vigil").map(|it| it.credentials_until);
+    let now = Time(now.map_or(0, |until| until.0.saturating_sub(DAY_MS)));
+    let [told] = &bench.state.inbox(&name("vigil"), now)[..] else { panic!("one thing") };
+    assert_eq!((told.what, told.title.as_str()), (Waits::Suspended, "expelled"));
 }
 
 #[test]

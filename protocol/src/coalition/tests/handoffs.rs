@@ -78,7 +78,7 @@ pub(super) fn concludes(operation: RecordId) -> Act {
     Act::Handoff(HandoffAct::Conclude(Conclude { operation, note: Some("all landed".into()) }))
 }
 
-fn begins(operation: RecordId, phase: &str, to: &str) -> Act {
+pub(super) fn begins(operation: RecordId, phase: &str, to: &str) -> Act {
     let phase = Some(phase.parse().expect("a name"));
     Act::Handoff(HandoffAct::Offer(Offer { phase, ..offer(operation, LEAD, to) }))
 }

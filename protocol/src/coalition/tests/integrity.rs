@@ -4,6 +4,7 @@ use entente_hbbft::Seat;
 
 use super::evidence::{fork, frames};
 use super::inbox::waits;
+use super::members::propose;
 use super::*;
 use crate::charter::{IntegrityRules, Response};
 use crate::coalition::{
@@ -233,6 +234,30 @@ fn a_partner_is_suspended_by_the_votes_that_the_charter_declares() {
             IntegrityRefusal::NotDeclared { measure: Measure::Suspend, .. }
         ));
     }
+}
+
+#[test]
+fn a_suspension_that_has_ended_otherwise_is_not_lifted_once_more() {
+    let mut bench = Bench::with_integrity(rules(&[Response::Suspend], 2));
+    let event = bench.files("vigil", report(EventKind::Impersonation, "sudria"));
+    bench.files("norden", confirm(event));
+    for voter in ["norden", "estmark"] {
+        bench.files(voter, vote(event, Measure::Suspend));
+    }
+    bench.files("norden", vote(event, Measure::Lift));
+    let back = bench.does("norden", "back", propose("reinstatement", Change::Reinstate(name("sudria"))));
+    for partner in ["norden", "estmark", "vigil"] {
+        if bench.verdict(back).is_none() {
+            bench.say(partner, back, Supporting, Endorse);
+        }
+    }
+    assert_eq!(bench.state.membership(&name("sudria")), Membership::Active);
+    assert_eq!(
+        bench.may_not("estmark", vote(event, Measure::Lift)),
+        IntegrityRefusal::NothingToLift { event }
+    );
+    let told = bench.state.event_view(bench.event(event)).explanation;
+    assert!(told.contains("sudria was suspended by vote") && !told.contains("ended by"), "{told}");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_story_tells_who_did_what_in_which_role_at_which_index() {
     assert_eq!((story.lead.partner.as_str(), story.lead.index, story.before), ("sudria", Some(9), 0));
     assert_eq!(
         story.phases.iter().map(|phase| phase.stands.as_str()).collect::<Vec<_>>(),
-        ["current", "to come"]
+        ["current", "not begun"]
     );
     assert!(story.events.iter().all(|event| event.what == StoryWord::Decided || event.record.is_some()));
     bench.assert_root();

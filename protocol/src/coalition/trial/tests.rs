@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::authority::{Authority, AuthorityKind, Expression, KindPrecedence, Scope};
+use crate::charter::{Substitute, Veto};
 use crate::founding::fixture::{FOUR, charter, name};
 
 fn script(absent: &[&str], says: &[(&str, Stance)]) -> Script {
@@ -38,6 +39,29 @@ fn a_draft_answers_what_happens_if_one_is_absent_and_the_host_objects() {
     let mut other = draft.clone();
     other.partners.iter_mut().for_each(|partner| partner.seat = partner.root);
     assert_eq!(trial(&other, &script(&[], &[])), Ok(all));
+}
+
+#[test]
+fn who_may_stand_in_for_the_absent_does_and_what_would_be_said_later_is_told() {
+    let mut draft = charter(&FOUR);
+    let kind = &mut draft.operations[0];
+    assert_eq!(kind.name.as_str(), "airlift");
+    kind.rule.required = vec![Role::Lead];
+    kind.rule.at_least[0].count = 1;
+    kind.rule.substitutes =
+        vec![Substitute { role: Role::Lead, partner: name("norden"), by: vec![name("sudria")] }];
+    kind.rule.veto = Veto::default();
+    draft.sort();
+    let tried =
+        trial(&draft, &Script { by: Some(name("sudria")), ..script(&["norden"], &[]) }).expect("tried");
+    assert_eq!(tried.verdict, End::Decided(Verdict::Agreed), "{tried:?}");
+    assert!(!tried.deficit.contains("may still speak"), "{}", tried.deficit);
+    // Nothing is left open, so there is no further window.
+    let later =
+        Line { partner: name("sudria"), stance: Stance::Object, role: None, caveat: None, later: true };
+    let tried = trial(&draft, &Script { say: vec![later], ..script(&[], &[]) }).expect("tried");
+    let last = tried.steps.last().map(|step| step.what.as_str());
+    assert_eq!(last, Some("there is no further window: what sudria would say later is not said"));
 }
 
 /// States the authority `command` of the coalition, and that kinds prevail by the default.

@@ -84,7 +84,7 @@ impl Briefly {
             words.remove(self.rng.index(words.len()));
             return words;
         }
-        match self.rng.pick(&words).clone() {
+        match *self.rng.pick(&words) {
             Message::Ready { proposer, digest } => words.push(Message::Echo { proposer, digest }),
             Message::Echo { proposer, digest } => words.push(Message::Ready { proposer, digest }),
             other => words.retain(|word| *word != other),
