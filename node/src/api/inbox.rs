@@ -46,6 +46,7 @@ fn clock() -> Waiting {
         why,
         until_ms: None,
         authority: None,
+        role: None,
     }
 }
 
@@ -67,6 +68,7 @@ fn held(engine: &Engine, partner: &PartnerName, now: Time) -> Vec<Waiting> {
         why: format!("held, not ordered yet; {}", view.deficit),
         until_ms: Some(view.closes_ms),
         authority: None,
+        role: None,
     });
     waits.collect()
 }

@@ -85,7 +85,7 @@ fn json_bytes(view: &OperationView) -> usize {
         .map_or(0, |under| FIXED + 2 * under.lacks.len() + under.leases.iter().map(text).sum::<usize>());
     let held = view.provisional_deficit.iter().flatten().map(text).sum::<usize>();
     let changes = view.changes.iter().map(text).sum::<usize>();
-    let notes = [&view.limits, &view.lead_away].into_iter().flatten().map(text).sum::<usize>();
+    let notes = [&view.limits, &view.lead_away, &view.moot].into_iter().flatten().map(text).sum::<usize>();
     let texts = texts + held + changes + notes;
     let decided = view.decision.as_ref().map_or(0, |decision| FIXED + decision.explanation.len());
     // A word stands in a voice and in a mandate, each with its ground.
@@ -289,6 +289,7 @@ impl Both {
             over: base.over && decision.is_some(),
             limits: base.limits.clone().filter(|_| decision.is_some()),
             lead_away: base.lead_away.clone(),
+            moot: base.moot.clone(),
             changes: base.changes.clone(),
             disputed: base.disputed,
             annulled: base.annulled,
@@ -455,6 +456,7 @@ mod tests {
             over: true,
             limits: Some("\"".repeat(64)),
             lead_away: Some("l".repeat(99)),
+            moot: Some("m".repeat(99)),
             changes: vec!["\"".repeat(99); 3],
             disputed: Some(id),
             annulled: Some(id),

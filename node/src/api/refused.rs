@@ -79,6 +79,7 @@ pub(super) fn told(store: &Store, refused: Vec<(u64, RecordId)>) -> Result<Vec<(
             why: format!("refused at leaf {index}: {refusal}"),
             until_ms: None,
             authority: None,
+            role: None,
         };
         told.push((id, waiting));
     }

@@ -73,7 +73,10 @@ fn word(what: Waits) -> &'static str {
 fn command(waiting: &Waiting, own: Option<&str>) -> Option<String> {
     let id = waiting.about.as_ref().map(short);
     Some(match (waiting.what, id) {
-        (Waits::Attest | Waits::Veto, Some(id)) => format!("entente op attest {id} --endorse"),
+        (Waits::Attest | Waits::Veto, Some(id)) => {
+            let role = waiting.role.map_or(String::new(), |role| format!(" --role {role}"));
+            format!("entente op attest {id} --endorse{role}")
+        }
         (Waits::Authorize, Some(id)) => {
             let named = waiting.authority.as_ref().map_or(String::new(), |name| format!(" --for {name}"));
             format!("entente op permit {id}{named}")
@@ -112,6 +115,7 @@ mod tests {
             why: "because".into(),
             until_ms: None,
             authority: None,
+            role: None,
         };
         let waiting = [waits(Waits::Clock, "clock"), waits(Waits::Credentials, "credentials")];
         let hints = Hints::new("entente", ["status".to_owned(), "member".to_owned()], Some("/d".into()));
@@ -133,6 +137,7 @@ mod tests {
             why: "authority: waits for pact".into(),
             until_ms: None,
             authority: Some("pact".parse().expect("a name")),
+            role: None,
         };
         let says = command(&waiting, Some("norden"));
         assert_eq!(says, Some(format!("entente op permit {} --for pact", short(&about))));

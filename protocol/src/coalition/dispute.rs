@@ -137,6 +137,16 @@ pub struct JudgeWord {
     pub number: u32,
 }
 
+impl JudgeWord {
+    /// That it stands instead of an earlier one, in words.
+    pub(super) fn instead(&self) -> String {
+        match self.number {
+            0 | 1 => String::new(),
+            number => format!(", its word {number}, instead of what it said before"),
+        }
+    }
+}
+
 /// What became of a dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisputeEnd {

@@ -17,7 +17,7 @@ use super::state::State;
 use crate::charter::{AuthorityName, Fallback, PartnerName};
 use crate::identity::RecordId;
 use crate::lane::Lane;
-use crate::record::Handed;
+use crate::record::{Handed, Role};
 use crate::time::Time;
 
 /// Most things that are listed.
@@ -99,6 +99,9 @@ pub struct Waiting {
     /// The authority that waits for this partner's voice, if it is that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority: Option<AuthorityName>,
+    /// In which role its word is asked for, where it may speak in several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
 }
 
 /// The order of an inbox: urgent, then by when it ends; at most [`MAX_INBOX`].
@@ -145,6 +148,7 @@ impl State {
                 why: format!("committed alone, and {}", self.explain_commitment(commitment, operation)),
                 until_ms: Some(end.at.plus(TOLD_MS).0),
                 authority: None,
+                role: None,
             })
         })
     }
@@ -169,6 +173,7 @@ impl State {
                 },
                 until_ms: Some(offer.expires.0),
                 authority: None,
+                role: None,
             });
         }
         let dispute = self.dispute(id).filter(|dispute| dispute.end.is_none())?;
@@ -196,6 +201,7 @@ impl State {
             },
             until_ms: Some(dispute.expires.0),
             authority: None,
+            role: None,
         })
     }
 
@@ -262,6 +268,9 @@ impl State {
             why,
             until_ms: Some(operation.closes.0),
             authority,
+            role: matches!(what, Waits::Attest | Waits::Veto)
+                .then(|| operation.role_for(&kind, partner))
+                .flatten(),
         })
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::authority::Mandate;
 use super::lease::Conflict;
 use super::outcome::{
-    Assessment, Candidate, Decision, Deficit, Ending, Leave, Stage, Standing, Verdict, is_settled,
+    Assessment, Candidate, Decision, Deficit, Ending, Leave, Stage, Standing, Verdict, asked_in, is_settled,
 };
 use crate::charter::{Charter, Claim, Fallback, OperationType, PartnerName};
 use crate::identity::{Hash, RecordId};
@@ -389,6 +389,20 @@ impl Operation {
 }
 
 impl Operation {
+    /// The role in which a word of `partner` is asked for, if it may speak in several: the one that the rule still lacks, or one
+    /// that has a veto, or the first that counts.
+    pub(super) fn role_for(&self, kind: &OperationType, partner: &PartnerName) -> Option<Role> {
+        if kind.roles_of(partner).len() < 2 {
+            return None;
+        }
+        let said = self.attestations.iter().filter(|said| said.stands() && kind.counts(said.role));
+        let said = said.map(|said| (&said.partner, said.role, said.stance)).collect::<Vec<_>>();
+        let voices = || kind.voices_of(partner);
+        asked_in(kind, &kind.rule.ways(), kind.rule.quorum, &said, partner)
+            .or_else(|| voices().find(|role| kind.is_veto(partner, *role)))
+            .or_else(|| voices().next())
+    }
+
     /// Decides it as one that others have a right to.
     pub(super) fn conflict(
         &mut self,

@@ -464,7 +464,7 @@ fn tell_dispute(dispute: &Dispute, subject: &str, told: &mut Telling) {
     let opener = Some((&dispute.opened_by, None));
     told.tell(dispute.at, Some(dispute.index), opener, (StoryWord::Disputed, text, Some(dispute.id)));
     for word in &dispute.words {
-        let text = format!("says {}{}", word.ruling, with(word.reason.as_ref()));
+        let text = format!("says {}{}{}", word.ruling, word.instead(), with(word.reason.as_ref()));
         told.tell(
             word.at,
             Some(word.index),

@@ -118,6 +118,8 @@ pub struct OperationView {
     pub limits: Option<String>,
     /// That its lead has no voice any more, or for now, and who may go on; none where it leads or nothing is left to lead.
     pub lead_away: Option<String>,
+    /// Why it can have no effect any more, whatever is said on it; none of what is decided.
+    pub moot: Option<String>,
     /// What it would change of the charter, or has changed, line by line.
     pub changes: Vec<String>,
     /// The dispute in which it was annulled.
@@ -360,6 +362,7 @@ impl State {
                 .open_dispute(&operation.id)
                 .filter(|id| self.dispute(id).is_none_or(|dispute| ordered(dispute.index).is_some())),
             limits: operation.decision.as_ref().and_then(|decision| decision.limits.clone()),
+            moot: self.moot(operation),
             lead_away: kind.and_then(|kind| self.lead_away(operation, kind, now)),
             changes: self.charter_changes(operation),
             annulled: operation.annulled.map(|mark| mark.record),

@@ -71,6 +71,9 @@ pub struct OperationView {
     /// That its lead has no voice any more, or for now, and who may go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead_away: Option<String>,
+    /// Why it can have no effect any more, whatever is said on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moot: Option<String>,
     /// What it would change of the charter, or has changed, line by line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,

@@ -83,9 +83,11 @@ impl Attest {
         let officer = Officer::load(context).await?;
         let partner = officer.partner()?.clone();
         let found = find(context, &self.id, self.waiting.timeout).await;
+        let mut moot = None;
         let (operation, role, known) = match found {
             Ok(view) => {
                 let charter = in_force(context, Some(view.charter_version)).await?;
+                moot.clone_from(&view.moot);
                 (view.id, self.choose_role(context, &charter, &partner, &view)?, view.attestations)
             }
             // An operation that has not come this far: its whole id and a role say enough, and it waits for it.
@@ -111,6 +113,9 @@ impl Attest {
         let sent = Submission { path: "/v1/records", lane: None, id, body: Body::Signed(record).encode() }
             .send(context, &self.waiting)
             .await;
+        if let Some(moot) = moot.filter(|_| sent.is_ok()) {
+            eprintln!("note: {}", render::plain(&moot));
+        }
         sent.map_err(|error| match (error.code.as_str(), standing(&known, &partner)) {
             ("closed", _) => CliError { next: show, ..error },
             ("denied", Some(standing)) if self.supersedes.is_none() => {

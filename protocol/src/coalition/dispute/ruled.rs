@@ -132,7 +132,7 @@ impl Ruled {
         ];
         lines.extend(self.words.iter().map(|word| {
             let reason = word.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
-            format!("{} says {}{reason}", word.partner, word.ruling)
+            format!("{} says {}{}{reason}", word.partner, word.ruling, word.instead())
         }));
         lines
     }

@@ -25,6 +25,7 @@ impl State {
             why: view.explanation,
             until_ms: None,
             authority: None,
+            role: None,
         })
     }
 }

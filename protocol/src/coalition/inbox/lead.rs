@@ -28,6 +28,7 @@ impl State {
                 why,
                 until_ms: None,
                 authority: None,
+                role: None,
             })
         })
     }

@@ -23,6 +23,7 @@ impl State {
                 why: format!("what {partner} says has no effect: {}", changed.reason),
                 until_ms: None,
                 authority: None,
+                role: None,
             });
         }
         if !member.membership.is_gone() {
@@ -51,6 +52,7 @@ impl State {
                 ),
                 until_ms: None,
                 authority: None,
+                role: None,
             })
         })
     }
@@ -88,6 +90,7 @@ impl State {
             why,
             until_ms: Some(given.watch.from.0).filter(|from| *from > now.0),
             authority: None,
+            role: None,
         })
     }
 }

@@ -38,6 +38,7 @@ impl State {
                 why: format!("{what} {verb} out at {}", show_time(until)),
                 until_ms: Some(until.0),
                 authority: None,
+                role: None,
             }
         })
         .collect()

@@ -115,6 +115,7 @@ fn two_equal_words_of_the_panel_annul_and_what_was_decided_stays_in_the_log() {
     let asked =
         |bench: &Bench, partner| waits(bench, partner, bench.state.time()).contains(&(Waits::Judge, false));
     assert!(asked(&bench, "delphin") && !asked(&bench, "sudria"));
+    assert_eq!(bench.word_on("delphin", dispute, Remand), None);
     assert_eq!(bench.word_on("delphin", dispute, Uphold), None);
     assert!(!asked(&bench, "delphin") && asked(&bench, "corvus"));
     let ruled = bench.ruled(dispute, Annul);
@@ -126,6 +127,11 @@ fn two_equal_words_of_the_panel_annul_and_what_was_decided_stays_in_the_log() {
             "disputed by sudria: flown over the closed sector".into(),
             "2 equal words of borea, corvus and delphin decide".into()
         ]
+    );
+    let words = ruled.explain().split_off(3);
+    assert!(
+        words.iter().any(|line| line.starts_with("delphin says uphold, its word 2, instead of")),
+        "{words:?}"
     );
     assert_eq!(bench.status(id), Status::Annulled);
     let operation = bench.state.operation(&id).expect("known");

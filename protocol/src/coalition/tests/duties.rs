@@ -45,6 +45,27 @@ fn who_leads_is_told_what_was_taken_home_and_that_it_is_to_conclude() {
 }
 
 #[test]
+fn who_has_several_roles_is_asked_in_the_one_that_is_lacking() {
+    let mut charter = charter(&FOUR);
+    let airlift = charter.operations.iter_mut().find(|kind| kind.name.as_str() == "airlift");
+    airlift.expect("declared").lead.push(name("sudria"));
+    charter.sort();
+    let mut bench = Bench::new(found(charter));
+    let operation = bench.open();
+    bench.say("norden", operation, Lead, Endorse);
+    let asked = |bench: &Bench, partner: &str| {
+        let waiting = bench.state.inbox(&name(partner), bench.state.time());
+        waiting.into_iter().find(|it| it.what == Waits::Attest).map(|it| it.role)
+    };
+    assert_eq!(asked(&bench, "sudria"), Some(Some(Supporting)));
+    assert_eq!(asked(&bench, "estmark"), Some(None), "it has one role");
+    let role = asked(&bench, "sudria").flatten().expect("told");
+    bench.say("sudria", operation, role, Endorse);
+    bench.say("estmark", operation, Supporting, Endorse);
+    assert_eq!(bench.verdict(operation), Some(Verdict::Agreed));
+}
+
+#[test]
 fn who_is_expelled_is_told_that_and_nothing_else() {
     let mut bench = Bench::four();
     let out = bench.does("norden", "out", propose("expulsion", Change::Expel(name("vigil"))));

@@ -257,7 +257,7 @@ fn a_suspension_that_has_ended_otherwise_is_not_lifted_once_more() {
         IntegrityRefusal::NothingToLift { event }
     );
     let told = bench.state.event_view(bench.event(event)).explanation;
-    assert!(told.contains("sudria was suspended by vote") && !told.contains("ended by"), "{told}");
+    assert!(told.contains("sudria was suspended by vote") && !told.contains("that ended"), "{told}");
 }
 
 #[test]
