@@ -341,7 +341,7 @@ pub(crate) fn lacks_without(
         Some((partner, role, Stance::Endorse))
     });
     let deficit = Deficit::of(&Voices::said(kind, endorses), ways, quorum);
-    Deficit { awaited: Vec::new(), veto_unused: Vec::new(), ..deficit }.to_string()
+    Deficit { veto_unused: Vec::new(), ..deficit.at_the_end() }.to_string()
 }
 
 /// The role in which `ways` and the quorum still ask for an endorsement of `partner`, or of it in another's place, after these
@@ -365,6 +365,15 @@ pub(crate) fn lacks(kind: &OperationType, ways: &[Vec<Threshold>], quorum: u32) 
     Deficit::of(&Voices::said(kind, []), ways, quorum).to_string()
 }
 
+/// What a word adds to its stance, in words: of an objection it is the ground.
+pub(super) fn caveat_of(stance: Stance, caveat: Option<&str>) -> String {
+    match (caveat, stance) {
+        (Some(ground), Stance::Object) => format!(", on the ground: {ground}"),
+        (Some(caveat), _) => format!(", with the caveat: {caveat}"),
+        (None, _) => String::new(),
+    }
+}
+
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let says = match self.stance {
@@ -373,11 +382,7 @@ impl fmt::Display for Standing {
             Stance::Abstain => "abstains",
         };
         write!(f, "{} {says} as {}", self.partner, self.role)?;
-        match (&self.caveat, self.stance) {
-            (Some(ground), Stance::Object) => write!(f, ", on the ground: {ground}"),
-            (Some(caveat), _) => write!(f, ", with the caveat: {caveat}"),
-            (None, _) => Ok(()),
-        }?;
+        f.write_str(&caveat_of(self.stance, self.caveat.as_deref()))?;
         match self.evidence.len() {
             0 => Ok(()),
             1 => f.write_str(", with evidence"),

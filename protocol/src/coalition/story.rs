@@ -16,7 +16,7 @@ use super::handoff::{Handoff, HandoffEnd, PhaseView};
 use super::lease::Commitment;
 use super::member::Membership;
 use super::operation::Operation;
-use super::outcome::Stage;
+use super::outcome::{Stage, caveat_of};
 use super::state::State;
 use super::view::Status;
 use crate::charter::text::all_of;
@@ -303,11 +303,7 @@ impl State {
                 Stance::Object => "objects",
                 Stance::Abstain => "abstains",
             };
-            let caveat = match (&said.caveat, said.stance) {
-                (Some(ground), Stance::Object) => format!(", on the ground: {ground}"),
-                (Some(caveat), _) => format!(", with the caveat: {caveat}"),
-                (None, _) => String::new(),
-            };
+            let caveat = caveat_of(said.stance, said.caveat.as_deref());
             let replaced = match said.superseded_by {
                 Some(by) if self.disputes.get(&by).is_some() => " (annulled)",
                 Some(_) => " (replaced later)",

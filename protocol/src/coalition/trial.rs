@@ -462,8 +462,7 @@ fn deficit(decision: &Decision) -> String {
         Some(lacks) => format!("{}, which {lacks}", mandate.ruling),
         None => mandate.ruling.to_string(),
     });
-    // Nobody may speak any more.
-    let left = Deficit { awaited: Vec::new(), ..decision.deficit.clone() };
+    let left = decision.deficit.at_the_end();
     let of_partners = (left != Deficit::default()).then(|| left.to_string());
     let all = of_partners.into_iter().chain(of_authorities).collect::<Vec<_>>();
     if all.is_empty() { left.to_string() } else { all.join("; ") }

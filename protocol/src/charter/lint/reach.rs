@@ -79,7 +79,8 @@ pub(super) fn reach(charter: &Charter, kind: &OperationType, lints: &mut Lints) 
             .warning(format!("{name}: requires no endorsement, so silence until the window ends is consent"));
     }
     if kind.effect.is_some_and(|effect| effect != Effect::Amend) {
-        return super::about::reach(charter, kind, lints);
+        super::about::reach(charter, kind, lints);
+        return falls_back(kind, lints);
     }
     let registry = charter.first_registry().ok();
     let speaks = |against: &Against<'_>| speaks(charter, registry.as_ref(), kind, against);
@@ -120,17 +121,7 @@ pub(super) fn reach(charter: &Charter, kind: &OperationType, lints: &mut Lints) 
             _ => {}
         }
     }
-    if let Fallback::Escalate(to) = &rule.fallback {
-        lints.note(format!(
-            "{name}: where its rule is not met when the window ends, {to} alone decides it, within one further window"
-        ));
-    }
-    if let Some(to) = rule.fallback.authority() {
-        lints.note(format!(
-            "{name}: where its rule is not met when the window ends, what the authority {to} says decides it, within one further \
-             window"
-        ));
-    }
+    falls_back(kind, lints);
     if !groups.keys().any(|(comes, _)| *comes == Comes::Blocked) {
         let pairs = match pairs(kind, &speaks, &people) {
             None => String::new(),
@@ -143,6 +134,22 @@ pub(super) fn reach(charter: &Charter, kind: &OperationType, lints: &mut Lints) 
         lints.note(format!(
             "{name}: with a veto holder silent ({}), agreement waits until the window ends",
             either(&waited_for)
+        ));
+    }
+}
+
+/// Who decides where the rule is not met.
+fn falls_back(kind: &OperationType, lints: &mut Lints) {
+    let name = &kind.name;
+    if let Fallback::Escalate(to) = &kind.rule.fallback {
+        lints.note(format!(
+            "{name}: where its rule is not met when the window ends, {to} alone decides it, within one further window"
+        ));
+    }
+    if let Some(to) = kind.rule.fallback.authority() {
+        lints.note(format!(
+            "{name}: where its rule is not met when the window ends, what the authority {to} says decides it, within one further \
+             window"
         ));
     }
 }

@@ -60,10 +60,15 @@ fn whom_a_change_of_membership_is_about_is_not_counted_among_those_who_decide_it
     }
     let mut lead = charter(&FOUR);
     let expulsion = lead.operations.iter_mut().find(|kind| kind.name.as_str() == "expulsion");
-    expulsion.expect("declared").rule.veto.partners = vec![name("norden")];
+    let rule = &mut expulsion.expect("declared").rule;
+    rule.veto.partners = vec![name("norden")];
+    rule.fallback = Fallback::Escalate(name("norden"));
     lead.sort();
     let notes = messages(&lead, Severity::Note).join("\n");
-    assert!(notes.contains("expulsion: any partner but whom it is about can block it alone"), "{notes}");
+    assert!(
+        notes.contains("expulsion: where its rule is not met when the window ends, norden alone decides it"),
+        "{notes}"
+    );
 }
 
 #[test]

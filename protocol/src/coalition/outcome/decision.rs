@@ -116,8 +116,7 @@ impl Decision {
             Stage::Deferred => "the further window ended",
             Stage::Escalated => "it was escalated",
         };
-        // Nobody may speak any more.
-        let deficit = Deficit { awaited: Vec::new(), ..self.deficit.clone() };
+        let deficit = self.deficit.at_the_end();
         let settled = self.deficit.veto_unused.is_empty() && self.deficit.awaited.is_empty();
         match (&self.word, self.verdict) {
             (_, Verdict::Conflicted) => {

@@ -351,6 +351,11 @@ impl fmt::Display for Need {
 }
 
 impl Deficit {
+    /// The same once the window has ended: nobody may speak any more.
+    pub(crate) fn at_the_end(&self) -> Self {
+        Self { awaited: Vec::new(), ..self.clone() }
+    }
+
     /// Whether an endorsement of `partner` would fill a gap.
     pub fn asks(&self, partner: &PartnerName) -> bool {
         let needs = self.needs.iter().chain(self.either.iter().flatten());
